@@ -1,0 +1,58 @@
+# Everything starts here: each target sets up .venv first if that is needed; a second run is fast.
+#   make demo                       explain an atom of the embedded glass on the command line
+#   make explore PYTHON=python3.12  set up with another Python
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
+
+# Jupyter finds the extensions and the settings of this environment, whatever else the machine has installed.
+unexport JUPYTER_PATH JUPYTER_CONFIG_PATH
+export JUPYTER_PREFER_ENV_PATH := 1
+export JUPYTER_CONFIG_DIR := $(CURDIR)/$(VENV)/jupyter/config
+export JUPYTER_DATA_DIR := $(CURDIR)/$(VENV)/jupyter/data
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help explore demo test lint bench clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+explore: $(READY) ## Open the explorer in JupyterLab: click an atom, see what made the network predict its barrier
+	$(BIN)/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_explore.ipynb
+
+demo: $(READY) ## Predict every barrier of the embedded glass and explain one atom, into out/demo/
+	$(BIN)/symgnn-explain predict sample --out out/demo/prediction.csv
+	$(BIN)/symgnn-explain explain sample --atom 1501 --out out/demo
+
+test: lint ## Lint, types and every test
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## Print the tables of the README anew: one script a claim, in benchmarks/
+	@for script in benchmarks/[!_]*.py; do \
+		test -e "$$script" || { echo "benchmarks/ holds no script."; exit 0; }; \
+		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+clean: ## Remove what these targets made: .venv, out/demo, build output, caches
+	rm -rf $(VENV) out/demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis lightning_logs
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt scripts/check_python.sh scripts/setup_system.sh scripts/jupyterlab_overrides.json
+	@sh scripts/check_python.sh "$(PYTHON)"
+	@echo "Setting up $(VENV) (some minutes the first time) …"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lab,dev]'
+	@mkdir -p $(LAB_SETTINGS)
+	@cp scripts/jupyterlab_overrides.json $(LAB_SETTINGS)/overrides.json
+	@sh scripts/setup_system.sh
+	@touch $@
