@@ -1,0 +1,9 @@
+"""The one error that a user's input can raise, and the one that a user's own interruption raises."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used; the message says what was given, what was expected and what to do."""
+
+
+class Cancelled(Exception):  # noqa: N818 - an interruption that was asked for, not an error
+    """A long computation was asked to stop; nothing it had touched is left changed."""

@@ -1,0 +1,250 @@
+"""The structure that everything else starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from ase.geometry import find_mic
+from numpy.typing import ArrayLike, NDArray
+
+from symgnn_explain.errors import InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+BARRIER_ARRAY = "barrier"
+"""Name of the per-atom array that holds energy barriers (eV) in ASE objects and extended XYZ files."""
+
+MINIMUM_CELL_VOLUME = 1e-6
+"""Volume (Å³) under which a cell is taken for singular."""
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Glass:
+    """An immutable, validated atomic structure, with energy barriers where they are known.
+
+    Parameters
+    ----------
+    positions
+        Cartesian positions, shape (N, 3), Å. They may lie outside the cell.
+    numbers
+        Atomic numbers, shape (N,).
+    cell
+        Cell vectors as rows, shape (3, 3), Å; any triclinic cell that is not singular.
+    pbc
+        Periodicity along each cell vector, shape (3,).
+    barriers
+        Energy barrier of each atom, shape (N,), eV, or None where unknown.
+    name
+        What the structure is called in figures and file names.
+    provenance
+        Where it came from: free keys and values.
+    arrays
+        Any further per-atom arrays (first axis N), by name.
+
+    Raises
+    ------
+    InputError
+        If a value is not finite, lengths disagree, a species is unknown or the cell is singular.
+    """
+
+    positions: FloatArray
+    numbers: IntArray
+    cell: FloatArray
+    pbc: NDArray[np.bool_] = field(default_factory=lambda: np.ones(3, dtype=bool))
+    barriers: FloatArray | None = None
+    name: str = "glass"
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        positions = _frozen(self.positions, np.float64, "positions")
+        if positions.ndim != 2 or positions.shape[1] != 3 or len(positions) == 0:
+            raise InputError(f"positions have shape {positions.shape}, expected (N, 3) with N ≥ 1.")
+        n_atoms = len(positions)
+        _require_finite(positions, "positions")
+        cell = _frozen(self.cell, np.float64, "cell")
+        if cell.shape != (3, 3):
+            raise InputError(f"the cell has shape {cell.shape}, expected (3, 3): one cell vector a row, in Å.")
+        _require_finite(cell, "cell vectors")
+        volume = abs(float(np.linalg.det(cell)))
+        if volume < MINIMUM_CELL_VOLUME:
+            raise InputError(
+                f"the cell is singular (volume {volume:.3g} Å³): give three linearly independent cell vectors in Å, "
+                "for example as Lattice=… in an extended XYZ file."
+            )
+        pbc = _frozen(self.pbc, np.bool_, "periodicities")
+        if pbc.shape not in ((), (3,)):
+            raise InputError(
+                f"pbc has shape {pbc.shape}, expected (3,): whether the glass repeats along each cell vector."
+            )
+        pbc = _frozen(np.broadcast_to(pbc, (3,)), np.bool_, "periodicities")
+        numbers = _frozen(self.numbers, np.float64, "atomic numbers")
+        _require_finite(numbers, "atomic numbers")
+        if (numbers != np.round(numbers)).any():
+            raise InputError("atomic numbers must be whole: give 29 for Cu, 40 for Zr.")
+        numbers = _frozen(numbers, np.int64, "atomic numbers")
+        if numbers.shape != (n_atoms,):
+            raise InputError(f"{numbers.size} atomic numbers were given for {n_atoms} positions.")
+        unknown = np.unique(numbers[(numbers < 1) | (numbers >= len(chemical_symbols))])
+        if unknown.size:
+            raise InputError(f"unknown species with atomic number {unknown.tolist()}: expected elements, 1 to 118.")
+        barriers = self.barriers
+        if barriers is not None:
+            barriers = _frozen(barriers, np.float64, "barriers")
+            if barriers.shape != (n_atoms,):
+                raise InputError(
+                    f"barriers have shape {barriers.shape}, expected ({n_atoms},): one value (eV) an atom."
+                )
+            _require_finite(barriers, "barriers")
+        arrays = {}
+        for key, value in self.arrays.items():
+            arrays[key] = _frozen(value, None, key)
+            if arrays[key].shape[:1] != (n_atoms,):
+                raise InputError(f"array {key!r} has shape {arrays[key].shape}, expected {n_atoms} rows.")
+        validated = {
+            "positions": positions,
+            "numbers": numbers,
+            "cell": cell,
+            "pbc": pbc,
+            "barriers": barriers,
+            "provenance": MappingProxyType(dict(self.provenance)),
+            "arrays": MappingProxyType(arrays),
+        }
+        for attribute, checked in validated.items():
+            object.__setattr__(self, attribute, checked)
+
+    def __reduce__(self) -> tuple[type[Glass], tuple[Any, ...]]:
+        # The read-only mappings cannot be pickled or deep-copied as they are, and worker processes need glasses.
+        values = {**self.__dict__, "provenance": dict(self.provenance), "arrays": dict(self.arrays)}
+        return Glass, tuple(values[attribute.name] for attribute in fields(self))
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __repr__(self) -> str:
+        barriers = "with" if self.barriers is not None else "without"
+        return f"Glass({self.name!r}, {self.formula}, {self.number_density:.4f} atoms/Å³, {barriers} barriers)"
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbol of each atom."""
+        return [chemical_symbols[number] for number in self.numbers]
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Chemical symbols present, in order of atomic number."""
+        return tuple(chemical_symbols[number] for number in np.unique(self.numbers))
+
+    @property
+    def formula(self) -> str:
+        """Chemical formula, for example ``Cu1920Zr1080``."""
+        numbers, counts = np.unique(self.numbers, return_counts=True)
+        return "".join(f"{chemical_symbols[number]}{count}" for number, count in zip(numbers, counts, strict=True))
+
+    @property
+    def volume(self) -> float:
+        """Cell volume, Å³."""
+        return abs(float(np.linalg.det(self.cell)))
+
+    @property
+    def number_density(self) -> float:
+        """Atoms per Å³."""
+        return len(self) / self.volume
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over positions, species, cell and periodicity: equal for equal structures."""
+        digest = hashlib.sha256()
+        for array in (self.positions, self.numbers, self.cell, self.pbc):
+            digest.update((array + 0).tobytes())  # -0.0 + 0 is 0.0: equal numbers, equal bytes
+        return digest.hexdigest()
+
+    def require_atom(self, atom: int) -> int:
+        """Return ``atom`` as a plain int, or raise InputError if the glass has no such atom."""
+        try:
+            index = operator.index(atom)
+        except TypeError as error:
+            raise InputError(f"{atom=} is not the number of an atom: give a whole number from 0.") from error
+        if not 0 <= index < len(self):
+            raise InputError(
+                f"atom {index} does not exist: {self.name!r} has {len(self)} atoms, numbered 0 to {len(self) - 1}."
+            )
+        return index
+
+    def displacements_from(self, atom: int) -> FloatArray:
+        """Minimum-image vectors from ``atom`` to every atom, shape (N, 3), Å."""
+        vectors, _ = find_mic(self.positions - self.positions[self.require_atom(atom)], self.cell, self.pbc)
+        return np.asarray(vectors, dtype=np.float64)
+
+    def with_arrays(self, **arrays: ArrayLike) -> Glass:
+        """Return a copy that carries further per-atom arrays."""
+        return replace(self, arrays={**self.arrays, **{key: np.asarray(value) for key, value in arrays.items()}})
+
+    @classmethod
+    def from_ase(cls, atoms: Atoms, *, name: str | None = None, provenance: Mapping[str, str] | None = None) -> Glass:
+        """Build a glass from an ASE ``Atoms``; its array ``barrier`` (eV), if any, becomes the barriers.
+
+        Its ``info`` gives the name, and the provenance, to which the keys of ``provenance`` are added.
+        """
+        arrays = {key: value for key, value in atoms.arrays.items() if key not in {"positions", "numbers"}}
+        barriers = arrays.pop(BARRIER_ARRAY, None)
+        return cls(
+            positions=atoms.positions,
+            numbers=atoms.numbers,
+            cell=np.asarray(atoms.cell),
+            pbc=atoms.pbc,
+            barriers=barriers,
+            name=name or str(atoms.info.get("name", "glass")),
+            provenance={**atoms.info.get("provenance", {}), **(provenance or {})},
+            arrays=arrays,
+        )
+
+    def to_ase(self) -> Atoms:
+        """Return an ASE ``Atoms`` with the same content; barriers (eV) become its array ``barrier``."""
+        from ase import Atoms
+
+        atoms = Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
+        atoms.info |= {"name": self.name, "provenance": dict(self.provenance)}
+        for key, value in self.arrays.items():
+            atoms.set_array(key, value)
+        if self.barriers is not None:
+            atoms.set_array(BARRIER_ARRAY, self.barriers)
+        return atoms
+
+
+def atomic_number(symbol: str) -> int:
+    """Return the atomic number of a chemical symbol, or raise InputError if there is no such element."""
+    number = atomic_numbers.get(symbol, 0)
+    if number == 0:
+        raise InputError(f"unknown species {symbol!r}: expected a chemical symbol such as Cu or Zr.")
+    return int(number)
+
+
+def _frozen(value: ArrayLike, dtype: type | None, what: str) -> NDArray[Any]:
+    try:
+        array = np.array(value, dtype=dtype, copy=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} are not numbers of one shape: {error}.") from error
+    array.flags.writeable = False
+    return array
+
+
+def _require_finite(array: NDArray[Any], what: str) -> None:
+    bad = np.argwhere(~np.isfinite(array))
+    if bad.size:
+        rows = np.unique(bad[:, 0])
+        shown = ", ".join(map(str, rows[:5])) + (" …" if len(rows) > 5 else "")
+        raise InputError(
+            f"{what} are not finite (NaN or infinite) in {len(rows)} row(s), {shown}: repair the input first."
+        )
