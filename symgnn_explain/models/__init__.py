@@ -1,0 +1,1 @@
+"""The networks: layers, SymGNN, its transformations, and trained predictors in memory and on disk."""

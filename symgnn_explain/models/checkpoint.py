@@ -1,0 +1,100 @@
+"""A predictor on disk: tensors in ``.safetensors``, all else in a ``.json`` card beside it. No code, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.files import write_atomically
+from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+
+FORMAT_VERSION = 1
+_WEIGHTS_HASH = "weights_sha256"
+
+
+def save_checkpoint(model: SymGNN, path: Path, card: Mapping[str, Any]) -> None:
+    """Write ``path`` (.safetensors) and its card; each file appears whole or not at all.
+
+    The card names the hash of the weights, so that two files which do not belong together are not taken for a pair.
+    """
+    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+    full = {
+        **card,
+        "format_version": FORMAT_VERSION,
+        "architecture": "SymGNN",
+        "config": model.config.to_dict(),
+        _WEIGHTS_HASH: hashlib.sha256(weights).hexdigest(),
+    }
+    encoded_card = (json.dumps(full, indent=1, ensure_ascii=False) + "\n").encode()
+    write_atomically(path, weights)
+    write_atomically(card_path(path), encoded_card)
+
+
+def load_checkpoint(path: Path) -> tuple[SymGNN, dict[str, Any]]:
+    """Read a predictor's network, in evaluation mode, and its card.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or the tensors do not fit the card.
+    """
+    for needed in (path, card_path(path)):
+        if not needed.is_file():
+            raise InputError(f"{needed} is missing: a predictor is a .safetensors file with its .json card beside it.")
+    card = _read_card(card_path(path))
+    weights = path.read_bytes()
+    if card.get(_WEIGHTS_HASH, digest := hashlib.sha256(weights).hexdigest()) != digest:
+        raise InputError(f"{path} is damaged or does not belong to its card: copy both files anew.")
+    try:
+        state = load(weights)
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{path} is not a whole .safetensors file ({error}): copy or save it anew.") from error
+    try:
+        with torch.random.fork_rng(devices=[]):  # the initial weights, replaced below, are drawn at random
+            model = SymGNN(SymGNNConfig(**card["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{card_path(path)} does not describe a SymGNN ({_one_line(error)}).") from error
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(f"{path} does not hold the network that its card describes ({_one_line(error)}).") from error
+    _require_finite(model, path)
+    return model.eval(), card
+
+
+def card_path(path: Path) -> Path:
+    """Return where the card of the weights at ``path`` is."""
+    return path.with_suffix(".json")
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not a predictor's card: it is not JSON ({error}).") from error
+    if not isinstance(card, dict) or "format_version" not in card:
+        raise InputError(f"{path} is not a predictor's card: it names no format_version.")
+    if card["format_version"] != FORMAT_VERSION:
+        raise InputError(
+            f"{path} has format {card['format_version']}, this version reads {FORMAT_VERSION}: update symgnn_explain."
+        )
+    return card
+
+
+def _require_finite(model: nn.Module, path: Path) -> None:
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InputError(f"{path} holds values that are not finite in {name}: the training diverged, train again.")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")

@@ -1,0 +1,87 @@
+"""The edge-featured attention layer of SymGNN (Li et al., ICML 2024, section 4.2) as a PyG ``MessagePassing``."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.nn import MessagePassing
+from torch_geometric.utils import softmax
+
+
+class EGATLayer(MessagePassing):
+    """One round of attention in which edges have features of their own and are updated too.
+
+    For each head, with ``[·‖·‖·]`` a concatenation::
+
+        f_ij = LeakyReLU(A [h_i ‖ h_j ‖ e_ij])      attention a_ij = softmax over incoming edges of (a · f_ij)
+        h_i ← h_i + Linear(BN(Σ_j a_ij W h_j))      e_ij ← e_ij + Linear(BN(f_ij))
+
+    Heads are concatenated, or averaged in the last layer. Messages are formed by ``propagate`` alone, edges are never
+    reordered or filtered, and self-loops are those of the graph: so any PyG explainer masks the edge that it means.
+
+    Parameters
+    ----------
+    dim
+        Width of node and edge features, and of each head.
+    heads
+        Number of attention heads.
+    last
+        Whether heads are averaged and edges left alone, as in the network's last layer.
+    dropout
+        Probability with which a feature is dropped in training.
+    """
+
+    def __init__(self, dim: int, heads: int, *, last: bool = False, dropout: float = 0.0) -> None:
+        super().__init__(aggr="add", node_dim=0)
+        self.heads, self.dim, self.last = heads, dim, last
+        width = dim if last else heads * dim
+        self.from_source = nn.Linear(dim, heads * dim, bias=False)
+        self.from_target = nn.Linear(dim, heads * dim, bias=False)
+        self.from_edge = nn.Linear(dim, heads * dim)
+        self.value = nn.Linear(dim, heads * dim)
+        self.attention_vector = nn.Parameter(torch.randn(heads, dim) / dim**0.5)
+        self.node_norm = nn.BatchNorm1d(width)
+        self.node_out = nn.Linear(width, dim)
+        if not last:
+            self.edge_norm = nn.BatchNorm1d(width)
+            self.edge_out = nn.Linear(width, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, node: Tensor, edge_index: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
+        """Return updated node (N, dim) and edge (E, dim) features; edges may come in any order, and keep it."""
+        source, target = edge_index
+        ends = self.from_source(node).index_select(0, source) + self.from_target(node).index_select(0, target)
+        hidden = self.hidden(ends, edge)
+        attention = self.attention(hidden, target, len(node))
+        aggregated = self.propagate(edge_index, value=self.heads_of(self.value(node)), attention=attention)
+        return self.update_node(node, aggregated), self.update_edge(edge, hidden)
+
+    def message(self, value_j: Tensor, attention: Tensor) -> Tensor:
+        """Message of each edge, shape (E, heads, dim)."""
+        return value_j * attention[..., None]
+
+    def heads_of(self, features: Tensor) -> Tensor:
+        """View (…, heads · dim) as (…, heads, dim)."""
+        return features.unflatten(-1, (self.heads, self.dim))
+
+    def hidden(self, ends: Tensor, edge: Tensor) -> Tensor:
+        """``f_ij`` from the summed projections of both ends and the edge features, shape (E, heads, dim)."""
+        return self.heads_of(functional.leaky_relu(ends + self.from_edge(edge)))
+
+    def attention(self, hidden: Tensor, target: Tensor, n_nodes: int) -> Tensor:
+        """Attention of each edge among those into the same target, shape (E, heads)."""
+        return softmax((hidden * self.attention_vector).sum(-1), target, num_nodes=n_nodes)
+
+    def update_node(self, node: Tensor, aggregated: Tensor) -> Tensor:
+        """Residual update of node features from aggregated messages (N, heads, dim)."""
+        return self.dropout(node + self.node_out(self.node_norm(self._join(aggregated))))
+
+    def update_edge(self, edge: Tensor, hidden: Tensor) -> Tensor:
+        """Residual update of edge features; the last layer leaves them as they are."""
+        if self.last:
+            return edge
+        return self.dropout(edge + self.edge_out(self.edge_norm(self._join(hidden))))
+
+    def _join(self, per_head: Tensor) -> Tensor:
+        return per_head.mean(1) if self.last else per_head.flatten(1)

@@ -1,0 +1,115 @@
+"""A trained network with all that it needs to predict: species, cut-off, normalisation, fixed transformations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch_geometric.data import Data
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.graph import build_graph
+from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
+from symgnn_explain.models.symgnn import SymGNN
+
+SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
+
+
+class Predictor:
+    """Predicts the energy barrier (eV) of every atom of a glass.
+
+    Deterministic: the network is in evaluation mode, with the transformations that were fixed when it was trained.
+
+    Parameters
+    ----------
+    model
+        The network. It is used as it is: moved to the device and put in evaluation mode, but never changed.
+    card
+        What is known about it: data, metrics, versions, seed.
+    device
+        ``auto`` (a GPU when there is one), ``cpu`` or ``cuda``.
+    """
+
+    def __init__(self, model: SymGNN, card: dict[str, Any] | None = None, *, device: str = "auto") -> None:
+        self.device = resolve_device(device)
+        self.model = model.to(self.device).eval()
+        self.card = card or {}
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, *, device: str = "auto") -> Predictor:
+        """Load weights (``.safetensors`` with a ``.json`` card beside it); the shipped ones where no path is given.
+
+        Raises
+        ------
+        InputError
+            If a file is missing or damaged, or the device is not there.
+        """
+        if path is None:
+            path = Path(str(files("symgnn_explain") / "data" / SHIPPED_WEIGHTS))
+        model, card = load_checkpoint(Path(path))
+        return cls(model, card, device=device)
+
+    def save(self, path: str | Path) -> Path:
+        """Write weights and card; see :meth:`load`."""
+        path = Path(path)
+        if path.suffix != ".safetensors":
+            raise InputError(f"{path} must end in .safetensors: that is how predictors are stored.")
+        save_checkpoint(self.model, path, self.card)
+        return path
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Chemical symbols that the network knows."""
+        return self.model.config.species
+
+    @property
+    def cutoff(self) -> float:
+        """Radius (Å) up to which atoms are joined by edges."""
+        return self.model.config.cutoff
+
+    def graph(self, glass: Glass) -> Data:
+        """Build the network's input for ``glass``, on the predictor's device."""
+        return build_graph(glass, cutoff=self.cutoff, species=self.species).to(self.device)
+
+    @torch.no_grad()
+    def predict(self, glass: Glass) -> FloatArray:
+        """Predict the energy barrier of every atom, shape (N,), eV.
+
+        Raises
+        ------
+        InputError
+            If the glass holds a species that the network does not know.
+        """
+        graph = self.graph(glass)
+        with evaluation_mode(self.model):
+            barriers: FloatArray = self.model(graph.x, graph.edge_index, graph.edge_attr).double().cpu().numpy()
+        return barriers
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` in evaluation mode, and each of its modules back into the mode it was in afterwards."""
+    were_training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in were_training:
+            module.training = True
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turn ``auto``, ``cpu`` or ``cuda`` into a device, or raise InputError if it is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda' was asked for, but PyTorch sees no GPU here: use 'auto' or 'cpu'.")
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"device {device!r} is unknown: use 'auto', 'cpu' or 'cuda'.")
+    return torch.device(device)

@@ -1,0 +1,198 @@
+"""SymGNN: energy barriers of atoms from the structure alone (Li et al., ICML 2024)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import atomic_number
+from symgnn_explain.models.egat import EGATLayer
+from symgnn_explain.models.symmetrization import HaarO3, VonMisesO3
+
+INFERENCE_SEED = 0
+
+
+@dataclass(frozen=True)
+class SymGNNConfig:
+    """Hyperparameters of a SymGNN.
+
+    Parameters
+    ----------
+    species
+        Chemical symbols, in the order of the input channels.
+    cutoff
+        Edges join atoms up to this distance, Å.
+    dim
+        Width of node and edge features, and of each attention head.
+    heads
+        Attention heads of each layer; their number is the depth, and the radius of the receptive field in hops.
+    distribution
+        What transformations are drawn from: the Haar measure on O(3), or learnable von Mises angles.
+    training_samples, inference_samples
+        Transformations drawn a training step, and kept fixed for inference.
+    radial_basis
+        Number of Gaussians of the distance, an exactly invariant edge feature beside the symmetrized vectors: 0 for
+        none, else at least 2.
+    decoder_layers
+        Hidden layers of the prediction head.
+    dropout
+        Probability with which a feature is dropped in training.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+
+    species: tuple[str, ...] = ("Cu", "Zr")
+    cutoff: float = 5.0
+    dim: int = 32
+    heads: tuple[int, ...] = (8, 4, 2, 1)
+    distribution: Literal["haar", "von_mises"] = "von_mises"
+    training_samples: int = 2
+    inference_samples: int = 16
+    radial_basis: int = 0
+    decoder_layers: int = 4
+    dropout: float = 0.25
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "species", tuple(self.species))
+        object.__setattr__(self, "heads", tuple(self.heads))
+        for symbol in self.species:
+            atomic_number(symbol)
+        if not self.species or len(set(self.species)) < len(self.species):
+            raise InputError(f"species={self.species} must name at least one chemical element, and each once.")
+        if not self.heads or min(self.heads) < 1 or self.dim < 1:
+            raise InputError(f"heads={self.heads} and dim={self.dim} must be positive, one number of heads a layer.")
+        if not (math.isfinite(self.cutoff) and self.cutoff > 0):
+            raise InputError(f"cutoff={self.cutoff} must be a positive length in Å.")
+        if self.distribution not in ("haar", "von_mises"):
+            raise InputError(f"distribution={self.distribution!r} is unknown: choose 'haar' or 'von_mises'.")
+        if self.training_samples < 1 or self.inference_samples < 1:
+            raise InputError("at least one transformation is needed in training and in inference.")
+        if self.radial_basis < 0 or self.radial_basis == 1:
+            raise InputError(f"radial_basis={self.radial_basis} must be 0 (no distances) or at least 2 Gaussians.")
+        if self.decoder_layers < 0 or not 0 <= self.dropout < 1:
+            raise InputError(
+                f"decoder_layers={self.decoder_layers} must not be negative, and dropout={self.dropout} lie in [0, 1)."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+
+PRESETS = {
+    "paper": SymGNNConfig(),
+    "light": SymGNNConfig(heads=(2, 2, 2, 1), distribution="haar", radial_basis=16, decoder_layers=2, dropout=0.1),
+}
+"""``paper``: the published hyperparameters. ``light``: trains on two CPU cores in about an hour."""
+
+
+class SymGNN(nn.Module):
+    """Symmetrized graph neural network: graph in, energy barrier of every atom (eV) out.
+
+    The signature ``model(x, edge_index, edge_attr)`` is that of any PyG model, so PyG's own ``Explainer`` drives it.
+    In training, transformations are drawn afresh each time; in evaluation a fixed set is used, so that a prediction is
+    deterministic.
+    """
+
+    inference_transformations: Tensor
+    barrier_mean: Tensor
+    barrier_scale: Tensor
+    radial_centres: Tensor
+
+    def __init__(self, config: SymGNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.symmetrization = HaarO3() if config.distribution == "haar" else VonMisesO3()
+        self.species_embedding = nn.Linear(len(config.species), dim, bias=False)
+        self.node_encoder = nn.Sequential(
+            nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU()
+        )
+        self.edge_encoder = _encoder(3, dim)
+        if config.radial_basis:
+            self.radial_encoder = _encoder(config.radial_basis, dim)
+        last = len(config.heads) - 1
+        self.layers = nn.ModuleList(
+            EGATLayer(dim, heads, last=layer == last, dropout=config.dropout)
+            for layer, heads in enumerate(config.heads)
+        )
+        decoder: list[nn.Module] = []
+        for _ in range(config.decoder_layers):
+            decoder += [nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.PReLU()]
+        self.decoder = nn.Sequential(*decoder, nn.Linear(dim, 1))
+        self.register_buffer("radial_centres", torch.linspace(0.0, config.cutoff, max(config.radial_basis, 2)))
+        self.register_buffer("barrier_mean", torch.tensor(0.0))
+        self.register_buffer("barrier_scale", torch.tensor(1.0))
+        self.register_buffer("inference_transformations", torch.zeros(config.inference_samples, 3, 3))
+        self.fix_transformations()
+
+    @torch.no_grad()
+    def fix_transformations(self, seed: int = INFERENCE_SEED) -> None:
+        """Draw the set used in evaluation from the distribution as it is now; call it when training has changed it."""
+        generator = torch.Generator().manual_seed(seed)
+        samples = self.symmetrization(self.config.inference_samples, generator)
+        self.inference_transformations.copy_(samples)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Predict.
+
+        Parameters
+        ----------
+        x
+            One-hot species, shape (N, S).
+        edge_index
+            Source and target of each directed edge, shape (2, E).
+        edge_attr
+            Displacements ``r_source - r_target``, shape (E, 3), Å.
+
+        Returns
+        -------
+        Tensor
+            Energy barriers, shape (N,), eV.
+        """
+        node, edge = self.encode_nodes(x), self.encode_edges(edge_attr)
+        for layer in self.layers:
+            node, edge = layer(node, edge_index, edge)
+        return self.decode(node)
+
+    def encode_nodes(self, x: Tensor) -> Tensor:
+        """Return initial node features (N, dim); they depend on the species alone."""
+        features: Tensor = self.node_encoder(self.species_embedding(x))
+        return features
+
+    def encode_edges(self, displacement: Tensor) -> Tensor:
+        """Return initial edge features (E, dim): the mean encoding over transformations, plus that of the distance."""
+        if self.training:
+            transformations = self.symmetrization(self.config.training_samples)
+        else:
+            transformations = self.inference_transformations
+        transformations = transformations.to(displacement)
+        features = displacement.new_zeros(len(displacement), self.config.dim)
+        for transformation in transformations:
+            features = features + self.edge_encoder(displacement @ transformation.T) / len(transformations)
+        if self.config.radial_basis:
+            features = features + self.radial_encoder(self.expand_distance(displacement.norm(dim=1)))
+        return features
+
+    def expand_distance(self, distance: Tensor) -> Tensor:
+        """Return Gaussians of the distance on a grid up to the cut-off, shape (E, radial_basis)."""
+        spacing = self.radial_centres[1] - self.radial_centres[0]
+        return torch.exp(-0.5 * ((distance[:, None] - self.radial_centres) / spacing) ** 2)
+
+    def decode(self, node: Tensor) -> Tensor:
+        """Return barriers (eV), shape (N,), from final node features (N, dim)."""
+        return self.decoder(node).squeeze(-1) * self.barrier_scale + self.barrier_mean
+
+
+def _encoder(width: int, dim: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, dim), nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU()
+    )

@@ -1,0 +1,89 @@
+"""Which glasses may train a predictor that others validate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from symgnn_explain.datasets import SHA256
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import FloatArray, Glass
+
+SAME_SITE = 0.3
+"""Distance (Å) under which atoms of two glasses, brought to one cell, are taken to stand at the same site."""
+
+RELATED_FRACTION = 0.1
+"""Fraction of atoms at shared sites above which two glasses are related; by chance it is 0.007 in a metallic glass."""
+
+RELATED_GLASSES = (frozenset({"train0", "train1"}), frozenset({"train5", "train6"}))
+"""train1 is train0 with barriers computed anew; train6 is train5 deformed. Each pair stays on one side of a split."""
+
+TRAINING_GLASSES = tuple(name for name in SHA256 if name.startswith("train"))
+DEFAULT_VALIDATION = ("train0", "train1")
+
+
+def split_glasses(validation: Iterable[str] = DEFAULT_VALIDATION) -> tuple[list[str], list[str]]:
+    """Split the published training glasses into names for training and for validation.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, a side is empty, or related glasses would be torn apart.
+    """
+    held_out = list(dict.fromkeys(validation))
+    unknown = sorted(set(held_out) - set(TRAINING_GLASSES))
+    if unknown:
+        raise InputError(f"cannot validate on {', '.join(unknown)}: choose from {', '.join(TRAINING_GLASSES)}.")
+    kept = [name for name in TRAINING_GLASSES if name not in held_out]
+    if not held_out or not kept:
+        raise InputError("a split needs at least one glass on each side.")
+    for group in RELATED_GLASSES:
+        if 0 < len(group & set(held_out)) < len(group):
+            raise InputError(f"{' and '.join(sorted(group))} are related glasses: hold out both or neither.")
+    return kept, held_out
+
+
+def require_unrelated(training: Sequence[Glass], validation: Sequence[Glass]) -> None:
+    """Refuse a split that lets a network see in training what it is validated on.
+
+    Raises
+    ------
+    InputError
+        If a side is empty, or a glass, its copy or its deformed version is on both sides.
+    """
+    if not training or not validation:
+        raise InputError(
+            f"{len(training)} glasses to train and {len(validation)} to validate on were given: both need at least one."
+        )
+    for known in training:
+        for held_out in validation:
+            shared = shared_sites(known, held_out)
+            if shared > RELATED_FRACTION:
+                raise InputError(
+                    f"{known.name!r} (training) and {held_out.name!r} (validation) are related ({shared:.0%} of the "
+                    "atoms stand at the same sites): put both on one side."
+                )
+
+
+def shared_sites(first: Glass, second: Glass) -> float:
+    """Return the fraction of atoms that stand where ``second`` has an atom of the same species, cells made equal.
+
+    It sees copies, repeated measurements and homogeneous deformations, but not a glass that was rotated or shifted.
+    """
+    edges = np.linalg.norm(first.cell, axis=1)
+    here, there = (_sites(glass, edges) for glass in (first, second))
+    shared = 0
+    for number in np.intersect1d(first.numbers, second.numbers):
+        tree = cKDTree(there[second.numbers == number], boxsize=edges)
+        distance, _ = tree.query(here[first.numbers == number], distance_upper_bound=SAME_SITE)
+        shared += int(np.isfinite(distance).sum())
+    return shared / len(first)
+
+
+def _sites(glass: Glass, edges: FloatArray) -> FloatArray:
+    """Positions in an orthorhombic cell of these edges, wrapped into it."""
+    scaled = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    # The remainder of a tiny negative number rounds up to the edge itself, which is outside: hence the second one.
+    return np.mod(np.mod(scaled * edges, edges), edges)

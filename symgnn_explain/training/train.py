@@ -1,0 +1,214 @@
+"""Train a SymGNN and leave a predictor: weights, card, learning curve; resumable."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import signal
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import Glass
+from symgnn_explain.memory import reuse_large_allocations
+from symgnn_explain.models.invariance import symmetrization_error
+from symgnn_explain.models.predictor import Predictor, resolve_device
+from symgnn_explain.models.symgnn import SymGNNConfig
+from symgnn_explain.training.metrics import regression_metrics
+from symgnn_explain.training.module import MONITOR, BarrierModule, GlassDataModule, TrainingSettings
+from symgnn_explain.training.splits import require_unrelated
+
+WEIGHTS_FILE = "predictor.safetensors"
+LEARNING_CURVE_FILE = "learning_curve.csv"
+_CHECKPOINTS, _BEST, _LAST = "checkpoints", "best", "last"
+
+
+def train(
+    training: Sequence[Glass],
+    validation: Sequence[Glass],
+    *,
+    config: SymGNNConfig,
+    settings: TrainingSettings,
+    out: str | Path,
+    device: str = "auto",
+    progress: bool = True,
+    provenance: Mapping[str, Any] | None = None,
+) -> Predictor:
+    """Train on labelled glasses, stop on validation glasses, and write the best predictor into ``out``.
+
+    An interrupted run continues after its last whole epoch when it is called again with the same folder, and on the CPU
+    ends exactly as if it had not been interrupted; a finished one is not trained further. Random number generators are
+    left as they were found.
+
+    Parameters
+    ----------
+    training, validation
+        Glasses with barriers (eV); no glass, nor a relative of it, may be on both sides.
+    config, settings
+        Hyperparameters of the network, and of its training.
+    out
+        Folder for ``predictor.safetensors``, its card, ``learning_curve.csv`` and checkpoints.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    progress
+        Whether to show progress bars.
+    provenance
+        Goes into the card: data, hashes, command.
+
+    Raises
+    ------
+    InputError
+        If a glass has no barriers, it or a relative is on both sides, the folder holds another run, the device is not
+        there, or the training diverged before anything was learned.
+    KeyboardInterrupt
+        If the user interrupts; the last whole epoch stays on disk.
+    """
+    require_unrelated(training, validation)
+    target = resolve_device(device)
+    reuse_large_allocations()
+    out = Path(out)
+    with isolate_rng():
+        torch.manual_seed(settings.seed)
+        data = GlassDataModule(training, validation, config, seed=settings.seed)
+        described = {"training": _describe(training), "validation": _describe(validation)}
+        module = BarrierModule(config, settings, steps_per_epoch=len(training), data=described)
+        mean, scale = data.barrier_statistics
+        module.model.barrier_mean.fill_(mean)
+        module.model.barrier_scale.fill_(scale)
+        last = out / _CHECKPOINTS / f"{_LAST}.ckpt"
+        _require_same_run(out, last, module)
+        if (out / WEIGHTS_FILE).is_file():
+            return Predictor.load(out / WEIGHTS_FILE, device=device)
+        with _quiet_lightning():
+            trainer = _trainer(out, settings, accelerator="gpu" if target.type == "cuda" else "cpu", progress=progress)
+            _fit(trainer, module, data, last if last.is_file() else None)
+
+    state = _best_state(out)
+    module.load_state_dict(state["state_dict"])
+    predictor = Predictor(module.model, device=device)
+    known = {glass.name: (predictor.predict(glass), glass.barriers) for glass in validation}
+    predictor.card = {
+        "training_settings": asdict(settings),
+        **described,
+        "epoch": int(state["epoch"]) + 1,
+        "metrics": {
+            "validation": {
+                name: regression_metrics(predicted, barriers)
+                for name, (predicted, barriers) in known.items()
+                if barriers is not None
+            },
+            "symmetrization_error_ev": symmetrization_error(predictor, validation[0]),
+        },
+        "history": module.history,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("symgnn_explain", "torch", "torch_geometric", "lightning", "numpy")},
+        },
+        "provenance": dict(provenance or {}),
+    }
+    predictor.save(out / WEIGHTS_FILE)
+    return predictor
+
+
+class _LearningCurve(Callback):
+    """Writes the history after every validation, so that it can be watched and survives an interruption."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:  # noqa: ARG002
+        """Write the learning curve so far."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(pl_module.history).to_csv(self.path, index=False)
+
+
+def _trainer(out: Path, settings: TrainingSettings, *, accelerator: str, progress: bool) -> lightning.Trainer:
+    folder = out / _CHECKPOINTS
+    # Lightning's own save_last follows the best checkpoint only, which would throw away every epoch since.
+    last = ModelCheckpoint(folder, filename=_LAST, save_on_train_epoch_end=True, enable_version_counter=False)
+    best = ModelCheckpoint(folder, filename=_BEST, monitor=MONITOR, mode="max", enable_version_counter=False)
+    stop = EarlyStopping(MONITOR, mode="max", patience=settings.patience, check_finite=True)
+    callbacks: list[Callback] = [_LearningCurve(out / LEARNING_CURVE_FILE), best, last, stop]
+    if progress:
+        callbacks.append(TQDMProgressBar())
+    return lightning.Trainer(
+        max_epochs=settings.epochs,
+        accelerator=accelerator,
+        devices=1,
+        callbacks=callbacks,
+        logger=False,
+        check_val_every_n_epoch=settings.validate_every,
+        gradient_clip_val=settings.gradient_clip,
+        num_sanity_val_steps=0,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        default_root_dir=out,
+    )
+
+
+def _fit(trainer: lightning.Trainer, module: BarrierModule, data: GlassDataModule, checkpoint: Path | None) -> None:
+    """Train; an interruption leaves as what it is, where Lightning would end the process and go deaf to the next."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint)
+    except SystemExit as exit_request:
+        if not isinstance(exit_request.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's chatter (devices found, tips) from the screen; its warnings pass, but for those named here."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Graphs are kept in memory, workers would only copy them; and a resumed run has files in its folder.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
+            # Lightning calls what this version of PyTorch deprecates.
+            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*", category=FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _best_state(out: Path) -> dict[str, Any]:
+    path = out / _CHECKPOINTS / f"{_BEST}.ckpt"
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if not all(tensor.isfinite().all() for tensor in state["state_dict"].values() if tensor.is_floating_point()):
+        raise InputError(
+            f"the training in {out} diverged before anything was learned: lower the learning rate, in another folder."
+        )
+    return state
+
+
+def _require_same_run(out: Path, last: Path, module: BarrierModule) -> None:
+    if last.is_file():
+        stored = torch.load(last, map_location="cpu", weights_only=True)["hyper_parameters"]
+        if stored != dict(module.hparams):
+            raise InputError(
+                f"{out} holds a run with other hyperparameters or glasses: choose another folder, or remove it."
+            )
+    elif (out / WEIGHTS_FILE).is_file():
+        raise InputError(f"{out} already holds a predictor that was not trained there: choose another folder.")
+
+
+def _describe(glasses: Sequence[Glass]) -> list[dict[str, str]]:
+    return [{"name": glass.name, "formula": glass.formula, "content_sha256": glass.content_hash} for glass in glasses]
