@@ -1,0 +1,6 @@
+"""Explanation: which atoms and edges are behind one atom's prediction."""
+
+from symgnn_explain.explain.api import METHODS, Method, explain
+from symgnn_explain.explain.explanation import AtomExplanation
+
+__all__ = ["METHODS", "AtomExplanation", "Method", "explain"]
