@@ -1,0 +1,151 @@
+"""Predicted barriers: how they are distributed, and how they compare with known ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.plotting.style import BLACK, GREY, VALUE_SCALE, VERMILION, new_figure, species_colour, translucent
+
+DENSE = 1500
+"""From this many atoms on, a parity figure shows their density instead of single points."""
+
+
+def barrier_histogram(glass: Glass, barriers: ArrayLike, *, atom: int | None = None) -> go.Figure:
+    """Draw the distribution of energy barriers (eV), shape (N,), for each species; ``atom`` marks one atom's.
+
+    Raises
+    ------
+    InputError
+        If there is not one barrier an atom, or the glass has no such atom.
+    """
+    values = _one_an_atom(glass, barriers)
+    figure = new_figure(f"Energy barriers of {glass.name}")
+    symbols = np.array(glass.symbols)
+    width = _bin_width(values)
+    start = width * np.floor(values.min() / width)
+    for symbol in glass.species:
+        figure.add_histogram(
+            x=values[symbols == symbol],
+            xbins={"start": start, "end": values.max() + width, "size": width},
+            marker={
+                "color": translucent(species_colour(symbol), 0.6),
+                "line": {"color": species_colour(symbol), "width": 1},
+            },
+            name=f"{symbol} ({np.count_nonzero(symbols == symbol)} atoms)",
+            hovertemplate="%{x} eV: %{y} atoms<extra>" + symbol + "</extra>",
+        )
+    if atom is not None:
+        value = values[glass.require_atom(atom)]
+        figure.add_vline(
+            x=value,
+            line={"color": VERMILION, "width": 2.5, "dash": "dash"},
+            annotation={"text": f"atom {atom}: {value:.3f} eV", "font": {"color": VERMILION, "size": 14}, "yshift": 8},
+            annotation_position="top",
+        )
+    figure.update_layout(
+        barmode="overlay",
+        bargap=0.0,
+        xaxis={"title": {"text": "energy barrier (eV)"}},
+        yaxis={"title": {"text": f"atoms per {width:g} eV"}},
+        legend={"x": 0.99, "xanchor": "right", "y": 0.98},
+        margin={"t": 80},
+    )
+    return figure
+
+
+def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
+    """Draw predicted against known energy barriers, with Pearson's r and the mean absolute error.
+
+    Raises
+    ------
+    InputError
+        If the glass has no known barriers, or there is not one predicted barrier an atom.
+    """
+    predicted = _one_an_atom(glass, barriers)
+    if glass.barriers is None:
+        raise InputError(f"{glass.name!r} has no known barriers to compare the prediction with.")
+    known = glass.barriers
+    both = np.concatenate([known, predicted])
+    margin = 0.03 * (np.ptp(both) or 1.0)
+    bounds = [float(both.min() - margin), float(both.max() + margin)]
+    figure = new_figure(f"Predicted and known barriers of {glass.name}", width=700, height=660)
+    if len(glass) >= DENSE:
+        figure.add_histogram2d(
+            x=known,
+            y=predicted,
+            xbins={"start": bounds[0], "end": bounds[1], "size": (bounds[1] - bounds[0]) / 70},
+            ybins={"start": bounds[0], "end": bounds[1], "size": (bounds[1] - bounds[0]) / 70},
+            colorscale=[[0.0, "white"], [1e-6, "#D9E2F0"], [1.0, "#00224E"]],
+            colorbar={"title": {"text": "atoms", "side": "right"}, "thickness": 16},
+            hovertemplate="known %{x} eV<br>predicted %{y} eV<br>%{z} atoms<extra></extra>",
+        )
+    else:
+        figure.add_scatter(
+            x=known,
+            y=predicted,
+            mode="markers",
+            marker={"size": 6, "color": np.abs(predicted - known), "colorscale": VALUE_SCALE, "opacity": 0.7},
+            hovertemplate="known %{x:.3f} eV<br>predicted %{y:.3f} eV<extra></extra>",
+            showlegend=False,
+        )
+    figure.add_scatter(
+        x=bounds,
+        y=bounds,
+        mode="lines",
+        line={"color": BLACK, "width": 1.5, "dash": "dash"},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    error = float(np.abs(predicted - known).mean())
+    score = f"Pearson r = {_pearson(known, predicted):.3f}<br>" if np.ptp(known) > 0 and np.ptp(predicted) > 0 else ""
+    figure.add_annotation(
+        x=0.03,
+        y=0.97,
+        xref="paper",
+        yref="paper",
+        xanchor="left",
+        yanchor="top",
+        align="left",
+        showarrow=False,
+        text=f"{score}mean absolute error = {error:.3f} eV<br>{len(glass)} atoms",
+        font={"size": 14},
+        bgcolor="rgba(255,255,255,0.85)",
+        bordercolor=GREY,
+        borderpad=5,
+    )
+    figure.update_layout(
+        xaxis={"title": {"text": "known energy barrier (eV)"}, "range": bounds, "nticks": 7, "constrain": "domain"},
+        yaxis={
+            "title": {"text": "predicted energy barrier (eV)"},
+            "range": bounds,
+            "nticks": 7,
+            "scaleanchor": "x",
+            "constrain": "domain",
+        },
+    )
+    return figure
+
+
+def _one_an_atom(glass: Glass, barriers: ArrayLike) -> FloatArray:
+    values = np.asarray(barriers, dtype=np.float64)
+    if values.shape != (len(glass),) or not np.isfinite(values).all():
+        raise InputError(
+            f"barriers have shape {values.shape}, expected ({len(glass)},): one finite value in eV an atom."
+        )
+    return values
+
+
+def _bin_width(values: FloatArray) -> float:
+    """Freedman and Diaconis' width, rounded to 1, 2 or 5 times a power of ten, eV."""
+    low, high = np.quantile(values, [0.25, 0.75])
+    ideal = 2 * (high - low) / len(values) ** (1 / 3) or 0.05
+    decade = 10.0 ** np.floor(np.log10(ideal))
+    return float(decade * min((1, 2, 5, 10), key=lambda step: abs(np.log(step * decade / ideal))))
+
+
+def _pearson(first: FloatArray, second: FloatArray) -> float:
+    return float(np.corrcoef(first, second)[0, 1])

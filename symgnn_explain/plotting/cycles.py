@@ -1,0 +1,80 @@
+"""Optimal cycles through important edges, beside both nulls."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from symgnn_explain.analysis.comparison import CycleComparison
+from symgnn_explain.glass import FloatArray
+from symgnn_explain.plotting.style import BLUE, GREY, VERMILION, new_figure, translucent
+
+_LABELS = {
+    "top": "top {k}",
+    "middle": "middle {k}",
+    "bottom": "bottom {k}",
+    "random": "random<br>(paper's null)",
+    "matched": "same hop<br>and length",
+}
+
+
+def cycle_figure(comparison: CycleComparison) -> go.Figure:
+    """Draw the mean number of optimal cycles an edge for important, middling and unimportant edges, and for the nulls.
+
+    Points are single edges; error bars are 95 % intervals: of the bootstrap over the edges, or, for the nulls, of the
+    mean of as many random edges.
+    """
+    figure = new_figure(f"Optimal cycles through the edges of atom {comparison.atom}", width=860, height=560)
+    labels = [_LABELS[group.name].format(k=comparison.k) for group in comparison.groups]
+    for interval, colour, name in (
+        ("bootstrap", BLUE, "edges by importance"),
+        ("null", GREY, f"null: mean of {comparison.k} random edges"),
+    ):
+        rows = [row for row, group in enumerate(comparison.groups) if group.interval == interval]
+        groups = [comparison.groups[row] for row in rows]
+        means = np.array([group.mean for group in groups])
+        figure.add_bar(
+            x=rows,
+            y=means,
+            width=0.62,
+            marker={"color": translucent(colour, 0.45), "line": {"color": colour, "width": 1.5}},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": np.array([group.high for group in groups]) - means,
+                "arrayminus": means - np.array([group.low for group in groups]),
+                "thickness": 2,
+                "width": 7,
+            },
+            name=name,
+            hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
+        )
+    singles = [(row, group.cycles) for row, group in enumerate(comparison.groups) if group.interval == "bootstrap"]
+    figure.add_scatter(
+        x=np.concatenate([row + _spread(cycles) for row, cycles in singles]),
+        y=np.concatenate([cycles for _, cycles in singles]),
+        mode="markers",
+        marker={"color": VERMILION, "size": 7, "line": {"color": "white", "width": 1}},
+        name="single edges",
+        hovertemplate="%{y} cycles<extra></extra>",
+    )
+    p_matched = (
+        "" if comparison.p_matched is None else f", against the same hop and length p = {comparison.p_matched:.2g}"
+    )
+    figure.update_layout(
+        xaxis={"tickvals": list(range(len(labels))), "ticktext": labels},
+        yaxis={"title": {"text": "optimal cycles per edge"}, "rangemode": "tozero"},
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.16, "yanchor": "top"},
+        title={"subtitle": {"text": f"top edges against random ones: p = {comparison.p_random:.2g}{p_matched}"}},
+        margin={"t": 85, "b": 110},
+    )
+    return figure
+
+
+def _spread(cycles: FloatArray) -> FloatArray:
+    """Sideways offsets that keep equal counts apart."""
+    offset = np.zeros(len(cycles))
+    for value in np.unique(cycles):
+        rows = np.flatnonzero(cycles == value)
+        offset[rows] = 0.045 * (np.arange(len(rows)) - (len(rows) - 1) / 2)
+    return offset

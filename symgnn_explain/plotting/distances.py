@@ -1,0 +1,146 @@
+"""How far important atoms are from the explained one, and which shells they fill."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from symgnn_explain.analysis.mro import ShellAnalysis
+from symgnn_explain.glass import FloatArray
+from symgnn_explain.plotting.style import BLACK, BLUE, GREY, LIGHT_GREY, SKY_BLUE, VERMILION, template
+
+BIN_WIDTH = 0.4
+"""Width of the distance bins, Å."""
+
+
+def distance_figure(analysis: ShellAnalysis) -> go.Figure:
+    """Draw the distances of important atoms against what is expected of random ones, and the enrichment of each shell.
+
+    Left: important atoms in each distance bin, and as many atoms spread like all those of the receptive field; dotted
+    lines are the minima of g(r). Right: enrichment of each shell (1 = as expected of random atoms) with its 95 %
+    interval, by number and by importance, over the 95 % bands of the two nulls; the axis is logarithmic and ends in 0.
+    """
+    figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.11)
+    _add_histogram(figure, analysis)
+    _add_enrichment(figure, analysis)
+    legend = {"y": -0.2, "yanchor": "top", "xanchor": "center"}
+    figure.update_layout(
+        template=template(),
+        width=1180,
+        height=600,
+        title={"text": f"Distances of the {len(analysis.important)} important atoms of atom {analysis.atom}"},
+        bargap=0.0,
+        barmode="overlay",
+        legend=legend | {"x": 0.22},
+        legend2=legend | {"x": 0.78},
+        margin={"b": 175},
+    )
+    return figure
+
+
+def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
+    longest = float(analysis.all_distance.max())
+    edges = BIN_WIDTH * np.arange(int(np.ceil(longest / BIN_WIDTH)) + 1)
+    centres = (edges[1:] + edges[:-1]) / 2
+    important, _ = np.histogram(analysis.distance, edges)
+    everything, _ = np.histogram(analysis.all_distance, edges)
+    expected = everything * len(analysis.distance) / len(analysis.all_distance)
+    panel = {"row": 1, "col": 1}
+    figure.add_bar(
+        x=centres,
+        y=important,
+        width=BIN_WIDTH,
+        marker={"color": SKY_BLUE, "line": {"color": BLUE, "width": 1}},
+        name="important atoms",
+        hovertemplate="%{x:.1f} Å: %{y} important atoms<extra></extra>",
+        **panel,
+    )
+    figure.add_scatter(
+        x=centres,
+        y=expected,
+        mode="lines",
+        line={"color": BLACK, "width": 2, "shape": "hvh"},
+        name="as many random atoms of the receptive field",
+        hovertemplate="%{x:.1f} Å: %{y:.1f} expected<extra></extra>",
+        **panel,
+    )
+    tallest = max(important.max(), expected.max())
+    minima = analysis.radial_distribution.minima
+    figure.add_scatter(
+        x=np.repeat(minima, 3),
+        y=np.tile([0, 1.1 * tallest, np.nan], len(minima)),
+        mode="lines",
+        line={"color": GREY, "width": 1.5, "dash": "dot"},
+        name="minima of g(r)",
+        hoverinfo="skip",
+        **panel,
+    )
+    figure.update_xaxes(title_text="distance from the explained atom (Å)", range=[0, longest], **panel)
+    figure.update_yaxes(title_text=f"atoms per {BIN_WIDTH:g} Å", range=[0, 1.1 * tallest], **panel)
+
+
+def _add_enrichment(figure: go.Figure, analysis: ShellAnalysis) -> None:
+    table = analysis.to_frame()
+    place = np.arange(len(table), dtype=np.float64)
+    values = table.drop(columns=["name", "inner", "outer", "n_important", "n_all"]).to_numpy()
+    # Zero has no logarithm: it is drawn at the foot of the axis, a third below the smallest decade that is needed.
+    floor = 10 ** np.floor(np.log10(values[values > 0].min())) / 3
+    ceiling = 10 ** np.ceil(np.log10(values.max()))
+    panel = {"row": 1, "col": 2, "legend": "legend2"}
+
+    def shown(column: str) -> FloatArray:
+        return np.maximum(table[column].to_numpy(dtype=np.float64), floor)
+
+    for offset, name, colour, null in (
+        (-0.2, "random atoms of the receptive field, 95 %", LIGHT_GREY, "null"),
+        (0.2, "random atoms of the same hops, 95 %", "#F0CFE0", "hop_null"),
+    ):
+        figure.add_bar(
+            x=place + offset,
+            base=shown(f"{null}_low"),
+            y=shown(f"{null}_high") - shown(f"{null}_low"),
+            width=0.36,
+            marker={"color": colour, "line": {"color": GREY, "width": 1}},
+            name=name,
+            customdata=table[[f"{null}_low", f"{null}_high"]],
+            hovertemplate="%{customdata[0]:.2f} to %{customdata[1]:.2f}<extra></extra>",
+            **panel,
+        )
+    for offset, name, colour, symbol, value, bound in (
+        (-0.07, "important atoms, by number", BLUE, "circle", "enrichment", "enrichment"),
+        (0.07, "important atoms, by importance", VERMILION, "square", "weighted_enrichment", "weighted"),
+    ):
+        figure.add_scatter(
+            x=place + offset,
+            y=shown(value),
+            mode="markers",
+            marker={"color": colour, "size": 10, "symbol": symbol},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": shown(f"{bound}_high") - shown(value),
+                "arrayminus": shown(value) - shown(f"{bound}_low"),
+                "thickness": 2,
+            },
+            name=name,
+            customdata=table[[value, f"{bound}_low", f"{bound}_high"]],
+            hovertemplate="%{customdata[0]:.2f} (%{customdata[1]:.2f} to %{customdata[2]:.2f})<extra></extra>",
+            **panel,
+        )
+    decades = 10.0 ** np.arange(np.log10(3 * floor).round(), np.log10(ceiling).round() + 1)
+    figure.add_hline(y=1.0, line={"color": GREY, "width": 1.5, "dash": "dash"}, row=1, col=2)
+    labels = [
+        f"{inner:.2f}–{outer:.2f}" if np.isfinite(outer) else f"> {inner:.2f}"
+        for inner, outer in zip(table["inner"], table["outer"], strict=True)
+    ]
+    figure.update_xaxes(title_text="shell between minima of g(r) (Å)", tickvals=place, ticktext=labels, row=1, col=2)
+    figure.update_yaxes(
+        title_text="enrichment (1 = as random)",
+        type="log",
+        range=[np.log10(floor / 1.3), np.log10(ceiling)],
+        tickvals=[floor, *decades],
+        ticktext=["0", *(f"{decade:g}" for decade in decades)],
+        row=1,
+        col=2,
+    )

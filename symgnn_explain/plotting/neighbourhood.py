@@ -1,0 +1,296 @@
+"""The neighbourhood of an explained atom in space, with the edges that made the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from symgnn_explain.analysis.placement import place_atoms
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.plotting.style import (
+    BLACK,
+    GREEN,
+    GREY,
+    LOWERS,
+    PURPLE,
+    RAISES,
+    VALUE_SCALE,
+    new_figure,
+    species_colour,
+    species_radius,
+)
+
+FIGURE_PIXELS = 88.0
+"""Marker size of an atom's radius times the extent of the figure, both in Å; markers do not scale with the axes."""
+
+_BINS = ((0.75, 9.0), (0.5, 6.5), (0.25, 4.0), (0.0, 2.0))
+"""Lower bounds of importance relative to the most important edge, and line widths in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """The drawn edges, and the atom images at their ends; an atom may stand at several images."""
+
+    edges: IntArray
+    atom: IntArray
+    place: FloatArray
+    tail: IntArray
+    head: IntArray
+
+
+def neighbourhood_figure(
+    glass: Glass, explanation: AtomExplanation, *, k: int = 50, barriers: ArrayLike | None = None
+) -> go.Figure:
+    """Draw the ``k`` most important edges and their atoms in 3D, relative to the explained atom.
+
+    Every atom is drawn at the image through which its edge reaches the explained atom, so that bonds that cross the
+    periodic boundary are whole. Edge width is the score relative to the largest; for signed methods the colour says
+    whether the edge raises or lowers the predicted barrier.
+
+    Parameters
+    ----------
+    k
+        Edges to draw.
+    barriers
+        Energy barrier of every atom of the glass (predicted, say), shape (N,), eV: the colour of the atoms. They are
+        coloured by importance where None.
+
+    Raises
+    ------
+    InputError
+        If the explanation belongs to another glass, or there is not one barrier an atom.
+    """
+    explanation.require_glass(glass)
+    values = None if barriers is None else np.asarray(barriers, dtype=np.float64)
+    if values is not None and values.shape != (len(glass),):
+        raise InputError(f"barriers have shape {values.shape}, expected ({len(glass)},): one value in eV an atom.")
+    drawn = _collect(explanation, k)
+    figure = new_figure(
+        f"The {len(drawn.edges)} most important edges of atom {explanation.atom} ({glass.symbols[explanation.atom]}), "
+        f"predicted barrier {explanation.prediction:.3f} eV",
+        width=1000,
+        height=720,
+    )
+    _add_edges(figure, glass, explanation, drawn)
+    scale = float(np.clip(FIGURE_PIXELS / np.ptp(drawn.place, axis=0).max(), 5.0, 9.0))
+    _add_atoms(figure, glass, explanation, drawn, values, scale=scale)
+    _add_self_loops(figure, explanation, drawn, scale=scale)
+    _add_target(figure, glass, explanation)
+    low, high = drawn.place.min(axis=0) - 0.8, drawn.place.max(axis=0) + 0.8
+    sides = 1.2 * (high - low) / (high - low).max()
+    axes = {
+        f"{axis}axis": {"title": {"text": f"{axis} − {axis}₀ (Å)"}, "range": [low[place], high[place]]}
+        for place, axis in enumerate("xyz")
+    }
+    figure.update_layout(
+        scene={
+            **axes,
+            # Sides in the proportions of the ranges: an ångström is as long in every direction.
+            "aspectmode": "manual",
+            "aspectratio": dict(zip("xyz", sides, strict=True)),
+            # An arrow stays visible where other atoms hide the explained one.
+            "annotations": [
+                {
+                    "x": 0,
+                    "y": 0,
+                    "z": 0,
+                    "text": f"atom {explanation.atom}",
+                    "ax": -90,
+                    "ay": -110,
+                    "bgcolor": "rgba(255,255,255,0.8)",
+                    "arrowwidth": 1.2,
+                }
+            ],
+            "camera": {"eye": {"x": 1.15, "y": 1.0, "z": 0.6}, "projection": {"type": "orthographic"}},
+            "domain": {"x": [0.0, 0.74], "y": [0.0, 1.0]},
+        },
+        coloraxis={
+            "colorscale": VALUE_SCALE,
+            "colorbar": {
+                "title": {
+                    "text": "barrier (eV)" if values is not None else _sum_title(explanation),
+                    "side": "right",
+                    "font": {"size": 14},
+                },
+                "x": 1.0,
+                "y": 0.0,
+                "yanchor": "bottom",
+                "len": 0.5,
+                "thickness": 18,
+            },
+        },
+        legend={"x": 1.08, "y": 1.0, "xanchor": "right", "yanchor": "top", "itemsizing": "trace"},
+        margin={"l": 0, "r": 90, "t": 55, "b": 10},
+    )
+    return figure
+
+
+def _collect(explanation: AtomExplanation, k: int) -> _Drawn:
+    edges = explanation.top_edges(k)["edge"].to_numpy()
+    placement = place_atoms(explanation)
+    head = placement.position[placement.rows_of(explanation.target[edges])]
+    tail = head + explanation.displacement[edges]
+    atoms = np.concatenate([[explanation.atom], explanation.target[edges], explanation.source[edges]])
+    places = np.concatenate([np.zeros((1, 3)), head, tail])
+    images = np.column_stack([atoms, np.rint(10 * places).astype(np.int64)])
+    _, first, image = np.unique(images, axis=0, return_index=True, return_inverse=True)
+    image = image.ravel()
+    count = len(edges)
+    return _Drawn(edges, atoms[first], places[first], tail=image[1 + count :], head=image[1 : 1 + count])
+
+
+def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, drawn: _Drawn) -> None:
+    score = explanation.score[drawn.edges]
+    strength = np.abs(score) / (np.abs(score).max() or 1.0)
+    bonds = ~explanation.is_self_loop[drawn.edges]
+    if explanation.signed:
+        groups = [("raises the barrier", RAISES, score > 0), ("lowers the barrier", LOWERS, score <= 0)]
+    else:
+        groups = [("edge importance", BLACK, np.ones(len(score), dtype=bool))]
+    symbols = glass.symbols
+    for label, colour, members in groups:
+        upper = np.inf
+        for lower, width in _BINS:
+            rows = np.flatnonzero(bonds & members & (strength >= lower) & (strength < upper))
+            upper_label, upper = ("1" if np.isinf(upper) else f"{upper:g}"), lower
+            if rows.size == 0:
+                continue
+            ends = np.full((len(rows), 3, 3), np.nan)
+            ends[:, 0], ends[:, 1] = drawn.place[drawn.tail[rows]], drawn.place[drawn.head[rows]]
+            x, y, z = ends.reshape(-1, 3).T
+            figure.add_scatter3d(
+                x=x,
+                y=y,
+                z=z,
+                mode="lines",
+                line={"width": width, "color": colour},
+                opacity=0.5 + 0.5 * lower,
+                name=f"{lower:g}–{upper_label} of the largest score",
+                legendgroup=label,
+                legendgrouptitle={"text": label},
+                hoverinfo="skip",
+            )
+    rows = np.flatnonzero(bonds)
+    middle = (drawn.place[drawn.tail[rows]] + drawn.place[drawn.head[rows]]) / 2
+    texts = []
+    for edge in drawn.edges[rows]:
+        source, target = int(explanation.source[edge]), int(explanation.target[edge])
+        lines = (
+            f"edge {symbols[source]} {source} → {symbols[target]} {target}",
+            f"length {explanation.distance[edge]:.2f} Å",
+            f"hop {explanation.hop[edge]}",
+            f"{_score_title(explanation)} {explanation.score[edge]:.4g}",
+        )
+        texts.append("<br>".join(lines))
+    figure.add_scatter3d(
+        x=middle[:, 0],
+        y=middle[:, 1],
+        z=middle[:, 2],
+        mode="markers",
+        marker={"size": 6, "color": GREY, "opacity": 0.0},
+        hovertext=texts,
+        hoverinfo="text",
+        name="edges",
+        showlegend=False,
+    )
+
+
+def _add_atoms(
+    figure: go.Figure,
+    glass: Glass,
+    explanation: AtomExplanation,
+    drawn: _Drawn,
+    barriers: FloatArray | None,
+    *,
+    scale: float,
+) -> None:
+    importance = np.zeros(len(glass))
+    table = explanation.important_atoms(len(drawn.edges))
+    importance[table["atom"].to_numpy()] = table["score"].to_numpy()
+    distance = np.linalg.norm(drawn.place, axis=1)
+    symbols = np.array(glass.symbols)
+    for symbol in sorted(set(symbols[drawn.atom])):
+        rows = np.flatnonzero((symbols[drawn.atom] == symbol) & (distance > 0))
+        texts = []
+        for row in rows:
+            atom = int(drawn.atom[row])
+            text = f"atom {atom} ({symbol})<br>{distance[row]:.2f} Å from the explained atom"
+            if barriers is not None:
+                text += f"<br>barrier {barriers[atom]:.3f} eV"
+            texts.append(f"{text}<br>{_sum_title(explanation)} {importance[atom]:.4g}")
+        atoms = drawn.atom[rows]
+        figure.add_scatter3d(
+            x=drawn.place[rows, 0],
+            y=drawn.place[rows, 1],
+            z=drawn.place[rows, 2],
+            mode="markers",
+            marker={
+                "size": scale * species_radius(symbol),
+                "color": importance[atoms] if barriers is None else barriers[atoms],
+                "coloraxis": "coloraxis",
+            },
+            hovertext=texts,
+            hoverinfo="text",
+            name=symbol,
+            showlegend=False,
+        )
+        # The outline of a filled marker is at most a hair wide in WebGL, so the species is a ring of its own.
+        figure.add_scatter3d(
+            x=drawn.place[rows, 0],
+            y=drawn.place[rows, 1],
+            z=drawn.place[rows, 2],
+            mode="markers",
+            marker={
+                "size": scale * species_radius(symbol) + 2,
+                "symbol": "circle-open",
+                "color": species_colour(symbol),
+                "line": {"width": 4, "color": species_colour(symbol)},
+            },
+            hoverinfo="skip",
+            name=f"{symbol} (ring)",
+        )
+
+
+def _add_self_loops(figure: go.Figure, explanation: AtomExplanation, drawn: _Drawn, *, scale: float) -> None:
+    loops = explanation.is_self_loop[drawn.edges]
+    if not loops.any():
+        return
+    places = drawn.place[drawn.head[loops]]
+    figure.add_scatter3d(
+        x=places[:, 0],
+        y=places[:, 1],
+        z=places[:, 2],
+        mode="markers",
+        marker={"size": 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": {"width": 4, "color": GREEN}},
+        name="self-loop among them",
+        hoverinfo="skip",
+    )
+
+
+def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -> None:
+    symbol = glass.symbols[explanation.atom]
+    figure.add_scatter3d(
+        x=[0.0],
+        y=[0.0],
+        z=[0.0],
+        mode="markers",
+        marker={"size": 15, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}},
+        hovertext=[
+            f"atom {explanation.atom} ({symbol}), explained<br>predicted barrier {explanation.prediction:.3f} eV"
+        ],
+        hoverinfo="text",
+        name=f"explained atom {explanation.atom} ({symbol})",
+    )
+
+
+def _score_title(explanation: AtomExplanation) -> str:
+    return "contribution (eV)" if explanation.signed else "importance"
+
+
+def _sum_title(explanation: AtomExplanation) -> str:
+    return "sum of absolute contributions (eV)" if explanation.signed else "sum of edge importances"

@@ -1,0 +1,105 @@
+"""One look for all figures: palette, fonts, axes, and how each species is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from ase.data import covalent_radii, missing
+from ase.data.colors import jmol_colors
+
+from symgnn_explain.glass import atomic_number
+
+BLACK = "#1A1A1A"
+GREY = "#8C8C8C"
+LIGHT_GREY = "#D9D9D9"
+ORANGE = "#E69F00"
+SKY_BLUE = "#56B4E9"
+GREEN = "#009E73"
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
+"""The palette of Okabe and Ito, told apart by colour-blind readers."""
+
+RAISES, LOWERS = VERMILION, BLUE
+"""Edges that raise and that lower the predicted barrier."""
+
+VALUE_SCALE = "Cividis"
+"""Sequential colours of barriers and importances: even steps for colour-blind readers and in grey."""
+
+_COLOURS = {"Cu": ORANGE, "Zr": SKY_BLUE}
+_RADII = {"Cu": 1.28, "Zr": 1.60}
+_UNKNOWN_RADIUS = 1.5
+_FONT = "Open Sans, Arial, sans-serif"
+
+
+def species_colour(symbol: str) -> str:
+    """Colour of a species: the palette's for Cu and Zr, Jmol's for the others, grey for those that Jmol has not."""
+    if symbol in _COLOURS:
+        return _COLOURS[symbol]
+    number = atomic_number(symbol)
+    if number >= len(jmol_colors):
+        return GREY
+    red, green, blue = (round(255 * float(part)) for part in jmol_colors[number])
+    return f"#{red:02X}{green:02X}{blue:02X}"
+
+
+def species_radius(symbol: str) -> float:
+    """Radius of a species, Å: metallic for Cu and Zr, covalent for the others where it is known."""
+    if symbol in _RADII:
+        return _RADII[symbol]
+    radius = float(covalent_radii[atomic_number(symbol)])
+    return radius if radius > missing else _UNKNOWN_RADIUS
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """Return a ``#RRGGBB`` colour with an opacity between 0 and 1."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{np.clip(opacity, 0, 1):.3f})"
+
+
+def template() -> go.layout.Template:
+    """Return the plotly template of all figures: white, framed axes with outer ticks, readable fonts."""
+    axis = {
+        "showline": True,
+        "linecolor": BLACK,
+        "linewidth": 1.2,
+        "mirror": True,
+        "ticks": "outside",
+        "tickcolor": BLACK,
+        "ticklen": 5,
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+        "title": {"font": {"size": 16}, "standoff": 10},
+        "tickfont": {"size": 14},
+    }
+    space = {
+        "backgroundcolor": "white",
+        "gridcolor": LIGHT_GREY,
+        "linecolor": GREY,
+        "zeroline": False,
+        "showspikes": False,
+        "title": {"font": {"size": 14}},
+        "tickfont": {"size": 12},
+    }
+    legend = {"font": {"size": 13}, "bgcolor": "rgba(255,255,255,0.85)", "bordercolor": LIGHT_GREY, "borderwidth": 1}
+    layout = go.Layout(
+        font={"family": _FONT, "size": 14, "color": BLACK},
+        title={"font": {"size": 17}, "x": 0.5, "xanchor": "center"},
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        colorway=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY],
+        xaxis=axis,
+        yaxis=axis,
+        scene={"xaxis": space, "yaxis": space, "zaxis": space},
+        legend=legend,
+        legend2=legend,
+        hoverlabel={"font": {"family": _FONT, "size": 13}},
+        margin={"l": 70, "r": 30, "t": 60, "b": 65},
+    )
+    return go.layout.Template(layout=layout)
+
+
+def new_figure(title: str, *, width: int = 820, height: int = 520) -> go.Figure:
+    """Return an empty figure in the common style; size in pixels."""
+    return go.Figure(layout={"template": template(), "title": {"text": title}, "width": width, "height": height})
