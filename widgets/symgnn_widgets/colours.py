@@ -1,0 +1,118 @@
+"""From a value an atom to a colour an atom, and the colour bar that says what the colours mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from plotly.colors import hex_to_rgb, sequential, unlabel_rgb
+
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.plotting.style import VALUE_SCALE, species_colour
+
+RgbArray = NDArray[np.uint8]
+
+BARRIER_SCALE = tuple(getattr(sequential, VALUE_SCALE))
+IMPORTANCE_SCALE = tuple(sequential.OrRd)
+SHOWN_QUANTILES = (0.005, 0.995)
+"""Values beyond these quantiles get the colour of the end of the scale, so that a few extremes do not hide the rest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Colouring:
+    """What colours the atoms: values on a continuous scale, or categories with a colour each.
+
+    Parameters
+    ----------
+    label
+        What the colour means, with its unit.
+    values
+        One value an atom, shape (N,); the index of its category where there are categories.
+    scale
+        Colours (``#rrggbb`` or ``rgb(r,g,b)``) from the lowest to the highest value, or one a category.
+    domain
+        Values at either end of the scale.
+    categories
+        Names of the categories, or empty.
+    """
+
+    label: str
+    values: FloatArray
+    scale: tuple[str, ...]
+    domain: tuple[float, float]
+    categories: tuple[str, ...] = ()
+
+    @classmethod
+    def of_values(cls, label: str, values: FloatArray, scale: tuple[str, ...] = BARRIER_SCALE) -> Colouring:
+        """Colour by a quantity, over the range that nearly all atoms lie in."""
+        low, high = (float(limit) for limit in np.quantile(values, SHOWN_QUANTILES))
+        if not high > low:
+            low, high = low - 0.5, low + 0.5
+        return cls(label, values, scale, (low, high))
+
+    def rgb(self) -> RgbArray:
+        """Colour of each atom, shape (N, 3), 0 to 255."""
+        anchors = np.array([channels_of(colour) for colour in self.scale])
+        if self.categories:
+            return anchors[self.values.astype(np.int64)].astype(np.uint8)
+        low, high = self.domain
+        place = np.clip((self.values - low) / (high - low), 0.0, 1.0) * (len(anchors) - 1)
+        channels = [np.interp(place, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)]
+        return np.stack(channels, axis=1).round().astype(np.uint8)
+
+
+def species_colouring(glass: Glass) -> Colouring:
+    """One colour a species, those of the figures."""
+    numbers = np.unique(glass.numbers)
+    return Colouring(
+        label="Species",
+        values=np.searchsorted(numbers, glass.numbers).astype(np.float64),
+        scale=tuple(species_colour(symbol) for symbol in glass.species),
+        domain=(0.0, float(len(numbers))),
+        categories=glass.species,
+    )
+
+
+def importance_colouring(explanation: AtomExplanation, n_atoms: int) -> Colouring:
+    """How much of the score leaves each atom; white where the prediction does not reach."""
+    importance = np.zeros(n_atoms)
+    by_atom = explanation.atom_scores()
+    importance[by_atom.index] = by_atom
+    label = "Contribution (|eV|)" if explanation.signed else "Importance (mask)"
+    return Colouring(label, importance, IMPORTANCE_SCALE, (0.0, float(importance.max()) or 1.0))
+
+
+def colour_bar(colouring: Colouring, marked: float | None = None) -> str:
+    """Build the legend as HTML; ``marked`` is a value that gets a pointer (that of the selected atom)."""
+    if colouring.categories:
+        named = zip(colouring.categories, colouring.scale, strict=True)
+        swatches = [
+            f'<span class="symgnn-swatch"><i style="background:{colour}"></i>{name}</span>' for name, colour in named
+        ]
+        return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{"".join(swatches)}</div>'
+    low, high = colouring.domain
+
+    def place(value: float) -> str:
+        return f"left:{100 * (np.clip(value, low, high) - low) / (high - low):.2f}%"
+
+    ticks = [f'<span style="{place(tick)}">{tick:g}</span>' for tick in _round_ticks(low, high)]
+    pointer = "" if marked is None else f'<i style="{place(marked)}"></i>'
+    gradient = f"background:linear-gradient(to right,{','.join(colouring.scale)})"
+    scale = f'<div class="symgnn-scale" style="{gradient}">{pointer}{"".join(ticks)}</div>'
+    return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{scale}</div>'
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Choose two to seven round numbers within [low, high]."""
+    rough = (high - low) / 6
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(float(power * factor) for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first = np.ceil(low / step - 1e-9) * step
+    return [round(float(tick), 12) + 0.0 for tick in np.arange(first, high + 1e-9 * step, step)]
+
+
+def channels_of(colour: str) -> FloatArray:
+    """Red, green and blue (0 to 255) of ``#rrggbb`` or ``rgb(r,g,b)``, shape (3,)."""
+    return np.array(hex_to_rgb(colour) if colour.startswith("#") else unlabel_rgb(colour), dtype=np.float64)

@@ -1,0 +1,111 @@
+"""The explorer: the view of the glass, what explains an atom, and what can be learned from that, in one widget."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import ipywidgets as widgets
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+from symgnn_widgets.check import require_environment
+from symgnn_widgets.figure_view import PlotlyLibrary
+from symgnn_widgets.panels import Controls, Cycles, Distances, Export, Neighbourhood, Summary, TopEdges
+from symgnn_widgets.session import Session
+from symgnn_widgets.structure_view import StructureView
+
+LEFT_SHARE, VIEW_SHARE = 75, 53
+"""Per cent: pictures and analyses in the explorer's width, and the 3D view in the pictures'."""
+
+ANALYSIS_HEIGHT = 320
+"""Pixels."""
+
+
+class GlassExplorer:
+    """Click an atom of a glass, and see which neighbours made the network predict its energy barrier.
+
+    Show it by leaving it as the last line of a notebook cell. It also works from code::
+
+        explorer = GlassExplorer(datasets.sample(), Predictor.load())
+        explorer.select(1501)
+        explanation = explorer.explain(wait=True)
+
+    Parameters
+    ----------
+    glass
+        The structure.
+    predictor
+        The network that is explained.
+
+    Raises
+    ------
+    InputError
+        If the network does not know a species of the glass, or a package that is needed is missing or broken.
+    """
+
+    def __init__(self, glass: Glass, predictor: Predictor) -> None:
+        require_environment()
+        self.session = Session(glass, predictor)
+        # What is quick to draw comes first: panels are told of an explanation in the order in which they are made.
+        self.controls = Controls(self.session)
+        self.summary = Summary(self.session)
+        self.edges = TopEdges(self.session)
+        self.view = StructureView(self.session)
+        self.neighbourhood = Neighbourhood(self.session)
+        self.distances = Distances(self.session, ANALYSIS_HEIGHT)
+        self.cycles = Cycles(self.session, ANALYSIS_HEIGHT)
+        self.export = Export(self.session)
+        self.ui = self._compose()
+
+    @property
+    def explanation(self) -> AtomExplanation | None:
+        """What is shown now."""
+        return self.session.explanation
+
+    def select(self, atom: int) -> None:
+        """Select an atom, as :meth:`Session.select` does: nothing is computed."""
+        self.session.select(atom)
+
+    def explain(self, *, wait: bool = False) -> AtomExplanation | None:
+        """Explain the selected atom, in the background unless ``wait``.
+
+        Raises
+        ------
+        InputError
+            Where ``wait``, if no atom is selected or the explanation failed.
+        """
+        explanation = self.session.explain(wait=wait)
+        if wait and explanation is None:
+            raise InputError(self.session.error)
+        return explanation
+
+    def _compose(self) -> widgets.Widget:
+        css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
+        style = widgets.HTML(f"<style>{css}</style>", layout={"display": "none"})
+        analysis = widgets.ToggleButtons(options=["Distances", "Cycles"], style={"button_width": "92px"})
+        chosen = widgets.VBox([self.distances.ui])
+
+        def choose(change: dict[str, Any]) -> None:
+            chosen.children = (self.distances.ui if change["new"] == "Distances" else self.cycles.ui,)
+
+        analysis.observe(choose, "value")
+        pictures = widgets.HBox([_column(VIEW_SHARE, self.view.ui), _column(100 - VIEW_SHARE, self.neighbourhood.ui)])
+        left = _column(LEFT_SHARE, pictures, analysis, chosen)
+        right = _column(100 - LEFT_SHARE, self.summary.ui, self.edges.ui, self.export.ui)
+        ui = widgets.VBox(
+            [style, PlotlyLibrary(), self.controls.ui, widgets.HBox([left, right])], layout={"width": "100%"}
+        )
+        ui.add_class("symgnn-explorer")
+        return ui
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.ui._repr_mimebundle_(**options)
+
+
+def _column(share: int, *content: widgets.Widget) -> widgets.Widget:
+    """Take a share of the width, whatever is in it."""
+    layout = {"width": f"{share}%", "min_width": "0", "overflow": "hidden", "flex": "0 0 auto"}
+    return widgets.VBox(content, layout=layout)

@@ -1,0 +1,136 @@
+"""What an explanation looks like in the 3D view: where its atoms and edges are drawn, how thick, in which colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgnn_explain.analysis.placement import SAME_PLACE, place_atoms
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.plotting.style import BLACK, GREEN, LOWERS, PURPLE, RAISES, species_radius
+from symgnn_widgets.colours import RgbArray, channels_of
+
+DRAWN_SIZE = 0.9
+"""Drawn radius over atomic radius: the eye still gets between the atoms."""
+SELECTED_GROWTH = 1.25
+"""Radius of the selected atom against that of the same atom in the picture of the glass."""
+IMPORTANT_SHRINKAGE = 0.6
+"""The same of important atoms: small enough to leave the edges between them in sight."""
+EDGE_RADII = (0.07, 0.30)
+"""Radii (Å) of an edge of no importance and of the most important one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Highlight:
+    """Spheres and cylinders in the coordinates of the picture; colours from 0 to 1.
+
+    Parameters
+    ----------
+    atoms
+        Atom that each sphere stands for, shape (S,); the explained one first.
+    position, colour, radius
+        Of the spheres, shapes (S, 3), (S, 3) and (S,), Å.
+    start, end, edge_colour, edge_radius
+        Of the cylinders, shapes (E, 3), (E, 3), (E, 3) and (E,), Å, from the sending to the receiving atom.
+    """
+
+    atoms: IntArray
+    position: FloatArray
+    colour: FloatArray
+    radius: FloatArray
+    start: FloatArray
+    end: FloatArray
+    edge_colour: FloatArray
+    edge_radius: FloatArray
+
+
+def cell_edges(glass: Glass) -> tuple[FloatArray, FloatArray]:
+    """Start and end of the twelve edges of the cell, shapes (12, 3), Å."""
+    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=np.float64)
+    pairs = [(a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(corners[a] - corners[b]).sum() == 1]
+    start, end = (corners[[pair[side] for pair in pairs]] @ glass.cell for side in (0, 1))
+    return start, end
+
+
+def mark_atom(atom: int, glass: Glass, positions: FloatArray) -> Highlight:
+    """Mark the selected atom alone, before it has been explained."""
+    none = np.zeros((0, 3))
+    return Highlight(
+        atoms=np.array([atom]),
+        position=positions[[atom]],
+        colour=_rgb(PURPLE),
+        radius=SELECTED_GROWTH * drawn_radii(glass)[[atom]],
+        start=none,
+        end=none,
+        edge_colour=none,
+        edge_radius=np.zeros(0),
+    )
+
+
+def mark_explanation(
+    explanation: AtomExplanation, glass: Glass, k: int, positions: FloatArray, colours: RgbArray
+) -> Highlight:
+    """Mark the explained atom, the ``k`` most important edges, and the atoms at their ends.
+
+    Everything is placed relative to the explained atom: a receiving atom where the edges lead to it, a sending atom at
+    the other end of its edge. So no edge runs across the picture because its atoms sit on opposite faces of the cell;
+    what lies beyond a face is drawn beyond it. Atoms with an important self-loop are green, as in the paper.
+
+    Parameters
+    ----------
+    positions
+        Where the atoms of the glass are drawn, shape (N, 3), Å.
+    colours
+        Their colours, shape (N, 3), 0 to 255.
+    """
+    top = explanation.rank()[:k]
+    origin = positions[explanation.atom]
+    placement = place_atoms(explanation)
+    end = origin + placement.position[placement.rows_of(explanation.target[top])]
+    start = end + explanation.displacement[top]
+    loop = explanation.is_self_loop[top]
+
+    atoms = np.concatenate([explanation.source[top], explanation.target[top]])
+    places = np.concatenate([start, end])
+    images, first, image = np.unique(
+        np.column_stack([atoms, places.round(2)]), axis=0, return_index=True, return_inverse=True
+    )
+    looped = np.zeros(len(images), dtype=bool)
+    looped[image.ravel()[np.tile(loop, 2)]] = True
+    other = (atoms[first] != explanation.atom) | (np.linalg.norm(places[first] - origin, axis=1) > SAME_PLACE)
+    atoms, places, looped = atoms[first][other], places[first][other], looped[other]
+    atom_colour = colours[atoms] / 255.0
+    atom_colour[looped] = _rgb(GREEN)
+
+    score = explanation.score[top]
+    strength = np.abs(score) / (np.abs(score).max() or 1.0)
+    edge_colour = (
+        np.where(score[:, None] > 0, _rgb(RAISES), _rgb(LOWERS))
+        if explanation.signed
+        else np.tile(_rgb(BLACK), (len(top), 1))
+    )
+    radii = drawn_radii(glass)
+    return Highlight(
+        atoms=np.concatenate([[explanation.atom], atoms]),
+        position=np.concatenate([origin[None], places]),
+        colour=np.concatenate([_rgb(PURPLE), atom_colour]),
+        radius=np.concatenate([radii[[explanation.atom]], IMPORTANT_SHRINKAGE * radii[atoms]]),
+        start=start[~loop],
+        end=end[~loop],
+        edge_colour=edge_colour[~loop],
+        edge_radius=EDGE_RADII[0] + strength[~loop] * (EDGE_RADII[1] - EDGE_RADII[0]),
+    )
+
+
+def drawn_radii(glass: Glass) -> FloatArray:
+    """Radius at which each atom is drawn, shape (N,), Å."""
+    of_species = {
+        number: species_radius(symbol) for number, symbol in zip(np.unique(glass.numbers), glass.species, strict=True)
+    }
+    return DRAWN_SIZE * np.array([of_species[number] for number in glass.numbers])
+
+
+def _rgb(colour: str) -> FloatArray:
+    return channels_of(colour)[None] / 255.0

@@ -1,0 +1,72 @@
+"""The explained atom and what is important around it, in 3D."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+
+from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
+from symgnn_explain.plotting.style import LOWERS, PURPLE, RAISES, species_colour
+from symgnn_widgets.colours import Colouring
+from symgnn_widgets.panels.figure import FigurePanel
+from symgnn_widgets.session import Session
+
+HEIGHT = 384
+
+
+class Neighbourhood:
+    """Draws the neighbourhood of the session's explanation."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.figure = FigurePanel(HEIGHT, margin={"l": 14, "r": 44, "t": 34, "b": 0})
+        self.caption = widgets.HTML()
+        self.ui = widgets.VBox([self.figure.ui, self.caption])
+        session.observe(self._draw, ["explanation", "k"])
+
+    def _draw(self, _change: object = None) -> None:
+        session = self.session
+        if session.explanation is None:
+            self.figure.clear()
+            self.caption.value = ""
+            return
+        explanation = session.explanation
+        figure = _compact(neighbourhood_figure(session.glass, explanation, k=session.k, barriers=session.barriers))
+        low, high = Colouring.of_values("", session.barriers).domain
+        figure.update_coloraxes(cmin=low, cmax=high)
+        title = f"Neighbourhood of atom {explanation.atom} ({session.glass.symbols[explanation.atom]})"
+        # The camera stays where it was turned to while the same atom is shown.
+        figure.update_layout(title={"text": title}, uirevision=explanation.atom)
+        self.figure.show(figure)
+        self.caption.value = self._caption(explanation.signed)
+
+    def _caption(self, signed: bool) -> str:
+        """Say in one line what the legend says that there is no room for."""
+        rims = [_dot(f"{symbol} (rim)", species_colour(symbol)) for symbol in self.session.glass.species]
+        lines = (
+            [_dot("raises the barrier", RAISES), _dot("lowers it", LOWERS)] if signed else ["line width: importance"]
+        )
+        return f'<div class="symgnn-caption-line">{" ".join([_dot("explained atom", PURPLE), *rims, *lines])}</div>'
+
+
+def _compact(figure: go.Figure) -> go.Figure:
+    """Scale markers and lines with the figure, and leave out the legend."""
+    shrink = HEIGHT / figure.layout.height
+    for trace in figure.data:
+        if isinstance(trace.marker.size, (int, float)):
+            trace.marker.size *= shrink
+        if trace.line.width:
+            trace.line.width *= shrink
+    # Tick labels do not shrink with the box that they stand around.
+    sides = {side: 0.88 * figure.layout.scene.aspectratio[side] for side in "xyz"}
+    labels = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
+    figure.update_scenes(xaxis=labels, yaxis=labels, zaxis=labels, aspectratio=sides, domain={"x": [0.0, 1.0]})
+    figure.update_coloraxes(
+        colorbar={"title": {"font": {"size": 11}}, "tickfont": {"size": 10}, "thickness": 10, "len": 0.6}
+    )
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def _dot(text: str, colour: str) -> str:
+    return f'<span><i style="background:{colour}"></i>{text}</span>'

@@ -1,0 +1,118 @@
+// The scene of one viewer. Evaluated by nglview, where `this` is the view and `NGL` the library.
+// Everything here is told by the kernel and can be told again: that is how a reloaded page gets its picture back.
+((view) => {
+  if (view.glassScene) return;
+
+  const stage = view.stage;
+  const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const floats = (text) => new Float32Array(bytes(text).buffer);
+
+  let rgb = new Uint8Array();
+  let atoms = null;
+  const perAtomColour = NGL.ColormakerRegistry.addScheme(function () {
+    this.atomColor = (atom) => {
+      const first = 3 * atom.index;
+      return (rgb[first] << 16) | (rgb[first + 1] << 8) | rgb[first + 2];
+    };
+  });
+
+  // The camera's distance depends on the size of the picture, which a page may give it late.
+  let framed = false;
+  const frame = () => {
+    stage.handleResize();
+    if (framed || !atoms || stage.viewer.container.clientWidth < 50) return;
+    framed = true;
+    atoms.autoView();
+  };
+
+  // Loading is asynchronous; what comes later waits for it.
+  let queue = Promise.resolve();
+  const next = (step) => {
+    queue = queue.then(step).catch((error) => view.send({ type: "scene_error", data: String(error) }));
+  };
+
+  const removeByName = (name) =>
+    stage.getComponentsByName(name).list.slice().forEach((component) => stage.removeComponent(component));
+
+  const scene = {
+    stage,
+
+    load({ pdb }) {
+      next(async () => {
+        stage.removeAllComponents();
+        atoms = await stage.loadFile(new Blob([pdb], { type: "text/plain" }), { ext: "pdb", name: "glass", defaultRepresentation: false });
+        atoms.addRepresentation("spacefill", { color: perAtomColour, radiusType: "bfactor", radiusScale: 1 });
+        framed = false;
+        frame();
+        view.el.dataset.scene = "ready";
+        view.send({ type: "scene_ready" });
+      });
+    },
+
+    // Said before the structure is loaded, too: it then takes these colours from the start.
+    colour({ colours }) {
+      next(() => {
+        rgb = bytes(colours);
+        atoms?.updateRepresentations({ color: true });
+      });
+    },
+
+    // Raw buffers let clicks through to the atoms; shapes drawn one by one would swallow them.
+    draw({ name, spheres, cylinders, opacity }) {
+      next(() => {
+        removeByName(name);
+        if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity });
+        const shape = new NGL.Shape(name);
+        if (spheres) {
+          shape.addBuffer(new NGL.SphereBuffer({
+            position: floats(spheres.position), color: floats(spheres.colour), radius: floats(spheres.radius),
+          }));
+        }
+        if (cylinders) {
+          const colour = floats(cylinders.colour);
+          shape.addBuffer(new NGL.CylinderBuffer({
+            position1: floats(cylinders.start), position2: floats(cylinders.end),
+            color: colour, color2: colour, radius: floats(cylinders.radius),
+          }, { openEnded: false }));
+        }
+        if (spheres || cylinders) stage.addComponentFromObject(shape).addRepresentation("buffer", {});
+      });
+    },
+
+    look(name) {
+      next(() => stage.getComponentsByName(name).list.forEach((component) => component.autoView(500)));
+    },
+
+    picture() {
+      next(async () => {
+        const blob = await stage.makeImage({ factor: 2, antialias: true, trim: false, transparent: false });
+        const reader = new FileReader();
+        reader.onload = () => view.send({ type: "scene_picture", data: reader.result.split(",")[1] });
+        reader.readAsDataURL(blob);
+      });
+    },
+  };
+
+  // A click selects an atom here; it must not move the camera. Hovering would cost a picking pass on every rest of the mouse.
+  stage.mouseControls.remove("clickPick-left");
+  stage.setParameters({ hoverTimeout: -1, backgroundColor: "white", clipNear: 0, fogNear: 55, fogFar: 100 });
+  const observer = new ResizeObserver(frame);
+  observer.observe(stage.viewer.container);
+
+  // nglview's own label counts atoms from 1; the index from 0 stands in the explorer.
+  view.$pickingInfo.hide();
+
+  // A browser allows a page about 16 WebGL contexts: give this one back with the view.
+  const remove = view.remove.bind(view);
+  view.remove = () => {
+    observer.disconnect();
+    stage.viewer.render = () => {}; // frames may still be due
+    stage.dispose();
+    stage.viewer.renderer.forceContextLoss();
+    return remove();
+  };
+
+  view.glassScene = scene;
+  view.el.classList.add("symgnn-structure");
+  view.el.glassScene = scene;
+})(this);

@@ -1,0 +1,163 @@
+"""The 3D view of the glass: coloured atoms, the cell, the selected atom and what explains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from symgnn_explain.analysis.alpha import wrapped_positions
+from symgnn_explain.glass import FloatArray, Glass
+from symgnn_widgets.colours import Colouring, colour_bar, importance_colouring, species_colouring
+from symgnn_widgets.highlight import Highlight, cell_edges, drawn_radii, mark_atom, mark_explanation
+from symgnn_widgets.session import COLOUR_CHOICES, Session
+from symgnn_widgets.stage import Stage, base64_bytes, base64_floats
+
+VIEW_HEIGHT = "350px"
+DIMMED_OPACITY = 0.13
+CELL_RADIUS = 0.06  # Å
+CELL_COLOUR = (0.45, 0.45, 0.5)
+
+
+class StructureView:
+    """Draws the session's glass; a click on an atom selects it.
+
+    Parameters
+    ----------
+    session
+        What is shown and selected.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.positions = wrapped_positions(session.glass)
+        self.stage = Stage(
+            VIEW_HEIGHT,
+            on_ready=lambda: session.set_trait("shown", True),
+            on_picture=self._keep_picture,
+            on_failure=lambda sentence: session.set_trait("error", sentence),
+        )
+        self.legend = widgets.HTML()
+        self.colour_by = widgets.Dropdown(
+            options=self._colour_choices(), value=session.colour_by, layout={"width": "140px"}
+        )
+        self.zoom = widgets.Button(
+            description="Zoom in", tooltip="Zoom to the selected atom", disabled=True, layout={"width": "80px"}
+        )
+        self.overview = widgets.Button(description="Zoom out", tooltip="Show the whole glass", layout={"width": "84px"})
+        self.dim = widgets.Checkbox(value=True, description="Fade others", indent=False, layout={"width": "100px"})
+        self.ui = widgets.VBox(
+            [widgets.HBox([self.colour_by, self.zoom, self.overview, self.dim]), self.stage, self.legend]
+        )
+        self._load()
+        self._draw_selection()
+        self._show_legend()
+        self.stage.observe(self._on_pick, "picked")
+        self.colour_by.observe(lambda change: session.set_trait("colour_by", change["new"]), "value")
+        self.zoom.on_click(lambda _button: self.stage.look_at("selection"))
+        self.overview.on_click(lambda _button: self.stage.look_at("glass"))
+        self.dim.observe(self._draw_selection, "value")
+        session.observe(self._recolour, ["colour_by", "explanation"])
+        session.observe(self._draw_selection, ["selected_atom", "explanation", "k", "colour_by"])
+        session.observe(self._take_picture, "picture_wanted")
+        session.observe(self._show_legend, ["selected_atom", "explanation", "colour_by"])
+
+    def colouring(self) -> Colouring:
+        """Decide what colours the atoms now."""
+        session = self.session
+        match session.colour_by:
+            case "species":
+                return species_colouring(session.glass)
+            case "known barrier" if session.glass.barriers is not None:
+                return Colouring.of_values("Known barrier (eV)", session.glass.barriers)
+            case "importance" if session.explanation is not None:
+                return importance_colouring(session.explanation, len(session.glass))
+            case _:
+                return Colouring.of_values("Predicted barrier (eV)", session.barriers)
+
+    def _colour_choices(self) -> list[str]:
+        return [
+            choice for choice in COLOUR_CHOICES if choice != "known barrier" or self.session.glass.barriers is not None
+        ]
+
+    def _load(self) -> None:
+        self._recolour()
+        self.stage.set_scene("glass", "load", pdb=pdb_text(self.session.glass, self.positions))
+        start, end = cell_edges(self.session.glass)
+        frame = _cylinders(start, end, np.tile(CELL_COLOUR, (12, 1)), np.full(12, CELL_RADIUS))
+        self.stage.set_scene("cell", "draw", name="cell", cylinders=frame)
+
+    def _recolour(self, _change: object = None) -> None:
+        self.stage.set_scene("colours", "colour", colours=base64_bytes(self.colouring().rgb()))
+
+    def _draw_selection(self, _change: object = None) -> None:
+        drawn = self.highlight()
+        self.zoom.disabled = drawn is None
+        if drawn is None:
+            self.stage.set_scene("selection", "draw", name="selection", opacity=1.0)
+            return
+        explained = self.session.explanation is not None
+        self.stage.set_scene(
+            "selection",
+            "draw",
+            name="selection",
+            spheres={
+                "position": base64_floats(drawn.position),
+                "colour": base64_floats(drawn.colour),
+                "radius": base64_floats(drawn.radius),
+            },
+            cylinders=_cylinders(drawn.start, drawn.end, drawn.edge_colour, drawn.edge_radius)
+            if len(drawn.start)
+            else None,
+            opacity=DIMMED_OPACITY if explained and self.dim.value else 1.0,
+        )
+
+    def highlight(self) -> Highlight | None:
+        """Lay out what is drawn on top of the glass, if anything is selected."""
+        session = self.session
+        if session.explanation is not None:
+            colours = self.colouring().rgb()
+            return mark_explanation(session.explanation, session.glass, session.k, self.positions, colours)
+        if session.selected_atom is not None:
+            return mark_atom(session.selected_atom, session.glass, self.positions)
+        return None
+
+    def _show_legend(self, _change: object = None) -> None:
+        colouring, atom = self.colouring(), self.session.selected_atom
+        self.legend.value = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
+
+    def _on_pick(self, change: dict[str, Any]) -> None:
+        picked = change["new"]
+        # Each click empties the trait first; a click on a bond names two atoms.
+        if "atom1" in picked and "atom2" not in picked:
+            self.session.pick(int(picked["atom1"]["index"]))
+
+    def _take_picture(self, change: dict[str, Any]) -> None:
+        if change["new"]:
+            self.session.picture = b""  # so that an equal picture is news, too
+            self.stage.take_picture()
+
+    def _keep_picture(self, png: bytes) -> None:
+        self.session.picture_wanted = False
+        self.session.picture = png
+
+
+def pdb_text(glass: Glass, positions: FloatArray) -> str:
+    """Write the structure as the viewer reads it: one residue an atom, its drawn radius (Å) as B-factor."""
+    lines = []
+    for index, (symbol, radius, (x, y, z)) in enumerate(zip(glass.symbols, drawn_radii(glass), positions, strict=True)):
+        lines.append(
+            f"HETATM{(index + 1) % 100000:5d} {symbol:<4s} {symbol.upper():>3s} A{(index + 1) % 10000:4d}    "
+            f"{x:8.3f}{y:8.3f}{z:8.3f}{1.0:6.2f}{radius:6.2f}          {symbol.upper():>2s}"
+        )
+    return "\n".join([*lines, "END"])
+
+
+def _cylinders(start: FloatArray, end: FloatArray, colour: FloatArray, radius: FloatArray) -> dict[str, str]:
+    return {
+        "start": base64_floats(start),
+        "end": base64_floats(end),
+        "colour": base64_floats(colour),
+        "radius": base64_floats(radius),
+    }
