@@ -1,0 +1,81 @@
+"""Seconds to predict all barriers of a glass, by number of atoms and of fixed transformations.
+
+The time runs from the structure to the barriers in eV: neighbour list, graph and network. Run
+``python benchmarks/inference.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from symgnn_explain import datasets
+from symgnn_explain.glass import Glass
+from symgnn_explain.memory import reuse_large_allocations
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.symgnn import PRESETS, SymGNN
+
+SAMPLES = (1, 4, 16, 64)
+
+
+def glasses() -> dict[str, Glass]:
+    """The sample, and a stand-in for the published training glasses: a rattled lattice of their size and density."""
+    sample = datasets.sample()
+    spacing = sample.number_density ** (-1 / 3)
+    lattice = np.stack(np.meshgrid(*[np.arange(20)] * 3), axis=-1).reshape(-1, 3) * spacing
+    rattled = lattice + np.random.default_rng(0).uniform(-0.4, 0.4, lattice.shape)
+    numbers = np.random.default_rng(1).choice([29, 40], len(lattice), p=[0.64, 0.36])
+    return {"3 000": sample, "8 000": Glass(positions=rattled, numbers=numbers, cell=np.eye(3) * 20 * spacing)}
+
+
+def median_seconds(predictor: Predictor, glass: Glass, rounds: int) -> float:
+    """Time several predictions after one that does not count."""
+    predictor.predict(glass)
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        predictor.predict(glass)
+        taken.append(time.perf_counter() - started)
+    return float(np.median(taken))
+
+
+def main() -> None:
+    """Measure, print the table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("out/benchmarks/inference.json"))
+    arguments = parser.parse_args()
+    reuse_large_allocations()
+    networks = {"light": Predictor.load(device="cpu").model.config, "paper": PRESETS["paper"]}
+    print(f"{'network':8} {'atoms':>8}" + "".join(f"{samples:>10} T" for samples in SAMPLES))
+    rows = []
+    for name, config in networks.items():
+        for size, glass in glasses().items():
+            times = {}
+            for samples in SAMPLES:
+                model = SymGNN(replace(config, inference_samples=samples))  # time does not depend on the weights
+                times[samples] = median_seconds(Predictor(model, device=arguments.device), glass, arguments.rounds)
+            print(f"{name:8} {size:>8}" + "".join(f"{seconds:>10.2f} s" for seconds in times.values()))
+            rows.append({"network": name, "atoms": len(glass), "seconds_by_transformations": times})
+    device = Predictor(SymGNN(PRESETS["light"]), device=arguments.device).device
+    gpu = f", {torch.cuda.get_device_name()}" if device.type == "cuda" else ""
+    machine = (
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs{gpu}, torch {torch.__version__}, "
+        f"{torch.get_num_threads()} threads"
+    )
+    print(f"medians of {arguments.rounds} on {device}; {machine}")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps({"machine": machine, "device": str(device), "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

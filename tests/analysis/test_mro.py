@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symgnn_explain.analysis.mro import radial_distribution, shell_analysis
+from symgnn_explain.analysis.placement import place_atoms
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import Glass
+
+CRYSTALS = {
+    # Neighbours at the shortest distance, and the shells' squared distances in units of the lattice constant squared.
+    "fcc": ([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]], 12, [0.5, 1.0, 1.5]),
+    "bcc": ([[0, 0, 0], [0.5, 0.5, 0.5]], 8, [0.75, 1.0, 2.0]),
+    "sc": ([[0, 0, 0]], 6, [1.0, 2.0, 3.0]),
+}
+
+
+def crystal(name: str, lattice: float = 4.0, repeat: int = 1) -> Glass:
+    basis, _, _ = CRYSTALS[name]
+    cells = np.stack(np.meshgrid(*[np.arange(repeat)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    positions = (cells[:, None] + np.array(basis)[None]).reshape(-1, 3) * lattice
+    return Glass(positions, np.full(len(positions), 29), np.eye(3) * lattice * repeat, name=name)
+
+
+@pytest.mark.parametrize("name", CRYSTALS)
+def test_crystal_has_its_shells_and_coordination(name):
+    _, coordination, squares = CRYSTALS[name]
+    rdf = radial_distribution(crystal(name, lattice=5.0, repeat=3), r_max=9.0, bin_width=0.05)
+    shells = 5.0 * np.sqrt(squares)
+    assert rdf.maxima[: len(shells)] == pytest.approx(shells, abs=0.05)
+    assert rdf.coordination_number == coordination
+    assert (rdf.minima[: len(shells) - 1] > shells[:-1]).all()
+    assert (rdf.minima[: len(shells) - 1] < shells[1:]).all()
+
+
+@pytest.mark.parametrize("name", CRYSTALS)
+def test_supercell_has_the_same_distribution(name):
+    one, many = (radial_distribution(crystal(name, repeat=repeat), r_max=8.03) for repeat in (1, 3))
+    np.testing.assert_allclose(one.g, many.g, atol=1e-9)
+
+
+def test_sheared_description_of_one_lattice_has_the_same_distribution():
+    upright = crystal("fcc")
+    sheared = Glass(
+        upright.positions, upright.numbers, upright.cell + 4.0 * np.array([[0, 0, 0], [2, 0, 0], [-1, 1, 0]])
+    )
+    np.testing.assert_allclose(radial_distribution(upright, 8.03).g, radial_distribution(sheared, 8.03).g, atol=1e-9)
+
+
+def test_ideal_gas_is_one_everywhere_and_has_no_extrema():
+    rng = np.random.default_rng(3)
+    cell = np.array([[30.0, 0, 0], [9.0, 28.0, 0], [-5.0, 4.0, 31.0]])
+    gas = Glass(rng.random((2000, 3)) @ cell, rng.choice([29, 40], 2000), cell)
+    for pair in (None, ("Cu", "Zr"), ("Cu", "Cu")):
+        rdf = radial_distribution(gas, r_max=12.0, bin_width=0.5, pair=pair)
+        far = rdf.r > 4
+        assert rdf.g[far].mean() == pytest.approx(1.0, abs=0.01)
+        assert np.abs(rdf.g[far] - 1).max() < 0.06
+        assert rdf.maxima.size == rdf.minima.size == 0
+        assert rdf.coordination_number is None
+    dense = 2000 / gas.volume * 4 / 3 * np.pi * 12.0**3
+    assert radial_distribution(gas, 12.0, 0.5).running_coordination[-1] == pytest.approx(dense, rel=0.01)
+
+
+def test_partial_distributions_add_up_and_mirror(random_glass):
+    glass = random_glass(6)
+    share = {symbol: np.mean(np.array(glass.symbols) == symbol) for symbol in ("Cu", "Zr")}
+    partial = {(a, b): radial_distribution(glass, pair=(a, b)) for a in share for b in share}
+    total = sum(share[a] * share[b] * rdf.g for (a, b), rdf in partial.items())
+    np.testing.assert_allclose(total, radial_distribution(glass).g, atol=1e-12)
+    np.testing.assert_allclose(partial["Cu", "Zr"].g, partial["Zr", "Cu"].g, atol=1e-12)
+    ratio = partial["Cu", "Zr"].running_coordination[-1] / partial["Zr", "Cu"].running_coordination[-1]
+    assert ratio == pytest.approx(share["Zr"] / share["Cu"])
+
+
+def test_published_glass_has_the_known_extrema(published):
+    rdf = radial_distribution(published("train2"))
+    assert rdf.maxima == pytest.approx([2.65, 4.85, 6.95, 9.45])
+    assert rdf.minima == pytest.approx([3.85, 6.15, 8.55])
+    assert 13.0 < rdf.coordination_number < 14.2
+    finer = radial_distribution(published("train2"), bin_width=0.05)
+    assert finer.minima == pytest.approx(rdf.minima, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"r_max": 0.0}, {"r_max": np.nan}, {"bin_width": -0.1}, {"r_max": 1.0, "bin_width": 2.0}]
+)
+def test_lengths_are_checked(glass, arguments):
+    with pytest.raises(InputError, match="bin_width"):
+        radial_distribution(glass, **arguments)
+
+
+def test_missing_species_is_named(glass):
+    with pytest.raises(InputError, match="has no Al"):
+        radial_distribution(glass, pair=("Cu", "Al"))
+
+
+def test_atoms_are_placed_at_their_minimum_images_in_a_wide_cell(random_glass, explain_by_hand):
+    glass = random_glass(9, shear=0.15)  # 22 Å across, a receptive field of 10 Å
+    placement = place_atoms(explain_by_hand(glass, 40))
+    np.testing.assert_allclose(placement.position, glass.displacements_from(40)[placement.atoms], atol=1e-6)
+    assert not placement.ambiguous.any()
+
+
+def test_every_place_in_a_narrow_cell_is_an_image_of_its_atom(random_glass, explain_by_hand):
+    glass = random_glass(3)
+    placement = place_atoms(explain_by_hand(glass, 4, layers=3))
+    shift = np.linalg.solve(
+        glass.cell.T, (placement.position - (glass.positions[placement.atoms] - glass.positions[4])).T
+    )
+    np.testing.assert_allclose(shift, np.rint(shift), atol=1e-6)
+    assert placement.hop.max() <= 3
+
+
+def test_atom_between_two_images_is_ambiguous():
+    edge = 8.0
+    explanation = AtomExplanation(
+        atom=0,
+        method="gnnexplainer",
+        source=[1, 1],
+        target=[0, 0],
+        displacement=[[3.9, 0, 0], [3.9 - edge, 0, 0]],
+        hop=[0, 0],
+        score=[1.0, 0.5],
+        signed=False,
+        prediction=1.0,
+        prediction_range=(0.0, 2.0),
+    )
+    placement = place_atoms(explanation)
+    np.testing.assert_allclose(placement.position, [[0, 0, 0], [3.9, 0, 0]])
+    assert placement.ambiguous.tolist() == [False, True]
+
+
+def test_unconnected_edge_is_refused(glass, explain_by_hand):
+    explanation = explain_by_hand(glass, 0)
+    plain = explanation.to_dict() | {"atom": int(np.setdiff1d(np.arange(216), explanation.target)[0])}
+    with pytest.raises(InputError, match="do not lead to"):
+        place_atoms(AtomExplanation.from_dict(plain))
+
+
+def test_all_atoms_important_means_no_enrichment(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    explanation = explain_by_hand(glass, 3)
+    analysis = shell_analysis(explanation, glass, k=len(explanation))
+    assert len(analysis.important) == len(analysis.all_distance)
+    for shell in analysis.shells:
+        assert shell.enrichment == pytest.approx(1.0)
+        assert shell.null_low == pytest.approx(1.0) == shell.null_high
+        assert shell.hop_expected == pytest.approx(1.0)
+    assert sum(shell.n_all for shell in analysis.shells) == len(analysis.all_distance)
+
+
+def test_edges_into_the_atom_are_enriched_where_its_neighbours_are(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    explanation = explain_by_hand(glass, 3, score=lambda e: (e.hop == 0) * np.exp(-e.distance))
+    n_first = int(((explanation.hop == 0) & ~explanation.is_self_loop).sum())
+    analysis = shell_analysis(explanation, glass, k=n_first + 1)
+    assert set(analysis.important) == set(explanation.source[explanation.hop == 0]) - {3}
+    first = analysis.shells[0]
+    assert first.enrichment > first.null_high
+    # All of them are one hop away, so hops alone explain the enrichment exactly.
+    assert first.hop_null_low == pytest.approx(first.enrichment) == pytest.approx(first.hop_null_high)
+    assert analysis.shells[-1].n_important == 0
+    assert first.weighted_enrichment > first.enrichment  # the score falls with the distance
+
+
+def test_random_atoms_stay_inside_the_hop_matched_null(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    inside = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        explanation = explain_by_hand(glass, 3, score=lambda e, rng=rng: e.is_self_loop * rng.random(len(e)))
+        analysis = shell_analysis(explanation, glass, k=20)
+        inside += [shell.hop_null_low <= shell.enrichment <= shell.hop_null_high for shell in analysis.shells]
+    assert np.mean(inside) > 0.9
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_shells_do_not_depend_on_how_the_glass_is_written_down(random_glass, explain_by_hand, seed):
+    glass = random_glass(7)
+    rng = np.random.default_rng(seed)
+    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    order = rng.permutation(len(glass))
+    moved = (glass.positions + rng.normal(size=3) * 20 + rng.integers(-2, 3, (len(glass), 3)) @ glass.cell) @ rotation
+    other = Glass(moved[order], glass.numbers[order], glass.cell @ rotation)
+    new_name = np.argsort(order)
+    score = lambda e: np.exp(-((e.distance - 3.1) ** 2)) / (1 + e.hop)  # noqa: E731
+    one = shell_analysis(explain_by_hand(glass, 5, score=score), glass, k=31)
+    two = shell_analysis(explain_by_hand(other, int(new_name[5]), score=score), other, k=31)
+    assert set(new_name[one.important]) == set(two.important)
+    assert np.sort(one.distance) == pytest.approx(np.sort(two.distance))
+    assert [shell.n_all for shell in one.shells] == [shell.n_all for shell in two.shells]
+    assert [shell.enrichment for shell in one.shells] == pytest.approx([shell.enrichment for shell in two.shells])
+
+
+def test_results_are_tables_and_json(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    explanation = explain_by_hand(glass, 3)
+    analysis = shell_analysis(explanation, glass)
+    assert analysis.summary() == json.loads(json.dumps(analysis.summary(), allow_nan=False))
+    assert list(analysis.to_frame()["n_all"]) == [shell.n_all for shell in analysis.shells]
+    assert analysis.atoms_frame()["shell"].value_counts().sum() == len(analysis.important)
+    counted = analysis.atoms_frame()["shell"].value_counts()
+    assert all(counted.get(shell.name, 0) == shell.n_important for shell in analysis.shells)
+    assert shell_analysis(explanation, glass).to_frame().equals(analysis.to_frame())
+    assert json.dumps(analysis.radial_distribution.summary(), allow_nan=False)
+
+
+def test_another_glass_is_refused(random_glass, explain_by_hand):
+    with pytest.raises(InputError, match="another glass"):
+        shell_analysis(explain_by_hand(random_glass(6), 3), random_glass(6, seed=1))
+
+
+def test_no_important_atom_is_said(glass, explain_by_hand):
+    explanation = explain_by_hand(glass, 3, score=lambda e: (e.is_self_loop & (e.target == 3)).astype(float))
+    with pytest.raises(InputError, match="larger k"):
+        shell_analysis(explanation, glass, k=1)

@@ -1,0 +1,131 @@
+"""What the tests share: small glasses, a tiny network, and where the published data is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from symgnn_explain import datasets
+from symgnn_explain.glass import Glass
+from symgnn_explain.graph import build_graph
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCAL_DATA = ROOT.parent / "shared" / "data" / "cu64zr36"
+DENSITY = 0.063  # atoms/Å³, that of Cu64Zr36
+
+if LOCAL_DATA.is_dir():
+    os.environ.setdefault(datasets.DATA_FOLDER_VARIABLE, str(LOCAL_DATA))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that drive a browser last: Playwright's event loop runs from its start to the session's end.
+
+    Until then no loop runs in the main thread, as other tests expect.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def make_random_glass(
+    n_side: int = 5,
+    *,
+    seed: int = 0,
+    shear: float = 0.0,
+    barriers: bool = True,
+    species: tuple[int, ...] = (29, 40),
+    pbc: bool | tuple[bool, bool, bool] = True,
+) -> Glass:
+    """A disordered Cu-Zr crystal of ``n_side``³ atoms at a glass's density; no two atoms are closer than 1.5 Å.
+
+    ``shear`` tilts the cell: its second and third vectors lean by that fraction of the edge length.
+    """
+    rng = np.random.default_rng(seed)
+    spacing = DENSITY ** (-1 / 3)
+    edge = n_side * spacing
+    cell = edge * np.array([[1.0, 0.0, 0.0], [shear, 1.0, 0.0], [shear / 2, shear, 1.0]])
+    grid = np.stack(np.meshgrid(*[np.arange(n_side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) / n_side
+    largest_shift = 0.28 if shear == 0 else 0.15
+    shift = rng.uniform(-largest_shift, largest_shift, grid.shape) / np.sqrt(3) * spacing
+    return Glass(
+        positions=grid @ cell + shift,
+        numbers=rng.choice(species, size=len(grid), p=(0.64, 0.36) if len(species) == 2 else None),
+        cell=cell,
+        pbc=np.broadcast_to(pbc, 3),
+        barriers=rng.normal(1.6, 0.3, len(grid)) if barriers else None,
+        name="random",
+    )
+
+
+def make_tiny_predictor(seed: int = 0, **config: object) -> Predictor:
+    """An untrained predictor of a few hundred weights, two hops deep unless told otherwise.
+
+    Its normalisation layers have seen a glass, so that predictions differ from atom to atom as a trained network's do.
+    """
+    settings = {"dim": 8, "heads": (2, 1), "inference_samples": 3, "decoder_layers": 1, "dropout": 0.0, **config}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = SymGNN(SymGNNConfig(**settings))  # type: ignore[arg-type]
+        seen = build_graph(make_random_glass(4), cutoff=model.config.cutoff, species=("Cu", "Zr"))
+        channels = torch.nn.functional.pad(seen.x, (0, len(model.config.species) - 2))
+        normalisations = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm1d)]
+        for module in normalisations:
+            module.momentum = 1.0
+        with torch.no_grad():
+            model.train()(channels, seen.edge_index, seen.edge_attr)
+        for module in normalisations:
+            module.momentum = 0.1
+    model.barrier_mean.fill_(1.6)
+    model.barrier_scale.fill_(0.3)
+    return Predictor(model, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def random_glass() -> Callable[..., Glass]:
+    """Builder of small disordered glasses, see :func:`make_random_glass`."""
+    return make_random_glass
+
+
+@pytest.fixture
+def glass() -> Glass:
+    """A disordered glass of 216 atoms with barriers, 15 Å across."""
+    return make_random_glass(6)
+
+
+@pytest.fixture(scope="session")
+def tiny_predictor() -> Predictor:
+    """An untrained two-hop predictor on the CPU; tests must leave it as it is."""
+    return make_tiny_predictor()
+
+
+@pytest.fixture(scope="session")
+def make_predictor() -> Callable[..., Predictor]:
+    """Builder of tiny predictors with other hyperparameters, see :func:`make_tiny_predictor`."""
+    return make_tiny_predictor
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny_predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny predictor on disk."""
+    return tiny_predictor.save(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], Glass]:
+    """Loader of one published training glass by name; skips where the files are not at hand, never downloads."""
+    folder = os.environ.get(datasets.DATA_FOLDER_VARIABLE)
+    if not folder or not Path(folder).is_dir():
+        pytest.skip(f"the published glasses are not here: set {datasets.DATA_FOLDER_VARIABLE} to their folder")
+    cache: dict[str, Glass] = {}
+
+    def load(name: str = "train0") -> Glass:
+        if name not in cache:
+            [cache[name]] = datasets.load_published([name])
+        return cache[name]
+
+    return load

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+
+
+def random_glass(n_atoms: int = 60, *, seed: int = 0, edge: float = 9.9) -> Glass:
+    """Atoms on a jittered grid: no overlaps, about the density of a metallic glass."""
+    rng = np.random.default_rng(seed)
+    side = int(np.ceil(n_atoms ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n_atoms]
+    positions = (grid + rng.uniform(-0.2, 0.2, (n_atoms, 3))) * edge / side
+    return Glass(positions, rng.choice([29, 40], n_atoms), np.eye(3) * edge, name=f"random{seed}")
+
+
+def random_model(seed: int = 0, *, heads: tuple[int, ...] = (2, 2, 1), dim: int = 6, radial_basis: int = 4) -> SymGNN:
+    """An untrained network whose normalisation layers are not at their neutral values."""
+    torch.manual_seed(seed)
+    model = SymGNN(
+        SymGNNConfig(
+            cutoff=3.6,
+            heads=heads,
+            dim=dim,
+            distribution="haar",
+            inference_samples=2,
+            radial_basis=radial_basis,
+            decoder_layers=1,
+        )
+    )
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_(0.0, 0.2)
+            module.running_var.uniform_(0.5, 2.0)
+    model.barrier_mean.fill_(1.6)
+    model.barrier_scale.fill_(0.3)
+    return model.eval()
+
+
+@pytest.fixture
+def glass() -> Glass:
+    return random_glass()
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return Predictor(random_model(), device="cpu")

@@ -1,0 +1,169 @@
+"""What a method must obey: determinism, completeness, an untouched model, progress and cancellation."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
+
+from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.explain import METHODS, explain
+
+QUICK = {"gnnexplainer": {"epochs": 12}, "integrated_gradients": {"steps": 8}}
+
+
+def snapshot(model: torch.nn.Module) -> dict[str, object]:
+    return {
+        "state": {name: tensor.clone() for name, tensor in model.state_dict().items()},
+        "training": [module.training for module in model.modules()],
+        "requires_grad": [parameter.requires_grad for parameter in model.parameters()],
+        "gradients": [parameter.grad is None for parameter in model.parameters()],
+        "hooks": [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()],
+        "attributes": [sorted(module.__dict__) for module in model.modules()],
+    }
+
+
+def assert_untouched(model: torch.nn.Module, before: dict[str, object]) -> None:
+    after = snapshot(model)
+    assert before["state"].keys() == after["state"].keys()
+    assert all(torch.equal(before["state"][name], after["state"][name]) for name in before["state"])
+    assert {key: value for key, value in before.items() if key != "state"} == {
+        key: value for key, value in after.items() if key != "state"
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_same_seed_same_explanation(method, predictor, glass) -> None:
+    first, second = (explain(predictor, glass, 5, method, seed=3, **QUICK[method]) for _ in range(2))
+    np.testing.assert_array_equal(first.score, second.score)
+    assert first.seed == 3
+
+
+def test_another_seed_starts_elsewhere(predictor, glass) -> None:
+    first, second = (explain(predictor, glass, 5, seed=seed, epochs=3).score for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_not_touched(method, training, predictor, glass) -> None:
+    predictor.model.train(training)
+    before = snapshot(predictor.model)
+    explain(predictor, glass, 5, method, **QUICK[method])
+    assert_untouched(predictor.model, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_the_model_is_not_touched_by_an_interruption(method, error, predictor, glass) -> None:
+    def interrupt(fraction: float) -> None:
+        if fraction > 0.4:
+            raise error
+
+    before = snapshot(predictor.model)
+    with pytest.raises(error):
+        explain(predictor, glass, 5, method, progress=interrupt, **QUICK[method])
+    assert_untouched(predictor.model, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_progress_rises_to_one_and_cancel_stops(method, predictor, glass) -> None:
+    seen: list[float] = []
+    explain(predictor, glass, 5, method, progress=seen.append, **QUICK[method])
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert seen[-1] == 1.0
+
+    cancel, late = threading.Event(), []
+
+    def cancel_midway(fraction: float) -> None:
+        late.append(fraction)
+        if fraction > 0.4:
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        explain(predictor, glass, 5, method, progress=cancel_midway, cancel=cancel, **QUICK[method])
+    assert late[-1] < 0.7
+
+
+def test_gnn_explainer_follows_the_published_objective(predictor, glass) -> None:
+    """Against the objective written out on the whole graph, with the plain network and PyG's masks."""
+    atom, epochs = 7, 10
+    explanation = explain(predictor, glass, atom, epochs=epochs, learning_rate=0.05, size=0.01, entropy=0.5, seed=2)
+    graph, model = predictor.graph(glass), predictor.model
+    from symgnn_explain.explain.receptive_field import ReceptiveField
+
+    edges = ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, len(model.layers)).edges
+    logits = (torch.randn(len(edges), generator=torch.Generator().manual_seed(2)) * 0.1).requires_grad_()
+    optimizer = torch.optim.Adam([logits], lr=0.05)
+    original = model(graph.x, graph.edge_index, graph.edge_attr)[atom].detach()
+
+    def masked_prediction() -> torch.Tensor:
+        full = torch.ones(graph.num_edges).index_put((edges,), logits.sigmoid())
+        set_masks(model, full, graph.edge_index, apply_sigmoid=False)
+        prediction = model(graph.x, graph.edge_index, graph.edge_attr)[atom]
+        clear_masks(model)
+        return prediction
+
+    for _ in range(epochs):
+        m = logits.sigmoid()
+        entropy = -(m * m.log() + (1 - m) * (1 - m).log()).mean()
+        loss = ((masked_prediction() - original) / 0.3) ** 2 + 0.01 * m.sum() + 0.5 * entropy
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    np.testing.assert_allclose(explanation.score, logits.sigmoid().detach().numpy(), atol=2e-4)
+    assert explanation.masked_prediction == pytest.approx(masked_prediction().item(), abs=1e-4)
+
+
+def test_integrated_gradients_are_complete(predictor, glass) -> None:
+    explanation = explain(predictor, glass, 7, "integrated_gradients", steps=64)
+    change = explanation.prediction - explanation.diagnostics["baseline_prediction"]
+    assert abs(change) > 1e-4
+    assert explanation.score.sum() == pytest.approx(change, rel=0.02)
+    assert explanation.signed
+
+
+def test_integrated_gradients_equal_a_riemann_sum(predictor, glass) -> None:
+    from symgnn_explain.explain.masked_forward import MaskedForward
+
+    forward = MaskedForward(predictor.model, predictor.graph(glass), 7)
+    total = torch.zeros(forward.n_edges)
+    steps = 400
+    for step in range(steps):
+        mask = torch.full((forward.n_edges,), (step + 0.5) / steps, requires_grad=True)
+        total += torch.autograd.grad(forward(mask), mask)[0] / steps
+    explanation = explain(predictor, glass, 7, "integrated_gradients", steps=64)
+    np.testing.assert_allclose(explanation.score, total.numpy(), atol=2e-3 * float(total.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"atom": 60}, "atom 60 does not exist"),
+        ({"atom": -1}, "atom -1 does not exist"),
+        ({"method": "magic"}, "choose from gnnexplainer"),
+        ({"steps": 3}, "has no setting steps"),
+        ({"epochs": 0}, "must be positive"),
+        ({"epochs": "many"}, "cannot be used"),
+        ({"method": "integrated_gradients", "steps": 1}, "at least 2"),
+    ],
+)
+def test_bad_requests_end_in_one_sentence(arguments, said, predictor, glass) -> None:
+    with pytest.raises(InputError, match=said):
+        explain(predictor, glass, **({"atom": 0} | arguments))
+
+
+def test_known_predictions_need_not_be_computed_again(predictor, glass, monkeypatch) -> None:
+    barriers = predictor.predict(glass)
+    with_prediction = explain(predictor, glass, 5, epochs=2)
+    monkeypatch.setattr(predictor, "predict", None)
+    reused = explain(predictor, glass, 5, epochs=2, barriers=barriers)
+    assert reused.prediction_range == with_prediction.prediction_range == (barriers.min(), barriers.max())
+    with pytest.raises(InputError, match="but this predictor predicts"):
+        explain(predictor, glass, 5, epochs=2, barriers=barriers + 0.1)
+    with pytest.raises(InputError, match="barriers have shape"):
+        explain(predictor, glass, 5, epochs=2, barriers=barriers[:-1])

@@ -1,0 +1,113 @@
+"""The result object: tables, conversions and the round trip through a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import AtomExplanation, explain
+
+from .conftest import random_glass
+
+
+@pytest.fixture
+def by_hand() -> AtomExplanation:
+    """Edges 1→0, 2→0, 0→0 (self), 3→1, 0→1 with scores 0.5, -0.9, 0.5, 0.1, 0.2."""
+    return AtomExplanation(
+        atom=0,
+        method="by hand",
+        source=[1, 2, 0, 3, 0],
+        target=[0, 0, 0, 1, 1],
+        displacement=[[2.0, 0, 0], [0, 3.0, 0], [0, 0, 0], [0, 0, 4.0], [-2.0, 0, 0]],
+        hop=[0, 0, 0, 1, 1],
+        score=[0.5, -0.9, 0.5, 0.1, 0.2],
+        signed=True,
+        prediction=1.5,
+        prediction_range=(1.0, 2.0),
+        masked_prediction=2.5,
+        settings={"epochs": 3},
+        diagnostics={"mask_sum": 0.4},
+    )
+
+
+def test_top_edges_rank_by_absolute_score_with_stable_ties(by_hand) -> None:
+    table = by_hand.top_edges(3)
+    assert table["source"].tolist() == [2, 1, 0]
+    assert table["distance"].tolist() == [3.0, 2.0, 0.0]
+    assert table["self_loop"].tolist() == [False, False, True]
+    assert len(by_hand.top_edges(100)) == 5
+
+
+def test_important_atoms_sum_the_edges_that_touch_them(by_hand) -> None:
+    table = by_hand.important_atoms(5).set_index("atom")["score"]
+    assert 0 not in table.index
+    assert table.to_dict() == pytest.approx({2: 0.9, 1: 0.5 + 0.1 + 0.2, 3: 0.1})
+
+
+def test_atom_scores_count_each_sender_once_an_edge(by_hand) -> None:
+    assert by_hand.atom_scores().to_dict() == pytest.approx({0: 0.7, 1: 0.5, 2: 0.9, 3: 0.1})
+    assert by_hand.atom_scores().sum() == pytest.approx(np.abs(by_hand.score).sum())
+
+
+def test_a_masked_prediction_outside_the_range_is_flagged(by_hand) -> None:
+    assert by_hand.out_of_distribution is True
+    assert by_hand.masked_change == pytest.approx(1.0)
+    inside = dataclasses.replace(by_hand, masked_prediction=1.2)
+    assert inside.out_of_distribution is False
+    without = dataclasses.replace(by_hand, masked_prediction=None)
+    assert without.out_of_distribution is None
+    assert without.masked_change is None
+
+
+def test_round_trip_through_a_file(predictor, glass, tmp_path) -> None:
+    explanation = explain(predictor, glass, 3, epochs=2)
+    loaded = AtomExplanation.load(explanation.save(tmp_path / "explanation.json"))
+    assert loaded.to_dict() == explanation.to_dict()
+    loaded.require_glass(glass)
+    with pytest.raises(InputError, match="another glass"):
+        loaded.require_glass(random_glass(seed=1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        json.dumps({"format_version": 99}),
+        json.dumps({"format_version": 1}),
+        json.dumps({"format_version": 1, "atom": 0, "surprise": 1}),
+    ],
+)
+def test_a_damaged_file_ends_in_one_sentence(text, tmp_path) -> None:
+    path = tmp_path / "explanation.json"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        AtomExplanation.load(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        AtomExplanation.load(tmp_path / "missing.json")
+
+
+def test_networkx_and_pyg_hold_the_same_edges(by_hand) -> None:
+    graph = by_hand.to_networkx(2)
+    assert set(graph.edges()) == {(2, 0), (1, 0)}
+    assert graph.edges[2, 0, 0]["distance"] == 3.0
+    pyg = by_hand.to_pyg(n_atoms=4)
+    assert pyg.edge_index.tolist() == [[1, 2, 0, 3, 0], [0, 0, 0, 1, 1]]
+    assert pyg.validate()
+
+
+def test_arrays_cannot_be_changed(by_hand) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        by_hand.score[0] = 1.0
+
+
+def test_lengths_must_agree(by_hand) -> None:
+    with pytest.raises(InputError, match="score has shape"):
+        dataclasses.replace(by_hand, score=[1.0])
+    with pytest.raises(InputError, match="finite scores"):
+        dataclasses.replace(by_hand, score=[np.nan] * 5)

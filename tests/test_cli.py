@@ -1,0 +1,309 @@
+"""The command line: the same results as the Python API, whole files or none, clean interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from ase.io import read
+from scipy import stats
+
+from symgnn_explain import cli, datasets, lab
+from symgnn_explain.cli import main
+from symgnn_explain.explain import METHODS, AtomExplanation, explain
+from symgnn_explain.glass import Glass
+from symgnn_explain.io import read_glass, write_glass
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.training.module import BarrierModule
+
+EXPLANATION_FILES = {"explanation.json", "summary.json", "neighbourhood.html", "edges.csv", "atoms.csv"}
+
+
+@pytest.fixture
+def two_files(random_glass: Callable[..., Glass], tmp_path: Path) -> list[Path]:
+    return [write_glass(random_glass(4, seed=seed), tmp_path / f"glass{seed}.extxyz") for seed in (1, 2)]
+
+
+def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("predict", "evaluate", "explain", "train", "explore", "methods"):
+        assert main([verb, "--help"]) == 0
+        assert f"Example:\n    symgnn-explain {verb}" in capsys.readouterr().out
+    assert main([]) == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".extxyz"])
+def test_predict_writes_what_the_predictor_says(
+    two_files: list[Path], tiny_predictor: Predictor, tiny_weights: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / "new" / f"barriers{suffix}"
+    assert main(["predict", *map(str, two_files), "--out", str(out), "--weights", str(tiny_weights)]) == 0
+    expected = [tiny_predictor.predict(read_glass(path)) for path in two_files]
+    if suffix == ".csv":
+        table = pd.read_csv(out)
+        assert list(table) == ["file", "atom", "species", "x", "y", "z", "barrier_eV"]
+        written = [table.loc[table["file"] == path.name, "barrier_eV"].to_numpy() for path in two_files]
+        first = table[table["file"] == two_files[0].name]
+        np.testing.assert_allclose(first[["x", "y", "z"]], read_glass(two_files[0]).positions, atol=1e-6)
+    elif suffix == ".json":
+        entries = json.loads(out.read_text())["predictions"]
+        assert [entry["file"] for entry in entries] == [path.name for path in two_files]
+        assert entries[0]["content_sha256"] == read_glass(two_files[0]).content_hash
+        written = [np.array(entry["barrier_eV"]) for entry in entries]
+    else:
+        frames: Any = read(out, index=":")
+        written = [frame.arrays["predicted_barrier"] for frame in frames]
+        np.testing.assert_allclose(frames[0].arrays["barrier"], read_glass(two_files[0]).barriers, atol=1e-6)
+    for values, expectation in zip(written, expected, strict=True):
+        np.testing.assert_allclose(values, expectation, atol=1e-6)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_evaluate_prints_one_json_object(
+    two_files: list[Path], tiny_predictor: Predictor, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *map(str, two_files), "--json", "--weights", str(tiny_weights)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    glasses = {path.name: read_glass(path) for path in two_files}
+    pairs = {name: (tiny_predictor.predict(glass), glass.barriers) for name, glass in glasses.items()}
+    everything = tuple(np.concatenate(side) for side in zip(*pairs.values(), strict=True))
+    per_file = report.pop("per_file")
+    assert set(per_file) == set(pairs)
+    for metrics, (predicted, known) in ((report, everything), *((per_file[name], pairs[name]) for name in pairs)):
+        assert metrics == pytest.approx(
+            {
+                "pearson": np.corrcoef(predicted, known)[0, 1],
+                "spearman": np.corrcoef(stats.rankdata(predicted), stats.rankdata(known))[0, 1],
+                "mae": np.mean(np.abs(predicted - known)),
+                "rmse": np.linalg.norm(predicted - known) / np.sqrt(len(known)),
+            },
+            abs=1e-9,
+        )
+    assert main(["evaluate", *map(str, two_files), "--weights", str(tiny_weights)]) == 0
+    assert "all atoms" in capsys.readouterr().out
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(
+    two_files: list[Path], tiny_weights: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    twin = tmp_path / "other" / two_files[0].name
+    twin.parent.mkdir()
+    shutil.copy(two_files[1], twin)
+    assert main(["evaluate", str(two_files[0]), str(twin), "--json", "--weights", str(tiny_weights)]) == 0
+    assert set(json.loads(capsys.readouterr().out)["per_file"]) == {str(two_files[0]), str(twin)}
+
+
+def test_evaluate_needs_barriers(tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "sample", "--weights", str(tiny_weights)]) == 2
+    assert "sample holds no barriers" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_explain_writes_what_the_api_finds(
+    two_files: list[Path], tiny_predictor: Predictor, tiny_weights: Path, tmp_path: Path, method: str
+) -> None:
+    out, few = tmp_path / "out", {"gnnexplainer": {"epochs": 5}, "integrated_gradients": {"steps": 4}}[method]
+    [(key, value)] = few.items()
+    options = ["--atom", "7", "--method", method, "--set", f"{key}={value}", "--seed", "3", "--k", "20"]
+    assert main(["explain", str(two_files[0]), *options, "--out", str(out), "--weights", str(tiny_weights)]) == 0
+    assert {path.name for path in out.iterdir()} >= EXPLANATION_FILES
+    written = AtomExplanation.load(out / "explanation.json")
+    expected = explain(tiny_predictor, read_glass(two_files[0]), 7, method, seed=3, **few)
+    np.testing.assert_allclose(written.score, expected.score, atol=1e-6)
+    assert written.settings[key] == value
+    assert written.seed == 3
+    assert json.loads((out / "summary.json").read_text())["atom"] == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--atom", "64"], "64 atoms"),
+        (["--atom", "-1"], "does not exist"),
+        (["--atom", "1", "--method", "magic"], "choose from gnnexplainer"),
+        (["--atom", "1", "--set", "epochs"], "expected KEY=VALUE"),
+        (["--atom", "1", "--set", "epoch=5"], "with a key among epochs"),
+        (["--atom", "1", "--set", "epochs=few"], "epochs is of type int"),
+        (["--atom", "1", "--set", "epochs=0"], "epochs"),
+    ],
+)
+def test_explain_refuses(
+    two_files: list[Path],
+    tiny_weights: Path,
+    tmp_path: Path,
+    options: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    assert main(["explain", str(two_files[0]), "--out", str(out), "--weights", str(tiny_weights), *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_methods_lists_all_with_their_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods"]) == 0
+    listed = capsys.readouterr().out
+    for method in METHODS.values():
+        assert method.name in listed
+        for field in fields(method.settings):
+            assert f"{field.name}={field.default}" in listed
+
+
+@pytest.mark.filterwarnings("ignore:The '(train|val)_dataloader' does not have many workers")
+def test_train_leaves_a_predictor_that_says_where_it_comes_from(
+    two_files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    training, validation = map(str, two_files)
+    assert main(["train", training, "--validate", validation, "--epochs", "1", "--out", str(out), "--seed", "4"]) == 0
+    assert "glass2" in capsys.readouterr().out
+    predictor = Predictor.load(out / "predictor.safetensors")
+    provenance = predictor.card["provenance"]
+    assert set(provenance["data_sha256"]) == {path.name for path in two_files}
+    assert provenance["command"].startswith("symgnn-explain train ")
+    assert predictor.card["training_settings"]["seed"] == 4
+    assert predictor.species == ("Cu", "Zr")
+
+
+def test_published_glasses_are_split_without_touching_the_test_glasses(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(datasets, "load_published", lambda names: [asked.append(name) for name in names])
+    training, validation, hashes = cli._published_split(["train2,train3"])
+    assert list(validation) == ["train2", "train3"]
+    assert {*training, *validation} == set(asked) == {f"train{number}" for number in range(7)}
+    assert hashes == {f"{name}.pickle": datasets.SHA256[name] for name in asked}
+
+
+def test_explore_starts_lab_on_a_notebook_for_the_file(
+    two_files: list[Path], tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.ipynb"
+    started: list[list[str]] = []
+
+    def keep(command: list[str]) -> None:
+        started.append(command)
+        shutil.copy(next(word for word in command if word.endswith(".ipynb")), kept)
+
+    monkeypatch.setattr(lab, "_run_until_stopped", keep)
+    assert main(["explore", str(two_files[0]), "--weights", str(tiny_weights), "--no-browser"]) == 0
+    [command] = started
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert "--no-browser" in command
+    notebook = nbformat.read(kept, as_version=4)
+    nbformat.validate(notebook)
+    [cell] = notebook.cells
+    compile(cell["source"], "cell", "exec")
+    assert repr(str(two_files[0])) in cell["source"]
+    assert "GlassExplorer(glass, predictor)" in cell["source"]
+
+
+def test_explore_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(lab, "find_spec", lambda name: None if name == "jupyterlab" else object())
+    assert main(["explore", "sample"]) == 2
+    assert "the explorer needs jupyterlab" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX ones")
+def test_lab_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    long = ["sh", "-c", f"echo $$ > {child}; exec sleep 600"]
+    code = f"from symgnn_explain import lab; lab._run_until_stopped({long!r})"
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        while not (child.is_file() and child.read_text().endswith("\n")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child.read_text()), 0)
+
+
+def test_unexpected_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken() -> Glass:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(datasets, "sample", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["predict", "sample", "--out", str(tmp_path / "a.csv")])
+
+
+def interrupt() -> None:
+    """Do what Ctrl-C does."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_explanation_writes_nothing(
+    two_files: list[Path],
+    tiny_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen: list[float] = []
+
+    @contextmanager
+    def impatient(_: str) -> Iterator[Callable[[float], None]]:
+        def advance(fraction: float) -> None:
+            seen.append(fraction)
+            if fraction > 0.5:
+                interrupt()
+
+        yield advance
+
+    monkeypatch.setattr(cli, "_progress_bar", impatient)
+    out = tmp_path / "out"
+    options = ["--atom", "7", "--set", "epochs=20", "--out", str(out), "--weights", str(tiny_weights)]
+    assert main(["explain", str(two_files[0]), *options]) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+    assert 0.5 < seen[-1] < 1
+    assert not out.exists()
+
+
+@pytest.mark.filterwarnings("ignore:The '(train|val)_dataloader' does not have many workers")
+def test_an_interrupted_training_resumes(
+    two_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ["train", str(two_files[0]), "--validate", str(two_files[1]), "--epochs", "6", "--out", str(out)]
+    validated: list[int] = []
+    original = BarrierModule.on_validation_epoch_end
+
+    def impatient(module: BarrierModule) -> None:
+        original(module)
+        validated.append(module.current_epoch)
+        if len(validated) == 2:
+            interrupt()
+
+    monkeypatch.setattr(BarrierModule, "on_validation_epoch_end", impatient)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(command) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "the same command resumes it" in capsys.readouterr().err
+    assert not (out / "predictor.safetensors").exists()
+    assert main(command) == 0
+    assert (out / "predictor.safetensors").is_file()
+
+
+def test_module_runs_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "symgnn_explain", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "predict" in done.stdout

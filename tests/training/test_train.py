@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import Glass
+from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.symgnn import SymGNNConfig
+from symgnn_explain.training.metrics import regression_metrics
+from symgnn_explain.training.module import BarrierModule, EpochShuffle, GlassDataModule, TrainingSettings
+from symgnn_explain.training.train import LEARNING_CURVE_FILE, WEIGHTS_FILE, train
+
+CONFIG = SymGNNConfig(dim=8, heads=(2, 1), inference_samples=2, decoder_layers=1, radial_basis=8, dropout=0.1)
+SETTINGS = TrainingSettings(epochs=4, validate_every=2, seed=5)
+
+
+def disordered(seed: int, *, n_atoms: int = 60) -> Glass:
+    """A small random glass whose barrier is a smooth function of an atom's first shell: something to learn."""
+    rng = np.random.default_rng(seed)
+    edge = (n_atoms / 0.063) ** (1 / 3)
+    positions: list[np.ndarray] = []
+    while len(positions) < n_atoms:
+        candidate = rng.uniform(0, edge, 3)
+        apart = [np.linalg.norm((candidate - other + edge / 2) % edge - edge / 2) for other in positions]
+        if min(apart, default=9.0) > 1.6:
+            positions.append(candidate)
+    glass = Glass(
+        positions=np.array(positions),
+        numbers=rng.choice([29, 40], n_atoms, p=[0.64, 0.36]),
+        cell=np.eye(3) * edge,
+        name=f"toy{seed}",
+    )
+    source, target, displacement = neighbour_edges(glass, 4.0)
+    weight = np.where(glass.numbers[source] == 40, 1.0, 0.3) * np.exp(-np.linalg.norm(displacement, axis=1) / 2)
+    field = np.bincount(target, weight, len(glass))
+    return replace(glass, barriers=1.6 + 0.3 * (field - field.mean()) / field.std())
+
+
+TRAINING, VALIDATION = [disordered(seed) for seed in (1, 2, 3)], [disordered(4)]
+
+
+def run(out: Path, **changes: Any) -> Predictor:
+    given: dict[str, Any] = {"config": CONFIG, "settings": SETTINGS, "device": "cpu", "progress": False} | changes
+    return train(given.pop("training", TRAINING), given.pop("validation", VALIDATION), out=out, **given)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictor, Path]:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return run(out, provenance={"command": "a test"}), out
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseException]) -> None:
+    """Raise ``error`` in the training step of this number, once."""
+    original, steps = BarrierModule.training_step, iter(range(10_000))
+
+    def training_step(self: BarrierModule, batch: Any, batch_idx: int) -> Any:
+        if next(steps) == step:
+            raise error
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(BarrierModule, "training_step", training_step)
+
+
+class TestResult:
+    def test_files(self, uninterrupted: tuple[Predictor, Path], glass: Glass) -> None:
+        predictor, out = uninterrupted
+        loaded = Predictor.load(out / WEIGHTS_FILE, device="cpu")
+        np.testing.assert_array_equal(loaded.predict(glass), predictor.predict(glass))
+        assert sorted(path.name for path in out.iterdir()) == [
+            "checkpoints",
+            LEARNING_CURVE_FILE,
+            "predictor.json",
+            "predictor.safetensors",
+        ]
+
+    def test_card(self, uninterrupted: tuple[Predictor, Path]) -> None:
+        card = json.loads((uninterrupted[1] / "predictor.json").read_text())
+        assert card["provenance"] == {"command": "a test"}
+        assert card["training"] == [
+            {"name": glass.name, "formula": glass.formula, "content_sha256": glass.content_hash} for glass in TRAINING
+        ]
+        assert [entry["name"] for entry in card["validation"]] == ["toy4"]
+        assert TrainingSettings(**card["training_settings"]) == SETTINGS
+        assert set(card["versions"]) >= {"python", "torch", "torch_geometric", "lightning", "numpy", "symgnn_explain"}
+
+    def test_metrics_are_those_of_the_predictor(self, uninterrupted: tuple[Predictor, Path]) -> None:
+        predictor, _ = uninterrupted
+        assert VALIDATION[0].barriers is not None
+        expected = regression_metrics(predictor.predict(VALIDATION[0]), VALIDATION[0].barriers)
+        assert predictor.card["metrics"]["validation"]["toy4"] == pytest.approx(expected)
+
+    def test_the_best_validated_epoch_is_kept(self, uninterrupted: tuple[Predictor, Path]) -> None:
+        card = uninterrupted[0].card
+        best = max(card["history"], key=lambda entry: entry["validation_pearson"])
+        assert card["epoch"] == best["epoch"]
+        assert card["metrics"]["validation"]["toy4"]["pearson"] == pytest.approx(best["validation_pearson"], abs=1e-5)
+
+    def test_history_is_the_learning_curve(self, uninterrupted: tuple[Predictor, Path]) -> None:
+        predictor, out = uninterrupted
+        history = pd.DataFrame(predictor.card["history"])
+        assert history["epoch"].tolist() == [2, 4]
+        assert np.isfinite(history).all(axis=None)
+        pd.testing.assert_frame_equal(pd.read_csv(out / LEARNING_CURVE_FILE), history)
+
+    def test_normalisation_is_that_of_the_training_barriers(self, uninterrupted: tuple[Predictor, Path]) -> None:
+        barriers = np.concatenate([glass.barriers for glass in TRAINING if glass.barriers is not None])
+        assert uninterrupted[0].model.barrier_mean.item() == pytest.approx(barriers.mean(), rel=1e-5)
+        assert uninterrupted[0].model.barrier_scale.item() == pytest.approx(barriers.std(ddof=1), rel=1e-5)
+
+    @pytest.mark.parametrize("distribution", ["haar", "von_mises"])
+    def test_a_toy_is_learned(self, tmp_path: Path, distribution: str) -> None:
+        settings = TrainingSettings(epochs=60, validate_every=20, learning_rate=1e-2)
+        predictor = run(tmp_path, settings=settings, config=replace(CONFIG, distribution=distribution, dropout=0.0))
+        losses = [entry["training_loss"] for entry in predictor.card["history"]]
+        assert losses[-1] < 0.5 * losses[0]
+        assert predictor.card["metrics"]["validation"]["toy4"]["pearson"] > 0.6
+
+
+class TestDeterminism:
+    def test_seed_in_same_result_out(self, uninterrupted: tuple[Predictor, Path], tmp_path: Path) -> None:
+        torch.manual_seed(99)  # what came before does not matter
+        again = run(tmp_path / "run")
+        assert again.card["history"] == uninterrupted[0].card["history"]
+        assert again.card["metrics"] == uninterrupted[0].card["metrics"]
+
+    def test_another_seed_another_result(self, uninterrupted: tuple[Predictor, Path], tmp_path: Path) -> None:
+        other = run(tmp_path / "run", settings=replace(SETTINGS, seed=6))
+        assert other.card["history"] != uninterrupted[0].card["history"]
+
+    def test_global_state_is_left_alone(self, tmp_path: Path) -> None:
+        torch.manual_seed(3)
+        before = torch.get_rng_state(), np.random.get_state()[1].tolist(), dict(os.environ)  # noqa: NPY002
+        run(tmp_path / "run", settings=replace(SETTINGS, epochs=2))
+        assert torch.equal(before[0], torch.get_rng_state())
+        assert before[1:] == (np.random.get_state()[1].tolist(), dict(os.environ))  # noqa: NPY002
+
+    def test_order_of_the_glasses(self) -> None:
+        orders = []
+        for epoch in range(20):
+            sampler = EpochShuffle(5, seed=1)
+            sampler.set_epoch(epoch)
+            orders.append(tuple(sampler))
+            assert tuple(sampler) == orders[-1]
+            assert sorted(orders[-1]) == list(range(5))
+        assert len(set(orders)) > 10
+
+
+class TestInterruption:
+    @pytest.mark.parametrize("distribution", ["haar", "von_mises"])
+    @pytest.mark.parametrize("step", [4, 6, 7, 10])
+    def test_a_resumed_run_ends_as_an_uninterrupted_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, distribution: str
+    ) -> None:
+        changes = {"config": replace(CONFIG, distribution=distribution)}
+        whole = run(tmp_path / "whole", **changes)
+        with monkeypatch.context() as patched:
+            interrupt_at(patched, step, KeyboardInterrupt)
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path / "parts", **changes)
+        assert not (tmp_path / "parts" / WEIGHTS_FILE).exists()
+        steps: list[int] = []
+        with monkeypatch.context() as patched:
+            interrupt_at(patched, 10_000, KeyboardInterrupt)
+            original = BarrierModule.training_step
+            patched.setattr(
+                BarrierModule, "training_step", lambda *given: steps.append(given[0].global_step) or original(*given)
+            )
+            resumed = run(tmp_path / "parts", **changes)
+        assert steps == list(range(step // 3 * 3, 12))  # three glasses an epoch: whole epochs are not repeated
+        assert resumed.card["history"] == whole.card["history"]
+        assert resumed.card["metrics"] == whole.card["metrics"]
+        state = whole.model.state_dict()
+        assert all(torch.equal(tensor, state[name]) for name, tensor in resumed.model.state_dict().items())
+
+    def test_an_interruption_is_one_and_leaves_the_next_to_be_heard(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        interrupt_at(monkeypatch, 4, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+        assert signal.getsignal(signal.SIGINT) is handler
+
+    def test_an_error_passes_and_the_run_resumes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as patched:
+            interrupt_at(patched, 7, MemoryError)
+            with pytest.raises(MemoryError):
+                run(tmp_path)
+        assert len(pd.read_csv(tmp_path / LEARNING_CURVE_FILE)) == 1
+        assert len(run(tmp_path).card["history"]) == 2
+
+    def test_a_finished_run_is_returned_as_it_is(self, uninterrupted: tuple[Predictor, Path]) -> None:
+        predictor, out = uninterrupted
+        before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+        again = run(out)
+        assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+        assert again.card["history"] == predictor.card["history"]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"config": replace(CONFIG, dim=4)},
+            {"settings": replace(SETTINGS, learning_rate=1e-4)},
+            {"training": TRAINING[:2]},
+            {"validation": [disordered(9)]},
+        ],
+        ids=["config", "settings", "training", "validation"],
+    )
+    def test_a_folder_with_another_run(self, uninterrupted: tuple[Predictor, Path], changes: dict[str, Any]) -> None:
+        with pytest.raises(InputError, match="holds a run with other hyperparameters or glasses") as error:
+            run(uninterrupted[1], **changes)
+        assert "\n" not in str(error.value)
+
+    def test_a_folder_with_a_predictor_from_elsewhere(self, tiny_predictor: Predictor, tmp_path: Path) -> None:
+        path = tiny_predictor.save(tmp_path / WEIGHTS_FILE)
+        before = path.read_bytes()
+        with pytest.raises(InputError, match="already holds a predictor that was not trained there"):
+            run(tmp_path)
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("side", ["training", "validation"])
+    def test_missing_barriers(self, tmp_path: Path, side: str) -> None:
+        with pytest.raises(InputError, match="'toy7' has no barriers"):
+            run(tmp_path, **{side: [replace(disordered(7), barriers=None)]})
+        assert not list(tmp_path.iterdir())
+
+    def test_equal_barriers(self, tmp_path: Path) -> None:
+        constant = [replace(glass, barriers=np.full(len(glass), 1.5)) for glass in TRAINING]
+        with pytest.raises(InputError, match=r"all training barriers are 1\.5 eV"):
+            run(tmp_path, training=constant)
+
+    def test_a_glass_on_both_sides(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"'toy1' \(training\) and 'toy1' \(validation\) are related"):
+            run(tmp_path, validation=[TRAINING[0]])
+
+    def test_published_relatives_on_both_sides(self, tmp_path: Path, published: Callable[[str], Glass]) -> None:
+        with pytest.raises(InputError, match=r"'train5' \(training\) and 'train6' \(validation\) are related \(24%"):
+            run(tmp_path, training=[published("train5")], validation=[published("train6")])
+
+    def test_an_unknown_species(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="contains Zr, but this predictor knows only Cu"):
+            run(tmp_path, config=replace(CONFIG, species=("Cu",)))
+
+    def test_an_unknown_device(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="device 'tpu' is unknown"):
+            run(tmp_path, device="tpu")
+
+    def test_divergence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def diverge(self: BarrierModule, *_: Any) -> None:
+            with torch.no_grad():
+                self.model.decoder[0].weight.fill_(torch.nan)
+
+        monkeypatch.setattr(BarrierModule, "on_train_batch_end", diverge)
+        with pytest.raises(InputError, match="diverged before anything was learned: lower the learning rate"):
+            run(tmp_path)
+        assert not (tmp_path / WEIGHTS_FILE).exists()
+
+    def test_late_divergence_stops_and_leaves_what_was_learned(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def diverge(self: BarrierModule, *_: Any) -> None:
+            if self.current_epoch >= 2:
+                with torch.no_grad():
+                    self.model.decoder[0].weight.fill_(torch.nan)
+
+        monkeypatch.setattr(BarrierModule, "on_train_batch_end", diverge)
+        predictor = run(tmp_path, settings=replace(SETTINGS, epochs=40))
+        assert predictor.card["epoch"] == 2
+        assert np.isfinite(predictor.predict(VALIDATION[0])).all()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"epochs": 0},
+            {"validate_every": 0},
+            {"validate_every": 5},
+            {"patience": 0},
+            {"learning_rate": 0.0},
+            {"learning_rate": float("nan")},
+            {"schedule": "cosine"},
+        ],
+    )
+    def test_impossible_settings(self, change: dict[str, Any]) -> None:
+        with pytest.raises(InputError):
+            replace(SETTINGS, **change)
+
+
+class TestQuiet:
+    def test_nothing_is_printed_and_log_levels_come_back(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        logger = logging.getLogger("lightning.pytorch")
+        logger.setLevel(logging.DEBUG)
+        try:
+            run(tmp_path)
+            assert logger.level == logging.DEBUG
+        finally:
+            logger.setLevel(logging.NOTSET)
+        assert capfd.readouterr() == ("", "")
+
+    def test_a_bar_shows_the_progress(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        run(tmp_path, progress=True)
+        shown = "".join(capfd.readouterr())
+        assert "Epoch 3" in shown
+        assert "validation_pearson" in shown
+        assert "GPU available" not in shown
+        assert "Tip" not in shown
+
+
+def test_early_stopping_on_the_validation_glasses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    falling = iter(np.linspace(0.9, 0.1, 100))
+    monkeypatch.setattr(
+        "symgnn_explain.training.module.regression_metrics",
+        lambda *_: {"pearson": next(falling), "spearman": 0.0, "mae": 0.0, "rmse": 0.0},
+    )
+    predictor = run(tmp_path, settings=replace(SETTINGS, epochs=50, validate_every=1, patience=3))
+    assert [entry["epoch"] for entry in predictor.card["history"]] == [1, 2, 3, 4]
+    assert predictor.card["epoch"] == 1
+
+
+def test_data_module_gives_one_glass_a_batch() -> None:
+    data = GlassDataModule(TRAINING, VALIDATION, CONFIG)
+    assert [batch.num_nodes for batch in data.train_dataloader()] == [60] * 3
+    assert [batch.num_nodes for batch in data.val_dataloader()] == [60]

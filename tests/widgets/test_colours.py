@@ -1,0 +1,44 @@
+"""Colours are in the order of the values, and the legend says what they mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from symgnn_explain.glass import Glass
+from symgnn_widgets.colours import Colouring, channels_of, colour_bar, species_colouring
+
+
+def test_colours_run_along_the_scale() -> None:
+    colouring = Colouring("x (eV)", np.array([-1.0, 0.0, 0.5, 1.0, 2.0]), ("#000000", "#c8c8c8"), (0.0, 1.0))
+    np.testing.assert_array_equal(colouring.rgb()[:, 0], [0, 0, 100, 200, 200])
+
+
+def test_a_few_extremes_do_not_hide_the_rest() -> None:
+    values = np.concatenate([np.linspace(1.0, 2.0, 1000), [50.0]])
+    low, high = Colouring.of_values("x (eV)", values).domain
+    assert 1.0 <= low < high <= 2.0
+
+
+def test_equal_values_have_a_colour_too() -> None:
+    assert Colouring.of_values("x (eV)", np.full(5, 1.5)).rgb().shape == (5, 3)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.1, 2.2), (-0.1345, -0.1335), (0.0, 7e5)])
+def test_ticks_are_round_and_inside(low: float, high: float) -> None:
+    bar = colour_bar(Colouring("x (eV)", np.array([low, high]), ("#000000", "#ffffff"), (low, high)), marked=high)
+    ticks = [float(part.split("</span>")[0].split(">")[1]) for part in bar.split("<span")[1:]]
+    assert 2 <= len(ticks) <= 7
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
+    assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
+    assert "x (eV)" in bar
+    assert '<i style="left:100.00%">' in bar
+
+
+def test_each_species_has_its_colour(glass: Glass) -> None:
+    colouring = species_colouring(glass)
+    legend = colour_bar(colouring)
+    for symbol, colour in zip(glass.species, colouring.scale, strict=True):
+        member = glass.symbols.index(symbol)
+        np.testing.assert_array_equal(colouring.rgb()[member], channels_of(colour))
+        assert symbol in legend

@@ -1,0 +1,202 @@
+"""Panels show the session's state and set it; exports land in files that replace no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from symgnn_explain.explain import METHODS, AtomExplanation
+from symgnn_widgets import GlassExplorer
+from symgnn_widgets.panels.export import SEPARATOR
+from symgnn_widgets.panels.summary import warnings_of
+
+
+def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
+    explorer.select(atom)
+    explanation = explorer.explain(wait=True)
+    assert explanation is not None
+    return explanation
+
+
+def rows_of(explorer: GlassExplorer) -> int:
+    return explorer.edges.table.value.count("<tr>") - 1
+
+
+def test_controls_set_the_session(explorer: GlassExplorer) -> None:
+    controls, session = explorer.controls, explorer.session
+    controls.explain_on_click.value = False
+    controls.atom.value = 21
+    assert (session.selected_atom, session.explanation) == (21, None)
+    controls.settings["epochs"].value = 3
+    controls.explain.click()
+    assert explorer.explanation.settings["epochs"] == 3
+    controls.k.value = 20
+    assert session.k == 20
+    controls.method.value = "integrated_gradients"
+    assert session.method == "integrated_gradients"
+    assert list(controls.settings) == list(session.settings)
+    assert METHODS["integrated_gradients"].description in controls.description.value
+
+
+def test_controls_follow_the_session(explorer: GlassExplorer) -> None:
+    controls, session = explorer.controls, explorer.session
+    session.method = "integrated_gradients"
+    session.k = 75
+    session.select(30)
+    assert (controls.method.value, controls.k.value, controls.atom.value) == ("integrated_gradients", 75, 30)
+    session.status, session.progress, session.seconds_left = "running", 0.25, 12.4
+    assert controls.state.value == "25%, 12 s left"
+    assert not controls.cancel.disabled
+    session.status = "cancelled"
+    assert controls.cancel.disabled
+
+
+def test_errors_are_shown_as_text(explorer: GlassExplorer) -> None:
+    explorer.session.error = "<b>no</b>"
+    assert "&lt;b&gt;no&lt;/b&gt;" in explorer.controls.error.value
+    explorer.session.error = ""
+    assert explorer.controls.error.value == ""
+
+
+def test_the_table_has_k_rows_in_the_order_of_importance(explorer: GlassExplorer) -> None:
+    explanation = explained(explorer)
+    assert rows_of(explorer) == explorer.session.k
+    explorer.session.k = 10
+    assert rows_of(explorer) == 10
+    best = explanation.top_edges(1).iloc[0]
+    assert f"{best['source']} → " in explorer.edges.table.value.split("<tbody>")[1].split("</tr>")[0]
+
+
+def test_figures_show_the_explanation_and_go_with_it(explorer: GlassExplorer) -> None:
+    explained(explorer)
+    for panel in (explorer.neighbourhood.figure, explorer.distances.figure):
+        assert len(panel.figure.data) > 0
+        assert len(panel.ui.figure["data"]) == len(panel.figure.data)
+    explorer.select(8)
+    for panel in (explorer.neighbourhood.figure, explorer.distances.figure):
+        assert len(panel.figure.data) == 0
+
+
+def test_the_summary_names_the_atom_and_its_prediction(explorer: GlassExplorer) -> None:
+    assert "No atom selected" in explorer.summary.ui.value
+    explained(explorer, 7)
+    text = explorer.summary.ui.value
+    assert "Atom 7" in text
+    assert f"{explorer.session.barriers[7]:.3f} eV" in text
+    assert "GNNExplainer" in text
+
+
+def test_unfaithful_masks_are_warned_about(explanation_like: Any) -> None:
+    assert warnings_of(explanation_like(1.60, (1.2, 2.0))) == []
+    [change] = warnings_of(explanation_like(1.70, (1.2, 2.0)))
+    assert "0.10 eV more" in change
+    change, outside = warnings_of(explanation_like(0.5, (1.2, 2.0)))
+    assert "1.10 eV less" in change
+    assert "1.20 to 2.00 eV" in outside
+    assert warnings_of(explanation_like(None, (1.2, 2.0))) == []
+
+
+@pytest.fixture
+def explanation_like() -> Any:
+    def build(masked: float | None, prediction_range: tuple[float, float]) -> AtomExplanation:
+        return AtomExplanation(
+            atom=0,
+            method="gnnexplainer",
+            source=np.array([1]),
+            target=np.array([0]),
+            displacement=np.array([[2.5, 0.0, 0.0]]),
+            hop=np.array([0]),
+            score=np.array([1.0]),
+            signed=False,
+            prediction=1.60,
+            prediction_range=prediction_range,
+            masked_prediction=masked,
+        )
+
+    return build
+
+
+def test_exports_hold_what_was_shown(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explanation = explained(explorer)
+    export = explorer.export
+    assert not export.write.disabled
+    export.folder.value = str(tmp_path / "new" / "folder")
+    export.formats["png"].value = False
+    export.write.click()
+    assert explorer.session.error == ""
+    parts = {path.name.split(SEPARATOR, 1)[1]: path for path in export.files}
+    assert {"explanation.json", "edges.csv", "atoms.csv", "neighbourhood.html", "distances.html"} <= set(parts)
+    name = parts["edges.csv"].name
+    assert name.startswith("random_atom7_gnnexplainer_20")
+    loaded = AtomExplanation.load(parts["explanation.json"])
+    np.testing.assert_array_equal(loaded.score, explanation.score)
+    assert len(pd.read_csv(parts["edges.csv"])) == len(explanation)
+    barriers = pd.read_csv(parts["barriers.csv"])
+    np.testing.assert_allclose(barriers["predicted_barrier_eV"], explorer.session.barriers)
+    assert str(tmp_path / "new" / "folder" / name.split(SEPARATOR)[0]) in export.result.value
+    assert "explanation.json" in export.result.value
+    assert 'href="data:' in export.result.value
+
+
+def test_exports_never_replace_a_file(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    export = explorer.export
+    export.folder.value = str(tmp_path)
+    for name in ("png", "html"):
+        export.formats[name].value = False
+    first = export.start(wait=True)
+    content = {path: path.read_bytes() for path in first}
+    second = export.start(wait=True)
+    third = export.start(wait=True)
+    assert len({*first, *second, *third}) == 3 * len(first)
+    assert {path: path.read_bytes() for path in first} == content
+
+
+def test_the_picture_of_the_view_is_kept_beside_the_rest(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    export, session = explorer.export, explorer.session
+    export.folder.value = str(tmp_path)
+    for name in ("png", "html", "csv"):
+        export.formats[name].value = False
+    session.shown = True
+    for _ in range(2):
+        export.write.click()
+        assert session.picture_wanted
+        explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_picture", "data": "iVBORw=="}, [])
+        assert not session.picture_wanted
+        assert export.files[-1].name.endswith(f"{SEPARATOR}view.png")
+        assert export.files[-1].read_bytes() == b"\x89PNG"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    (tmp_path / "file").write_text("not a folder")
+    explorer.export.folder.value = str(tmp_path / "file" / "folder")
+    explorer.export.write.click()
+    assert explorer.session.error.startswith("The export failed (NotADirectoryError")
+    assert not explorer.export.write.disabled
+
+
+def test_an_export_of_nothing_is_refused(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    explorer.export.folder.value = str(tmp_path)
+    for box in explorer.export.formats.values():
+        box.value = False
+    assert explorer.export.start(wait=True) == []
+    assert "Nothing is ticked" in explorer.session.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_nothing_to_export_at_first(explorer: GlassExplorer) -> None:
+    assert explorer.export.write.disabled
+    assert explorer.export.start(wait=True) == []
+    assert "explain an atom first" in explorer.session.error
+
+
+def test_the_explorer_is_shown_as_one_widget(explorer: GlassExplorer) -> None:
+    bundle = explorer._repr_mimebundle_()
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.ui.model_id
