@@ -5,16 +5,12 @@ Both list the same edges, which is checked first. Run ``python benchmarks/graph.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _common import argument_parser, machine, write_json
 from ase.neighborlist import neighbor_list
 
 from symgnn_explain import datasets
@@ -25,7 +21,7 @@ CUTOFF = 5.0
 
 
 def glasses() -> dict[str, Glass]:
-    """The sample, and larger glasses made of copies of it and cut to a number of atoms."""
+    """Return the sample, and larger glasses made of copies of it and cut to a number of atoms."""
     sample = datasets.sample()
     twice = Glass.from_ase(sample.to_ase().repeat((2, 2, 2)))
     return {"3 000": sample, "8 000": cube(twice, 8_000), "24 000": twice}
@@ -53,11 +49,7 @@ def seconds(work: Callable[[], Any], rounds: int) -> list[float]:
 
 def main() -> None:
     """Measure, print the table, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("out/benchmarks/graph.json"))
-    arguments = parser.parse_args()
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"
+    arguments = argument_parser(__doc__).parse_args()
     print(f"{'atoms':>8} {'edges':>9} {'symgnn_explain':>15} {'ASE':>9} {'times faster':>13}")
     rows = []
     for size, glass in glasses().items():
@@ -71,9 +63,8 @@ def main() -> None:
         medians = float(np.median(own)), float(np.median(ase))
         print(f"{size:>8} {n_edges:>9} {medians[0]:>13.3f} s {medians[1]:>7.2f} s {medians[1] / medians[0]:>13.1f}")
         rows.append({"atoms": len(glass), "edges": n_edges, "symgnn_explain_s": own, "ase_s": ase})
-    print(f"medians of {arguments.rounds}; {machine}")
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({"machine": machine, "cutoff": CUTOFF, "rows": rows}, indent=1))
+    print(f"medians of {arguments.rounds}; {machine()}")
+    write_json(arguments.json, {"machine": machine(), "cutoff": CUTOFF, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -6,28 +6,23 @@ The time runs from the structure to the barriers in eV: neighbour list, graph an
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import torch
+from _common import argument_parser, machine, write_json
 
 from symgnn_explain import datasets
 from symgnn_explain.glass import Glass
 from symgnn_explain.memory import reuse_large_allocations
-from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.symgnn import PRESETS, SymGNN
 
 SAMPLES = (1, 4, 16, 64)
 
 
 def glasses() -> dict[str, Glass]:
-    """The sample, and a stand-in for the published training glasses: a rattled lattice of their size and density."""
+    """Return the sample, and a stand-in for the published training glasses: a rattled lattice of their size."""
     sample = datasets.sample()
     spacing = sample.number_density ** (-1 / 3)
     lattice = np.stack(np.meshgrid(*[np.arange(20)] * 3), axis=-1).reshape(-1, 3) * spacing
@@ -49,10 +44,8 @@ def median_seconds(predictor: Predictor, glass: Glass, rounds: int) -> float:
 
 def main() -> None:
     """Measure, print the table, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argument_parser(__doc__)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, default=Path("out/benchmarks/inference.json"))
     arguments = parser.parse_args()
     reuse_large_allocations()
     networks = {"light": Predictor.load(device="cpu").model.config, "paper": PRESETS["paper"]}
@@ -66,15 +59,9 @@ def main() -> None:
                 times[samples] = median_seconds(Predictor(model, device=arguments.device), glass, arguments.rounds)
             print(f"{name:8} {size:>8}" + "".join(f"{seconds:>10.2f} s" for seconds in times.values()))
             rows.append({"network": name, "atoms": len(glass), "seconds_by_transformations": times})
-    device = Predictor(SymGNN(PRESETS["light"]), device=arguments.device).device
-    gpu = f", {torch.cuda.get_device_name()}" if device.type == "cuda" else ""
-    machine = (
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs{gpu}, torch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads"
-    )
-    print(f"medians of {arguments.rounds} on {device}; {machine}")
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({"machine": machine, "device": str(device), "rows": rows}, indent=1))
+    device = resolve_device(arguments.device)
+    print(f"medians of {arguments.rounds} on {device}; {machine(device)}")
+    write_json(arguments.json, {"machine": machine(device), "device": str(device), "rows": rows})
 
 
 if __name__ == "__main__":

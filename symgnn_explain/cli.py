@@ -185,8 +185,6 @@ def explain(
     glass = _read(file, species, frame)
     glass.require_atom(atom)
     predictor = _load_predictor(weights, device)
-    import torch
-
     from symgnn_explain.explain import METHODS
     from symgnn_explain.explain import explain as run
     from symgnn_explain.export import NO_BROWSER, StaticImageWarning, export_explanation, static_images_available
@@ -195,8 +193,6 @@ def explain(
         raise InputError(f"--method {method} is unknown: choose from {', '.join(METHODS)}.")
     chosen = {"seed": seed, **_method_settings(METHODS[method].settings, settings or [])}
     barriers = predictor.predict(glass)
-    # An explanation is thousands of small steps: threads gain little, and are 10 × slower where cores are shared.
-    torch.set_num_threads(1)
     with _progress_bar(f"Explaining atom {atom}") as advance:
         explanation = run(predictor, glass, atom, method, barriers=barriers, progress=advance, **chosen)
     with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as staging:

@@ -17,6 +17,7 @@ from symgnn_explain.explain.masked_forward import MaskedForward
 from symgnn_explain.explain.scores import CancelSignal, EdgeScores, Watch
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.threads import one_thread
 
 PREDICTION_TOLERANCE = 1e-3
 """How far (eV) single precision may take two evaluations of one prediction apart."""
@@ -125,7 +126,8 @@ def explain(
     forward = MaskedForward(predictor.model, graph, atom)
     prediction = float(forward.original())
     barriers = _require_predictions(predictor.predict(glass) if barriers is None else barriers, glass, atom, prediction)
-    scores = chosen.run(forward, configured, watch)
+    with one_thread():
+        scores = chosen.run(forward, configured, watch)
     edges = forward.field.edges
     source, target = graph.edge_index[:, edges].cpu().numpy()
     return AtomExplanation(
