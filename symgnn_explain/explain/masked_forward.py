@@ -1,25 +1,38 @@
-"""One atom's prediction, and its gradient, as an exact and fast function of a mask over edges."""
+"""An atom's prediction, and its gradient, as an exact and fast function of a mask over edges."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.edge_attention import EdgeInputs, edge_attention, weighted_sums
+from symgnn_explain.explain.folded_layer import FoldedLayer
 from symgnn_explain.explain.receptive_field import ReceptiveField
-from symgnn_explain.models.egat import EGATLayer
 from symgnn_explain.models.symgnn import SymGNN
+
+MaskSemantics = Literal["zero", "removal", "reference"]
+"""What a mask value m does to the message of an edge with attention a (softmax over the edges into an atom):
+
+- ``zero``: a·m·message (the authors', PyG's);
+- ``removal``: the softmax is over what is left, exp(·)·m / Σ exp(·)·m: m = 0 removes the edge from the graph;
+- ``reference``: a·(m·message + (1 - m)·reference), with what an atom receives on average in that layer.
+"""
+
+MASK_SEMANTICS: tuple[MaskSemantics, ...] = get_args(MaskSemantics)
 
 
 class MaskedForward:
-    """``prediction(mask)`` of one atom, equal to the plain forward of the whole graph with that mask on its messages.
+    """``prediction(mask)``, equal to the plain forward of the whole graph with that mask on its messages.
 
-    The mask multiplies each message in every layer, after the softmax (semantics ``zero``, as in the authors' code and
-    in PyG). Two observations make it fast without approximating anything: a layer is evaluated only where the explained
-    atom depends on it, and the first layer, whose attention and edge update do not depend on the mask, is a weighted
-    sum of one constant vector a species.
+    Two observations make it fast without approximating anything: a layer is evaluated only where the explained atom
+    depends on it, and the first layer, whose attention and edge update do not depend on the mask, is a weighted sum of
+    one constant vector a species. Normalisation is folded into the linear maps that follow it.
 
     The caller's model is copied, never touched.
 
@@ -29,15 +42,43 @@ class MaskedForward:
         The network.
     graph
         Its input for the whole glass.
-    atom
-        The explained atom.
+    atoms
+        The explained atom, or several that are explained at once; one may be named several times.
+    semantics
+        What a mask does to a message.
+    reference
+        The reference message of each layer, shape (heads, dim); see :mod:`symgnn_explain.explain.reference`.
+
+    Raises
+    ------
+    InputError
+        If the semantics are unknown, or ``reference`` without reference messages.
     """
 
-    def __init__(self, model: SymGNN, graph: Data, atom: int) -> None:
+    def __init__(
+        self,
+        model: SymGNN,
+        graph: Data,
+        atoms: int | Sequence[int],
+        *,
+        semantics: MaskSemantics = "zero",
+        reference: Sequence[Tensor] | None = None,
+    ) -> None:
+        if semantics not in MASK_SEMANTICS:
+            raise InputError(f"{semantics=} is unknown: choose from {', '.join(MASK_SEMANTICS)}.")
+        if semantics == "reference" and reference is None:
+            raise InputError("the semantics 'reference' need reference messages: give them, or choose others.")
+        self.semantics = semantics
         self._model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-        self._layers = [layer for layer in self._model.layers if isinstance(layer, EGATLayer)]
-        self.field = ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, len(self._layers))
+        self._one = isinstance(atoms, int)
+        fields = [
+            ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, len(model.layers))
+            for atom in ([atoms] if isinstance(atoms, int) else atoms)
+        ]
+        self.field = ReceptiveField.beside(fields)
         with torch.no_grad():
+            self._layers = [FoldedLayer.of(layer) for layer in self._model.attention_layers]
+            self._reference = list(reference) if semantics == "reference" and reference is not None else None
             self._prepare(graph)
 
     @property
@@ -52,55 +93,78 @@ class MaskedForward:
 
     @torch.no_grad()
     def original(self) -> Tensor:
-        """Return the network's own prediction (eV, a scalar): nothing masked."""
+        """Return the network's own prediction (eV): nothing masked."""
         return self(self._model.barrier_scale.new_ones(self.n_edges))
 
+    @torch.no_grad()
+    def baseline(self) -> Tensor:
+        """Return the prediction (eV) with everything masked."""
+        return self(self._model.barrier_scale.new_zeros(self.n_edges))
+
     def __call__(self, mask: Tensor) -> Tensor:
-        """Predicted barrier (eV, a scalar) with every message of edge ``field.edges[e]`` multiplied by ``mask[e]``."""
-        field = self.field
-        node = self._first_layer(mask)
-        edge = self._edge
-        for depth, layer in enumerate(self._layers[1:], start=1):
-            reach = len(self._layers) - 1 - depth
+        """Predict barriers (eV), a scalar or one an atom, with message ``field.edges[e]`` masked by ``mask[e]``."""
+        field, depth = self.field, len(self._layers)
+        node, edge, from_edge = self._first_layer(mask), self._edge, self._from_edge
+        for number, layer in enumerate(self._layers[1:], start=1):
+            reach = depth - 1 - number
             n_edges, n_nodes = field.n_edges[reach], field.n_nodes[reach]
-            source, target = field.source[:n_edges], field.target[:n_edges]
-            hidden, attention = self._attend(layer, node, edge[:n_edges], n_nodes)
-            value = layer.heads_of(layer.value(node)).index_select(0, source)
-            message = value * (attention * mask[:n_edges, None])[..., None]
-            aggregated = message.new_zeros(n_nodes, layer.heads, layer.dim).index_add(0, target, message)
+            n_next = field.n_edges[reach - 1] if reach > 0 else 0
+            value = layer.value(node)
+            if self._reference is not None:
+                value = value - self._reference[number]
+            inputs = EdgeInputs(
+                from_source=layer.from_source(node),
+                from_target=layer.from_target(node[:n_nodes]),
+                from_edge=from_edge,
+                value=value,
+                vector=layer.vector,
+                mask=mask[:n_edges],
+                source=field.source[:n_edges],
+                target=field.target[:n_edges],
+            )
+            aggregated, hidden = edge_attention(inputs, n_hidden=n_next, renormalise=self.semantics == "removal")
+            if self._reference is not None:
+                aggregated = aggregated + self._received[:n_nodes, None, None] * self._reference[number]
             node = layer.update_node(node[:n_nodes], aggregated)
             if reach > 0:
-                n_next = field.n_edges[reach - 1]
-                edge = layer.update_edge(edge[:n_next], hidden[:n_next])
-        return self._model.decode(node).squeeze(0)
+                edge = layer.update_edge(edge[:n_next], hidden)
+                from_edge = self._layers[number + 1].from_edge(edge)
+        barriers = self._model.decode(node)
+        return barriers.squeeze(0) if self._one else barriers
 
     def _prepare(self, graph: Data) -> None:
         """Compute all that does not depend on the mask."""
-        field, layer, n_layers = self.field, self._layers[0], len(self._layers)
-        n_targets = field.n_nodes[n_layers - 1]
+        field, layer, depth = self.field, self._layers[0], len(self._layers)
+        n_targets = field.n_nodes[depth - 1]
         x = graph.x[field.nodes]
         node = self._model.encode_nodes(x)
         edge = self._model.encode_edges(graph.edge_attr[field.edges])
-        hidden, self._attention = self._attend(layer, node, edge, n_targets)
-        n_next = field.n_edges[n_layers - 2] if n_layers > 1 else 0
-        self._edge = layer.update_edge(edge[:n_next], hidden[:n_next])
+        source, target = field.source, field.target
+        hidden, self._attention = layer.attend(node, edge, source, target, n_targets)
+        if depth > 1:
+            n_next = field.n_edges[depth - 2]
+            self._edge = layer.update_edge(edge[:n_next], hidden[:n_next])
+            self._from_edge = self._layers[1].from_edge(self._edge)
+        else:
+            self._edge = self._from_edge = edge[:0]
         self._node = node[:n_targets]
+        self._received = torch.zeros(n_targets, dtype=edge.dtype, device=edge.device)
+        self._received[target] = 1.0
         # Before the first layer atoms of one species are equal, so their messages are multiples of one vector.
         kinds, kind = torch.unique(x, dim=0, return_inverse=True)
-        self._kind_value = layer.heads_of(layer.value(self._model.encode_nodes(kinds)))
-        self._kind_slot = field.target * len(kinds) + kind[field.source]
+        self._kind_value = layer.value(self._model.encode_nodes(kinds))
+        if self._reference is not None:
+            self._kind_value = self._kind_value - self._reference[0]
+        self._kind_slot = target * len(kinds) + kind[source]
 
     def _first_layer(self, mask: Tensor) -> Tensor:
         layer, n_targets, n_kinds = self._layers[0], len(self._node), len(self._kind_value)
-        weight = self._attention * mask[:, None]
-        sums = weight.new_zeros(n_targets * n_kinds, layer.heads).index_add(0, self._kind_slot, weight)
-        aggregated = torch.einsum("nkh,khd->nhd", sums.view(n_targets, n_kinds, layer.heads), self._kind_value)
+        sums = weighted_sums(self._attention, mask, self._kind_slot, n_targets * n_kinds)
+        sums = sums.view(n_targets, n_kinds, layer.heads)
+        if self.semantics == "removal":
+            total = sums.sum(1, keepdim=True)
+            sums = sums / torch.where(total > 0, total, torch.ones_like(total))
+        aggregated = torch.einsum("nkh,khd->nhd", sums, self._kind_value)
+        if self._reference is not None:
+            aggregated = aggregated + self._received[:, None, None] * self._reference[0]
         return layer.update_node(self._node, aggregated)
-
-    def _attend(self, layer: EGATLayer, node: Tensor, edge: Tensor, n_targets: int) -> tuple[Tensor, Tensor]:
-        """``f_ij`` and attention of the first ``len(edge)`` edges, which lead into the first ``n_targets`` atoms."""
-        source, target = self.field.source[: len(edge)], self.field.target[: len(edge)]
-        ends = layer.from_source(node).index_select(0, source)
-        ends = ends + layer.from_target(node[:n_targets]).index_select(0, target)
-        hidden = layer.hidden(ends, edge)
-        return hidden, layer.attention(hidden, target, n_targets)

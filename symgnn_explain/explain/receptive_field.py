@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,10 @@ from torch import Tensor
 class ReceptiveField:
     """Atoms and edges that reach one atom within as many hops as the network has layers.
 
-    Atoms are numbered locally by hop, and edges are ordered by the hop of the atom that they lead into. So what layer
-    ``l`` of ``L`` needs is always a *prefix*: the first ``n_edges[L - 1 - l]`` edges, into the first
-    ``n_nodes[L - 1 - l]`` atoms.
+    Atoms are numbered locally by hop, and edges are ordered by the local number of the atom that they lead into. So
+    what layer ``l`` of ``L`` needs is always a *prefix*: the first ``n_edges[L - 1 - l]`` edges, into the first
+    ``n_nodes[L - 1 - l]`` atoms. That holds for the fields of several atoms side by side too (:meth:`beside`), of which
+    the explained atoms then come first.
 
     Parameters
     ----------
@@ -26,6 +28,8 @@ class ReceptiveField:
         Local numbers of the atoms that send and receive along each edge, shape (e,).
     hop
         Hop of the receiving atom of each edge, shape (e,).
+    owner
+        Which of several explained atoms each edge belongs to, shape (e,); 0 where there is one.
     n_nodes
         ``n_nodes[h]`` atoms are at most ``h`` hops away, h = 0 … L.
     n_edges
@@ -37,6 +41,7 @@ class ReceptiveField:
     source: Tensor
     target: Tensor
     hop: Tensor
+    owner: Tensor
     n_nodes: tuple[int, ...]
     n_edges: tuple[int, ...]
 
@@ -49,11 +54,13 @@ class ReceptiveField:
         for depth in range(n_layers):
             senders = source[hops[target] == depth]
             hops[senders[hops[senders] < 0]] = depth + 1
-        nodes = _by_hop(hops, torch.nonzero(hops >= 0).squeeze(1))
-        edge_hops = hops[target]
-        edges = _by_hop(edge_hops, torch.nonzero((edge_hops >= 0) & (edge_hops < n_layers)).squeeze(1))
+        nodes = torch.nonzero(hops >= 0).squeeze(1)
+        nodes = nodes[torch.argsort(hops[nodes], stable=True)]
         local = torch.full_like(hops, -1)
         local[nodes] = torch.arange(len(nodes), device=nodes.device)
+        edge_hops = hops[target]
+        edges = torch.nonzero((edge_hops >= 0) & (edge_hops < n_layers)).squeeze(1)
+        edges = edges[torch.argsort(local[target[edges]], stable=True)]
         hop = edge_hops[edges]
         return cls(
             nodes=nodes,
@@ -61,13 +68,47 @@ class ReceptiveField:
             source=local[source[edges]],
             target=local[target[edges]],
             hop=hop,
+            owner=torch.zeros_like(edges),
             n_nodes=_prefixes(hops[nodes], n_layers + 1),
             n_edges=_prefixes(hop, n_layers),
         )
 
+    @staticmethod
+    def beside(fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """Put the fields of several atoms, or one several times, side by side; none sees another."""
+        if len(fields) == 1:
+            return fields[0]
+        node_hop = torch.cat([field.node_hop for field in fields])
+        order = torch.argsort(node_hop, stable=True)
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order), device=order.device)
+        offsets = torch.tensor([0, *(len(field.nodes) for field in fields[:-1])]).cumsum(0).tolist()
+        numbered = list(zip(fields, offsets, strict=True))
+        target = place[torch.cat([field.target + offset for field, offset in numbered])]
+        sorting = torch.argsort(target, stable=True)
+        n_layers = len(fields[0].n_edges)
+        hop = torch.cat([field.hop for field in fields])[sorting]
+        return ReceptiveField(
+            nodes=torch.cat([field.nodes for field in fields])[order],
+            edges=torch.cat([field.edges for field in fields])[sorting],
+            source=place[torch.cat([field.source + offset for field, offset in numbered])][sorting],
+            target=target[sorting],
+            hop=hop,
+            owner=torch.cat([torch.full_like(field.edges, owner) for owner, field in enumerate(fields)])[sorting],
+            n_nodes=_prefixes(node_hop[order], n_layers + 1),
+            n_edges=_prefixes(hop, n_layers),
+        )
 
-def _by_hop(hops: Tensor, members: Tensor) -> Tensor:
-    return members[torch.argsort(hops[members], stable=True)]
+    @property
+    def n_atoms(self) -> int:
+        """Number of explained atoms."""
+        return self.n_nodes[0]
+
+    @property
+    def node_hop(self) -> Tensor:
+        """Hops from each atom to the explained one, shape (n,)."""
+        counts = torch.tensor([0, *self.n_nodes], device=self.nodes.device).diff()
+        return torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
 
 
 def _prefixes(sorted_hops: Tensor, count: int) -> tuple[int, ...]:

@@ -8,6 +8,9 @@ from torch.nn import functional
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
+NEGATIVE_SLOPE = 0.01
+"""Of LeakyReLU."""
+
 
 class EGATLayer(MessagePassing):
     """One round of attention in which edges have features of their own and are updated too.
@@ -67,7 +70,7 @@ class EGATLayer(MessagePassing):
 
     def hidden(self, ends: Tensor, edge: Tensor) -> Tensor:
         """``f_ij`` from the summed projections of both ends and the edge features, shape (E, heads, dim)."""
-        return self.heads_of(functional.leaky_relu(ends + self.from_edge(edge)))
+        return self.heads_of(functional.leaky_relu(ends + self.from_edge(edge), NEGATIVE_SLOPE))
 
     def attention(self, hidden: Tensor, target: Tensor, n_nodes: int) -> Tensor:
         """Attention of each edge among those into the same target, shape (E, heads)."""

@@ -134,6 +134,11 @@ class SymGNN(nn.Module):
         self.register_buffer("inference_transformations", torch.zeros(config.inference_samples, 3, 3))
         self.fix_transformations()
 
+    @property
+    def attention_layers(self) -> list[EGATLayer]:
+        """The rounds of message passing, in order."""
+        return [layer for layer in self.layers if isinstance(layer, EGATLayer)]
+
     @torch.no_grad()
     def fix_transformations(self, seed: int = INFERENCE_SEED) -> None:
         """Draw the set used in evaluation from the distribution as it is now; call it when training has changed it."""

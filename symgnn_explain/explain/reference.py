@@ -1,0 +1,36 @@
+"""What a masked message is replaced by, so that the network stays among the inputs that it was trained on."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from symgnn_explain.models.symgnn import SymGNN
+
+
+@torch.no_grad()
+def predict_with_reference(model: SymGNN, graph: Data) -> tuple[Tensor, list[Tensor]]:
+    """Predict a glass, and keep what its atoms receive in each layer on average.
+
+    Attention sums to one over the edges into an atom. So where every edge carries the reference message instead of its
+    own, an atom receives what atoms of this glass receive on average.
+
+    Returns
+    -------
+    barriers, reference
+        Predictions (N,), eV, and the mean aggregated message of each layer, shape (heads, dim).
+    """
+    model = copy.deepcopy(model).eval()  # hooks go on a copy: the caller's network is never touched
+    received: list[Tensor] = []
+    for layer in model.attention_layers:
+        layer.register_propagate_forward_hook(partial(_keep_mean, received))
+    return model(graph.x, graph.edge_index, graph.edge_attr), received
+
+
+def _keep_mean(kept: list[Tensor], _module: Any, _inputs: Any, aggregated: Tensor) -> None:
+    kept.append(aggregated.mean(0))
