@@ -49,7 +49,7 @@ def neighbour_edges(glass: Glass, cutoff: float) -> tuple[IntArray, IntArray, Fl
     _require_plausible_lengths(glass)
     neighbours = NeighborList(cutoff=cutoff, full_list=True)
     target, source, displacement, distance = neighbours.compute(
-        points=glass.positions, box=_periodic_cell(glass, cutoff), periodic=True, quantities="ijDd"
+        points=glass.positions, box=periodic_cell(glass, cutoff), periodic=True, quantities="ijDd"
     )
     if distance.size and distance.min() < CLOSEST_APPROACH:
         closest = int(distance.argmin())
@@ -128,7 +128,7 @@ def _require_plausible_lengths(glass: Glass) -> None:
             raise _overlap(glass, closest, other, distance[closest, 1])
 
 
-def _periodic_cell(glass: Glass, cutoff: float) -> FloatArray:
+def periodic_cell(glass: Glass, cutoff: float) -> FloatArray:
     """Stretch the cell where the glass does not repeat, until periodic images lie beyond the cut-off.
 
     Every glass is a periodic one then, as vesin has them best: without periodicity, version 0.6 can take minutes.

@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from symgnn_explain.analysis.candidates import edge_candidates
+from symgnn_explain.analysis.nulls import EDGE_NULLS, Matched, NullDraws, interval, two_sided_p
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, IntArray
-
-CONFIDENCE = 0.95
-LENGTH_TOLERANCE = 0.3
-"""Edges whose lengths differ by at most this (Å) are matched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,18 +137,16 @@ def compare_cycles(
         _bootstrapped(name, cycles[rows].astype(np.float64), draws, random)
         for name, rows in (("top", top), ("middle", ranked[middle : middle + k]), ("bottom", ranked[-k:]))
     ]
-    any_draws = cycles[ranked][np.array([random.choice(n_edges, size=k, replace=False) for _ in range(draws)])].mean(
-        axis=1
-    )
-    groups.append(_null("random", any_draws, float(cycles[ranked].mean())))
-    matches = _matches(explanation, ranked, top, length_tolerance)
-    matched = [place for place, rows in enumerate(matches) if rows.size]
-    p_matched = None
-    if matched:
-        drawn = np.mean([random.choice(cycles[matches[place]], size=draws) for place in matched], axis=0)
-        expected = float(np.mean([cycles[matches[place]].mean() for place in matched]))
-        groups.append(_null("matched", drawn, expected))
-        p_matched = _p_value(float(cycles[top[matched]].mean()), drawn, expected)
+    candidates = edge_candidates(explanation, k)
+    values = cycles[candidates.ids].astype(np.float64)
+    random_group, p_random = _null("random", EDGE_NULLS["random"].draw(candidates, draws, random), values, k)
+    groups.append(random_group)
+    like_top = Matched("matched", "edges of the same hop and length", ("hop",), {"distance": length_tolerance})
+    drawn, p_matched = like_top.draw(candidates, draws, random), None
+    if drawn.matched.any():
+        matched_group, p_matched = _null("matched", drawn, values, k)
+        groups.append(matched_group)
+    matches = [len(rows) for rows in like_top.counterparts(candidates)]
     edges = explanation.top_edges(len(explanation)).set_index("edge").loc[top].reset_index(drop=True)
     columns = ["source", "target", "distance", "hop", "score"]
     return CycleComparison(
@@ -160,10 +155,10 @@ def compare_cycles(
         k=k,
         glass_name=glass_name,
         groups=tuple(groups),
-        p_random=_p_value(groups[0].mean, any_draws, groups[3].mean),
+        p_random=p_random,
         p_matched=p_matched,
-        edges=edges[columns].assign(cycles=cycles[top], matches=[len(rows) for rows in matches]),
-        n_unmatched=k - len(matched),
+        edges=edges[columns].assign(cycles=cycles[top], matches=matches),
+        n_unmatched=matches.count(0),
         n_edges=n_edges,
         length_tolerance=length_tolerance,
         draws=draws,
@@ -171,41 +166,14 @@ def compare_cycles(
     )
 
 
-def _matches(explanation: AtomExplanation, ranked: IntArray, top: IntArray, tolerance: float) -> list[IntArray]:
-    """For each top edge, the edges of its hop and length that are neither a top edge nor the reverse of one."""
-    candidates = ranked[~_same_bond(explanation, ranked, top)]
-    length, hop = explanation.distance, explanation.hop
-    return [
-        candidates[(hop[candidates] == hop[edge]) & (np.abs(length[candidates] - length[edge]) <= tolerance)]
-        for edge in top
-    ]
-
-
-def _same_bond(explanation: AtomExplanation, edges: IntArray, top: IntArray) -> NDArray[np.bool_]:
-    """Which edges run along the bond of a top edge, in either direction."""
-    rounded = np.rint(100 * explanation.displacement).astype(np.int64)
-    ends = np.column_stack([explanation.source, explanation.target, rounded])
-    reverse = np.column_stack([explanation.target, explanation.source, -rounded])
-    bonds = {tuple(row) for row in np.concatenate([ends[top], reverse[top]]).tolist()}
-    return np.array([tuple(row) in bonds for row in ends[edges].tolist()])
-
-
 def _bootstrapped(name: str, cycles: FloatArray, draws: int, random: np.random.Generator) -> CycleGroup:
     means = random.choice(cycles, size=(draws, len(cycles))).mean(axis=1)
-    low, high = _bounds(means)
-    return CycleGroup(name, cycles, float(cycles.mean()), low, high, "bootstrap")
+    return CycleGroup(name, cycles, float(cycles.mean()), *interval(means), "bootstrap")
 
 
-def _null(name: str, draws: FloatArray, expected: float) -> CycleGroup:
-    low, high = _bounds(draws)
-    return CycleGroup(name, draws, expected, low, high, "null")
-
-
-def _bounds(values: FloatArray) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
-def _p_value(observed: float, draws: FloatArray, expected: float) -> float:
-    as_far = np.abs(draws - expected) >= abs(observed - expected) - 1e-12
-    return float((1 + as_far.sum()) / (1 + len(draws)))
+def _null(name: str, drawn: NullDraws, values: FloatArray, k: int) -> tuple[CycleGroup, float]:
+    """Means of the draws, and the p-value of the first ``k`` edges, the important ones, that are matched."""
+    means = values[drawn.rows].mean(axis=1)
+    expected = float(drawn.expectation @ values / drawn.matched.sum())
+    group = CycleGroup(name, means, expected, *interval(means), "null")
+    return group, two_sided_p(float(values[:k][drawn.matched].mean()), means, expected)

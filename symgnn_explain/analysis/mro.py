@@ -1,112 +1,36 @@
-"""Short- and medium-range order: radial distribution functions, and where important atoms sit in their shells."""
+"""Short- and medium-range order: where the important atoms of an explanation sit in the shells of g(r)."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from symgnn_explain.analysis.placement import place_atoms
-from symgnn_explain.errors import InputError
+from symgnn_explain.analysis.candidates import Candidates, atom_candidates
+from symgnn_explain.analysis.nulls import ATOM_NULLS, CONFIDENCE, DRAWS, NullDraws, interval, two_sided_p
+from symgnn_explain.analysis.radial import (
+    RadialDistribution,
+    partial_distributions,
+    radial_distribution,
+)
 from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.glass import FloatArray, Glass, IntArray, atomic_number
+from symgnn_explain.glass import FloatArray, Glass, IntArray
 
-SMOOTHING = 0.1
-"""Standard deviation (Å) of the Gaussian that g(r) is smoothed with before its extrema are sought."""
+__all__ = [
+    "RadialDistribution",
+    "Shell",
+    "ShellAnalysis",
+    "ShellNull",
+    "partial_distributions",
+    "radial_distribution",
+    "shell_analysis",
+]
 
-SMALLEST_PROMINENCE = 0.03
-"""A maximum or minimum of g(r) must stand out by this much, and by four times the counting noise."""
-
-CONFIDENCE = 0.95
-NULL_DRAWS = 4000
-
-
-@dataclass(frozen=True, eq=False)
-class RadialDistribution:
-    """A radial distribution function.
-
-    Parameters
-    ----------
-    r, bin_width
-        Bin centres, shape (B,), and width, Å.
-    g
-        Density of neighbours relative to the mean density, shape (B,); 1 in an ideal gas.
-    running_coordination
-        Mean number of neighbours up to the outer edge of each bin, shape (B,).
-    maxima, minima
-        Where g(r) has them, Å; a minimum always follows a maximum.
-    coordination_number
-        Mean number of neighbours inside the first minimum; None where g(r) has no minimum.
-    pair
-        Central and neighbouring species; None for all atoms.
-    """
-
-    r: FloatArray
-    bin_width: float
-    g: FloatArray
-    running_coordination: FloatArray
-    maxima: FloatArray
-    minima: FloatArray
-    coordination_number: float | None
-    pair: tuple[str, str] | None = None
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a bin: r (Å), g, running coordination."""
-        return pd.DataFrame({"r": self.r, "g": self.g, "running_coordination": self.running_coordination})
-
-    def summary(self) -> dict[str, Any]:
-        """Extrema (Å) and coordination number, ready for JSON."""
-        return {
-            "pair": None if self.pair is None else "-".join(self.pair),
-            "maxima_angstrom": self.maxima.round(4).tolist(),
-            "minima_angstrom": self.minima.round(4).tolist(),
-            "coordination_number": self.coordination_number,
-        }
-
-
-def radial_distribution(
-    glass: Glass, r_max: float = 10.0, bin_width: float = 0.1, pair: tuple[str, str] | None = None
-) -> RadialDistribution:
-    """Radial distribution function g(r), total or partial, with its extrema and the first coordination number.
-
-    Every pair is counted at every periodic image, so that cells of any shape and size are right, also those narrower
-    than ``r_max``. The mean density is that of the cell: for a cluster in vacuum g(r) is relative to the box.
-
-    Parameters
-    ----------
-    r_max, bin_width
-        Range and resolution, Å.
-    pair
-        For example ``("Cu", "Zr")``: the density of Zr around Cu. All atoms where None.
-
-    Raises
-    ------
-    InputError
-        If a length is not positive, or the glass has no atom of a species asked for.
-    """
-    if not (np.isfinite(r_max) and np.isfinite(bin_width) and 0 < bin_width < r_max):
-        raise InputError(f"{bin_width=} and {r_max=} do not fit: expected lengths in Å with 0 < bin_width < r_max.")
-    central, neighbouring = (_of_species(glass, symbol) for symbol in pair or (None, None))
-    distance = _pair_distances(glass, r_max, central, neighbouring)
-    edges = bin_width * np.arange(int(np.ceil(r_max / bin_width - 1e-9)) + 1)
-    counts, _ = np.histogram(distance, edges)
-    expected = 4 / 3 * np.pi * np.diff(edges**3) * central.sum() * neighbouring.sum() / glass.volume
-    r, g = (edges[1:] + edges[:-1]) / 2, counts / expected
-    maxima, minima = _extrema(r, g, 2 * g / expected, bin_width)
-    return RadialDistribution(
-        r=r,
-        bin_width=bin_width,
-        g=g,
-        running_coordination=counts.cumsum() / central.sum(),
-        maxima=maxima,
-        minima=minima,
-        coordination_number=float(np.count_nonzero(distance < minima[0]) / central.sum()) if minima.size else None,
-        pair=pair,
-    )
+SHELL_NULLS = ("random", "hop_matched", "coordination_matched", "distance_ordered")
+"""Null models of the shells; atoms matched in distance would fill them by construction."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +41,8 @@ class Shell:
     ----------
     name, inner, outer
         The shell and its bounds, Å.
+    order
+        ``short`` inside the first minimum of g(r), ``medium`` beyond; ``any`` where g(r) has no minimum.
     n_important, n_all
         Important atoms, and atoms of the receptive field, in the shell.
     enrichment, enrichment_low, enrichment_high
@@ -134,6 +60,7 @@ class Shell:
     name: str
     inner: float
     outer: float
+    order: Literal["short", "medium", "any"]
     n_important: int
     n_all: int
     enrichment: float
@@ -147,6 +74,32 @@ class Shell:
     hop_expected: float
     hop_null_low: float
     hop_null_high: float
+
+
+@dataclass(frozen=True)
+class ShellNull:
+    """Enrichment of one shell that one null model expects.
+
+    Parameters
+    ----------
+    shell, null
+        Names of the shell and of the null model.
+    enrichment
+        Of the important atoms, as in :class:`Shell`.
+    expected, low, high
+        Expected enrichment, and where 95 % of the draws fall.
+    p_value
+        Share of draws as far from the expectation as the important atoms, on either side; None for a null model that
+        always draws the same. One shell of several: correct for that before calling one of them significant.
+    """
+
+    shell: str
+    null: str
+    enrichment: float
+    expected: float
+    low: float
+    high: float
+    p_value: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,12 +116,16 @@ class ShellAnalysis:
         The same of every atom of the receptive field but the explained one, shape (M,).
     shells
         One entry a shell, inside out.
+    nulls
+        One entry a shell and null model.
+    candidates
+        The atoms that could have been important, as the null models see them.
     radial_distribution
         The g(r) whose minima bound the shells.
     n_ambiguous
         Atoms that are as directly connected through another periodic image; 0 in a cell wider than the receptive field.
-    seed
-        Of the bootstrap and of the null draws.
+    draws, seed
+        Of the bootstrap and of the null models.
     """
 
     atom: int
@@ -182,8 +139,11 @@ class ShellAnalysis:
     all_distance: FloatArray
     all_hop: IntArray
     shells: tuple[Shell, ...]
+    nulls: tuple[ShellNull, ...]
+    candidates: Candidates
     radial_distribution: RadialDistribution
     n_ambiguous: int
+    draws: int
     seed: int
 
     null_model = (
@@ -191,9 +151,36 @@ class ShellAnalysis:
         "atoms (null), or with the same number at each hop as the important ones (hop-matched null)."
     )
 
+    @property
+    def short_range(self) -> float | None:
+        """Distance (Å) inside which is short range, the first minimum of g(r); None where it has none."""
+        minima = self.radial_distribution.minima
+        return float(minima[0]) if minima.size else None
+
+    def fraction(self, order: Literal["short", "medium"]) -> tuple[float, float, float] | None:
+        """Fraction of the important atoms at short or at medium range, with a Clopper-Pearson 95 % interval.
+
+        None where g(r) has no minimum to tell them apart.
+        """
+        if self.short_range is None:
+            return None
+        inside = self.distance < self.short_range
+        return _share(int((inside if order == "short" else ~inside).sum()), len(inside))
+
+    def mean_distance(self, *, weighted: bool = False) -> tuple[float, float, float]:
+        """Mean distance (Å) of the important atoms, by number or by importance, with a bootstrap 95 % interval."""
+        weights = _weights(self.importance) if weighted else np.ones(len(self.distance))
+        chosen = np.random.default_rng(self.seed).integers(len(weights), size=(self.draws, len(weights)))
+        means = (weights * self.distance)[chosen].sum(axis=1) / weights[chosen].sum(axis=1)
+        return float(weights @ self.distance / weights.sum()), *interval(means)
+
     def to_frame(self) -> pd.DataFrame:
         """One row a shell, with the columns of :class:`Shell`."""
         return pd.DataFrame([asdict(shell) for shell in self.shells])
+
+    def nulls_frame(self) -> pd.DataFrame:
+        """One row a shell and null model, with the columns of :class:`ShellNull`."""
+        return pd.DataFrame([asdict(null) for null in self.nulls])
 
     def atoms_frame(self) -> pd.DataFrame:
         """One row an important atom: atom, distance (Å), hop, score, shell."""
@@ -212,6 +199,7 @@ class ShellAnalysis:
     def summary(self) -> dict[str, Any]:
         """Numbers of every shell, ready for JSON (an unbounded shell ends at null)."""
         shells = [asdict(shell) for shell in self.shells]
+        nulls = [asdict(null) for null in self.nulls]
         return {
             "k": self.k,
             "n_important_atoms": len(self.important),
@@ -219,14 +207,27 @@ class ShellAnalysis:
             "n_ambiguous_images": self.n_ambiguous,
             "median_distance_important_angstrom": float(np.median(self.distance)),
             "median_distance_all_angstrom": float(np.median(self.all_distance)),
+            "mean_distance_important_angstrom": _named_interval(self.mean_distance()),
+            "weighted_mean_distance_important_angstrom": _named_interval(self.mean_distance(weighted=True)),
+            "fraction_short_range": _named_interval(self.fraction("short")),
+            "fraction_medium_range": _named_interval(self.fraction("medium")),
             "shells": [shell | {"outer": shell["outer"] if np.isfinite(shell["outer"]) else None} for shell in shells],
+            "nulls": nulls,
             "null_model": self.null_model,
+            "null_models": {null: ATOM_NULLS[null].description for null in sorted({row["null"] for row in nulls})},
+            "draws": self.draws,
             "seed": self.seed,
         }
 
 
 def shell_analysis(
-    explanation: AtomExplanation, glass: Glass, k: int = 50, *, rdf: RadialDistribution | None = None, seed: int = 0
+    explanation: AtomExplanation,
+    glass: Glass,
+    k: int = 50,
+    *,
+    rdf: RadialDistribution | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> ShellAnalysis:
     """Compare the distances of important atoms with those of all atoms of the receptive field, shell by shell.
 
@@ -237,16 +238,17 @@ def shell_analysis(
     the distance near 2.6, 5.2 and 7.0 Å). More atoms sit farther away and g(r) has peaks of its own, so counts alone
     say little; enrichment compares with the atoms that could have been chosen.
 
-    Null models: important atoms drawn at random from the receptive field, and drawn with the same number at each hop,
-    since edges near the explained atom matter more to any network whatever the distance. The Clopper-Pearson interval
-    treats important atoms as independent draws; they come in pairs that share an edge, so it is somewhat too narrow.
+    Null models: important atoms drawn at random from the receptive field; with the same number at each hop, since
+    edges near the explained atom matter more to any network whatever the distance; with the same coordination numbers;
+    and the nearest atoms (:data:`~.nulls.ATOM_NULLS`). The Clopper-Pearson interval treats important atoms as
+    independent draws; they come in pairs that share an edge, so it is somewhat too narrow.
 
     Parameters
     ----------
     rdf
         The total g(r) of the glass where it is at hand; computed where None.
-    seed
-        Of the bootstrap and of the null draws.
+    draws, seed
+        Of the bootstrap and of the null models.
 
     Raises
     ------
@@ -255,93 +257,92 @@ def shell_analysis(
     """
     explanation.require_glass(glass)
     rdf = radial_distribution(glass) if rdf is None else rdf
-    table = explanation.important_atoms(k)
-    if table.empty:
-        raise InputError(f"the {k} most important edges touch no atom but the explained one: choose a larger k.")
-    placement = place_atoms(explanation)
-    others = placement.atoms != explanation.atom
-    rows = placement.rows_of(table["atom"].to_numpy())
-    chosen = np.isin(placement.atoms, table["atom"])[others]
-    importance = np.zeros(len(placement.atoms))
-    importance[rows] = table["score"]
-    distance, hop = placement.distance[others], placement.hop[others]
+    candidates = atom_candidates(explanation, glass, k, rdf=rdf)
+    distance, hop = candidates.attribute("distance"), candidates.attribute("hop")
+    by_importance = np.flatnonzero(candidates.chosen)
+    by_importance = by_importance[np.argsort(-candidates.weight[by_importance], kind="stable")]
+    random = np.random.default_rng(seed)
+    drawn = {
+        name: ATOM_NULLS[name].draw(candidates, draws, random)
+        for name in SHELL_NULLS
+        if name != "coordination_matched" or "coordination" in candidates.attributes
+    }
     bounds = np.concatenate([[0.0], rdf.minima, [np.inf]])
+    shells, nulls = _compare_shells(bounds, candidates, drawn, draws=draws, random=random)
     return ShellAnalysis(
         atom=explanation.atom,
         method=explanation.method,
         k=k,
         glass_name=glass.name,
-        important=placement.atoms[rows],
-        importance=importance[rows],
-        distance=placement.distance[rows],
-        hop=placement.hop[rows],
+        important=candidates.ids[by_importance],
+        importance=candidates.weight[by_importance],
+        distance=distance[by_importance],
+        hop=hop[by_importance],
         all_distance=distance,
         all_hop=hop,
-        shells=_compare_shells(bounds, distance, hop, chosen, importance[others], random=np.random.default_rng(seed)),
+        shells=shells,
+        nulls=nulls,
+        candidates=candidates,
         radial_distribution=rdf,
-        n_ambiguous=int(placement.ambiguous.sum()),
+        n_ambiguous=int(candidates.attribute("ambiguous").sum()),
+        draws=draws,
         seed=seed,
     )
 
 
 def _compare_shells(
     bounds: FloatArray,
-    distance: FloatArray,
-    hop: IntArray,
-    chosen: NDArray[np.bool_],
-    importance: FloatArray,
+    candidates: Candidates,
+    drawn: dict[str, NullDraws],
     *,
+    draws: int,
     random: np.random.Generator,
-) -> tuple[Shell, ...]:
-    from scipy.stats import binomtest
-
-    shell = np.searchsorted(bounds, distance, side="right") - 1
-    n_shells, n_chosen = len(bounds) - 1, int(chosen.sum())
-    n_all = np.bincount(shell, minlength=n_shells)
-    n_important = np.bincount(shell[chosen], minlength=n_shells)
-    plain_null = _null_counts(np.zeros_like(hop), shell, chosen, n_shells, random)
-    hop_null = _null_counts(hop, shell, chosen, n_shells, random)
-    weights = importance[chosen] if importance[chosen].sum() > 0 else np.ones(n_chosen)
-    resampled = random.integers(n_chosen, size=(NULL_DRAWS, n_chosen))
-    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    shells = []
+) -> tuple[tuple[Shell, ...], tuple[ShellNull, ...]]:
+    shell = np.searchsorted(bounds, candidates.attribute("distance"), side="right") - 1
+    chosen, n_chosen = candidates.chosen, candidates.n_chosen
+    weights = _weights(candidates.weight[chosen])
+    resampled = random.integers(n_chosen, size=(draws, n_chosen))
+    shells: list[Shell] = []
+    nulls: list[ShellNull] = []
     for index, name in enumerate(_shell_names(bounds)):
-        if n_all[index] == 0:
+        inside = shell == index
+        if not inside.any():
             continue
-        share = n_all[index] / len(distance)
-        inside = shell[chosen] == index
-        interval = binomtest(int(n_important[index]), n_chosen).proportion_ci(CONFIDENCE)
-        weighted = (weights * inside)[resampled].sum(axis=1) / weights[resampled].sum(axis=1)
+        share, important = inside.mean(), inside[chosen]
+        observed = float(important.mean() / share)
+        against: dict[str, ShellNull] = {}
+        for null, draw in drawn.items():
+            enrichment = inside[draw.rows].mean(axis=1) / share
+            expected = float(draw.expectation @ inside / n_chosen / share)
+            p_value = None if null == "distance_ordered" else two_sided_p(observed, enrichment, expected)
+            against[null] = ShellNull(name, null, observed, expected, *interval(enrichment), p_value)
+        nulls += against.values()
+        _, low, high = _share(int(important.sum()), n_chosen)
+        weighted_low, weighted_high = interval(
+            (weights * important)[resampled].sum(axis=1) / weights[resampled].sum(axis=1) / share
+        )
         shells.append(
             Shell(
                 name=name,
                 inner=float(bounds[index]),
                 outer=float(bounds[index + 1]),
-                n_important=int(n_important[index]),
-                n_all=int(n_all[index]),
-                enrichment=float(n_important[index] / n_chosen / share),
-                enrichment_low=float(interval.low / share),
-                enrichment_high=float(interval.high / share),
-                weighted_enrichment=float(weights[inside].sum() / weights.sum() / share),
-                **_named(("weighted_low", "weighted_high"), np.quantile(weighted, tails) / share),
-                **_named(("null_low", "null_high"), np.quantile(plain_null[:, index], tails) / n_chosen / share),
-                hop_expected=float(hop_null[:, index].mean() / n_chosen / share),
-                **_named(("hop_null_low", "hop_null_high"), np.quantile(hop_null[:, index], tails) / n_chosen / share),
+                order="any" if len(bounds) == 2 else "short" if index == 0 else "medium",
+                n_important=int(important.sum()),
+                n_all=int(inside.sum()),
+                enrichment=observed,
+                enrichment_low=low / share,
+                enrichment_high=high / share,
+                weighted_enrichment=float(weights @ important / weights.sum() / share),
+                weighted_low=weighted_low,
+                weighted_high=weighted_high,
+                null_low=against["random"].low,
+                null_high=against["random"].high,
+                hop_expected=against["hop_matched"].expected,
+                hop_null_low=against["hop_matched"].low,
+                hop_null_high=against["hop_matched"].high,
             )
         )
-    return tuple(shells)
-
-
-def _null_counts(
-    group: IntArray, shell: IntArray, chosen: NDArray[np.bool_], n_shells: int, random: np.random.Generator
-) -> IntArray:
-    """Draw each group's important atoms from the group at random; their number in each shell, shape (draws, shells)."""
-    counts = np.zeros((NULL_DRAWS, n_shells), dtype=np.int64)
-    for label in np.unique(group):
-        members = group == label
-        available = np.bincount(shell[members], minlength=n_shells)
-        counts += random.multivariate_hypergeometric(available, int(chosen[members].sum()), size=NULL_DRAWS)
-    return counts
+    return tuple(shells), tuple(nulls)
 
 
 def _shell_names(bounds: FloatArray) -> list[str]:
@@ -351,59 +352,20 @@ def _shell_names(bounds: FloatArray) -> list[str]:
         f"medium range, shell {number} ({inner:.2f}–{outer:.2f} Å)"
         for number, (inner, outer) in enumerate(pairwise(bounds[1:-1]), start=2)
     ]
-    return [f"short range (< {bounds[1]:.2f} Å)", *between, f"beyond {bounds[-2]:.2f} Å"]
+    return [f"short range (< {bounds[1]:.2f} Å)", *between, f"medium range, beyond {bounds[-2]:.2f} Å"]
 
 
-def _named(names: tuple[str, str], values: FloatArray) -> dict[str, Any]:
-    return {name: float(value) for name, value in zip(names, values, strict=True)}
+def _weights(importance: FloatArray) -> FloatArray:
+    return importance if importance.sum() > 0 else np.ones(len(importance))
 
 
-def _of_species(glass: Glass, symbol: str | None) -> NDArray[np.bool_]:
-    if symbol is None:
-        return np.ones(len(glass), dtype=bool)
-    chosen = glass.numbers == atomic_number(symbol)
-    if not chosen.any():
-        raise InputError(f"{glass.name!r} has no {symbol}: it holds {', '.join(glass.species)}.")
-    return np.asarray(chosen)
+def _share(count: int, total: int) -> tuple[float, float, float]:
+    """``count / total`` with its Clopper-Pearson interval."""
+    from scipy.stats import binomtest
+
+    bounds = binomtest(count, total).proportion_ci(CONFIDENCE)
+    return count / total, float(bounds.low), float(bounds.high)
 
 
-def _pair_distances(
-    glass: Glass, r_max: float, central: NDArray[np.bool_], neighbouring: NDArray[np.bool_]
-) -> FloatArray:
-    from vesin import NeighborList
-
-    first, second, distance = NeighborList(cutoff=r_max, full_list=True).compute(
-        points=np.ascontiguousarray(glass.positions),
-        box=np.ascontiguousarray(glass.cell),
-        periodic=glass.pbc,
-        quantities="ijd",
-    )
-    return np.asarray(distance[central[first] & neighbouring[second]])
-
-
-def _extrema(r: FloatArray, g: FloatArray, variance: FloatArray, bin_width: float) -> tuple[FloatArray, FloatArray]:
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
-
-    width = SMOOTHING / bin_width
-    smooth = gaussian_filter1d(g, width, mode="nearest")
-    # Variances are smoothed by the square of the kernel, which is a narrower Gaussian that does not sum to one.
-    averaged = max(1.0, 2 * np.sqrt(np.pi) * width)
-    noise = np.sqrt(gaussian_filter1d(variance, width / np.sqrt(2), mode="nearest") / averaged)
-    prominence = np.maximum(SMALLEST_PROMINENCE, 4 * noise)
-    maxima, _ = find_peaks(smooth, prominence=prominence)
-    minima, _ = find_peaks(-smooth, prominence=prominence)
-    minima = minima[minima > maxima[0]] if maxima.size else minima[:0]
-    # Smoothing drags the extrema of a steep flank along: each is looked up again in the raw curve close by.
-    window = max(1, round(1.5 * SMOOTHING / bin_width))
-    return r[_refine(maxima, g, window)], r[_refine(minima, -g, window)]
-
-
-def _refine(places: IntArray, curve: FloatArray, window: int) -> IntArray:
-    """Nearest to each place, the bin within ``window`` where the curve is highest."""
-    refined = []
-    for place in places:
-        near = np.arange(max(0, place - window), min(len(curve), place + window + 1))
-        highest = near[curve[near] == curve[near].max()]
-        refined.append(highest[np.abs(highest - place).argmin()])
-    return np.array(refined, dtype=np.int64)
+def _named_interval(values: tuple[float, float, float] | None) -> dict[str, float] | None:
+    return None if values is None else dict(zip(("value", "low", "high"), values, strict=True))

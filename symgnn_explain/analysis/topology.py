@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.analysis.alpha import LARGEST_VOID, canonical_bonds, periodic_complex, ring_pairs, wrapped_positions
-from symgnn_explain.analysis.comparison import LENGTH_TOLERANCE, CycleComparison, compare_cycles
+from symgnn_explain.analysis.comparison import CycleComparison, compare_cycles
 from symgnn_explain.analysis.cycles import shortest_cycles
+from symgnn_explain.analysis.nulls import LENGTH_TOLERANCE
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal

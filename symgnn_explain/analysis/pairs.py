@@ -1,0 +1,71 @@
+"""Every pair of atoms within a distance, at every periodic image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+
+MOST_PAIRS = 2e8
+"""Pairs beyond which a list is refused before memory runs out (24 bytes each)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of atoms, each standing once for both directions.
+
+    Parameters
+    ----------
+    first, second
+        Atoms, shape (P,). An atom and its own image are a pair too: both are then the same number.
+    distance
+        Shape (P,), Å.
+    """
+
+    first: IntArray
+    second: IntArray
+    distance: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def neighbours(self, n_atoms: int, within: float) -> IntArray:
+        """Neighbours of each atom up to a distance (Å), shape (n_atoms,)."""
+        near = self.distance < within
+        ends = np.concatenate([self.first[near], self.second[near]])
+        return np.bincount(ends, minlength=n_atoms)
+
+
+def pairs_within(glass: Glass, r_max: float) -> Pairs:
+    """List the pairs of atoms closer than ``r_max`` (Å); any cell, also one narrower than that.
+
+    Raises
+    ------
+    InputError
+        If the distance is not positive, or the pairs would not fit in memory.
+    """
+    from vesin import NeighborList
+
+    from symgnn_explain.graph import periodic_cell
+
+    if not (np.isfinite(r_max) and r_max > 0):
+        raise InputError(f"{r_max=} must be a positive length in Å.")
+    expected = 2 / 3 * np.pi * r_max**3 * glass.number_density * len(glass)
+    if expected > MOST_PAIRS:
+        raise InputError(
+            f"{glass.name!r} has about {expected:.1e} pairs of atoms within {r_max:g} Å, too many to list: "
+            "choose a shorter distance, and check that positions and cell are in Å."
+        )
+    first, second, distance = NeighborList(cutoff=r_max, full_list=False).compute(
+        points=glass.positions, box=periodic_cell(glass, r_max), periodic=True, quantities="ijd"
+    )
+    return Pairs(first.astype(np.int64), second.astype(np.int64), np.asarray(distance))
+
+
+def smallest_height(glass: Glass) -> float:
+    """Shortest distance (Å) between opposite periodic faces of the cell; infinite for a cluster."""
+    heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
+    return float(heights[glass.pbc].min(initial=np.inf))
