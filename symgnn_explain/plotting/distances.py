@@ -83,7 +83,7 @@ def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
 def _add_enrichment(figure: go.Figure, analysis: ShellAnalysis) -> None:
     table = analysis.to_frame()
     place = np.arange(len(table), dtype=np.float64)
-    values = table.drop(columns=["name", "inner", "outer", "n_important", "n_all"]).to_numpy()
+    values = table.drop(columns=["name", "inner", "outer", "order", "n_important", "n_all"]).to_numpy()
     # Zero has no logarithm: it is drawn at the foot of the axis, a third below the smallest decade that is needed.
     floor = 10 ** np.floor(np.log10(values[values > 0].min())) / 3
     ceiling = 10 ** np.ceil(np.log10(values.max()))
