@@ -165,6 +165,19 @@ def explain(
     method: Annotated[
         str, typer.Option("--method", metavar="M", help="How to explain; `symgnn-explain methods` lists them.")
     ] = "gnnexplainer",
+    semantics: Annotated[
+        str | None,
+        typer.Option(
+            "--semantics",
+            metavar="zero|removal|reference",
+            show_default=False,
+            help="What masking a message means: it is zero, its edge is removed, or the mean message stands in for it; "
+            "default: that of the method.",
+        ),
+    ] = None,
+    unit: Annotated[
+        str, typer.Option("--unit", metavar="edge|bond|atom|polyhedron|shell", help="What is masked as one.")
+    ] = "edge",
     k: Annotated[int, typer.Option("--k", metavar="K", help="How many of the most important edges to show.")] = 50,
     settings: Annotated[
         list[str] | None,
@@ -185,20 +198,24 @@ def explain(
     glass = _read(file, species, frame)
     glass.require_atom(atom)
     predictor = _load_predictor(weights, device)
-    from symgnn_explain.explain import METHODS
+    from symgnn_explain.explain import METHODS, prepare
     from symgnn_explain.explain import explain as run
     from symgnn_explain.export import NO_BROWSER, StaticImageWarning, export_explanation, static_images_available
 
     if method not in METHODS:
         raise InputError(f"--method {method} is unknown: choose from {', '.join(METHODS)}.")
-    chosen = {"seed": seed, **_method_settings(METHODS[method].settings, settings or [])}
-    barriers = predictor.predict(glass)
+    offered = METHODS[method].settings
+    chosen = _method_settings(offered, settings or [])
+    if any(field.name == "seed" for field in fields(offered)):
+        chosen.setdefault("seed", seed)
+    chosen |= {"semantics": semantics, "unit": unit}
+    prepared = prepare(predictor, glass)
     with _progress_bar(f"Explaining atom {atom}") as advance:
-        explanation = run(predictor, glass, atom, method, barriers=barriers, progress=advance, **chosen)
+        explanation = run(predictor, glass, atom, method, prepared=prepared, progress=advance, **chosen)
     with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as staging:
         with _progress_bar("Analysing") as advance, warnings.catch_warnings():
             warnings.simplefilter("ignore", StaticImageWarning)  # said below, in one line
-            paths = export_explanation(explanation, glass, barriers, staging, k=k, progress=advance)
+            paths = export_explanation(explanation, glass, prepared.barriers, staging, k=k, progress=advance)
         with _writing_into(out):
             written = [write_atomically(out / path.name, path.read_bytes()) for path in paths]
     print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f} eV")

@@ -2,5 +2,6 @@
 
 from symgnn_explain.explain.api import METHODS, Method, explain
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.prepared import PreparedGlass, prepare
 
-__all__ = ["METHODS", "AtomExplanation", "Method", "explain"]
+__all__ = ["METHODS", "AtomExplanation", "Method", "PreparedGlass", "explain", "prepare"]

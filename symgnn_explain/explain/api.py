@@ -12,15 +12,16 @@ import numpy as np
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.captum_methods import IntegratedGradientsSettings, integrated_gradients
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.fidelity import fidelity
 from symgnn_explain.explain.gnn_explainer import GNNExplainerSettings, gnn_explainer
-from symgnn_explain.explain.masked_forward import MaskedForward
-from symgnn_explain.explain.scores import CancelSignal, EdgeScores, Watch
-from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.explain.masked_forward import MaskSemantics
+from symgnn_explain.explain.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.scores import CancelSignal, UnitScores, Watch
+from symgnn_explain.explain.units import Unit
+from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.threads import one_thread
-
-PREDICTION_TOLERANCE = 1e-3
-"""How far (eV) single precision may take two evaluations of one prediction apart."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Method:
     label: str
     description: str
     settings: type
-    run: Callable[[MaskedForward, Any, Watch], EdgeScores]
+    run: Callable[[MaskedPrediction, Any, Watch], UnitScores]
+    semantics: MaskSemantics = "reference"
 
     def configure(self, **settings: Any) -> Any:
         """Build the method's settings; raises InputError on a name that it does not have or a value it cannot use."""
@@ -54,6 +56,7 @@ METHODS = {
             "Learns the small edge mask under which the network still predicts the same barrier.",
             GNNExplainerSettings,
             gnn_explainer,
+            "zero",
         ),
         Method(
             "integrated_gradients",
@@ -73,7 +76,9 @@ def explain(
     atom: int,
     method: str = "gnnexplainer",
     *,
-    barriers: FloatArray | None = None,
+    semantics: MaskSemantics | None = None,
+    unit: Unit = "edge",
+    prepared: PreparedGlass | None = None,
     progress: Callable[[float], None] | None = None,
     cancel: CancelSignal | None = None,
     **settings: Any,
@@ -92,8 +97,12 @@ def explain(
         Index of the explained atom, from 0.
     method
         A name in :data:`METHODS`.
-    barriers
-        What ``predictor.predict(glass)`` returned, shape (N,), eV; saves predicting the whole glass again.
+    semantics
+        What masking a message means; the method's own default where None.
+    unit
+        What one mask value is for: an edge, or a group of edges.
+    prepared
+        What ``prepare(predictor, glass)`` returned; saves predicting the whole glass again for each atom.
     progress
         Called with the fraction done, from the computing thread.
     cancel
@@ -109,8 +118,8 @@ def explain(
     Raises
     ------
     InputError
-        If the method, a setting or the atom does not exist, the predictor does not know a species of the glass, or
-        ``barriers`` are not its predictions.
+        If the method, a setting, the semantics, the unit or the atom does not exist, the predictor does not know a
+        species of the glass, or ``prepared`` is of another predictor or glass.
     Cancelled
         If ``cancel`` was set.
     """
@@ -122,44 +131,40 @@ def explain(
     watch = Watch(progress, cancel)
     started = time.perf_counter()
     watch.advance(0.0)
-    graph = predictor.graph(glass)
-    forward = MaskedForward(predictor.model, graph, atom)
-    prediction = float(forward.original())
-    barriers = _require_predictions(predictor.predict(glass) if barriers is None else barriers, glass, atom, prediction)
+    if prepared is None:
+        prepared = prepare(predictor, glass)
+    elif prepared.predictor is not predictor or prepared.glass is not glass:
+        raise InputError(
+            f"what was prepared is for {prepared.glass.name!r} and its predictor: give what prepare() returned for the "
+            "predictor and the glass that are explained, or leave it out."
+        )
     with one_thread():
-        scores = chosen.run(forward, configured, watch)
-    edges = forward.field.edges
-    source, target = graph.edge_index[:, edges].cpu().numpy()
+        prediction = prepared.masked_prediction(atom, semantics=semantics or chosen.semantics, unit=unit)
+        scores = chosen.run(prediction, configured, watch)
+        order = np.argsort(-np.abs(scores.score), kind="stable")
+        checked = fidelity(prediction, order)
+    units = prediction.units
     return AtomExplanation(
         atom=atom,
         method=method,
-        source=source,
-        target=target,
-        displacement=graph.edge_attr[edges].double().cpu().numpy(),
-        hop=forward.field.hop.cpu().numpy(),
-        score=scores.score,
+        source=prediction.source,
+        target=prediction.target,
+        displacement=prediction.displacement,
+        hop=prediction.forward.field.hop.cpu().numpy(),
+        score=units.spread_over_edges(scores.score, share=scores.signed),
         signed=scores.signed,
-        prediction=prediction,
-        prediction_range=(float(barriers.min()), float(barriers.max())),
+        units=None if unit == "edge" else units,
+        spread=None if scores.spread is None else units.spread_over_edges(scores.spread, share=scores.signed),
+        prediction=prediction.original,
+        prediction_range=(float(prepared.barriers.min()), float(prepared.barriers.max())),
         masked_prediction=scores.masked_prediction,
+        mask_semantics=prediction.semantics,
+        reference_name=prepared.reference_name,
+        fidelity=checked,
         settings=asdict(configured),
-        seed=configured.seed,
+        seed=getattr(configured, "seed", None),
         diagnostics=scores.diagnostics,
         wall_time=time.perf_counter() - started,
         glass_name=glass.name,
         glass_sha256=glass.content_hash,
     )
-
-
-def _require_predictions(barriers: FloatArray, glass: Glass, atom: int, prediction: float) -> FloatArray:
-    barriers = np.asarray(barriers, dtype=np.float64)
-    if barriers.shape != (len(glass),):
-        raise InputError(
-            f"barriers have shape {barriers.shape}, expected ({len(glass)},): one prediction in eV an atom."
-        )
-    if abs(barriers[atom] - prediction) > PREDICTION_TOLERANCE:
-        raise InputError(
-            f"barriers hold {barriers[atom]:.4f} eV for atom {atom}, but this predictor predicts {prediction:.4f} eV: "
-            "give what its predict() returned for this glass, or leave them out."
-        )
-    return barriers

@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.fidelity import Fidelity
+from symgnn_explain.explain.masked_forward import MaskSemantics
+from symgnn_explain.explain.units import Unit, Units
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
     import networkx as nx
     from torch_geometric.explain import Explanation
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _ARRAYS = ("source", "target", "displacement", "hop", "score")
-
-MaskSemantics = Literal["zero"]
-"""What a mask does to a message: ``zero`` multiplies the attention after the softmax (the authors', PyG's)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,14 @@ class AtomExplanation:
     hop
         Bonds between the explained atom and the edge's receiving atom, shape (E,): 0 for edges into the atom itself.
     score
-        Importance of each edge, shape (E,): a mask value in [0, 1], or a signed contribution in eV.
+        Importance of each edge, shape (E,).
     signed
-        Whether scores are signed contributions (eV).
+        Whether scores are signed contributions (eV), of which the edges of a unit have equal shares; else they are mask
+        values in [0, 1], the same for all edges of a unit.
+    units
+        The groups of edges that the method masked together; None for single edges.
+    spread
+        Standard deviation of each edge's score over repetitions of the method, shape (E,); None for a single run.
     prediction
         Predicted barrier, eV.
     masked_prediction
@@ -59,8 +64,12 @@ class AtomExplanation:
         Seconds that the explanation took.
     glass_name, glass_sha256
         Which glass was explained.
-    unit, mask_semantics
-        What a mask is over, and what it does to a message.
+    mask_semantics
+        What a mask value does to a message.
+    reference_name
+        The glass whose mean messages replace masked ones, under the semantics ``reference``.
+    fidelity
+        Predictions with only, and without, the most important units.
     """
 
     atom: int
@@ -75,13 +84,16 @@ class AtomExplanation:
     prediction_range: tuple[float, float]
     masked_prediction: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
+    seed: int | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     wall_time: float = 0.0
     glass_name: str = "glass"
     glass_sha256: str = ""
-    unit: Literal["edge"] = "edge"
     mask_semantics: MaskSemantics = "zero"
+    reference_name: str = ""
+    units: Units | None = None
+    spread: FloatArray | None = None
+    fidelity: Fidelity | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in zip(_ARRAYS, (np.int64, np.int64, np.float64, np.int64, np.float64), strict=True):
@@ -93,6 +105,11 @@ class AtomExplanation:
             expected = (n_edges, 3) if name == "displacement" else (n_edges,)
             if getattr(self, name).shape != expected:
                 raise InputError(f"{name} has shape {getattr(self, name).shape}, expected {expected}.")
+        if self.spread is not None:
+            object.__setattr__(self, "spread", np.array(self.spread, dtype=np.float64))
+        for name, value in (("spread", self.spread), ("units", self.units and self.units.of_edge)):
+            if value is not None and len(value) != n_edges:
+                raise InputError(f"{name} describes {len(value)} edges, expected {n_edges}.")
         if n_edges == 0 or not np.isfinite(self.score).all():
             raise InputError("an explanation needs at least one edge, and finite scores.")
         object.__setattr__(self, "prediction_range", tuple(self.prediction_range))
@@ -105,6 +122,29 @@ class AtomExplanation:
     def __repr__(self) -> str:
         what = f"atom {self.atom} of {self.glass_name!r}, {self.method}, {len(self)} edges"
         return f"AtomExplanation({what}, {self.prediction:.3f} eV)"
+
+    @property
+    def unit(self) -> Unit:
+        """What was masked: single edges, or groups of them."""
+        return "edge" if self.units is None else self.units.kind
+
+    @property
+    def unit_score(self) -> FloatArray:
+        """Importance of each unit, shape (U,): the sum over its edges of contributions, or their common mask value."""
+        if self.units is None:
+            return self.score
+        return self.units.gather(self.score, mean=not self.signed)
+
+    def top_units(self, k: int = 50) -> pd.DataFrame:
+        """List the ``k`` most important units: rank, what they are, score, number of edges."""
+        if self.units is None:
+            return self.top_edges(k)
+        score = self.unit_score
+        chosen = np.argsort(-np.abs(score), kind="stable")[: _require_positive(k)]
+        table = self.units.table.iloc[chosen].reset_index(drop=True)
+        table.insert(0, "rank", np.arange(1, len(chosen) + 1))
+        n_edges = np.bincount(self.units.of_edge, minlength=len(self.units))
+        return table.assign(score=score[chosen], n_edges=n_edges[chosen])
 
     @property
     def distance(self) -> FloatArray:
@@ -123,11 +163,15 @@ class AtomExplanation:
 
     @property
     def out_of_distribution(self) -> bool | None:
-        """Whether the masked prediction lies outside the range of real predictions of this glass."""
-        if self.masked_prediction is None:
-            return None
+        """Whether a masked prediction lies outside the range of real predictions of this glass; None without any.
+
+        Looked at are the prediction under the mask, and those with only and without the most important units.
+        """
+        masked = [] if self.masked_prediction is None else [self.masked_prediction]
+        if self.fidelity is not None:
+            masked += [*self.fidelity.kept, *self.fidelity.removed]
         low, high = self.prediction_range
-        return not low <= self.masked_prediction <= high
+        return any(not low <= value <= high for value in masked) if masked else None
 
     def rank(self) -> IntArray:
         """Edges from the most to the least important, by absolute score; ties in the order of the edges."""
@@ -150,7 +194,10 @@ class AtomExplanation:
         )
 
     def atom_scores(self) -> pd.Series:
-        """Sum, for each atom that sends, the absolute scores of the edges that leave it."""
+        """Score the atoms that send: their own score where atoms are units, else the sum over the edges that leave."""
+        if self.units is not None and self.units.kind == "atom":
+            atoms = pd.Index(self.units.table["atom"], name="atom")
+            return pd.Series(np.abs(self.unit_score), index=atoms, name="score")
         return pd.Series(np.abs(self.score)).groupby(self.source).sum().rename("score").rename_axis("atom")
 
     def important_atoms(self, k: int = 50) -> pd.DataFrame:
@@ -208,9 +255,12 @@ class AtomExplanation:
         plain |= {
             "settings": dict(self.settings),
             "diagnostics": dict(self.diagnostics),
+            "prediction_range": list(self.prediction_range),
+            "spread": None if self.spread is None else self.spread.tolist(),
+            "units": None if self.units is None else self.units.to_dict(),
+            "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
             "format_version": FORMAT_VERSION,
         }
-        plain["prediction_range"] = list(self.prediction_range)
         return plain | {name: getattr(self, name).tolist() for name in _ARRAYS}
 
     @classmethod
@@ -221,8 +271,12 @@ class AtomExplanation:
         if version != FORMAT_VERSION:
             raise InputError(f"this is not an explanation of format {FORMAT_VERSION} (found {version}).")
         try:
+            if content["units"] is not None:
+                content["units"] = Units.from_dict(content["units"])
+            if content["fidelity"] is not None:
+                content["fidelity"] = Fidelity.from_dict(content["fidelity"])
             return cls(**content)
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"the explanation is damaged: {error}.") from error
 
     def save(self, path: str | Path) -> Path:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.masked_forward import MaskedForward
-from symgnn_explain.explain.scores import EdgeScores, Watch
+from symgnn_explain.explain.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.scores import UnitScores, Watch
 
 INITIAL_SPREAD = 0.1
 """Standard deviation of the mask's logits at the start, as in the published code."""
@@ -46,20 +46,19 @@ class GNNExplainerSettings:
             )
 
 
-def gnn_explainer(forward: MaskedForward, settings: GNNExplainerSettings, watch: Watch) -> EdgeScores:
+def gnn_explainer(prediction: MaskedPrediction, settings: GNNExplainerSettings, watch: Watch) -> UnitScores:
     """Find the mask that keeps the prediction while it is small and decided.
 
     The prediction loss is the squared difference to the network's own prediction, in units of the standard deviation of
     the training barriers, as published (Li et al., ICML 2024, section 5).
     """
-    original = forward.original()
     generator = torch.Generator().manual_seed(settings.seed)
-    initial = torch.randn(forward.n_edges, generator=generator) * INITIAL_SPREAD
-    logits = initial.to(original.device).requires_grad_()
+    initial = torch.randn(prediction.n_units, generator=generator) * INITIAL_SPREAD
+    logits = initial.to(prediction.full(0.0)).requires_grad_()
     optimizer = torch.optim.Adam([logits], lr=settings.learning_rate)
     for epoch in range(settings.epochs):
         mask = logits.sigmoid()
-        prediction_loss = ((forward(mask) - original) / forward.barrier_scale).square()
+        prediction_loss = ((prediction(mask) - prediction.original) / prediction.barrier_scale).square()
         loss = prediction_loss + settings.size * mask.sum() + settings.entropy * _binary_entropy(logits)
         optimizer.zero_grad()
         loss.backward()
@@ -67,8 +66,8 @@ def gnn_explainer(forward: MaskedForward, settings: GNNExplainerSettings, watch:
         watch.advance((epoch + 1) / settings.epochs)
     with torch.no_grad():
         mask = logits.sigmoid()
-        masked = float(forward(mask))
-    return EdgeScores(
+        masked = float(prediction(mask))
+    return UnitScores(
         score=mask.cpu().double().numpy(),
         signed=False,
         masked_prediction=masked,

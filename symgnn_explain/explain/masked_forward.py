@@ -91,6 +91,11 @@ class MaskedForward:
         """Standard deviation of the barriers that the network was trained on, eV."""
         return self._model.barrier_scale
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the network, and so of masks."""
+        return self._model.barrier_scale.dtype
+
     @torch.no_grad()
     def original(self) -> Tensor:
         """Return the network's own prediction (eV): nothing masked."""

@@ -34,10 +34,25 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class EdgeScores:
-    """Scores of the receptive field's edges, shape (E,), with what the method says about them."""
+class UnitScores:
+    """Scores of the units, shape (n_units,), with what the method says about them.
+
+    Parameters
+    ----------
+    score
+        A mask value in [0, 1] a unit, or a signed contribution in eV.
+    signed
+        Whether scores are signed contributions; then the edges of a unit share its score equally, else each has it.
+    masked_prediction
+        Prediction under the scores as a mask, eV, where the method makes one.
+    spread
+        Standard deviation of each score over repetitions, shape (n_units,), where the method repeats itself.
+    diagnostics
+        Further numbers, by name.
+    """
 
     score: FloatArray
     signed: bool
     masked_prediction: float | None = None
+    spread: FloatArray | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)

@@ -10,7 +10,11 @@ import torch
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain import METHODS, explain
+from symgnn_explain.explain import METHODS, AtomExplanation, explain, prepare
+from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.units import UNITS
+
+from .conftest import random_glass
 
 QUICK = {"gnnexplainer": {"epochs": 12}, "integrated_gradients": {"steps": 8}}
 
@@ -37,9 +41,10 @@ def assert_untouched(model: torch.nn.Module, before: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_same_seed_same_explanation(method, predictor, glass) -> None:
-    first, second = (explain(predictor, glass, 5, method, seed=3, **QUICK[method]) for _ in range(2))
+    seed = {"seed": 3} if hasattr(METHODS[method].configure(), "seed") else {}
+    first, second = (explain(predictor, glass, 5, method, **seed, **QUICK[method]) for _ in range(2))
     np.testing.assert_array_equal(first.score, second.score)
-    assert first.seed == 3
+    assert first.seed == seed.get("seed")
 
 
 def test_another_seed_starts_elsewhere(predictor, glass) -> None:
@@ -128,9 +133,7 @@ def test_integrated_gradients_are_complete(predictor, glass) -> None:
 
 
 def test_integrated_gradients_equal_a_riemann_sum(predictor, glass) -> None:
-    from symgnn_explain.explain.masked_forward import MaskedForward
-
-    forward = MaskedForward(predictor.model, predictor.graph(glass), 7)
+    forward = prepare(predictor, glass).masked_forward(7, "reference")
     total = torch.zeros(forward.n_edges)
     steps = 400
     for step in range(steps):
@@ -157,13 +160,35 @@ def test_bad_requests_end_in_one_sentence(arguments, said, predictor, glass) -> 
         explain(predictor, glass, **({"atom": 0} | arguments))
 
 
-def test_known_predictions_need_not_be_computed_again(predictor, glass, monkeypatch) -> None:
-    barriers = predictor.predict(glass)
-    with_prediction = explain(predictor, glass, 5, epochs=2)
-    monkeypatch.setattr(predictor, "predict", None)
-    reused = explain(predictor, glass, 5, epochs=2, barriers=barriers)
-    assert reused.prediction_range == with_prediction.prediction_range == (barriers.min(), barriers.max())
-    with pytest.raises(InputError, match="but this predictor predicts"):
-        explain(predictor, glass, 5, epochs=2, barriers=barriers + 0.1)
-    with pytest.raises(InputError, match="barriers have shape"):
-        explain(predictor, glass, 5, epochs=2, barriers=barriers[:-1])
+def test_a_prepared_glass_is_not_predicted_again(predictor, glass, monkeypatch) -> None:
+    prepared = prepare(predictor, glass)
+    np.testing.assert_allclose(prepared.barriers, predictor.predict(glass), atol=1e-6)
+    plain = explain(predictor, glass, 5, epochs=2)
+    monkeypatch.setattr("symgnn_explain.explain.api.prepare", None)
+    reused = explain(predictor, glass, 5, epochs=2, prepared=prepared)
+    np.testing.assert_array_equal(reused.score, plain.score)
+    assert reused.prediction_range == plain.prediction_range
+
+
+def test_what_was_prepared_for_another_glass_is_refused(predictor, glass) -> None:
+    with pytest.raises(InputError, match="what prepare\\(\\) returned"):
+        explain(predictor, random_glass(seed=1), 5, epochs=2, prepared=prepare(predictor, glass))
+
+
+@pytest.mark.parametrize("semantics", MASK_SEMANTICS)
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_unit_and_semantics_is_reported_and_survives_a_file(unit, semantics, predictor, glass, tmp_path) -> None:
+    explanation = explain(predictor, glass, 5, epochs=4, unit=unit, semantics=semantics)
+    assert (explanation.unit, explanation.mask_semantics) == (unit, semantics)
+    assert explanation.out_of_distribution is not None
+    again = AtomExplanation.load(explanation.save(tmp_path / "explanation.json"))
+    np.testing.assert_array_equal(again.unit_score, explanation.unit_score)
+    assert again.top_units(5).equals(explanation.top_units(5))
+    assert again.fidelity.to_frame().equals(explanation.fidelity.to_frame())
+
+
+def test_unknown_unit_and_semantics_are_refused(predictor, glass) -> None:
+    with pytest.raises(InputError, match="unit='cluster' is unknown"):
+        explain(predictor, glass, 5, unit="cluster")
+    with pytest.raises(InputError, match="semantics='blur' is unknown"):
+        explain(predictor, glass, 5, semantics="blur")

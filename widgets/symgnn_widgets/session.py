@@ -13,7 +13,7 @@ from traitlets import Bool, Bytes, Dict, Enum, Float, HasTraits, Instance, Int, 
 
 from symgnn_explain.analysis import CycleComparison, cycle_comparison, radial_distribution
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import METHODS, explain
+from symgnn_explain.explain import METHODS, explain, prepare
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
@@ -74,7 +74,8 @@ class Session(HasTraits):
     picture = Bytes(help="the latest picture of the 3D view, a PNG")
 
     def __init__(self, glass: Glass, predictor: Predictor) -> None:
-        super().__init__(glass=glass, predictor=predictor, barriers=predictor.predict(glass))
+        self.prepared = prepare(predictor, glass)
+        super().__init__(glass=glass, predictor=predictor, barriers=self.prepared.barriers)
         self.settings = default_settings(self.method)
         self.radial_distribution = radial_distribution(glass)
         self._started = 0.0
@@ -121,7 +122,7 @@ class Session(HasTraits):
                 self.glass,
                 atom,
                 method,
-                barriers=self.barriers,
+                prepared=self.prepared,
                 progress=progress,
                 cancel=cancel,
                 **settings,

@@ -1,0 +1,130 @@
+"""What is masked: single directed edges, or groups of them that a materials scientist thinks in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+
+Unit = Literal["edge", "bond", "atom", "polyhedron", "shell"]
+"""Which messages one mask value is for:
+
+- ``edge``: one directed edge;
+- ``bond``: both directions of one pair of atoms at one periodic image; a self-loop is a bond of its own;
+- ``atom``: all messages that an atom sends, itself included;
+- ``polyhedron``: all messages that an atom receives, that is, its coordination polyhedron as the network sees it;
+- ``shell``: all messages sent by atoms that are about as far from the explained atom.
+"""
+
+UNITS: tuple[Unit, ...] = get_args(Unit)
+SHELL_WIDTH = 1.0
+"""Thickness of a shell, Å."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """A partition of a receptive field's edges.
+
+    Parameters
+    ----------
+    kind
+        What a unit is.
+    of_edge
+        The unit of each edge, shape (E,).
+    table
+        One row a unit: ``first`` and ``second`` atom of an edge (source, target) or bond, ``atom`` of an atom or a
+        polyhedron, ``inner`` and ``outer`` radius (Å) of a shell.
+    """
+
+    kind: Unit
+    of_edge: IntArray
+    table: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def spread_over_edges(self, score: FloatArray, *, share: bool) -> FloatArray:
+        """Give each edge the score of its unit (n_units,), or an equal share of it; shape (E,)."""
+        return (score / np.bincount(self.of_edge, minlength=len(self)) if share else score)[self.of_edge]
+
+    def gather(self, score: FloatArray, *, mean: bool) -> FloatArray:
+        """Sum the scores of edges (E,) by unit, or average them; shape (n_units,)."""
+        total = np.bincount(self.of_edge, weights=score, minlength=len(self)).astype(np.float64)
+        return total / np.bincount(self.of_edge, minlength=len(self)) if mean else total
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {"kind": self.kind, "of_edge": self.of_edge.tolist(), "table": self.table.to_dict(orient="list")}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Units:
+        """Invert :meth:`to_dict`."""
+        return cls(plain["kind"], np.array(plain["of_edge"], dtype=np.int64), pd.DataFrame(plain["table"]))
+
+
+def group_edges(
+    kind: Unit,
+    glass: Glass,
+    atom: int,
+    source: IntArray,
+    target: IntArray,
+    *,
+    displacement: FloatArray,
+    shell_width: float = SHELL_WIDTH,
+) -> Units:
+    """Group the edges of one atom's receptive field.
+
+    Parameters
+    ----------
+    kind
+        What a unit is.
+    glass, atom
+        The structure, and the explained atom.
+    source, target, displacement
+        The edges: atoms of the glass, shape (E,), and ``r_source - r_target``, shape (E, 3), Å.
+    shell_width
+        Thickness of a shell, Å.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the width is not positive.
+    """
+    if kind not in UNITS:
+        raise InputError(f"unit={kind!r} is unknown: choose from {', '.join(UNITS)}.")
+    if kind == "edge":
+        return Units(kind, np.arange(len(source)), pd.DataFrame({"source": source, "target": target}))
+    if kind == "bond":
+        key = _bond_keys(glass, source, target, displacement)
+        bonds, of_edge = np.unique(key, axis=0, return_inverse=True)
+        return Units(kind, of_edge.reshape(-1), pd.DataFrame({"first": bonds[:, 0], "second": bonds[:, 1]}))
+    if kind == "shell":
+        if not shell_width > 0:
+            raise InputError(f"{shell_width=} must be a positive length in Å.")
+        distance = np.linalg.norm(glass.displacements_from(atom), axis=1)
+        shells, of_edge = np.unique((distance[source] // shell_width).astype(np.int64), return_inverse=True)
+        return Units(kind, of_edge, pd.DataFrame({"inner": shells * shell_width, "outer": (shells + 1) * shell_width}))
+    atoms, of_edge = np.unique(source if kind == "atom" else target, return_inverse=True)
+    return Units(kind, of_edge, pd.DataFrame({"atom": atoms}))
+
+
+def _bond_keys(glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:
+    """First atom, second atom, and the cell that the second one's image is in: equal for both directions, (E, 5)."""
+    across = displacement - (glass.positions[source] - glass.positions[target])
+    cell_of_source = np.rint(np.linalg.solve(glass.cell.T, across.T).T).astype(np.int64)
+    # A bond is written from its lower atom; one between two images of an atom, with the first non-zero number positive.
+    first_nonzero = np.take_along_axis(cell_of_source, (cell_of_source != 0).argmax(1)[:, None], axis=1)[:, 0]
+    turned = (source < target) | ((source == target) & (first_nonzero < 0))
+    return np.column_stack(
+        [
+            np.minimum(source, target),
+            np.maximum(source, target),
+            np.where(turned[:, None], -cell_of_source, cell_of_source),
+        ]
+    )
