@@ -22,8 +22,9 @@ import pytest
 from ase.io import read
 from scipy import stats
 
-from symgnn_explain import cli, datasets, lab
-from symgnn_explain.cli import main
+from symgnn_explain import datasets, lab
+from symgnn_explain.cli import explaining, main
+from symgnn_explain.cli.training import published_split
 from symgnn_explain.explain import METHODS, AtomExplanation, explain
 from symgnn_explain.glass import Glass
 from symgnn_explain.io import read_glass, write_glass
@@ -187,7 +188,7 @@ def test_train_leaves_a_predictor_that_says_where_it_comes_from(
 def test_published_glasses_are_split_without_touching_the_test_glasses(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(datasets, "load_published", lambda names: [asked.append(name) for name in names])
-    training, validation, hashes = cli._published_split(["train2,train3"])
+    training, validation, hashes = published_split(["train2,train3"])
     assert list(validation) == ["train2", "train3"]
     assert {*training, *validation} == set(asked) == {f"train{number}" for number in range(7)}
     assert hashes == {f"{name}.pickle": datasets.SHA256[name] for name in asked}
@@ -269,7 +270,7 @@ def test_an_interrupted_explanation_writes_nothing(
 
         yield advance
 
-    monkeypatch.setattr(cli, "_progress_bar", impatient)
+    monkeypatch.setattr(explaining, "progress_bar", impatient)
     out = tmp_path / "out"
     options = ["--atom", "7", "--set", "epochs=20", "--out", str(out), "--weights", str(tiny_weights)]
     assert main(["explain", str(two_files[0]), *options]) == 130

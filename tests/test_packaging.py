@@ -39,7 +39,7 @@ CONDA_NAMES = {
 CONDA_ONLY = {"python": SpecifierSet(PROJECT["requires-python"]), "pip": SpecifierSet()}
 
 ROOMS = (
-    ("errors", "files", "lab", "memory", "plain_pickle"),
+    ("errors", "files", "lab", "memory", "plain_pickle", "threads"),
     ("glass",),
     ("io",),
     ("datasets",),

@@ -1,0 +1,77 @@
+"""The command line ``symgnn-explain``: the verbs of the Python API.
+
+Input that cannot be used ends in one sentence on stderr and exit status 2, an interruption in 130; results appear whole
+or not at all. Heavy libraries are imported only once the input has been read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from symgnn_explain.cli.explaining import explain, methods
+from symgnn_explain.cli.exploring import explore
+from symgnn_explain.cli.options import SAMPLE
+from symgnn_explain.cli.predicting import evaluate, predict
+from symgnn_explain.cli.training import train
+from symgnn_explain.errors import Cancelled, InputError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+# What typer raises on a wrong option; the class has lived in click and in typer, but this is its base in both.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
+    (
+        predict,
+        "Predict the energy barrier (eV) of every atom.",
+        "predict glass.extxyz quench.dump --species 1=Cu,2=Zr --out barriers.csv",
+    ),
+    (evaluate, "Compare predictions with known barriers.", "evaluate train0.pickle train1.pickle --json"),
+    (
+        explain,
+        "Explain one atom's predicted barrier.",
+        "explain sample --atom 1501 --method gnnexplainer --set epochs=200 --out out/atom1501",
+    ),
+    (train, "Train a predictor.", "train --validate train0,train1 --preset light --out out/train"),
+    (explore, "Open the explorer in JupyterLab.", "explore glass.extxyz"),
+    (methods, "List the methods of explanation.", "methods"),
+)
+"""Each verb, what it does in a few words, and an example."""
+
+app = typer.Typer(
+    name="symgnn-explain",
+    help="Predict energy barriers of metallic glasses with a graph network, and explain what made it predict them. "
+    f"Wherever a FILE is expected, '{SAMPLE}' stands for the embedded Cu64Zr36 glass.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _verb, _in_short, _example in VERBS:
+    # \b keeps the line as it is, so that it can be copied.
+    app.command(short_help=_in_short, epilog=f"\b\nExample:\n  symgnn-explain {_example}")(_verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, by default that of the process, and return its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = app(given or ["--help"], prog_name="symgnn-explain", standalone_mode=False, obj=given)
+    except InputError as error:
+        return _refuse(str(error))
+    except _UsageError as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", "symgnn-explain")
+        return _refuse(f"{error.format_message().rstrip('.')}: see `{command} --help`.")  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, Cancelled, typer.Abort):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        print("Interrupted.", file=sys.stderr)
+    return status or 0
+
+
+def _refuse(sentence: str) -> int:
+    line = " ".join(sentence.split())  # what is quoted from a file may hold line ends, or codes for the terminal
+    print("".join(character if character.isprintable() else "�" for character in line), file=sys.stderr)
+    return BAD_INPUT

@@ -1,0 +1,95 @@
+"""The verbs ``explain`` and ``methods``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import warnings
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from symgnn_explain.cli.inputs import load_predictor, method_settings, read
+from symgnn_explain.cli.options import Device, DeviceOption, File, FrameOption, SpeciesOption, WeightsOption
+from symgnn_explain.cli.output import progress_bar, require_writable, writing_into
+from symgnn_explain.errors import InputError
+from symgnn_explain.files import write_atomically
+
+
+def explain(
+    file: File,
+    *,
+    atom: Annotated[int, typer.Option("--atom", metavar="N", show_default=False, help="Index of the atom, from 0.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", show_default=False, help="Folder for the results.")],
+    method: Annotated[
+        str, typer.Option("--method", metavar="M", help="How to explain; `symgnn-explain methods` lists them.")
+    ] = "gnnexplainer",
+    semantics: Annotated[
+        str | None,
+        typer.Option(
+            "--semantics",
+            metavar="zero|removal|reference",
+            show_default=False,
+            help="What masking a message means: it is zero, its edge is removed, or the mean message stands in for it; "
+            "default: that of the method.",
+        ),
+    ] = None,
+    unit: Annotated[
+        str, typer.Option("--unit", metavar="edge|bond|atom|polyhedron|shell", help="What is masked as one.")
+    ] = "edge",
+    k: Annotated[int, typer.Option("--k", metavar="K", help="How many of the most important edges to show.")] = 50,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method, such as epochs=200; repeatable."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Of the method; the same seed, the same result.")
+    ] = 0,
+    weights: WeightsOption = None,
+    species: SpeciesOption = None,
+    device: DeviceOption = Device.auto,
+    frame: FrameOption = -1,
+) -> None:
+    """Find the neighbours that made the network predict one atom's barrier, with figures and tables."""
+    if k < 1:
+        raise InputError(f"--k {k} must be at least 1: it is the number of edges that are shown.")
+    require_writable(out)
+    glass = read(file, species, frame)
+    glass.require_atom(atom)
+    predictor = load_predictor(weights, device)
+    from symgnn_explain.explain import METHODS, prepare
+    from symgnn_explain.explain import explain as run
+    from symgnn_explain.export import NO_BROWSER, StaticImageWarning, export_explanation, static_images_available
+
+    if method not in METHODS:
+        raise InputError(f"--method {method} is unknown: choose from {', '.join(METHODS)}.")
+    offered = METHODS[method].settings
+    chosen = method_settings(offered, settings or [])
+    if any(field.name == "seed" for field in fields(offered)):
+        chosen.setdefault("seed", seed)
+    chosen |= {"semantics": semantics, "unit": unit}
+    prepared = prepare(predictor, glass)
+    with progress_bar(f"Explaining atom {atom}") as advance:
+        explanation = run(predictor, glass, atom, method, prepared=prepared, progress=advance, **chosen)
+    with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as staging:
+        with progress_bar("Analysing") as advance, warnings.catch_warnings():
+            warnings.simplefilter("ignore", StaticImageWarning)  # said below, in one line
+            paths = export_explanation(explanation, glass, prepared.barriers, staging, k=k, progress=advance)
+        with writing_into(out):
+            written = [write_atomically(out / path.name, path.read_bytes()) for path in paths]
+    print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f} eV")
+    for path in written:
+        print(f"Wrote {path}")
+    if not static_images_available():
+        print(NO_BROWSER, file=sys.stderr)
+
+
+def methods() -> None:
+    """List the methods of explanation, with their settings and defaults."""
+    from symgnn_explain.explain import METHODS
+
+    for method in METHODS.values():
+        print(f"{method.name}: {method.description}")
+        print("  " + "  ".join(f"{field.name}={field.default}" for field in fields(method.settings)))

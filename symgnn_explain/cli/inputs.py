@@ -1,0 +1,78 @@
+"""Glasses, predictors and settings of methods as a command line names them."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symgnn_explain.cli.options import SAMPLE, Device
+from symgnn_explain.errors import InputError
+
+if TYPE_CHECKING:
+    from symgnn_explain.glass import Glass
+    from symgnn_explain.models.predictor import Predictor
+
+
+def read(file: str, species: str | None, frame: int) -> Glass:
+    """Read the glass that ``FILE`` names."""
+    from symgnn_explain import datasets
+    from symgnn_explain.io import read_glass
+
+    if file == SAMPLE:
+        return datasets.sample()
+    return read_glass(file, species=species_map(species), frame=frame)
+
+
+def read_all(files: Sequence[str], species: str | None, frame: int) -> dict[str, Glass]:
+    """Read glasses by label: the file's name, or the path as it was given where two files have the same name."""
+    names = [Path(file).name for file in files]
+    labels = [name if names.count(name) == 1 else file for name, file in zip(names, files, strict=True)]
+    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if repeated:
+        raise InputError(f"{', '.join(repeated)} was given more than once: name each file once.")
+    return {label: read(file, species, frame) for label, file in zip(labels, files, strict=True)}
+
+
+def species_map(text: str | None) -> dict[int, str] | None:
+    """Turn ``"1=Cu,2=Zr"`` into ``{1: "Cu", 2: "Zr"}``."""
+    if text is None:
+        return None
+    species = {}
+    for entry in text.split(","):
+        kind, equals, symbol = (part.strip() for part in entry.partition("="))
+        if not (equals and kind.isdecimal() and symbol):
+            raise InputError(f'--species {text!r} cannot be understood at {entry!r}: expected a map like "1=Cu,2=Zr".')
+        species[int(kind)] = symbol
+    return species
+
+
+def load_predictor(weights: Path | None, device: Device) -> Predictor:
+    """Load a predictor, the shipped one where no weights are named, for a process that does little else."""
+    from symgnn_explain.memory import reuse_large_allocations
+    from symgnn_explain.models.predictor import Predictor
+
+    reuse_large_allocations()
+    return Predictor.load(weights, device=device)
+
+
+def method_settings(settings: type, entries: Sequence[str]) -> dict[str, Any]:
+    """Turn ``key=value`` into values of the types that the method's settings declare."""
+    kinds = typing.get_type_hints(settings)
+    chosen = {}
+    for entry in entries:
+        key, equals, text = entry.partition("=")
+        if not equals or key not in kinds:
+            raise InputError(f"--set {entry} cannot be used: expected KEY=VALUE with a key among {', '.join(kinds)}.")
+        kind = kinds[key]
+        try:
+            chosen[key] = {"true": True, "false": False}[text.lower()] if kind is bool else _parsed(kind, text)
+        except (ValueError, KeyError) as error:
+            name = getattr(kind, "__name__", str(kind))
+            raise InputError(f"--set {entry} cannot be used: {key} is of type {name}.") from error
+    return chosen
+
+
+def _parsed(kind: Any, text: str) -> Any:
+    return kind(text) if kind in (int, float) else text

@@ -1,0 +1,52 @@
+"""Progress, tables, and folders that results are written into."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symgnn_explain.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on a terminal, and give the function that moves it to a fraction in [0, 1]."""
+    from tqdm import tqdm
+
+    with tqdm(
+        total=100, desc=title, disable=None, bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
+    ) as bar:
+
+        def advance(fraction: float) -> None:
+            bar.update(100 * fraction - bar.n)
+
+        yield advance
+
+
+def require_writable(folder: Path) -> None:
+    """Raise InputError, before any work is done, where no result could be written into the folder."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"nothing can be written into {folder}: {nearest} is not a folder that you may write to.")
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Say in one sentence why something could not be written into the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"nothing can be written into {folder} ({error.strerror}): choose another place.") from error
+
+
+def table(rows: Mapping[str, Mapping[str, float | None]]) -> pd.DataFrame:
+    """Lay out metrics, a row a label."""
+    import pandas as pd
+
+    return pd.DataFrame.from_dict(dict(rows), orient="index")

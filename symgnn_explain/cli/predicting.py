@@ -1,0 +1,91 @@
+"""The verbs ``predict`` and ``evaluate``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from symgnn_explain.cli.inputs import load_predictor, read_all
+from symgnn_explain.cli.options import Device, DeviceOption, Files, FrameOption, SpeciesOption, WeightsOption
+from symgnn_explain.cli.output import require_writable, table, writing_into
+from symgnn_explain.errors import InputError
+
+if TYPE_CHECKING:
+    from symgnn_explain.glass import FloatArray
+
+
+def predict(
+    files: Files,
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="F", show_default=False, help="Result: .csv, .json or .extxyz (for OVITO).")
+    ],
+    weights: WeightsOption = None,
+    species: SpeciesOption = None,
+    device: DeviceOption = Device.auto,
+    frame: FrameOption = -1,
+) -> None:
+    """Predict the energy barrier (eV) of every atom."""
+    from symgnn_explain.predictions import require_known_suffix, write_predictions
+
+    require_known_suffix(out)
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: --out takes the file to write.")
+    require_writable(out.parent)
+    glasses = read_all(files, species, frame)
+    predictor = load_predictor(weights, device)
+    barriers = {label: predictor.predict(glass) for label, glass in glasses.items()}
+    with writing_into(out.parent):
+        write_predictions(glasses, barriers, out)
+    for label, values in barriers.items():
+        print(f"{label}: {len(values)} atoms, predicted barrier {values.mean():.3f} ± {values.std():.3f} eV")
+    print(f"Wrote {out}")
+
+
+def evaluate(
+    files: Files,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    weights: WeightsOption = None,
+    species: SpeciesOption = None,
+    device: DeviceOption = Device.auto,
+    frame: FrameOption = -1,
+) -> None:
+    """Compare predictions with the barriers in the files: correlations and errors (eV), overall and per file."""
+    glasses = read_all(files, species, frame)
+    known: dict[str, FloatArray] = {}
+    for label, glass in glasses.items():
+        if glass.barriers is None:
+            raise InputError(
+                f"{label} holds no barriers to compare with: give them (eV) as the per-atom array 'barrier' of an "
+                "extended XYZ file, or use predict."
+            )
+        known[label] = glass.barriers
+    predictor = load_predictor(weights, device)
+    from symgnn_explain.training.metrics import regression_metrics
+
+    predicted = {label: predictor.predict(glass) for label, glass in glasses.items()}
+    report: dict[str, Any] = _plain(
+        regression_metrics(_concatenated(predicted.values()), _concatenated(known.values()))
+    )
+    report["per_file"] = {label: _plain(regression_metrics(predicted[label], known[label])) for label in glasses}
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False, allow_nan=False))
+    else:
+        per_file = report.pop("per_file")
+        print(table({**per_file, "all atoms": report}).to_string(float_format="{:.4f}".format))
+
+
+def _concatenated(values: Any) -> FloatArray:
+    import numpy as np
+
+    return np.concatenate(list(values))
+
+
+def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
