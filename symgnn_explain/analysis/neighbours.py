@@ -1,0 +1,65 @@
+"""Neighbours of every atom: pairs within a cut-off, and the cut-off that bounds the first shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from symgnn_explain.analysis.radial import radial_distribution
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Neighbours of every atom, sorted by atom; each pair stands twice, once from each end.
+
+    Parameters
+    ----------
+    centre, neighbour
+        Atoms, shapes (P,).
+    displacement
+        ``r_neighbour - r_centre``, shape (P, 3), Å.
+    """
+
+    centre: IntArray
+    neighbour: IntArray
+    displacement: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.centre)
+
+    @property
+    def distance(self) -> FloatArray:
+        """Shape (P,), Å."""
+        return np.linalg.norm(self.displacement, axis=1)
+
+
+def neighbours_within(glass: Glass, cutoff: float) -> Neighbours:
+    """List all pairs of atoms up to ``cutoff`` (Å) apart, each periodic image for itself, without an atom itself.
+
+    Raises
+    ------
+    InputError
+        If the cut-off is not positive, two atoms overlap, or the lengths cannot be in Å.
+    """
+    from symgnn_explain.graph import neighbour_edges
+
+    source, target, displacement = neighbour_edges(glass, cutoff)
+    bonds = (source != target) | displacement.any(axis=1)
+    return Neighbours(target[bonds], source[bonds], displacement[bonds])
+
+
+def first_shell_cutoff(glass: Glass) -> float:
+    """Where the first shell of neighbours ends: the first minimum of g(r), Å.
+
+    Raises
+    ------
+    InputError
+        If g(r) has no minimum.
+    """
+    minima = radial_distribution(glass).minima
+    if not minima.size:
+        raise InputError(f"g(r) of {glass.name!r} has no minimum that would end the first shell: give a cut-off in Å.")
+    return float(minima[0])
