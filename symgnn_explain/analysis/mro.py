@@ -120,6 +120,8 @@ class ShellAnalysis:
         One entry a shell and null model.
     candidates
         The atoms that could have been important, as the null models see them.
+    number_density
+        Of the glass, atoms per Å³.
     radial_distribution
         The g(r) whose minima bound the shells.
     n_ambiguous
@@ -141,6 +143,7 @@ class ShellAnalysis:
     shells: tuple[Shell, ...]
     nulls: tuple[ShellNull, ...]
     candidates: Candidates
+    number_density: float
     radial_distribution: RadialDistribution
     n_ambiguous: int
     draws: int
@@ -283,6 +286,7 @@ def shell_analysis(
         shells=shells,
         nulls=nulls,
         candidates=candidates,
+        number_density=glass.number_density,
         radial_distribution=rdf,
         n_ambiguous=int(candidates.attribute("ambiguous").sum()),
         draws=draws,
