@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.captum_methods import IntegratedGradientsSettings, integrated_gradients
+from symgnn_explain.explain.attention import AttentionSettings, attention_weights
+from symgnn_explain.explain.captum_methods import (
+    InputGradientSettings,
+    IntegratedGradientsSettings,
+    SaliencySettings,
+    input_gradient,
+    integrated_gradients,
+    saliency,
+)
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.fidelity import fidelity
 from symgnn_explain.explain.gnn_explainer import GNNExplainerSettings, gnn_explainer
 from symgnn_explain.explain.masked_forward import MaskSemantics
 from symgnn_explain.explain.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.perturbation_methods import (
+    FeatureAblationSettings,
+    KernelShapSettings,
+    ShapleySamplingSettings,
+    feature_ablation,
+    kernel_shap,
+    shapley_sampling,
+)
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
 from symgnn_explain.explain.scores import CancelSignal, UnitScores, Watch
 from symgnn_explain.explain.units import Unit
 from symgnn_explain.glass import Glass
@@ -64,6 +81,62 @@ METHODS = {
             "Splits the prediction into signed contributions of the edges, in eV, by integrating over the mask.",
             IntegratedGradientsSettings,
             integrated_gradients,
+        ),
+        Method(
+            "input_gradient",
+            "Input × Gradient (Captum)",
+            "How fast the prediction falls as a message fades, in eV, signed: one pass, a first-order estimate.",
+            InputGradientSettings,
+            input_gradient,
+        ),
+        Method(
+            "saliency",
+            "Saliency (Captum)",
+            "How sensitive the prediction is to each message, whatever the sign: one pass.",
+            SaliencySettings,
+            saliency,
+        ),
+        Method(
+            "feature_ablation",
+            "Feature Ablation (Captum)",
+            "Masks each edge or group alone and measures by how many eV the prediction falls: one prediction each.",
+            FeatureAblationSettings,
+            feature_ablation,
+        ),
+        Method(
+            "shapley_sampling",
+            "Shapley value sampling (Captum)",
+            "What a group adds to the prediction, in eV, averaged over random orders; needs a unit coarser than edges.",
+            ShapleySamplingSettings,
+            shapley_sampling,
+        ),
+        Method(
+            "kernel_shap",
+            "KernelShap (Captum)",
+            "Shapley values, in eV, from a regression on random masks; needs a unit coarser than edges.",
+            KernelShapSettings,
+            kernel_shap,
+        ),
+        Method(
+            "attention",
+            "Attention weights",
+            "Where the network looks: the attention that flows to the atom along each edge. A naive reference.",
+            AttentionSettings,
+            attention_weights,
+        ),
+        Method(
+            "distance",
+            "Nearest first (null)",
+            "Ranks by nearness to the explained atom and ignores the network: what any other method has to beat.",
+            DistanceSettings,
+            distance_ranking,
+        ),
+        Method(
+            "random",
+            "Random (null)",
+            "Ranks at random: the least that any other method has to beat.",
+            RandomSettings,
+            random_ranking,
         ),
     )
 }
@@ -123,30 +196,55 @@ def explain(
     Cancelled
         If ``cancel`` was set.
     """
-    if method not in METHODS:
-        raise InputError(f"{method=} is unknown: choose from {', '.join(METHODS)}.")
-    chosen = METHODS[method]
+    chosen = require_method(method)
     configured = chosen.configure(**settings)
     atom = glass.require_atom(atom)
     watch = Watch(progress, cancel)
     started = time.perf_counter()
     watch.advance(0.0)
-    if prepared is None:
-        prepared = prepare(predictor, glass)
-    elif prepared.predictor is not predictor or prepared.glass is not glass:
+    prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
+    explanation = explain_prepared(prepared, atom, chosen, configured, watch, semantics=semantics, unit=unit)
+    return replace(explanation, wall_time=time.perf_counter() - started)
+
+
+def require_method(name: str) -> Method:
+    """Return the method of that name, or raise InputError if there is none."""
+    if name not in METHODS:
+        raise InputError(f"method={name!r} is unknown: choose from {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def require_prepared(predictor: Predictor, glass: Glass, prepared: PreparedGlass | None) -> PreparedGlass | None:
+    """Return what was prepared, or raise InputError if it was for another predictor or glass."""
+    if prepared is not None and (prepared.predictor is not predictor or prepared.glass is not glass):
         raise InputError(
             f"what was prepared is for {prepared.glass.name!r} and its predictor: give what prepare() returned for the "
             "predictor and the glass that are explained, or leave it out."
         )
+    return prepared
+
+
+def explain_prepared(
+    prepared: PreparedGlass,
+    atom: int,
+    method: Method,
+    configured: Any,
+    watch: Watch,
+    *,
+    semantics: MaskSemantics | None = None,
+    unit: Unit = "edge",
+) -> AtomExplanation:
+    """Explain one atom of a glass that was prepared, with settings that ``method.configure`` returned."""
+    started = time.perf_counter()
     with one_thread():
-        prediction = prepared.masked_prediction(atom, semantics=semantics or chosen.semantics, unit=unit)
-        scores = chosen.run(prediction, configured, watch)
+        prediction = prepared.masked_prediction(atom, semantics=semantics or method.semantics, unit=unit)
+        scores = method.run(prediction, configured, watch)
         order = np.argsort(-np.abs(scores.score), kind="stable")
         checked = fidelity(prediction, order)
     units = prediction.units
     return AtomExplanation(
         atom=atom,
-        method=method,
+        method=method.name,
         source=prediction.source,
         target=prediction.target,
         displacement=prediction.displacement,
@@ -165,6 +263,6 @@ def explain(
         seed=getattr(configured, "seed", None),
         diagnostics=scores.diagnostics,
         wall_time=time.perf_counter() - started,
-        glass_name=glass.name,
-        glass_sha256=glass.content_hash,
+        glass_name=prepared.glass.name,
+        glass_sha256=prepared.glass.content_hash,
     )
