@@ -26,6 +26,7 @@ from symgnn_explain import datasets, lab
 from symgnn_explain.cli import explaining, main
 from symgnn_explain.cli.training import published_split
 from symgnn_explain.explain import METHODS, AtomExplanation, explain
+from symgnn_explain.explain.units import Unit
 from symgnn_explain.glass import Glass
 from symgnn_explain.io import read_glass, write_glass
 from symgnn_explain.models.predictor import Predictor
@@ -114,20 +115,34 @@ def test_evaluate_needs_barriers(tiny_weights: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "unit", "few"),
+    [
+        ("gnnexplainer", "edge", {"epochs": 5}),
+        ("integrated_gradients", "bond", {"steps": 4}),
+        ("shapley_sampling", "atom", {"permutations": 1}),
+        ("distance", "edge", {}),
+    ],
+)
 def test_explain_writes_what_the_api_finds(
-    two_files: list[Path], tiny_predictor: Predictor, tiny_weights: Path, tmp_path: Path, method: str
+    two_files: list[Path],
+    tiny_predictor: Predictor,
+    tiny_weights: Path,
+    tmp_path: Path,
+    method: str,
+    unit: Unit,
+    few: dict[str, int],
 ) -> None:
-    out, few = tmp_path / "out", {"gnnexplainer": {"epochs": 5}, "integrated_gradients": {"steps": 4}}[method]
-    [(key, value)] = few.items()
-    options = ["--atom", "7", "--method", method, "--set", f"{key}={value}", "--seed", "3", "--k", "20"]
+    out = tmp_path / "out"
+    options = ["--atom", "7", "--method", method, "--seed", "3", "--k", "20", "--unit", unit]
+    options += [word for key, value in few.items() for word in ("--set", f"{key}={value}")]
     assert main(["explain", str(two_files[0]), *options, "--out", str(out), "--weights", str(tiny_weights)]) == 0
     assert {path.name for path in out.iterdir()} >= EXPLANATION_FILES
     written = AtomExplanation.load(out / "explanation.json")
     seed = {"seed": 3} if hasattr(METHODS[method].configure(), "seed") else {}
-    expected = explain(tiny_predictor, read_glass(two_files[0]), 7, method, **seed, **few)
+    expected = explain(tiny_predictor, read_glass(two_files[0]), 7, method, unit=unit, **seed, **few)
     np.testing.assert_allclose(written.score, expected.score, atol=1e-6)
-    assert written.settings[key] == value
+    assert written.settings.items() >= few.items()
     assert written.seed == seed.get("seed")
     assert json.loads((out / "summary.json").read_text())["atom"] == 7
 

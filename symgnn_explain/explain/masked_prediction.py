@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,6 +11,12 @@ from torch import Tensor
 from symgnn_explain.explain.masked_forward import MaskedForward, MaskSemantics
 from symgnn_explain.explain.units import Units
 from symgnn_explain.glass import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from symgnn_explain.explain.prepared import PreparedGlass
+
+EDGES_AT_ONCE = 500_000
+"""Edges that one batched pass on a GPU may hold; about 4 GB at the published width, gradients included."""
 
 
 class MaskedPrediction:
@@ -23,22 +30,60 @@ class MaskedPrediction:
         Which edges share a mask value.
     source, target, displacement
         The edges: atoms of the glass, shape (E,), and ``r_source - r_target``, shape (E, 3), Å.
+    prepared, atom
+        Where it all comes from: the glass as the predictor sees it, and the explained atom.
+    at_once
+        How many masks :meth:`batch` puts side by side in one pass. Where None, one on a CPU, where a single mask's
+        intermediate results stay in the cache and a batch's would not; elsewhere what ``EDGES_AT_ONCE`` allows.
     """
 
     def __init__(
-        self, forward: MaskedForward, units: Units, *, source: IntArray, target: IntArray, displacement: FloatArray
+        self,
+        forward: MaskedForward,
+        units: Units,
+        *,
+        source: IntArray,
+        target: IntArray,
+        displacement: FloatArray,
+        prepared: PreparedGlass,
+        atom: int,
+        at_once: int | None = None,
     ) -> None:
         self.forward, self.units = forward, units
         self.source, self.target, self.displacement = source, target, displacement
+        self.prepared, self.atom = prepared, atom
         self._of_edge = torch.from_numpy(units.of_edge).to(forward.field.edges.device)
+        if at_once is None:
+            at_once = 1 if self._of_edge.device.type == "cpu" else max(1, EDGES_AT_ONCE // forward.n_edges)
+        self.at_once = at_once
+        self._copies = lru_cache(maxsize=2)(self._side_by_side)
 
     def __call__(self, mask: Tensor) -> Tensor:
         """Predict (eV, a scalar) under a mask (n_units,); differentiable."""
-        return self.forward(mask if self.units.kind == "edge" else mask.index_select(0, self._of_edge))
+        return self.forward(self._over_edges(mask))
 
     def batch(self, masks: Tensor) -> Tensor:
-        """Predict under each of several masks (B, n_units); shape (B,), eV."""
-        return torch.stack([self(mask) for mask in masks])
+        """Predict under each of several masks (B, n_units); shape (B,), eV; differentiable."""
+        if self.at_once == 1:
+            return torch.stack([self(mask) for mask in masks])
+        predictions = []
+        for chunk in masks.split(self.at_once):
+            copies, place = self._copies(len(chunk))
+            predictions.append(copies(self._over_edges(chunk).flatten().index_select(0, place)))
+        return torch.cat(predictions)
+
+    def _over_edges(self, mask: Tensor) -> Tensor:
+        """Give each edge the mask value of its unit; shape (…, n_units) to (…, E)."""
+        return mask if self.units.kind == "edge" else mask.index_select(-1, self._of_edge)
+
+    def _side_by_side(self, count: int) -> tuple[MaskedForward, Tensor]:
+        """Put ``count`` copies of the receptive field side by side; and which entry of (count · E) masks each edge."""
+        copies = self.prepared.masked_forward([self.atom] * count, self.semantics)
+        owner = copies.field.owner
+        # Each copy's edges keep their order among themselves.
+        place = torch.empty_like(owner)
+        place[torch.argsort(owner, stable=True)] = torch.arange(len(owner), device=owner.device)
+        return copies, place
 
     @property
     def semantics(self) -> MaskSemantics:

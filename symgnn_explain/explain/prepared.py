@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch_geometric.data import Data
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.masked_forward import MaskedForward, MaskSemantics
 from symgnn_explain.explain.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.network_features import NetworkFeatures, network_features
 from symgnn_explain.explain.reference import predict_with_reference
 from symgnn_explain.explain.units import SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.glass import FloatArray, Glass
@@ -43,12 +45,18 @@ class PreparedGlass:
     reference: Sequence[Tensor]
     reference_name: str
 
-    def masked_forward(self, atom: int, semantics: MaskSemantics) -> MaskedForward:
-        """Build the prediction of one atom as a function of a mask over its receptive field's edges."""
+    @cached_property
+    def features(self) -> NetworkFeatures:
+        """What the network computes on the way to its predictions; one more pass, made when it is first asked for."""
+        return network_features(self.predictor.model, self.graph)
+
+    def masked_forward(self, atoms: int | list[int], semantics: MaskSemantics) -> MaskedForward:
+        """Build the prediction of one atom, or several, as a function of a mask over their receptive fields' edges."""
+        require = self.glass.require_atom
         return MaskedForward(
             self.predictor.model,
             self.graph,
-            self.glass.require_atom(atom),
+            [require(atom) for atom in atoms] if isinstance(atoms, list) else require(atoms),
             semantics=semantics,
             reference=self.reference,
         )
@@ -68,7 +76,9 @@ class PreparedGlass:
         source, target = self.graph.edge_index[:, edges].cpu().numpy()
         displacement = self.graph.edge_attr[edges].double().cpu().numpy()
         units = group_edges(unit, self.glass, atom, source, target, displacement=displacement, shell_width=shell_width)
-        return MaskedPrediction(forward, units, source=source, target=target, displacement=displacement)
+        return MaskedPrediction(
+            forward, units, source=source, target=target, displacement=displacement, prepared=self, atom=atom
+        )
 
 
 def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = None) -> PreparedGlass:
