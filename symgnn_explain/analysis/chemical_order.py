@@ -83,12 +83,12 @@ class ChemicalOrder:
             for row in rows
         ]
 
-    def pair(self, centre: str, neighbour: str, shell: int = 1) -> PairOrder:
-        """One pair of species in one shell, counted from 1; raises InputError where there is no such entry."""
+    def pair(self, centre: str, neighbour: str, number: int = 1) -> PairOrder:
+        """One pair of species in the shell of this number, from 1; raises InputError where there is no such entry."""
         found = [pair for pair in self.pairs if (pair.centre, pair.neighbour) == (centre, neighbour)]
-        if not 1 <= shell <= len(found):
-            raise InputError(f"there is no shell {shell} of {neighbour} around {centre}: it was not analysed.")
-        return found[shell - 1]
+        if not 1 <= number <= len(found):
+            raise InputError(f"there is no shell {number} of {neighbour} around {centre}: it was not analysed.")
+        return found[number - 1]
 
 
 def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed: int = 0) -> ChemicalOrder:

@@ -157,8 +157,7 @@ def polyhedron_connections(
     named = canonical_bonds(*_columns(np.concatenate([apart, around])))
     connections, number = np.unique(named, axis=0, return_inverse=True)
     number = number.reshape(-1)
-    # Both orders of a pair were met, and both directions of a bond.
-    n_shared = np.bincount(number[~is_volume], minlength=len(connections)) // 2
+    n_shared = np.bincount(number[~is_volume], minlength=len(connections))
     interpenetrate = np.bincount(number[is_volume], minlength=len(connections)) > 0
     first, second, image = _columns(connections)
     return PolyhedronConnections(
@@ -195,15 +194,14 @@ def _as_mask(cells: VoronoiCells, centres: NDArray[np.bool_] | IntArray | None) 
 
 
 def _pairs_of_equals(values: IntArray) -> tuple[IntArray, IntArray]:
-    """All ordered pairs of different places that hold the same value."""
+    """All pairs of places that hold the same value."""
     order = np.argsort(values, kind="stable")
     _, start, size = np.unique(values[order], return_index=True, return_counts=True)
     partners = np.repeat(size, size)
     left = np.repeat(np.arange(len(values)), partners)
     within = np.arange(len(left)) - np.repeat(partners.cumsum() - partners, partners)
     right = np.repeat(np.repeat(start, size), partners) + within
-    different = left != right
-    return order[left[different]], order[right[different]]
+    return order[left[left < right]], order[right[left < right]]
 
 
 def _columns(rows: IntArray) -> tuple[IntArray, IntArray, IntArray]:

@@ -60,8 +60,8 @@ class LocalOrder:
     def to_frame(self) -> pd.DataFrame:
         """One row an atom: columns of the Voronoi cells, q4 … w6, s2, like_neighbours and its place in icosahedra.
 
-        ``full_icosahedron`` tells whether it is the centre of one; ``icosahedra_around`` is the number of full icosahedra
-        that it is a corner of.
+        ``full_icosahedron`` tells whether it is the centre of one; ``icosahedra_around`` counts those that it is a
+        corner of.
         """
         return self._frame.copy()
 

@@ -34,6 +34,10 @@ PROPERTIES = ("coordination", "volume", "q4", "q6", "s2", "s2_averaged", "like_n
 """Columns of :meth:`LocalOrder.to_frame` whose means are compared."""
 
 
+ROUNDING = 1e-9
+"""Draws of a null model that differ by less are the same."""
+
+
 @dataclass(frozen=True)
 class MotifTest:
     """One property of the important atoms against one null model.
@@ -294,19 +298,18 @@ def _against(
     values, n_chosen = features.table, int(chosen.sum())
     drawn = _row_means(values, rows)
     resampled = _row_means(values[chosen], random.integers(n_chosen, size=(draws, n_chosen)))
+    observed, expected = values[chosen].mean(axis=0), expectation @ values / n_chosen
+    is_share = np.array([group != "property" for group in features.group])
+    shares = _binomial_bounds(np.where(is_share, observed, 0.0) * n_chosen, n_chosen)
     found = []
     for place, (group, name) in enumerate(zip(features.group, features.name, strict=True)):
-        observed = float(values[chosen, place].mean())
-        bounds = (
-            interval(resampled[:, place]) if group == "property" else _binomial_bounds(observed * n_chosen, n_chosen)
-        )
-        expected = float(expectation @ values[:, place] / n_chosen)
-        found.append(_Found(group, name, observed, bounds, expected, drawn[:, place]))
+        bounds = shares[place] if is_share[place] else interval(resampled[:, place])
+        found.append(_Found(group, name, float(observed[place]), bounds, float(expected[place]), drawn[:, place]))
     important = joins.counts(np.flatnonzero(chosen)[None], len(values))
     for kind, counts in joins.counts(rows, len(values)).items():
         count = float(important[kind][0])
         found.append(_Found("joined pairs", kind, count, (np.nan, np.nan), float(counts.mean()), counts))
-    return [each for each in found if each.drawn.std() > 0]
+    return [each for each in found if np.ptp(each.drawn) > ROUNDING]
 
 
 def _tests(null: str, found: list[_Found]) -> list[MotifTest]:
@@ -348,8 +351,11 @@ def _row_means(values: FloatArray, rows: IntArray) -> FloatArray:
     return counts @ values / rows.shape[1]
 
 
-def _binomial_bounds(successes: float, trials: int) -> tuple[float, float]:
-    from scipy.stats import binomtest
+def _binomial_bounds(successes: FloatArray, trials: int) -> list[tuple[float, float]]:
+    """Clopper-Pearson intervals of shares."""
+    from scipy.stats import beta
 
-    bounds = binomtest(round(successes), trials).proportion_ci(CONFIDENCE)
-    return float(bounds.low), float(bounds.high)
+    tail = (1 - CONFIDENCE) / 2
+    low = np.where(successes > 0, beta.ppf(tail, np.maximum(successes, 1), trials - successes + 1), 0.0)
+    high = np.where(successes < trials, beta.ppf(1 - tail, successes + 1, np.maximum(trials - successes, 1)), 1.0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
