@@ -41,6 +41,9 @@ SPECIES_PENALTY = 40.0
 CLOSEST_EDGE = 1.0
 """No edge but a self-loop is shorter (Å)."""
 
+SMALLEST_SPREAD = 1e-4
+"""Of what is reported, which lies between 1 and 2, over the atoms of a glass; below is rounding."""
+
 MEAN_BARRIER, BARRIER_SPREAD = 1.6, 0.25
 """Of a planted network's predictions (eV): those of a real glass."""
 
@@ -186,7 +189,7 @@ def plant_in(
         _linear(model.decoder, -1).weight[0, len(species) + n_rounds - 1] = 1.0
     predictor = Predictor(model.eval(), {"planted": plant.description}, device=device)
     reported = predictor.predict(glass)
-    if not reported.std() > 0:
+    if reported.std() < SMALLEST_SPREAD:
         raise InputError(f"{plant.name!r} tells no two atoms of {glass.name!r} apart: choose other edges.")
     scale = BARRIER_SPREAD / reported.std()
     model.barrier_scale.fill_(scale)
@@ -236,7 +239,7 @@ def _plant_round(model: SymGNN, number: int, depth: int, edges: EdgeClass) -> No
         layer.from_edge.weight[0, 0] = -SPECIES_PENALTY  # an atom hears itself, whatever its species
     report = len(species) + number
     if number == 0:
-        layer.value.weight[report, : len(species)] = torch.linspace(-1.0, 1.0, len(species))
+        layer.value.weight[report, : len(species)] = torch.linspace(1.0, 2.0, len(species))  # no report is 0
     else:
         layer.value.weight[report, report - 1] = 1.0
     layer.node_out.weight[report, report] = 1.0

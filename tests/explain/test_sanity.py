@@ -1,0 +1,298 @@
+"""The sanity battery: planted truth is true by the plain network, randomised networks are random, comparisons compare."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import prepare
+from symgnn_explain.explain.planted import PLANTS, EdgeClass, Plant, plant_in
+from symgnn_explain.explain.rank_agreement import rank_correlation, roc_auc, top_overlap
+from symgnn_explain.explain.sanity import (
+    Request,
+    completeness,
+    planted_test,
+    randomisation_test,
+    randomised_networks,
+    rotated_glasses,
+    rotation_stability,
+    seed_stability,
+)
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+
+from .conftest import random_glass, random_model
+
+GRADIENTS = ("integrated_gradients", "input_gradient", "saliency")
+
+
+@pytest.fixture(scope="module")
+def wide_glass() -> Glass:
+    """Wide enough for a cut-off of 5 Å."""
+    return random_glass(216, edge=15.2)
+
+
+# Rankings
+
+
+scores = st.lists(st.integers(-5, 5), min_size=3, max_size=40)
+
+
+@given(scores, st.integers(0, 1000))
+def test_rank_correlation_is_spearmans(values: list[int], seed: int) -> None:
+    first = np.array(values, dtype=float)
+    second = np.random.default_rng(seed).integers(-5, 5, len(values)).astype(float)
+    sizes = np.abs(first), np.abs(second)
+    if np.ptp(sizes[0]) == 0 or np.ptp(sizes[1]) == 0:
+        assert rank_correlation(first, second) == 0.0
+    else:
+        assert rank_correlation(first, second) == pytest.approx(spearmanr(*sizes).statistic)
+
+
+def test_within_classes_only_their_own_order_counts() -> None:
+    """Both put hop 0 before hop 1, and neither agrees with the other inside a hop."""
+    rng, hop = np.random.default_rng(0), np.repeat([0, 1], 2000)
+    first, second = (rng.random(4000) + 10 * (hop == 0) for _ in range(2))
+    assert rank_correlation(first, second) > 0.7
+    assert abs(rank_correlation(first, second, hop)) < 0.08
+    assert rank_correlation(first, first**3, hop) == pytest.approx(1.0)
+
+
+@given(st.integers(2, 60), st.integers(0, 1000))
+def test_auc_is_the_share_of_pairs_in_order(n_units: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = np.arange(n_units) < rng.integers(1, n_units)
+    score = rng.integers(-4, 5, n_units).astype(float)
+    size = np.abs(score)
+    pairs = (size[truth][:, None] > size[~truth]) + 0.5 * (size[truth][:, None] == size[~truth])
+    assert roc_auc(truth, score) == pytest.approx(pairs.mean())
+    assert roc_auc(truth, np.where(truth, -2.0, 1.0)) == 1.0
+
+
+def test_overlap() -> None:
+    first = np.arange(20.0)
+    assert top_overlap(first, first) == 1.0
+    assert top_overlap(first, -first) == 1.0
+    assert top_overlap(first, first[::-1]) == 0.0
+    assert top_overlap(first, np.roll(first, 5), 10) == 0.5
+    with pytest.raises(InputError, match="cannot be compared"):
+        top_overlap(first, first[1:])
+    with pytest.raises(InputError, match="true and false"):
+        roc_auc(np.ones(3, dtype=bool), np.ones(3))
+
+
+# Planted truth
+
+
+@pytest.mark.parametrize("name", PLANTS)
+@pytest.mark.parametrize("atom", [0, 100])
+def test_planted_truth_by_the_plain_network(name, atom, wide_glass) -> None:
+    """Through PyG's own masks on the whole graph: no false edge moves the prediction, every true one does."""
+    planted = plant_in(wide_glass, PLANTS[name])
+    prepared = prepare(planted.predictor, wide_glass)
+    prediction = prepared.masked_prediction(atom, semantics="zero", unit="edge")
+    truth, edges = planted.truth(prediction), prediction.forward.field.edges
+    assert 0 < truth.sum() < len(truth) / 10
+    graph, model = prepared.graph, planted.predictor.model
+
+    def predict(mask: torch.Tensor) -> torch.Tensor:
+        set_masks(model, mask, graph.edge_index, apply_sigmoid=False)
+        barrier = model(graph.x, graph.edge_index, graph.edge_attr)[atom]
+        clear_masks(model)
+        return barrier
+
+    everything = torch.ones(graph.num_edges)
+    without_false = everything.clone()
+    without_false[edges[torch.from_numpy(~truth)]] = 0.0
+    assert predict(without_false).item() == pytest.approx(prediction.original, abs=1e-5)
+    mask = everything.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(predict(mask), mask)
+    assert gradient[edges][torch.from_numpy(truth)].abs().min() > 1e-4
+    assert gradient[edges][torch.from_numpy(~truth)].abs().max() < 1e-8
+
+
+def test_planted_truth_of_the_first_shell_is_its_geometry(wide_glass) -> None:
+    planted = plant_in(wide_glass, PLANTS["first_shell"])
+    prediction = prepare(planted.predictor, wide_glass).masked_prediction(7, semantics="reference", unit="edge")
+    near = np.flatnonzero(np.linalg.norm(wide_glass.displacements_from(7), axis=1) < 3.4)
+    found = planted.truth(prediction)
+    assert set(prediction.target[found]) == {7}
+    assert sorted(prediction.source[found]) == near.tolist()
+    by_atom = prepare(planted.predictor, wide_glass).masked_prediction(7, semantics="reference", unit="atom")
+    assert by_atom.units.table["atom"][planted.truth(by_atom)].tolist() == near.tolist()
+
+
+def test_a_planted_network_predicts_as_it_is_described(wide_glass) -> None:
+    """The first shell's mean species, on the scale of real barriers."""
+    barriers = plant_in(wide_glass, PLANTS["first_shell"]).predictor.predict(wide_glass)
+    assert (barriers.mean(), barriers.std()) == pytest.approx((1.6, 0.25), abs=1e-4)
+    share = []
+    for atom in range(len(wide_glass)):
+        near = np.linalg.norm(wide_glass.displacements_from(atom), axis=1) < 3.4
+        share.append((wide_glass.numbers[near] == 40).mean())
+    assert np.corrcoef(barriers, share)[0, 1] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("semantics", ["reference", "zero"])
+@pytest.mark.parametrize("method", GRADIENTS)
+@pytest.mark.parametrize("name", PLANTS)
+def test_gradients_find_what_is_planted(name, method, semantics, wide_glass) -> None:
+    planted = plant_in(wide_glass, PLANTS[name])
+    prepared = prepare(planted.predictor, wide_glass)
+    found = planted_test(planted, prepared, 11, Request.of(method, semantics=semantics))
+    assert (found.auc, found.precision) == (1.0, 1.0)
+    assert found.to_frame()["n_true"][0] == found.n_true > 0
+
+
+def test_random_scores_find_nothing_and_nearness_not_what_is_far(wide_glass) -> None:
+    planted = plant_in(wide_glass, PLANTS["relay"])
+    prepared = prepare(planted.predictor, wide_glass)
+    aucs = [planted_test(planted, prepared, atom, Request.of("random", seed=atom)).auc for atom in range(0, 120, 10)]
+    assert np.mean(aucs) == pytest.approx(0.5, abs=0.06)
+    far = plant_in(wide_glass, PLANTS["far_edges"])
+    nearest = planted_test(far, prepare(far.predictor, wide_glass), 11, Request.of("distance"))
+    assert nearest.precision < 0.5
+
+
+def test_impossible_plants_are_refused(wide_glass) -> None:
+    with pytest.raises(InputError, match="expected 1 to 1"):
+        plant_in(wide_glass, PLANTS["relay"], depth=1)
+    with pytest.raises(InputError, match="listens to Al"):
+        plant_in(wide_glass, Plant("x", "", (EdgeClass(senders=("Al",)),)))
+    with pytest.raises(InputError, match="tells no two atoms"):
+        plant_in(dataclasses.replace(wide_glass, numbers=np.full(216, 29)), PLANTS["first_shell"])
+    with pytest.raises(InputError, match="inner < outer"):
+        EdgeClass(3.0, 2.0)
+    planted = plant_in(wide_glass, PLANTS["first_shell"])
+    foreign = prepare(Predictor(random_model(), device="cpu"), wide_glass)
+    with pytest.raises(InputError, match="another predictor"):
+        planted_test(planted, foreign, 0, Request.of("saliency"))
+
+
+# Randomised networks
+
+
+def test_a_cascade_draws_one_stage_after_the_other_and_leaves_the_network_alone(predictor, glass) -> None:
+    prepared = prepare(predictor, glass)
+    before = {name: value.clone() for name, value in predictor.model.state_dict().items()}
+    networks = randomised_networks(prepared, seed=1)
+    assert list(networks) == ["head", "layer 3", "layer 2", "layer 1", "encoders"]
+    for name, value in predictor.model.state_dict().items():
+        assert torch.equal(value, before[name])
+    weights = [networks[stage].predictor.model.state_dict() for stage in networks]
+    assert torch.equal(weights[0]["layers.2.value.weight"], before["layers.2.value.weight"])
+    for stage, name in enumerate(
+        ["decoder.0.weight", "layers.2.value.weight", "layers.1.value.weight", "layers.0.value.weight"]
+    ):
+        assert not torch.equal(weights[stage][name], before[name])
+    assert not torch.equal(weights[1]["layers.2.attention_vector"], before["layers.2.attention_vector"])
+    for stage in networks.values():
+        assert stage.barriers.mean() == pytest.approx(prepared.barriers.mean(), abs=1e-4)
+        assert stage.barriers.std() == pytest.approx(prepared.barriers.std(), rel=1e-3)
+    again = randomised_networks(prepared, seed=1)["encoders"].barriers
+    np.testing.assert_array_equal(again, networks["encoders"].barriers)
+    assert not np.allclose(again, randomised_networks(prepared, seed=2)["encoders"].barriers)
+
+
+def test_random_scores_do_not_notice_other_weights_and_gradients_do(predictor, glass) -> None:
+    prepared = prepare(predictor, glass)
+    networks = randomised_networks(prepared)
+    ignorant = randomisation_test(prepared, networks, 5, Request.of("distance", unit="atom"))
+    np.testing.assert_allclose(ignorant.correlation, 1.0)
+    assert (ignorant.overlap == 1.0).all()
+    gradient = randomisation_test(prepared, networks, 5, Request.of("saliency"))
+    assert (gradient.within_hop < 0.8).all()
+    assert gradient.to_frame()["stage"].tolist() == list(networks)
+
+
+# Completeness and stability
+
+
+def test_integrated_gradients_are_complete(predictor, glass) -> None:
+    prepared = prepare(predictor, glass)
+    found = completeness(*Request.of("integrated_gradients", steps=64).run(prepared, 7))
+    assert abs(found.change) > 1e-4
+    assert abs(found.error) < 0.02 * abs(found.change)
+    assert found.to_frame()["error"][0] == found.error
+    prediction, _ = Request.of("saliency").run(prepared, 7)
+    with pytest.raises(InputError, match="not signed"):
+        completeness(prediction, UnitScores(score=np.ones(prediction.n_units), signed=False))
+
+
+def test_stability_over_seeds(predictor, glass) -> None:
+    prepared = prepare(predictor, glass)
+    found = seed_stability(prepared, 5, Request.of("random", unit="edge"), seeds=(0, 1, 2))
+    assert found.overlap.shape == (3,)
+    assert np.abs(found.correlation).max() < 0.2
+    same = seed_stability(prepared, 5, Request.of("random"), seeds=(4, 4))
+    assert (same.overlap[0], same.correlation[0]) == (1.0, pytest.approx(1.0))
+    with pytest.raises(InputError, match="takes no seed"):
+        seed_stability(prepared, 5, Request.of("saliency"))
+    with pytest.raises(InputError, match="too few"):
+        seed_stability(prepared, 5, Request.of("random"), seeds=(1,))
+
+
+@pytest.mark.parametrize("unit", ["edge", "bond", "atom", "shell"])
+def test_an_exactly_invariant_network_is_stable_under_rotations(unit, wide_glass) -> None:
+    """A planted network sees distances alone; reflections are among the transformations."""
+    planted = plant_in(wide_glass, PLANTS["relay"])
+    prepared = prepare(planted.predictor, wide_glass)
+    rotated = rotated_glasses(prepared, 2)
+    cells = [np.sign(np.linalg.det(other.glass.cell)) for other in rotated]
+    assert sorted(cells) == [-1, 1]
+    found = rotation_stability(prepared, rotated, 11, Request.of("integrated_gradients", unit=unit))
+    np.testing.assert_allclose(found.prediction_change, 0.0, atol=1e-4)
+    assert (found.correlation > 0.99).all()
+    assert found.to_frame()["over"].tolist() == ["rotations"] * 2
+
+
+def test_a_directional_network_is_not_stable(predictor, glass) -> None:
+    prepared = prepare(predictor, glass)
+    found = rotation_stability(prepared, rotated_glasses(prepared, 4), 5, Request.of("saliency"))
+    assert np.abs(found.prediction_change).max() > 1e-5
+    assert found.correlation.max() < 0.999
+
+
+def test_small_cells_and_no_rotation_are_refused(predictor) -> None:
+    small = random_glass(8, edge=5.1)
+    prepared = prepare(predictor, small)
+    request = Request.of("saliency")
+    with pytest.raises(InputError, match="several periodic images"):
+        rotation_stability(prepared, rotated_glasses(prepared, 1), 0, request)
+    with pytest.raises(InputError, match="no rotated glass"):
+        rotation_stability(prepared, [], 0, request)
+
+
+def test_requests_are_checked() -> None:
+    with pytest.raises(InputError, match="is unknown"):
+        Request.of("magic")
+    with pytest.raises(InputError, match="has no setting"):
+        Request.of("saliency", epochs=3)
+    assert Request.of("random").takes_seed
+    assert not Request.of("saliency").takes_seed
+    assert dataclasses.asdict(Request.of("random").with_seed(3))["settings"] == (("seed", 3),)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=10, deadline=None)
+def test_planted_truth_holds_in_any_structure(seed: int) -> None:
+    """Gradients of a planted network vanish outside the truth, for random classes, atoms and glasses."""
+    rng = np.random.default_rng(seed)
+    glass = random_glass(64, seed=seed, edge=10.5)
+    inner = float(rng.uniform(0, 3))
+    last = EdgeClass(inner, inner + float(rng.uniform(1.0, 2.5)), (("Zr",), ("Cu",), ())[seed % 3])
+    planted = plant_in(glass, Plant("random", "", (EdgeClass(outer=3.0), last)), depth=2)
+    prepared = prepare(planted.predictor, glass)
+    prediction, found = Request.of("saliency", semantics="zero").run(prepared, int(rng.integers(64)))
+    truth = planted.truth(prediction)
+    assert np.abs(found.score[~truth]).max(initial=0.0) < 1e-8
+    assert np.abs(found.score[truth]).min() > 1e-6
