@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -21,7 +21,12 @@ from symgnn_explain.explain.captum_methods import (
 )
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.fidelity import fidelity
-from symgnn_explain.explain.gnn_explainer import GNNExplainerSettings, gnn_explainer
+from symgnn_explain.explain.gnn_explainer import (
+    GNNExplainerSettings,
+    PublishedGNNExplainerSettings,
+    gnn_explainer,
+    published_gnn_explainer,
+)
 from symgnn_explain.explain.masked_forward import MaskSemantics
 from symgnn_explain.explain.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.perturbation_methods import (
@@ -51,6 +56,8 @@ class Method:
     settings: type
     run: Callable[[MaskedPrediction, Any, Watch], UnitScores]
     semantics: MaskSemantics = "reference"
+    run_many: Callable[[Sequence[MaskedPrediction], Any, Watch], Sequence[UnitScores]] | None = None
+    """The same for several atoms of one glass side by side, where the method can."""
 
     def configure(self, **settings: Any) -> Any:
         """Build the method's settings; raises InputError on a name that it does not have or a value it cannot use."""
@@ -70,9 +77,16 @@ METHODS = {
         Method(
             "gnnexplainer",
             "GNNExplainer",
-            "Learns the small edge mask under which the network still predicts the same barrier.",
+            "Learns the smallest mask under which the network still predicts the same barrier.",
             GNNExplainerSettings,
             gnn_explainer,
+        ),
+        Method(
+            "gnnexplainer_published",
+            "GNNExplainer (published objective)",
+            "Weighs the size of the mask against the change of the prediction, as published: may lose the latter.",
+            PublishedGNNExplainerSettings,
+            published_gnn_explainer,
             "zero",
         ),
         Method(
@@ -203,7 +217,7 @@ def explain(
     started = time.perf_counter()
     watch.advance(0.0)
     prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
-    explanation = explain_prepared(prepared, atom, chosen, configured, watch, semantics=semantics, unit=unit)
+    [explanation] = explain_prepared(prepared, [atom], chosen, configured, watch, semantics=semantics, unit=unit)
     return replace(explanation, wall_time=time.perf_counter() - started)
 
 
@@ -226,24 +240,44 @@ def require_prepared(predictor: Predictor, glass: Glass, prepared: PreparedGlass
 
 def explain_prepared(
     prepared: PreparedGlass,
-    atom: int,
+    atoms: Sequence[int],
     method: Method,
     configured: Any,
     watch: Watch,
     *,
     semantics: MaskSemantics | None = None,
     unit: Unit = "edge",
-) -> AtomExplanation:
-    """Explain one atom of a glass that was prepared, with settings that ``method.configure`` returned."""
+) -> list[AtomExplanation]:
+    """Explain atoms of a glass that was prepared, with settings that ``method.configure`` returned.
+
+    Several atoms are explained side by side where the method can, else one after the other.
+    """
     started = time.perf_counter()
     with one_thread():
-        prediction = prepared.masked_prediction(atom, semantics=semantics or method.semantics, unit=unit)
-        scores = method.run(prediction, configured, watch)
-        order = np.argsort(-np.abs(scores.score), kind="stable")
-        checked = fidelity(prediction, order)
-    units = prediction.units
+        predictions = [
+            prepared.masked_prediction(atom, semantics=semantics or method.semantics, unit=unit) for atom in atoms
+        ]
+        scores: Sequence[UnitScores]
+        if len(predictions) > 1 and method.run_many is not None:
+            scores = method.run_many(predictions, configured, watch)
+        else:
+            parts = watch.parts(len(predictions))
+            scores = [
+                method.run(prediction, configured, part) for prediction, part in zip(predictions, parts, strict=True)
+            ]
+        explanations = [
+            _explanation(prediction, method, configured, its)
+            for prediction, its in zip(predictions, scores, strict=True)
+        ]
+    seconds = (time.perf_counter() - started) / len(atoms)
+    return [replace(explanation, wall_time=seconds) for explanation in explanations]
+
+
+def _explanation(prediction: MaskedPrediction, method: Method, configured: Any, scores: UnitScores) -> AtomExplanation:
+    prepared, units = prediction.prepared, prediction.units
+    order = np.argsort(-np.abs(scores.score), kind="stable")
     return AtomExplanation(
-        atom=atom,
+        atom=prediction.atom,
         method=method.name,
         source=prediction.source,
         target=prediction.target,
@@ -251,18 +285,17 @@ def explain_prepared(
         hop=prediction.forward.field.hop.cpu().numpy(),
         score=units.spread_over_edges(scores.score, share=scores.signed),
         signed=scores.signed,
-        units=None if unit == "edge" else units,
+        units=None if units.kind == "edge" else units,
         spread=None if scores.spread is None else units.spread_over_edges(scores.spread, share=scores.signed),
         prediction=prediction.original,
         prediction_range=(float(prepared.barriers.min()), float(prepared.barriers.max())),
         masked_prediction=scores.masked_prediction,
         mask_semantics=prediction.semantics,
         reference_name=prepared.reference_name,
-        fidelity=checked,
+        fidelity=fidelity(prediction, order),
         settings=asdict(configured),
         seed=getattr(configured, "seed", None),
         diagnostics=scores.diagnostics,
-        wall_time=time.perf_counter() - started,
         glass_name=prepared.glass.name,
         glass_sha256=prepared.glass.content_hash,
     )

