@@ -63,12 +63,17 @@ class Enrichment:
         Enrichment and its 95 % interval at each distance, shape (B,); nan where there are no atoms.
     nulls
         What each null model expects, by name.
+    distance_peaks, g_important_peaks
+        Where the density of the important atoms' distances (what Li et al. show) and g_important(r) have maxima that
+        stand out by half the width of their 95 % interval, Å.
     """
 
     value: FloatArray
     low: FloatArray
     high: FloatArray
     nulls: Mapping[str, NullBand]
+    distance_peaks: FloatArray
+    g_important_peaks: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +90,6 @@ class EnrichmentCurve:
         The same as a radial distribution around the explained atoms, shape (B,).
     unweighted, weighted
         The enrichment by number, and with each important atom weighted by its importance.
-    distance_peaks, g_important_peaks
-        Where the density of the important atoms' distances (what Li et al. show) and g_important(r) have maxima that
-        stand out by half the width of their 95 % interval, Å.
     kernel_width
         Standard deviation of the smoothing, Å.
     n_targets, n_important
@@ -103,8 +105,6 @@ class EnrichmentCurve:
     g: FloatArray
     unweighted: Enrichment
     weighted: Enrichment
-    distance_peaks: FloatArray
-    g_important_peaks: FloatArray
     kernel_width: float
     n_targets: int
     n_important: int
@@ -140,8 +140,8 @@ class EnrichmentCurve:
     def summary(self) -> dict[str, Any]:
         """Peaks (Å) and p-values, ready for JSON."""
         return {
-            "important_distance_peaks_angstrom": self.distance_peaks.round(3).tolist(),
-            "g_important_peaks_angstrom": self.g_important_peaks.round(3).tolist(),
+            "important_distance_peaks_angstrom": self.unweighted.distance_peaks.round(3).tolist(),
+            "g_important_peaks_angstrom": self.unweighted.g_important_peaks.round(3).tolist(),
             "p_values": {name: null.p_value for name, null in self.unweighted.nulls.items()},
             "weighted_p_values": {name: null.p_value for name, null in self.weighted.nulls.items()},
             "null_models": {name: null.description for name, null in self.unweighted.nulls.items()},
@@ -226,15 +226,15 @@ def enrichment_curve(
             )
         value = important[variant].mean(axis=0) / everything.mean(axis=0)
         nulls = {name: _null_band(name, drawn[name][variant] / everything.mean(axis=0), value) for name in null_names}
-        curves.append(Enrichment(value, *_bounds(resampled), MappingProxyType(nulls)))
+        low, high = _bounds(resampled)
+        peaks = (_peaks(r, scale * value, scale * (high - low) / 2) for scale in (everything.mean(axis=0), g))
+        curves.append(Enrichment(value, low, high, MappingProxyType(nulls), *peaks))
     return EnrichmentCurve(
         r=r,
         density=everything.mean(axis=0),
         g=g,
         unweighted=curves[0],
         weighted=curves[1],
-        distance_peaks=_peaks(r, everything.mean(axis=0), curves[0]),
-        g_important_peaks=_peaks(r, g, curves[0]),
         kernel_width=kernel_width,
         n_targets=len(targets),
         n_important=sum(target.candidates.n_chosen for target in targets),
@@ -288,14 +288,12 @@ def _null_band(name: str, drawn: FloatArray, observed: FloatArray) -> NullBand:
     return NullBand(name, model.description, expected, *_bounds(drawn), p_value)
 
 
-def _peaks(r: FloatArray, scale: FloatArray, curve: Enrichment) -> FloatArray:
-    """Maxima of the enrichment times ``scale`` that stand out by half the width of the interval."""
+def _peaks(r: FloatArray, curve: FloatArray, error: FloatArray) -> FloatArray:
+    """Maxima of the curve that stand out by more than the error; it is 0 where it is not defined."""
     from scipy.signal import find_peaks
 
-    density = np.nan_to_num(scale * curve.value)
-    error = np.nan_to_num(scale * (curve.high - curve.low) / 2)
-    places, found = find_peaks(density, prominence=0)
-    return r[places[found["prominences"] > error[places]]]
+    places, found = find_peaks(np.nan_to_num(curve), prominence=0)
+    return r[places[found["prominences"] > np.nan_to_num(error)[places]]]
 
 
 def _bounds(curves: FloatArray) -> tuple[FloatArray, FloatArray]:

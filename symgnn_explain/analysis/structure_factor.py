@@ -152,7 +152,7 @@ class StructureFactor:
         }
 
 
-def structure_factor(
+def static_structure_factor(
     glass: Glass,
     q_max: float = 6.0,
     bin_width: float = 0.05,

@@ -1,8 +1,24 @@
 """Figures: pure functions from results to plotly figures."""
 
+from symgnn_explain.plotting.autocorrelation import autocorrelation_figure
 from symgnn_explain.plotting.barriers import barrier_histogram, parity_figure
+from symgnn_explain.plotting.coarse_graining import coarse_graining_figure
 from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
+from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
+from symgnn_explain.plotting.radial import radial_figure
+from symgnn_explain.plotting.structure_factor import structure_factor_figure
 
-__all__ = ["barrier_histogram", "cycle_figure", "distance_figure", "neighbourhood_figure", "parity_figure"]
+__all__ = [
+    "autocorrelation_figure",
+    "barrier_histogram",
+    "coarse_graining_figure",
+    "cycle_figure",
+    "distance_figure",
+    "enrichment_figure",
+    "neighbourhood_figure",
+    "parity_figure",
+    "radial_figure",
+    "structure_factor_figure",
+]
