@@ -12,10 +12,14 @@ from typing import Any
 import torch
 
 
-def argument_parser(doc: str, *, rounds: int = 5) -> argparse.ArgumentParser:
-    """Build a parser with ``--json FILE`` and ``--rounds``, described by the first line of the script's docstring."""
+def argument_parser(doc: str, *, rounds: int | None = 5) -> argparse.ArgumentParser:
+    """Build a parser with ``--json FILE``, described by the first line of the script's docstring.
+
+    It has ``--rounds`` too, unless ``rounds`` is None, for a script that repeats nothing.
+    """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=rounds, help="repetitions; the table shows medians")
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help="repetitions; the table shows medians")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser
 

@@ -1,4 +1,4 @@
-"""The sanity battery: planted truth is true by the plain network, randomised networks are random, comparisons compare."""
+"""The sanity battery: planted truth holds in the plain network, and comparisons compare what they say."""
 
 from __future__ import annotations
 

@@ -1,0 +1,203 @@
+"""Records of the explainers' quality: one JSON file an atom and cell, written whole, so that a run can resume."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import METHODS, PreparedGlass, prepare
+from symgnn_explain.explain.fidelity import (
+    STANDARD_COUNTS,
+    fidelity,
+    importance_order,
+    log_counts,
+    soft_fidelity,
+)
+from symgnn_explain.explain.fidelity_nulls import fidelity_against_nulls
+from symgnn_explain.explain.masked_forward import MaskSemantics
+from symgnn_explain.explain.planted import PLANTS, plant_in
+from symgnn_explain.explain.sanity import (
+    Request,
+    completeness,
+    planted_test,
+    randomisation_test,
+    randomised_networks,
+    rotated_glasses,
+    rotation_stability,
+    seed_stability,
+)
+from symgnn_explain.explain.sparsity import sparsity
+from symgnn_explain.explain.units import Unit
+from symgnn_explain.files import write_atomically
+
+Record = dict[str, Any]
+
+MATCHED_DRAWS = 4
+SEEDS = (0, 1)
+N_ROTATIONS = 2
+NULL_METHODS = ("distance", "random")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table: what is explained, how, and what a mask means."""
+
+    glass: str
+    unit: Unit
+    semantics: MaskSemantics
+    method: str
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.glass}-{self.unit}-{self.semantics}-{self.method}"
+
+    @property
+    def request(self) -> Request:
+        """What is asked of the method."""
+        return Request.of(self.method, semantics=self.semantics, unit=self.unit)
+
+
+@dataclass(frozen=True, eq=False)
+class Book:
+    """Where records are kept, and what they have to agree with to be used again."""
+
+    folder: Path
+    prepared: PreparedGlass
+    seconds: float
+
+    def records(self, kind: str, cell: Cell, atoms: Sequence[int], make: Callable[[int], Record]) -> Iterator[Record]:
+        """Yield one record an atom, from the folder where it is there; stop when the time of a cell is used up."""
+        key = self._key(kind, cell)
+        spent = 0.0
+        for atom in atoms:
+            path = self.folder / kind / cell.name / f"{atom}.json"
+            record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            if record.get("key") != key:
+                if spent > self.seconds:
+                    return
+                started = time.perf_counter()
+                record = {"key": key, "atom": int(atom), **make(int(atom))}
+                spent += time.perf_counter() - started
+                write_atomically(path, json.dumps(record).encode())
+            yield record
+
+    def _key(self, kind: str, cell: Cell) -> Record:
+        digest = hashlib.sha256()
+        for value in self.prepared.predictor.model.state_dict().values():
+            digest.update(value.cpu().numpy().tobytes())
+        return {
+            "kind": kind,
+            **asdict(cell),
+            "settings": json.loads(json.dumps(asdict(METHODS[cell.method].configure()))),
+            "weights_sha256": digest.hexdigest(),
+            "glass_sha256": self.prepared.glass.content_hash,
+        }
+
+
+def fidelity_record(prepared: PreparedGlass, cell: Cell, atom: int) -> Record:
+    """Explain one atom, and check the explanation at all counts and against matched nulls."""
+    started = time.perf_counter()
+    prediction, scores = cell.request.run(prepared, atom)
+    seconds = time.perf_counter() - started
+    order = importance_order(scores.score)
+    curve = fidelity(prediction, order, log_counts(prediction.n_units))
+    record = {
+        "seconds": seconds,
+        "n_units": prediction.n_units,
+        "curve": curve.to_dict(),
+        "share_outside": curve.share_outside((float(prepared.barriers.min()), float(prepared.barriers.max()))),
+        "masked_prediction": scores.masked_prediction,
+        "soft": asdict(soft_fidelity(prediction, scores)),
+        "sparsity": {} if not scores.score.any() else sparsity(scores.score).to_frame().iloc[0].to_dict(),
+        "completeness_error": completeness(prediction, scores).error if scores.signed else None,
+        "diagnostics": dict(scores.diagnostics),
+    }
+    if cell.method not in NULL_METHODS:
+        report = fidelity_against_nulls(
+            prediction, order, STANDARD_COUNTS, nulls=("hop_matched", "hop_length_matched"), draws=MATCHED_DRAWS
+        )
+        record["nulls"] = {null: [draw.to_dict() for draw in draws] for null, draws in report.nulls.items()}
+    return record
+
+
+def stability_record(prepared: PreparedGlass, rotated: Sequence[PreparedGlass], cell: Cell, atom: int) -> Record:
+    """Explain one atom with two seeds, and in rotated glasses."""
+    found = {"rotations": rotation_stability(prepared, rotated, atom, cell.request)}
+    if cell.request.takes_seed:
+        found["seeds"] = seed_stability(prepared, atom, cell.request, SEEDS)
+    return {
+        over: {"overlap": one.overlap.tolist(), "correlation": one.correlation.tolist()} for over, one in found.items()
+    }
+
+
+def measure(book: Book, cell: Cell, atoms: Sequence[int], n_few: int, rotated: Sequence[PreparedGlass]) -> Record:
+    """Return all records of a cell; ``unavailable`` says why there are none."""
+    prepared = book.prepared
+    try:
+        checked = list(book.records("fidelity", cell, atoms, lambda atom: fidelity_record(prepared, cell, atom)))
+        stable = []
+        if rotated:
+            few = atoms[:n_few]
+            stable = list(
+                book.records("stability", cell, few, lambda atom: stability_record(prepared, rotated, cell, atom))
+            )
+    except InputError as error:
+        return {"cell": asdict(cell), "unavailable": str(error)}
+    return {"cell": asdict(cell), "records": checked, "stability": stable}
+
+
+def measure_planted(folder: Path, prepared: PreparedGlass, cells: Sequence[Cell], n_few: int, seconds: float) -> Record:
+    """Ask each method for what is planted, for atoms whose prediction differs from the baseline by half a spread."""
+    found: Record = {}
+    for plant in PLANTS.values():
+        planted = plant_in(prepared.glass, plant)
+        glass = prepare(planted.predictor, prepared.glass)
+        distinct = np.flatnonzero(np.abs(glass.barriers - glass.barriers.mean()) > glass.barriers.std() / 2)
+        atoms = np.random.default_rng(0).choice(distinct, n_few, replace=False)
+        book = Book(folder, glass, seconds)
+        for cell in cells:
+
+            def make(atom: int, cell: Cell = cell) -> Record:
+                test = planted_test(planted, glass, atom, cell.request)  # noqa: B023 - used before the next plant
+                return {"auc": test.auc, "precision": test.precision, "n_true": test.n_true}
+
+            try:
+                records = list(book.records(f"planted-{plant.name}", cell, atoms, make))
+            except InputError:
+                continue
+            found.setdefault(cell.name, {})[plant.name] = records
+    return found
+
+
+def measure_randomised(
+    folder: Path, prepared: PreparedGlass, cells: Sequence[Cell], atoms: Sequence[int], seconds: float
+) -> Record:
+    """Compare explanations of the trained network with those of networks with random weights."""
+    networks = randomised_networks(prepared)
+    book = Book(folder, prepared, seconds)
+    found: Record = {}
+    for cell in cells:
+
+        def make(atom: int, cell: Cell = cell) -> Record:
+            test = randomisation_test(prepared, networks, atom, cell.request)
+            return {name: column.tolist() for name, column in test.to_frame().items()}
+
+        try:
+            found[cell.name] = list(book.records("randomised", cell, atoms, make))
+        except InputError:
+            continue
+    return found
+
+
+def turned(prepared: PreparedGlass) -> list[PreparedGlass]:
+    """Rotate and reflect the glass."""
+    return rotated_glasses(prepared, N_ROTATIONS)
