@@ -1,9 +1,8 @@
-"""The alpha filtration of a periodic structure, and the persistence pairs of its rings.
+"""The alpha complex of a structure on its torus: simplices that are periodic images of each other are made one.
 
 The structure is surrounded by ghosts of its periodic images, the Delaunay complex of all points is filtered by the
-squared radius of the smallest empty sphere through each simplex (Edelsbrunner and Mücke, ACM Trans. Graph. 13, 43,
-1994), and simplices that are images of each other are made one: the complex lives on the torus, where nothing depends
-on the origin of the cell. Persistent homology pairs each edge that closes a ring with the triangle that fills it.
+squared radius of the smallest empty sphere through each simplex, and images are merged: nothing depends on the origin
+of the cell.
 """
 
 from __future__ import annotations
@@ -14,17 +13,20 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
+from symgnn_explain.analysis.delaunay import (
+    AlphaFiltration,
+    alpha_filtration,
+    delaunay_tetrahedra,
+    simplex_rows,
+)
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 LARGEST_VOID = 4.5
 """Radius (Å) of the largest empty sphere that is looked at: more than any void of a dense glass."""
 
-FLAT = 1e-10
-"""A tetrahedron or triangle is flat below this volume or area, relative to its longest edge."""
-
-SHORTEST_LIFE = 1e-9
-"""A ring lives at least this long (Å²): less is rounding."""
+NUDGES = (0.0, 1e-6, 1e-5, 1e-4)
+"""Random displacements (Å) by which ties among the atoms of a crystal are broken, tried in this order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,54 +49,41 @@ class PaddedPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class AlphaFiltration:
-    """Simplices of an alpha complex, vertices ascending, with their filtration values (squared radius, Å²).
-
-    Parameters
-    ----------
-    edges, edge_values
-        Shapes (E, 2) and (E,); in lexicographic order.
-    triangles, triangle_values
-        Shapes (T, 3) and (T,); in lexicographic order.
-    tetrahedra, tetrahedron_values
-        Shapes (S, 4) and (S,).
-    """
-
-    edges: IntArray
-    edge_values: FloatArray
-    triangles: IntArray
-    triangle_values: FloatArray
-    tetrahedra: IntArray
-    tetrahedron_values: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
 class PeriodicComplex:
     """The alpha complex of a structure, or of a few copies of its cell, with periodic images made one.
 
     Parameters
     ----------
-    n_vertices
-        Atoms, times copies of the cell.
+    n_atoms, n_vertices
+        Atoms, and atoms times copies of the cell: vertex ``v`` is a copy of atom ``v % n_atoms``.
     edges, edge_values, length
         Vertices of each edge, ascending and in lexicographic order, shape (E, 2); squared radius at which it enters
         (Å²) and length (Å), shapes (E,).
     triangles, triangle_values
         The same of the triangles, shapes (T, 3) and (T,).
+    tetrahedra, tetrahedron_values
+        The same of the tetrahedra, shapes (S, 4) and (S,).
     bonds
         Each edge as a bond of the original structure, see :func:`canonical_bonds`, shape (E, 5).
-    counted
-        Which edges stand for their bond, shape (E,): one of its copies, all edges where the cell was not repeated.
+    counted, counted_triangles
+        Which edges and triangles stand for all their copies, shapes (E,) and (T,): all where the cell was not repeated.
+    complete
+        Whether no simplex was left out, so that the complex fills the torus, or the convex hull of a cluster.
     """
 
+    n_atoms: int
     n_vertices: int
     edges: IntArray
     edge_values: FloatArray
     length: FloatArray
     triangles: IntArray
     triangle_values: FloatArray
+    tetrahedra: IntArray
+    tetrahedron_values: FloatArray
     bonds: IntArray
     counted: NDArray[np.bool_]
+    counted_triangles: NDArray[np.bool_]
+    complete: bool
 
 
 def wrapped_positions(glass: Glass) -> FloatArray:
@@ -110,7 +99,10 @@ def canonical_bonds(first: IntArray, second: IntArray, shift: IntArray) -> IntAr
     The lower atom comes first; between images of one atom, the shift is positive in its first non-zero component.
     Shifts are relative to wrapped positions.
     """
-    swapped = _is_reversed(first, second, shift)
+    backwards = np.where(
+        shift[:, 0] != 0, shift[:, 0] < 0, np.where(shift[:, 1] != 0, shift[:, 1] < 0, shift[:, 2] < 0)
+    )
+    swapped = (first > second) | ((first == second) & backwards)
     low, high = np.where(swapped, second, first), np.where(swapped, first, second)
     return np.column_stack([low, high, np.where(swapped[:, None], -shift, shift)])
 
@@ -141,167 +133,128 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
     spheres are empty; larger ones are left out. A cell narrower than four times that radius is repeated, so that no
     simplex meets its own image. Without any periodic direction there are neither ghosts nor a limit.
 
+    In a crystal five and more atoms lie on one empty sphere, and each image of it may be cut into tetrahedra in another
+    way. Then the same small random displacements are given to all images of an atom before the tetrahedra are found;
+    filtration values are always those of the true positions.
+
     Raises
     ------
     InputError
-        If the atoms have no Delaunay complex.
+        If the atoms have no Delaunay complex, or none that is the same at all images.
     """
+    if not largest_void > 0:
+        raise InputError(f"{largest_void=} Å must be positive: the radius of the largest empty sphere to look at.")
     widths = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
     repeats = np.where(glass.pbc, np.floor(4 * largest_void / widths).astype(np.int64) + 1, 1)
     copies = np.array(list(product(*map(range, repeats))))
     position = (wrapped_positions(glass)[None] + (copies @ glass.cell)[:, None]).reshape(-1, 3)
     points = pad_with_ghosts(position, glass.cell * repeats[:, None], glass.pbc, 2 * largest_void)
     limit = largest_void**2 if glass.pbc.any() else np.inf
-    padded = alpha_filtration(points.position)
-    edges, edge_values, shown = _merge_images(padded.edges, padded.edge_values, points.original, limit)
-    triangles, triangle_values, _ = _merge_images(padded.triangles, padded.triangle_values, points.original, limit)
-    start, end = padded.edges[shown].T
-    atom = points.original % len(glass)
-    lattice = points.shift * repeats + copies[points.original // len(glass)]
-    shift = lattice[end] - lattice[start]
-    first = np.where(_is_reversed(atom[start], atom[end], shift), end, start)
-    return PeriodicComplex(
-        n_vertices=len(position),
+    for nudge in NUDGES:
+        moved = np.random.default_rng(0).uniform(-nudge, nudge, position.shape)[points.original]
+        filtration = alpha_filtration(points.position, delaunay_tetrahedra(points.position + moved))
+        merged = _merge_images(filtration, points, limit)
+        if _agrees_at_all_images(merged.tetrahedra, merged.triangles, closed=merged.complete and bool(glass.pbc.all())):
+            return _describe(merged, points, copies, len(glass), repeats)
+    raise InputError(
+        f"the periodic images of {glass.name!r} have no common Delaunay complex: are some of its atoms in one place?"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Merged:
+    """Simplices on the torus with their values, and for edges and triangles one image of each among the points."""
+
+    edges: IntArray
+    edge_values: FloatArray
+    shown_edges: IntArray
+    triangles: IntArray
+    triangle_values: FloatArray
+    shown_triangles: IntArray
+    tetrahedra: IntArray
+    tetrahedron_values: FloatArray
+    complete: bool
+
+
+def _merge_images(padded: AlphaFiltration, points: PaddedPoints, limit: float) -> _Merged:
+    # Values of images differ by rounding, which must not separate a simplex at the limit from its faces.
+    edges, edge_values, shown_edges = _merge(padded.edges, padded.edge_values, points, limit * (1 + 2e-9))
+    triangles, triangle_values, shown_triangles = _merge(
+        padded.triangles, padded.triangle_values, points, limit * (1 + 1e-9)
+    )
+    tetrahedra, tetrahedron_values, _ = _merge(padded.tetrahedra, padded.tetrahedron_values, points, limit)
+    # Nor must it let a face enter after what it bounds.
+    triangle_values = _not_before_faces(triangles, triangle_values, edges, edge_values)
+    tetrahedron_values = _not_before_faces(tetrahedra, tetrahedron_values, triangles, triangle_values)
+    touching = padded.tetrahedra[:, 0] < _n_vertices(points)
+    return _Merged(
         edges=edges,
         edge_values=edge_values,
-        length=np.linalg.norm(points.position[start] - points.position[end], axis=1),
+        shown_edges=shown_edges,
         triangles=triangles,
         triangle_values=triangle_values,
-        bonds=canonical_bonds(atom[start], atom[end], shift),
-        counted=points.original[first] < len(glass),
+        shown_triangles=shown_triangles,
+        tetrahedra=tetrahedra,
+        tetrahedron_values=tetrahedron_values,
+        complete=bool((padded.tetrahedron_values[touching] <= limit).all()),
     )
 
 
-def alpha_filtration(points: FloatArray) -> AlphaFiltration:
-    """Filter the Delaunay complex of ``points``, shape (P, 3), Å.
-
-    A simplex enters at the squared radius of its smallest circumsphere if no vertex lies inside that sphere (Gabriel's
-    condition), else together with the first simplex that it is a face of.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than four points, or all lie in one plane.
-    """
-    from scipy.spatial import Delaunay, QhullError
-
-    try:
-        tetrahedra = np.sort(Delaunay(points).simplices.astype(np.int64), axis=1)
-    except (QhullError, ValueError) as error:
-        raise InputError(
-            f"{len(points)} points have no Delaunay complex: at least four are needed, not all in a plane."
-        ) from error
-    triangles, triangle_of, opposite_tetrahedron = _faces(tetrahedra)
-    edges, edge_of, opposite_triangle = _faces(triangles)
-    triangle_centre, triangle_radius = _triangle_spheres(points[triangles])
-    edge_centre = points[edges].mean(axis=1)
-    edge_radius = ((points[edges[:, 0]] - edge_centre) ** 2).sum(axis=1)
-    # The smallest sphere through the corners of a flat tetrahedron is that of its faces.
-    tetrahedron_values = _tetrahedron_radius(points[tetrahedra], flat=triangle_radius[triangle_of].max(axis=1))
-    triangle_values = _face_values(
-        triangle_centre, triangle_radius, tetrahedron_values, triangle_of, points[opposite_tetrahedron]
-    )
-    edge_values = _face_values(edge_centre, edge_radius, triangle_values, edge_of, points[opposite_triangle])
-    return AlphaFiltration(edges, edge_values, triangles, triangle_values, tetrahedra, tetrahedron_values)
-
-
-def ring_pairs(rings_of: PeriodicComplex) -> tuple[IntArray, FloatArray]:
-    """Pair the births and deaths of the rings (H1) that live for a while and die.
-
-    Returns
-    -------
-    birth_edge, death
-        Row of the edge that closes each ring, shape (R,), and the filtration value of the triangle that fills it (Å²),
-        shape (R,).
-    """
-    from gudhi.simplex_tree import SimplexTree
-
-    tree = SimplexTree()
-    # Rings are born and die on edges and triangles: tetrahedra are not needed.
-    tree.insert_batch(np.arange(rings_of.n_vertices, dtype=np.int32)[None], np.zeros(rings_of.n_vertices))
-    tree.insert_batch(rings_of.edges.T.astype(np.int32), rings_of.edge_values)
-    tree.insert_batch(rings_of.triangles.T.astype(np.int32), rings_of.triangle_values)
-    # Values of images differ by rounding, which must not let a face enter after what it bounds.
-    tree.make_filtration_non_decreasing()
-    tree.compute_persistence(homology_coeff_field=2, min_persistence=SHORTEST_LIFE)
-    pairs = [(birth, death) for birth, death in tree.persistence_pairs() if len(birth) == 2 and len(death) == 3]
-    births = np.sort(np.array([birth for birth, _ in pairs], dtype=np.int64).reshape(-1, 2), axis=1)
-    deaths = np.sort(np.array([death for _, death in pairs], dtype=np.int64).reshape(-1, 3), axis=1)
-    triangle = np.searchsorted(simplex_codes(rings_of.triangles), simplex_codes(deaths))
-    edge = np.searchsorted(simplex_codes(rings_of.edges), simplex_codes(births))
-    return edge, rings_of.triangle_values[triangle]
-
-
-def simplex_codes(simplices: IntArray, base: int = 2**21) -> IntArray:
-    """One integer for each simplex of at most three ascending vertices below two million, in lexicographic order."""
-    codes = simplices[:, 0]
-    for column in simplices.T[1:]:
-        codes = codes * base + column
-    return codes
-
-
-def _merge_images(
-    simplices: IntArray, values: FloatArray, original: IntArray, limit: float
+def _merge(
+    simplices: IntArray, values: FloatArray, points: PaddedPoints, limit: float
 ) -> tuple[IntArray, FloatArray, IntArray]:
-    """Simplices on the torus in lexicographic order, their values, and the row of one image of each."""
-    n_vertices = int(original.max()) + 1
-    kept = np.flatnonzero((simplices[:, 0] < n_vertices) & (values <= limit))
-    vertices = np.sort(original[simplices[kept]], axis=1)
-    _, first = np.unique(simplex_codes(vertices), return_index=True)
-    return vertices[first], values[kept[first]], kept[first]
+    """Simplices on the torus in lexicographic order, their values, and the vertices of one image of each."""
+    kept = np.flatnonzero((simplices[:, 0] < _n_vertices(points)) & (values <= limit))
+    vertices = np.sort(points.original[simplices[kept]], axis=1)
+    order = np.lexsort(vertices.T[::-1])
+    vertices, kept = vertices[order], kept[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (vertices[1:] != vertices[:-1]).any(axis=1)
+    return vertices[is_first], values[kept[is_first]], simplices[kept[is_first]]
 
 
-def _is_reversed(first: IntArray, second: IntArray, shift: IntArray) -> NDArray[np.bool_]:
-    backwards = np.where(
-        shift[:, 0] != 0, shift[:, 0] < 0, np.where(shift[:, 1] != 0, shift[:, 1] < 0, shift[:, 2] < 0)
-    )
-    return (first > second) | ((first == second) & backwards)
+def _n_vertices(points: PaddedPoints) -> int:
+    return int(points.original.max()) + 1
 
 
-def _faces(simplices: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Faces of simplices without repetition, the faces of each simplex, and the vertex opposite to each."""
+def _not_before_faces(simplices: IntArray, values: FloatArray, faces: IntArray, face_values: FloatArray) -> FloatArray:
     size = simplices.shape[1]
-    corners = list(combinations(range(size), size - 1))
-    faces = simplices[:, corners]
-    opposite = simplices[:, [size - 1 - place for place in range(size)]]
-    unique, inverse = np.unique(simplex_codes(faces.reshape(-1, size - 1)), return_inverse=True)
-    first = np.zeros(len(unique), dtype=np.int64)
-    first[inverse] = np.arange(len(inverse))
-    return faces.reshape(-1, size - 1)[first], inverse.reshape(-1, size), opposite
+    rows = [simplex_rows(simplices[:, corners], faces) for corners in map(list, combinations(range(size), size - 1))]
+    return np.maximum(values, face_values[np.array(rows)].max(axis=0, initial=0.0))
 
 
-def _face_values(
-    centre: FloatArray, radius: FloatArray, coface_values: FloatArray, face_of: IntArray, opposite: FloatArray
-) -> FloatArray:
-    first_coface = np.full(len(radius), np.inf)
-    np.minimum.at(first_coface, face_of, coface_values[:, None])
-    inside = ((opposite - centre[face_of]) ** 2).sum(axis=2) < radius[face_of]
-    blocked = np.zeros(len(radius), dtype=bool)
-    blocked[face_of[inside]] = True
-    # Rounding must not let a face enter after what it bounds.
-    return np.minimum(np.where(blocked, np.inf, radius), first_coface)
+def _agrees_at_all_images(tetrahedra: IntArray, triangles: IntArray, *, closed: bool) -> bool:
+    """Whether each triangle bounds two tetrahedra; at most two, where the complex has a boundary."""
+    faces = tetrahedra[:, list(combinations(range(4), 3))].reshape(-1, 3)
+    bounded = np.bincount(simplex_rows(faces, triangles), minlength=len(triangles))
+    return bool((bounded == 2).all() if closed else (bounded <= 2).all())
 
 
-def _triangle_spheres(corners: FloatArray) -> tuple[FloatArray, FloatArray]:
-    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    normal = np.cross(first, second)
-    area = (normal**2).sum(axis=1)
-    flat = area < FLAT * np.maximum((first**2).sum(axis=1), (second**2).sum(axis=1)) ** 2
-    toward = (first**2).sum(axis=1, keepdims=True) * second - (second**2).sum(axis=1, keepdims=True) * first
-    centre = np.cross(toward, normal) / np.where(flat, np.inf, 2 * area)[:, None]
-    radius = np.where(flat, np.inf, (centre**2).sum(axis=1))
-    return centre + corners[:, 0], radius
-
-
-def _tetrahedron_radius(corners: FloatArray, flat: FloatArray) -> FloatArray:
-    first, second, third = (corners[:, place] - corners[:, 0] for place in (1, 2, 3))
-    squares = [(edge**2).sum(axis=1, keepdims=True) for edge in (first, second, third)]
-    toward = (
-        squares[0] * np.cross(second, third)
-        + squares[1] * np.cross(third, first)
-        + squares[2] * np.cross(first, second)
+def _describe(
+    merged: _Merged, points: PaddedPoints, copies: IntArray, n_atoms: int, repeats: IntArray
+) -> PeriodicComplex:
+    atom = points.original % n_atoms
+    lattice = points.shift * repeats + copies[points.original // n_atoms]
+    start, end = merged.shown_edges.T
+    # Of all copies of a simplex, the one whose lowest atom lies in the first copy of the cell stands for it.
+    rank = np.empty(len(atom), dtype=np.int64)
+    rank[np.lexsort((*lattice.T[::-1], atom))] = np.arange(len(atom))
+    counted, counted_triangles = (
+        points.original[np.take_along_axis(shown, rank[shown].argmin(axis=1)[:, None], axis=1)[:, 0]] < n_atoms
+        for shown in (merged.shown_edges, merged.shown_triangles)
     )
-    volume = (first * np.cross(second, third)).sum(axis=1)
-    is_flat: NDArray[np.bool_] = np.abs(volume) < FLAT * np.max(squares, axis=0)[:, 0] ** 1.5
-    radius = ((toward / np.where(is_flat, np.inf, 2 * volume)[:, None]) ** 2).sum(axis=1)
-    return np.where(is_flat, flat, radius)
+    return PeriodicComplex(
+        n_atoms=n_atoms,
+        n_vertices=_n_vertices(points),
+        edges=merged.edges,
+        edge_values=merged.edge_values,
+        length=np.linalg.norm(points.position[start] - points.position[end], axis=1),
+        triangles=merged.triangles,
+        triangle_values=merged.triangle_values,
+        tetrahedra=merged.tetrahedra,
+        tetrahedron_values=merged.tetrahedron_values,
+        bonds=canonical_bonds(atom[start], atom[end], lattice[end] - lattice[start]),
+        counted=counted,
+        counted_triangles=counted_triangles,
+        complete=merged.complete,
+    )

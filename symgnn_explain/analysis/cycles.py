@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from symgnn_explain.analysis.alpha import PeriodicComplex, simplex_codes
+from symgnn_explain.analysis.alpha import PeriodicComplex
+from symgnn_explain.analysis.delaunay import simplex_codes
 from symgnn_explain.glass import IntArray
 
 FEWEST_FIRST = 1e-4

@@ -59,12 +59,22 @@ def place_atoms(explanation: AtomExplanation) -> Placement:
     InputError
         If some edge is not connected to the explained atom.
     """
-    source, target, displacement = explanation.source, explanation.target, explanation.displacement
-    n_labels = int(max(source.max(), target.max(), explanation.atom)) + 1
+    placement = follow_edges(explanation.atom, explanation.source, explanation.target, explanation.displacement)
+    lost = np.setdiff1d(explanation.target, placement.atoms)
+    if lost.size:
+        raise InputError(
+            f"the explanation has edges into atom {lost[0]} that do not lead to the explained atom {explanation.atom}."
+        )
+    return placement
+
+
+def follow_edges(atom: int, source: IntArray, target: IntArray, displacement: FloatArray) -> Placement:
+    """Place the atoms from which edges lead to ``atom``, directly or over others; see :func:`place_atoms`."""
+    n_labels = int(max(source.max(), target.max(), atom)) + 1
     position = np.full((n_labels, 3), np.nan)
     hop = np.full(n_labels, -1)
     ambiguous = np.zeros(n_labels, dtype=bool)
-    position[explanation.atom], hop[explanation.atom] = 0.0, 0
+    position[atom], hop[atom] = 0.0, 0
     level = 0
     while (arriving := (hop[target] == level) & (hop[source] < 0)).any():
         level += 1
@@ -76,10 +86,5 @@ def place_atoms(explanation: AtomExplanation) -> Placement:
         position[atoms], hop[atoms] = place[first], level
         elsewhere = np.linalg.norm(place - position[met], axis=1) > SAME_PLACE
         ambiguous[met[elsewhere]] = True
-    lost = np.unique(target[hop[target] < 0])
-    if lost.size:
-        raise InputError(
-            f"the explanation has edges into atom {lost[0]} that do not lead to the explained atom {explanation.atom}."
-        )
     atoms = np.flatnonzero(hop >= 0)
     return Placement(atoms, position[atoms], hop[atoms], ambiguous[atoms])

@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.alpha import (
-    alpha_filtration,
-    pad_with_ghosts,
-    periodic_complex,
-    ring_pairs,
-    wrapped_positions,
-)
+from symgnn_explain.analysis.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
+from symgnn_explain.analysis.delaunay import alpha_filtration, simplex_rows
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 
@@ -32,7 +27,7 @@ def simplices(filtration):
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), n_points=st.integers(5, 80), flatness=st.floats(0.05, 1.0))
-def test_filtration_and_ring_pairs_agree_with_gudhis_alpha_complex(seed, n_points, flatness):
+def test_filtration_agrees_with_gudhis_alpha_complex(seed, n_points, flatness):
     points = np.random.default_rng(seed).random((n_points, 3)) * [4.0, 4.0, 4.0 * flatness]
     filtration = alpha_filtration(points)
     tree = gudhi.AlphaComplex(points=points).create_simplex_tree()
@@ -41,14 +36,6 @@ def test_filtration_and_ring_pairs_agree_with_gudhis_alpha_complex(seed, n_point
     assert found.keys() == expected.keys()
     for simplex, value in found.items():
         assert value == pytest.approx(expected[simplex], rel=1e-6, abs=1e-9)
-    tree.compute_persistence(homology_coeff_field=2)
-    rings_of = periodic_complex(cluster(points))
-    birth_edge, death = ring_pairs(rings_of)
-    ours = np.column_stack([rings_of.edge_values[birth_edge], death])
-    theirs = tree.persistence_intervals_in_dimension(1).reshape(-1, 2)
-    # Pairs that live no longer than rounding errors may be counted by one and not by the other.
-    ours, theirs = (pairs[np.diff(pairs, axis=1)[:, 0] > 1e-7] for pairs in (ours, theirs))
-    np.testing.assert_allclose(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)], rtol=1e-6, atol=1e-9)
 
 
 def test_faces_never_enter_after_what_they_bound():
@@ -61,30 +48,12 @@ def test_faces_never_enter_after_what_they_bound():
             assert all(value[face[:other] + face[other + 1 :]] <= value[face] for other in range(3))
 
 
-def test_ring_is_born_at_half_its_bond_and_dies_at_its_radius():
-    n_atoms, radius = 9, 3.0
-    angle = 2 * np.pi * np.arange(n_atoms) / n_atoms
-    poles = [[0, 0, 40.0], [0, 0, -40.0]]  # a complex in space needs points out of the plane; these are far away
-    points = np.concatenate([radius * np.column_stack([np.cos(angle), np.sin(angle), 0 * angle]), poles])
-    rings_of = periodic_complex(cluster(points))
-    birth_edge, death = ring_pairs(rings_of)
-    births = np.sqrt(rings_of.edge_values[birth_edge])
-    lasting = np.sqrt(death) - births > 0.01
-    assert lasting.sum() == 1
-    assert births[lasting] == pytest.approx(radius * np.sin(np.pi / n_atoms))
-    assert np.sqrt(death[lasting]) == pytest.approx(radius)
-
-
 def test_cospherical_corners_of_a_lattice_are_handled():
     grid = np.stack(np.meshgrid(*[np.arange(4.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     filtration = alpha_filtration(grid)
     assert np.isfinite(filtration.edge_values).all()
     assert filtration.edge_values.min() == pytest.approx(0.25)
     assert filtration.tetrahedron_values.max() == pytest.approx(0.75)
-    _, death = ring_pairs(periodic_complex(cluster(grid)))
-    # Each unit square is a ring that its diagonal fills; a cube's sixth square is spanned by the other five.
-    assert death == pytest.approx(0.5)
-    assert len(death) == 3 * 4 * 3 * 3 - 27
 
 
 @pytest.mark.parametrize(
@@ -116,33 +85,49 @@ def test_directions_that_are_not_periodic_get_no_ghosts(random_glass):
     assert len(padded.original) > len(glass)
 
 
-@pytest.mark.parametrize("n_side", [8, 3])
-def test_complex_is_a_torus(random_glass, n_side):
+@pytest.mark.parametrize(("n_side", "complete"), [(8, True), (3, True)])
+def test_complex_is_a_closed_manifold_that_fills_the_torus(random_glass, n_side, complete):
     glass = random_glass(n_side, shear=0.1)
     whole = periodic_complex(glass)
-    tree = gudhi.SimplexTree()
-    tree.insert_batch(whole.edges.T.astype(np.int32), whole.edge_values)
-    tree.insert_batch(whole.triangles.T.astype(np.int32), whole.triangle_values)
-    # Without its tetrahedra the torus has the same connected components and loops.
-    tree.compute_persistence(homology_coeff_field=2)
-    assert tree.betti_numbers()[:2] == [1, 3]
-    n_tetrahedra = len(whole.triangles) / 2
-    assert whole.n_vertices - len(whole.edges) + len(whole.triangles) - n_tetrahedra == 0  # Euler
+    assert whole.complete is complete
+    assert whole.n_vertices - len(whole.edges) + len(whole.triangles) - len(whole.tetrahedra) == 0  # Euler
+    assert len(whole.tetrahedra) * 4 == len(whole.triangles) * 2
+    corners = glass.cell * round((whole.n_vertices / len(glass)) ** (1 / 3))
+    assert tetrahedron_volumes(glass, whole).sum() == pytest.approx(abs(np.linalg.det(corners)), rel=1e-9)
     # Each bond of the glass stands once for each copy of its cell, and is counted once.
     copies = whole.n_vertices // len(glass)
     bonds, times = np.unique(whole.bonds, axis=0, return_counts=True)
     assert (times == copies).all()
     assert whole.counted.sum() == len(bonds)
     assert len(np.unique(whole.bonds[whole.counted], axis=0)) == len(bonds)
+    assert whole.counted_triangles.sum() * copies == len(whole.triangles)
+
+
+def tetrahedron_volumes(glass, whole):
+    """Volumes from the vectors along the bonds, which know the images."""
+    vector = bond_vectors(glass, whole)
+    low, high = whole.bonds[:, 0], whole.bonds[:, 1]
+    sides = []
+    for corner in (1, 2, 3):
+        ends = whole.tetrahedra[:, [0, corner]]
+        rows = simplex_rows(ends, whole.edges)
+        start = ends[:, 0] % whole.n_atoms
+        same = low[rows] == high[rows]
+        assert not same.any() or len(glass) == 1
+        sides.append(np.where((start == low[rows])[:, None], vector[rows], -vector[rows]))
+    return np.abs(np.einsum("ij,ij->i", sides[0], np.cross(sides[1], sides[2]))) / 6
+
+
+def bond_vectors(glass, whole):
+    first, second, shift = whole.bonds[:, 0], whole.bonds[:, 1], whole.bonds[:, 2:]
+    wrapped = wrapped_positions(glass)
+    return wrapped[second] + shift @ glass.cell - wrapped[first]
 
 
 def test_bonds_lead_from_atom_to_atom(random_glass):
     glass = random_glass(3, shear=0.2)
     whole = periodic_complex(glass)
-    first, second, shift = whole.bonds[:, 0], whole.bonds[:, 1], whole.bonds[:, 2:]
-    wrapped = wrapped_positions(glass)
-    length = np.linalg.norm(wrapped[second] + shift @ glass.cell - wrapped[first], axis=1)
-    np.testing.assert_allclose(length, whole.length)
+    np.testing.assert_allclose(np.linalg.norm(bond_vectors(glass, whole), axis=1), whole.length)
 
 
 def test_one_atom_in_a_cell_is_its_lattice():
@@ -150,3 +135,40 @@ def test_one_atom_in_a_cell_is_its_lattice():
     whole = periodic_complex(glass)
     shortest = whole.length < 2.6
     assert np.unique(whole.bonds[shortest], axis=0).tolist() == [[0, 0, 0, 0, 1], [0, 0, 0, 1, 0], [0, 0, 1, 0, 0]]
+
+
+LATTICES = {
+    "simple cubic": np.zeros((1, 3)),
+    "BCC": np.array([[0, 0, 0], [0.5, 0.5, 0.5]]),
+    "FCC": np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]),
+    "HCP": np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 5 / 6, 0.5], [0, 1 / 3, 0.5]]),
+}
+
+
+@pytest.mark.parametrize("lattice", LATTICES)
+def test_images_of_a_crystal_are_cut_into_the_same_tetrahedra(lattice):
+    # Eight (simple cubic) and six (FCC) atoms lie on one empty sphere, so that Delaunay's complex is not unique.
+    basis = LATTICES[lattice]
+    stretch = np.array([1, np.sqrt(3), np.sqrt(8 / 3)]) if lattice == "HCP" else np.ones(3)
+    whole = periodic_complex(Glass(basis * stretch * 3.0, [29] * len(basis), np.diag(stretch * 3.0)))
+    assert whole.complete
+    assert len(whole.tetrahedra) * 4 == len(whole.triangles) * 2
+    assert whole.n_vertices - len(whole.edges) + len(whole.triangles) - len(whole.tetrahedra) == 0
+    # Values are those of the true positions.
+    nearest = whole.length.min()
+    assert whole.edge_values.min() == pytest.approx(nearest**2 / 4, rel=1e-12)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), size=st.integers(2, 4))
+def test_rows_of_simplices_are_found(seed, size):
+    rng = np.random.default_rng(seed)
+    known = np.unique(np.sort(rng.integers(0, 2_000_000, (300, size)), axis=1), axis=0)
+    asked = rng.integers(0, len(known), 50)
+    np.testing.assert_array_equal(simplex_rows(known[asked], known), asked)
+
+
+@pytest.mark.parametrize("void", [0.0, -1.0, np.nan])
+def test_largest_void_must_be_positive(random_glass, void):
+    with pytest.raises(InputError, match="largest_void"):
+        periodic_complex(random_glass(3), void)

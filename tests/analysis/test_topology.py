@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from symgnn_explain.analysis import topology
 from symgnn_explain.analysis.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
 from symgnn_explain.analysis.cycles import FEWEST_FIRST, shortest_cycles
+from symgnn_explain.analysis.homology import compute_topology
 from symgnn_explain.analysis.topology import cycle_comparison, optimal_cycles
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.glass import Glass
@@ -24,6 +25,10 @@ from symgnn_explain.graph import neighbour_edges
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(topology, "cycle_cache_folder", lambda: tmp_path / "cycles")
     monkeypatch.setattr(topology, "_memory", {})
+
+
+def cycles_of(glass, largest_void=4.5, kind="shortest"):
+    return compute_topology(glass, kind, largest_void).cycles
 
 
 def counts_by_bond(counts):
@@ -78,7 +83,7 @@ def test_counts_do_not_depend_on_how_the_glass_is_written_down(random_glass, see
     order = rng.permutation(len(glass))
     moved = (glass.positions + rng.normal(size=3) * 20 + rng.integers(-2, 3, (len(glass), 3)) @ glass.cell) @ rotation
     other = Glass(moved[order], glass.numbers[order], glass.cell @ rotation)
-    one, two = topology._compute(glass, 4.5), topology._compute(other, 4.5)
+    one, two = cycles_of(glass), cycles_of(other)
     np.testing.assert_allclose(np.sort(one.birth), np.sort(two.birth), atol=1e-6)
     np.testing.assert_allclose(np.sort(one.death), np.sort(two.death), atol=1e-6)
     source, target, displacement = neighbour_edges(glass, 4.0)
@@ -98,7 +103,7 @@ def test_supercell_of_a_small_cell_counts_each_image_alike(random_glass):
         np.tile(small.numbers, 8),
         small.cell * 2,
     )
-    one, eight = (topology._compute(glass, 4.5) for glass in (small, large))
+    one, eight = (cycles_of(glass) for glass in (small, large))
     assert len(eight) == pytest.approx(8 * len(one), rel=0.02)
     source, target, displacement = neighbour_edges(large, 5.0)
     cycles = eight.of_edges(large, source, target, displacement)
@@ -121,7 +126,7 @@ def test_pairs_are_those_of_gudhis_alpha_complex_on_the_torus(random_glass):
     assert quotient.betti_numbers() == [1, 3, 3, 1]  # a torus
     pairs = quotient.persistence_intervals_in_dimension(1)
     finite = np.sqrt(pairs[np.isfinite(pairs).all(axis=1)])
-    counts = topology._compute(glass, 4.5)
+    counts = cycles_of(glass)
     ours = np.column_stack([counts.birth, counts.death])
     # Rings that fill together are told apart by their births, whatever the rounding of the deaths.
     ours, finite = (pairs[np.lexsort(pairs.round(6).T)] for pairs in (ours, finite))
@@ -133,7 +138,7 @@ def test_larger_voids_add_only_the_rings_that_they_fill():
     points = rng.random((400, 3)) * 26.0
     points = points[np.linalg.norm(points - 13.0, axis=1) > 6.5]
     glass = Glass(points, [29] * len(points), np.eye(3) * 26.0)
-    narrow, wide = (topology._compute(glass, void) for void in (3.0, 6.0))
+    narrow, wide = (cycles_of(glass, void) for void in (3.0, 6.0))
     assert narrow.death.max() <= 3.0 < wide.death.max()
     kept = wide.death <= 3.0
     np.testing.assert_allclose(np.sort(narrow.death), np.sort(wide.death[kept]))
@@ -146,9 +151,7 @@ def test_slab_in_vacuum_is_handled(random_glass):
     slab, periodic = (
         Glass(block.positions, block.numbers, cell, pbc=pbc) for pbc in ((True, True, False), (True,) * 3)
     )
-    np.testing.assert_allclose(
-        np.sort(topology._compute(slab, 4.5).birth), np.sort(topology._compute(periodic, 4.5).birth), atol=1e-6
-    )
+    np.testing.assert_allclose(np.sort(cycles_of(slab).birth), np.sort(cycles_of(periodic).birth), atol=1e-6)
 
 
 def test_atoms_too_far_apart_have_no_cycles():
@@ -213,7 +216,7 @@ def test_result_is_reused_in_memory_and_on_disk(random_glass, monkeypatch, tmp_p
     first = optimal_cycles(glass)
     assert optimal_cycles(random_glass(3)) is first
     monkeypatch.setattr(topology, "_memory", {})
-    monkeypatch.setattr(topology, "_compute", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(topology, "compute_topology", lambda *_: pytest.fail("computed again"))
     second = optimal_cycles(glass)
     assert second.to_frame().equals(first.to_frame())
     assert second.pairs_frame().equals(first.pairs_frame())
@@ -355,6 +358,6 @@ def test_crystal_with_ties_is_handled():
 @pytest.mark.slow
 def test_published_glass_has_the_known_number_of_rings(published):
     glass = published("train6")
-    counts = topology._compute(glass, 4.5)
+    counts = cycles_of(glass)
     # HomCloud finds 16 818 periodic H1 pairs in a published glass of 3 000 atoms: 5.6 an atom.
     assert len(counts) / len(glass) == pytest.approx(5.6, abs=0.15)
