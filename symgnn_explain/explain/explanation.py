@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity import TOLERANCE, Fidelity
 from symgnn_explain.explain.masked_forward import MaskSemantics
-from symgnn_explain.explain.units import Unit, Units
+from symgnn_explain.explain.units import Unit, Units, group_edges
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
@@ -217,6 +217,59 @@ class AtomExplanation:
             atoms = pd.Index(self.units.table["atom"], name="atom")
             return pd.Series(np.abs(self.unit_score), index=atoms, name="score")
         return pd.Series(np.abs(self.score)).groupby(self.source).sum().rename("score").rename_axis("atom")
+
+    def atom_contributions(self) -> pd.Series:
+        """Contribution of each sending atom (eV): the signed sum over the edges that leave it, itself included.
+
+        Every edge has one sender, so their sum is that of the edges: a complete method stays complete.
+
+        Raises
+        ------
+        InputError
+            If the method's scores are not signed contributions.
+        """
+        if not self.signed:
+            raise InputError(f"{self.method} gives no signed contributions: use atom_scores().")
+        return pd.Series(self.score).groupby(self.source).sum().rename("contribution").rename_axis("atom")
+
+    def bonds(self, glass: Glass, k: int | None = None) -> pd.DataFrame:
+        """List the ``k`` most important bonds (all where None): the undirected view.
+
+        A bond is a pair of atoms at one periodic image, whichever way messages go along it; where only one direction
+        reaches the explained atom it is that one. Its score is the sum of the contributions of a signed method, else
+        the larger of the mask values. A self-loop is a bond of its own.
+
+        Returns
+        -------
+        DataFrame
+            rank, first and second atom (``first`` <= ``second``), dx, dy, dz (``r_second - r_first``, Å, at that
+            image), distance (Å), hop (the nearer end's), score, directions (1 or 2), self_loop.
+
+        Raises
+        ------
+        InputError
+            If this explains an atom of another glass.
+        """
+        self.require_glass(glass)
+        units = group_edges("bond", glass, self.atom, self.source, self.target, displacement=self.displacement)
+        edges = pd.DataFrame({"score": self.score, "hop": self.hop, "self_loop": self.is_self_loop})
+        grouped = edges.groupby(units.of_edge)
+        bonds = units.table.copy()
+        forward = (self.target == bonds["first"].to_numpy()[units.of_edge])[:, None]
+        across = np.where(forward, self.displacement, -self.displacement)
+        first_edge = np.unique(units.of_edge, return_index=True)[1]
+        bonds[["dx", "dy", "dz"]] = across[first_edge]
+        bonds["distance"] = self.distance[first_edge]
+        bonds["hop"] = grouped["hop"].min()
+        bonds["score"] = grouped["score"].sum() if self.signed else grouped["score"].max()
+        bonds["directions"] = grouped.size()
+        bonds["self_loop"] = grouped["self_loop"].any()
+        chosen = np.argsort(-bonds["score"].abs().to_numpy(), kind="stable")[
+            : None if k is None else _require_positive(k)
+        ]
+        bonds = bonds.iloc[chosen].reset_index(drop=True)
+        bonds.insert(0, "rank", np.arange(1, len(bonds) + 1))
+        return bonds
 
     def important_atoms(self, k: int = 50) -> pd.DataFrame:
         """List the atoms at the ends of the ``k`` most important edges, without the explained one: atom, score.

@@ -10,6 +10,7 @@ import pytest
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import AtomExplanation, explain
+from symgnn_explain.glass import Glass
 
 from .conftest import random_glass
 
@@ -111,3 +112,54 @@ def test_lengths_must_agree(by_hand) -> None:
         dataclasses.replace(by_hand, score=[1.0])
     with pytest.raises(InputError, match="finite scores"):
         dataclasses.replace(by_hand, score=[np.nan] * 5)
+
+
+class TestBonds:
+    @pytest.mark.parametrize("edge", [9.9, 5.6, 4.1])
+    def test_are_the_bond_units(self, edge, predictor) -> None:
+        """The undirected view of edge scores is what the method finds when it masks bonds, for a linear method."""
+        glass = random_glass(60 if edge > 6 else 8, edge=edge)
+        edges = explain(predictor, glass, 3, "input_gradient")
+        bonds = explain(predictor, glass, 3, "input_gradient", unit="bond")
+        table = edges.bonds(glass)
+        assert len(table) == len(bonds.units)
+        np.testing.assert_allclose(
+            np.sort(np.abs(table["score"])), np.sort(np.abs(bonds.unit_score)), rtol=1e-4, atol=1e-8
+        )
+        assert table["directions"].isin([1, 2]).all()
+        assert table["directions"].sum() == len(edges)
+        assert table["self_loop"].sum() == edges.is_self_loop.sum()
+        assert (table.loc[table["self_loop"], "directions"] == 1).all()
+
+    def test_point_from_the_first_atom_to_the_second(self, predictor, glass) -> None:
+        table = explain(predictor, glass, 3, "distance").bonds(glass)
+        across = table[["dx", "dy", "dz"]].to_numpy()
+        offset = across - (glass.positions[table["second"]] - glass.positions[table["first"]])
+        cells = offset @ np.linalg.inv(glass.cell)
+        np.testing.assert_allclose(cells, np.rint(cells), atol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(across, axis=1), table["distance"], atol=1e-6)
+        assert (table["first"] <= table["second"]).all()
+
+    def test_sum_contributions_and_take_the_larger_mask(self, by_hand) -> None:
+        glass = Glass([[0, 0, 0], [2.0, 0, 0], [0, 3.0, 0], [2.0, 0, 4.0]], [29] * 4, np.eye(3) * 20)
+        signed = by_hand.bonds(glass).set_index(["first", "second"])["score"].to_dict()
+        assert signed == pytest.approx({(0, 2): -0.9, (0, 1): 0.7, (0, 0): 0.5, (1, 3): 0.1})
+        mask = dataclasses.replace(by_hand, signed=False, score=np.abs(by_hand.score)).bonds(glass, 2)
+        assert mask[["rank", "first", "second", "score"]].to_numpy().tolist() == [[1, 0, 2, 0.9], [2, 0, 0, 0.5]]
+
+    def test_of_another_glass_are_refused(self, predictor, glass) -> None:
+        explanation = explain(predictor, glass, 3, "distance")
+        with pytest.raises(InputError, match="another glass"):
+            explanation.bonds(random_glass(seed=1))
+        with pytest.raises(InputError, match="at least 1"):
+            explanation.bonds(glass, 0)
+
+
+def test_atom_contributions_keep_the_sum(predictor, glass) -> None:
+    explanation = explain(predictor, glass, 3, "integrated_gradients")
+    assert explanation.atom_contributions().sum() == pytest.approx(explanation.score.sum())
+    for unit in ("edge", "atom"):
+        by_unit = explain(predictor, glass, 3, "integrated_gradients", unit=unit)
+        np.testing.assert_allclose(by_unit.atom_contributions(), explanation.atom_contributions(), atol=1e-6)
+    with pytest.raises(InputError, match="use atom_scores"):
+        explain(predictor, glass, 3, "distance").atom_contributions()
