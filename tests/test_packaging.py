@@ -39,9 +39,9 @@ CONDA_NAMES = {
 CONDA_ONLY = {"python": SpecifierSet(PROJECT["requires-python"]), "pip": SpecifierSet()}
 
 ROOMS = (
-    ("errors", "files", "lab", "memory", "plain_pickle", "threads"),
+    ("errors", "files", "lab", "memory", "parallel", "plain_pickle", "threads"),
     ("glass",),
-    ("io",),
+    ("io", "selection"),
     ("datasets",),
     ("graph",),
     ("models",),

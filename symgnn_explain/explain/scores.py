@@ -32,6 +32,15 @@ class Watch:
         if self.progress is not None:
             self.progress(fraction)
 
+    def parts(self, count: int) -> list[Watch]:
+        """Watch ``count`` equal parts, one after the other."""
+
+        def shifted(place: int) -> Callable[[float], None] | None:
+            progress = self.progress
+            return None if progress is None else lambda fraction: progress((place + fraction) / count)
+
+        return [Watch(shifted(place), self.cancel) for place in range(count)]
+
 
 @dataclass(frozen=True)
 class UnitScores:

@@ -26,7 +26,7 @@ def save_checkpoint(model: SymGNN, path: Path, card: Mapping[str, Any]) -> None:
 
     The card names the hash of the weights, so that two files which do not belong together are not taken for a pair.
     """
-    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+    weights = _serialised(model)
     full = {
         **card,
         "format_version": FORMAT_VERSION,
@@ -71,9 +71,18 @@ def load_checkpoint(path: Path) -> tuple[SymGNN, dict[str, Any]]:
     return model.eval(), card
 
 
+def weights_sha256(model: SymGNN) -> str:
+    """Return the hash of a network's weights, as it stands on the card of the file that they are saved in."""
+    return hashlib.sha256(_serialised(model)).hexdigest()
+
+
 def card_path(path: Path) -> Path:
     """Return where the card of the weights at ``path`` is."""
     return path.with_suffix(".json")
+
+
+def _serialised(model: SymGNN) -> bytes:
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
 
 
 def _read_card(path: Path) -> dict[str, Any]:
