@@ -1,7 +1,20 @@
 """Explanation: which atoms and edges are behind one atom's prediction."""
 
 from symgnn_explain.explain.api import METHODS, Method, explain
+from symgnn_explain.explain.batch import PopulationError, PopulationProgress, explain_many
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.explanation_set import ExplanationSet
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
 
-__all__ = ["METHODS", "AtomExplanation", "Method", "PreparedGlass", "explain", "prepare"]
+__all__ = [
+    "METHODS",
+    "AtomExplanation",
+    "ExplanationSet",
+    "Method",
+    "PopulationError",
+    "PopulationProgress",
+    "PreparedGlass",
+    "explain",
+    "explain_many",
+    "prepare",
+]

@@ -225,5 +225,6 @@ def _scores(
 
 
 def _random_logits(joint: JointPrediction, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.randn(joint.n_units, generator=generator) * INITIAL_SPREAD).to(joint.original)
+    # Every atom starts as it would alone, whichever others are beside it.
+    drawn = [torch.randn(one.n_units, generator=torch.Generator().manual_seed(seed)) for one in joint.predictions]
+    return (torch.cat(drawn) * INITIAL_SPREAD).to(joint.original)
