@@ -25,6 +25,7 @@ from symgnn_explain.explain.gnn_explainer import (
     GNNExplainerSettings,
     PublishedGNNExplainerSettings,
     gnn_explainer,
+    gnn_explainer_many,
     published_gnn_explainer,
 )
 from symgnn_explain.explain.masked_forward import MaskSemantics
@@ -80,6 +81,7 @@ METHODS = {
             "Learns the smallest mask under which the network still predicts the same barrier.",
             GNNExplainerSettings,
             gnn_explainer,
+            run_many=gnn_explainer_many,
         ),
         Method(
             "gnnexplainer_published",
@@ -266,15 +268,17 @@ def explain_prepared(
                 method.run(prediction, configured, part) for prediction, part in zip(predictions, parts, strict=True)
             ]
         explanations = [
-            _explanation(prediction, method, configured, its)
+            _explanation(prepared, prediction, method, configured, scores=its)
             for prediction, its in zip(predictions, scores, strict=True)
         ]
     seconds = (time.perf_counter() - started) / len(atoms)
     return [replace(explanation, wall_time=seconds) for explanation in explanations]
 
 
-def _explanation(prediction: MaskedPrediction, method: Method, configured: Any, scores: UnitScores) -> AtomExplanation:
-    prepared, units = prediction.prepared, prediction.units
+def _explanation(
+    prepared: PreparedGlass, prediction: MaskedPrediction, method: Method, configured: Any, *, scores: UnitScores
+) -> AtomExplanation:
+    units = prediction.units
     order = np.argsort(-np.abs(scores.score), kind="stable")
     return AtomExplanation(
         atom=prediction.atom,

@@ -251,7 +251,9 @@ class AtomExplanation:
             If this explains an atom of another glass.
         """
         self.require_glass(glass)
-        units = group_edges("bond", glass, self.atom, self.source, self.target, displacement=self.displacement)
+        units = group_edges(
+            "bond", self.source, self.target, glass=glass, atom=self.atom, displacement=self.displacement
+        )
         edges = pd.DataFrame({"score": self.score, "hop": self.hop, "self_loop": self.is_self_loop})
         grouped = edges.groupby(units.of_edge)
         bonds = units.table.copy()

@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-from symgnn_explain.explain.masked_forward import MaskedForward, MaskSemantics
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.masked_forward import MaskSemantics
+from symgnn_explain.explain.receptive_field import ReceptiveField
 from symgnn_explain.explain.units import Units
-from symgnn_explain.glass import FloatArray, IntArray
+from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
-    from symgnn_explain.explain.prepared import PreparedGlass
+    from symgnn_explain.explain.prepared_graph import PreparedGraph
 
 EDGES_AT_ONCE = 500_000
 """Edges that one batched pass on a GPU may hold; about 4 GB at the published width, gradients included."""
+
+
+class ForwardUnderMask(Protocol):
+    """A network's prediction of one atom, or several, as a function of a mask over their receptive field's edges."""
+
+    field: ReceptiveField
+
+    @property
+    def semantics(self) -> MaskSemantics:
+        """What a mask does to a message."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of masks."""
+
+    @property
+    def n_edges(self) -> int:
+        """Length of the mask."""
+
+    @property
+    def barrier_scale(self) -> Tensor:
+        """Spread of the predicted quantity, by which changes are measured."""
+
+    def __call__(self, mask: Tensor) -> Tensor:
+        """Predict under a mask (n_edges,), a scalar or one number an atom."""
+
+    def original(self) -> Tensor:
+        """Predict with nothing masked."""
+
+    def baseline(self) -> Tensor:
+        """Predict with everything masked."""
 
 
 class MaskedPrediction:
@@ -29,9 +62,9 @@ class MaskedPrediction:
     units
         Which edges share a mask value.
     source, target, displacement
-        The edges: atoms of the glass, shape (E,), and ``r_source - r_target``, shape (E, 3), Å.
+        The edges: atoms of the glass, shape (E,), and ``r_source - r_target``, shape (E, 3), Å, where a glass is known.
     prepared, atom
-        Where it all comes from: the glass as the predictor sees it, and the explained atom.
+        Where it all comes from: the graph as the network sees it, and the explained atom.
     at_once
         How many masks :meth:`batch` puts side by side in one pass. Where None, one on a CPU, where a single mask's
         intermediate results stay in the cache and a batch's would not; elsewhere what ``EDGES_AT_ONCE`` allows.
@@ -39,18 +72,18 @@ class MaskedPrediction:
 
     def __init__(
         self,
-        forward: MaskedForward,
+        forward: ForwardUnderMask,
         units: Units,
         *,
         source: IntArray,
         target: IntArray,
-        displacement: FloatArray,
-        prepared: PreparedGlass,
+        displacement: FloatArray | None,
+        prepared: PreparedGraph,
         atom: int,
         at_once: int | None = None,
     ) -> None:
         self.forward, self.units = forward, units
-        self.source, self.target, self.displacement = source, target, displacement
+        self.source, self.target, self._displacement = source, target, displacement
         self.prepared, self.atom = prepared, atom
         self._of_edge = torch.from_numpy(units.of_edge).to(forward.field.edges.device)
         if at_once is None:
@@ -76,7 +109,7 @@ class MaskedPrediction:
         """Give each edge the mask value of its unit; shape (…, n_units) to (…, E)."""
         return mask if self.units.kind == "edge" else mask.index_select(-1, self._of_edge)
 
-    def _side_by_side(self, count: int) -> tuple[MaskedForward, Tensor]:
+    def _side_by_side(self, count: int) -> tuple[ForwardUnderMask, Tensor]:
         """Put ``count`` copies of the receptive field side by side; and which entry of (count · E) masks each edge."""
         copies = self.prepared.masked_forward([self.atom] * count, self.semantics)
         owner = copies.field.owner
@@ -84,6 +117,20 @@ class MaskedPrediction:
         place = torch.empty_like(owner)
         place[torch.argsort(owner, stable=True)] = torch.arange(len(owner), device=owner.device)
         return copies, place
+
+    @property
+    def displacement(self) -> FloatArray:
+        """``r_source - r_target`` of each edge, shape (E, 3), Å; raises InputError where only a graph is known."""
+        if self._displacement is None:
+            raise InputError("this needs a structure, with positions: explain a glass, not a bare graph.")
+        return self._displacement
+
+    @property
+    def glass(self) -> Glass:
+        """The structure; raises InputError where only a graph is known."""
+        if self.prepared.structure is None:
+            raise InputError("this needs a structure, with positions: explain a glass, not a bare graph.")
+        return self.prepared.structure
 
     @property
     def semantics(self) -> MaskSemantics:

@@ -126,7 +126,7 @@ class PlantedPredictor:
     def truth(self, prediction: MaskedPrediction) -> NDArray[np.bool_]:
         """Tell which units hold an edge that the prediction hangs on, shape (n_units,)."""
         source, target = prediction.source, prediction.target
-        numbers = prediction.prepared.glass.numbers
+        numbers = prediction.glass.numbers
         # Self-loops are exactly 0 long; the lengths are those that the network sees, in its precision.
         distance = torch.from_numpy(prediction.displacement).to(prediction.forward.dtype).norm(dim=1)
         matters = np.zeros(len(source), dtype=bool)

@@ -51,7 +51,7 @@ def unit_distances(prediction: MaskedPrediction) -> FloatArray:
     An atom or a polyhedron is where its atom is, an edge or a bond as far as its two ends are on average, and a shell
     as far as its edges are on average.
     """
-    glass, units = prediction.prepared.glass, prediction.units
+    glass, units = prediction.glass, prediction.units
     of_atom = np.linalg.norm(glass.displacements_from(prediction.atom), axis=1)
     if units.kind in ("atom", "polyhedron"):
         distance: FloatArray = of_atom[units.table["atom"].to_numpy()]

@@ -70,12 +70,12 @@ class Units:
 
 def group_edges(
     kind: Unit,
-    glass: Glass,
-    atom: int,
     source: IntArray,
     target: IntArray,
     *,
-    displacement: FloatArray,
+    glass: Glass | None,
+    atom: int,
+    displacement: FloatArray | None,
     shell_width: float = SHELL_WIDTH,
 ) -> Units:
     """Group the edges of one atom's receptive field.
@@ -84,34 +84,38 @@ def group_edges(
     ----------
     kind
         What a unit is.
-    glass, atom
-        The structure, and the explained atom.
-    source, target, displacement
-        The edges: atoms of the glass, shape (E,), and ``r_source - r_target``, shape (E, 3), Å.
+    source, target
+        Atoms that the edges join, shape (E,).
+    glass, displacement
+        The structure, and ``r_source - r_target`` of each edge, shape (E, 3), Å; bonds and shells need both.
+    atom
+        The explained atom.
     shell_width
         Thickness of a shell, Å.
 
     Raises
     ------
     InputError
-        If there is no such kind, or the width is not positive.
+        If there is no such kind, it needs a structure that is not given, or the width is not positive.
     """
     if kind not in UNITS:
         raise InputError(f"unit={kind!r} is unknown: choose from {', '.join(UNITS)}.")
     if kind == "edge":
         return Units(kind, np.arange(len(source)), pd.DataFrame({"source": source, "target": target}))
+    if kind in ("atom", "polyhedron"):
+        atoms, of_edge = np.unique(source if kind == "atom" else target, return_inverse=True)
+        return Units(kind, of_edge, pd.DataFrame({"atom": atoms}))
+    if glass is None or displacement is None:
+        raise InputError(f"unit={kind!r} needs a structure, with positions: explain a glass, not a bare graph.")
     if kind == "bond":
         key = _bond_keys(glass, source, target, displacement)
         bonds, of_edge = np.unique(key, axis=0, return_inverse=True)
         return Units(kind, of_edge.reshape(-1), pd.DataFrame({"first": bonds[:, 0], "second": bonds[:, 1]}))
-    if kind == "shell":
-        if not shell_width > 0:
-            raise InputError(f"{shell_width=} must be a positive length in Å.")
-        distance = np.linalg.norm(glass.displacements_from(atom), axis=1)
-        shells, of_edge = np.unique((distance[source] // shell_width).astype(np.int64), return_inverse=True)
-        return Units(kind, of_edge, pd.DataFrame({"inner": shells * shell_width, "outer": (shells + 1) * shell_width}))
-    atoms, of_edge = np.unique(source if kind == "atom" else target, return_inverse=True)
-    return Units(kind, of_edge, pd.DataFrame({"atom": atoms}))
+    if not shell_width > 0:
+        raise InputError(f"{shell_width=} must be a positive length in Å.")
+    distance = np.linalg.norm(glass.displacements_from(atom), axis=1)
+    shells, of_edge = np.unique((distance[source] // shell_width).astype(np.int64), return_inverse=True)
+    return Units(kind, of_edge, pd.DataFrame({"inner": shells * shell_width, "outer": (shells + 1) * shell_width}))
 
 
 def _bond_keys(glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:

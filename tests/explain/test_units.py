@@ -22,7 +22,7 @@ from .conftest import random_glass, random_model
 def test_every_edge_has_one_unit_and_every_unit_an_edge(seed, kind, edge) -> None:
     glass = random_glass(8 if edge < 6 else 40, seed=seed, edge=edge)
     source, target, displacement = neighbour_edges(glass, 3.6)
-    units = group_edges(kind, glass, 0, source, target, displacement=displacement)
+    units = group_edges(kind, source, target, glass=glass, atom=0, displacement=displacement)
     assert units.of_edge.shape == source.shape
     assert sorted(set(units.of_edge.tolist())) == list(range(len(units)))
     score = np.random.default_rng(seed).normal(size=len(units))
@@ -35,7 +35,7 @@ def test_every_edge_has_one_unit_and_every_unit_an_edge(seed, kind, edge) -> Non
 def test_a_bond_is_both_directions_of_one_image(seed: int, edge: float) -> None:
     glass = random_glass({9.9: 40, 5.1: 8, 3.7: 2}[edge], seed=seed, edge=edge)
     source, target, displacement = neighbour_edges(glass, 3.6 if edge > 4 else 6.0)
-    units = group_edges("bond", glass, 0, source, target, displacement=displacement)
+    units = group_edges("bond", source, target, glass=glass, atom=0, displacement=displacement)
     loops = np.linalg.norm(displacement, axis=1) == 0
     sizes = np.bincount(units.of_edge)
     assert (sizes[units.of_edge[loops]] == 1).all()
@@ -50,14 +50,14 @@ def test_atoms_send_and_polyhedra_receive() -> None:
     glass = random_glass()
     source, target, displacement = neighbour_edges(glass, 3.6)
     for kind, end in (("atom", source), ("polyhedron", target)):
-        units = group_edges(kind, glass, 0, source, target, displacement=displacement)
+        units = group_edges(kind, source, target, glass=glass, atom=0, displacement=displacement)
         np.testing.assert_array_equal(units.table["atom"].to_numpy()[units.of_edge], end)
 
 
 def test_shells_hold_atoms_of_like_distance() -> None:
     glass = random_glass()
     source, target, displacement = neighbour_edges(glass, 3.6)
-    units = group_edges("shell", glass, 4, source, target, displacement=displacement, shell_width=1.5)
+    units = group_edges("shell", source, target, glass=glass, atom=4, displacement=displacement, shell_width=1.5)
     distance = np.linalg.norm(glass.displacements_from(4), axis=1)[source]
     table = units.table.iloc[units.of_edge]
     assert (distance >= table["inner"].to_numpy()).all()
