@@ -16,12 +16,13 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, PreparedGlass, prepare
 from symgnn_explain.explain.fidelity import (
     STANDARD_COUNTS,
+    directed_orders,
     fidelity,
     importance_order,
     log_counts,
     soft_fidelity,
 )
-from symgnn_explain.explain.fidelity_nulls import fidelity_against_nulls
+from symgnn_explain.explain.fidelity_nulls import NullOrder, fidelity_against_nulls
 from symgnn_explain.explain.masked_forward import MaskSemantics
 from symgnn_explain.explain.planted import PLANTS, plant_in
 from symgnn_explain.explain.sanity import (
@@ -40,6 +41,7 @@ from symgnn_explain.files import write_atomically
 
 Record = dict[str, Any]
 
+MATCHED_NULLS: tuple[NullOrder, ...] = ("even_attention", "hop_matched", "hop_length_matched")
 MATCHED_DRAWS = 4
 SEEDS = (0, 1)
 N_ROTATIONS = 2
@@ -121,10 +123,13 @@ def fidelity_record(prepared: PreparedGlass, cell: Cell, atom: int) -> Record:
         "completeness_error": completeness(prediction, scores).error if scores.signed else None,
         "diagnostics": dict(scores.diagnostics),
     }
+    if scores.signed:
+        record["directed"] = {
+            direction: fidelity(prediction, directed, STANDARD_COUNTS).to_dict()
+            for direction, directed in directed_orders(scores.score).items()
+        }
     if cell.method not in NULL_METHODS:
-        report = fidelity_against_nulls(
-            prediction, order, STANDARD_COUNTS, nulls=("hop_matched", "hop_length_matched"), draws=MATCHED_DRAWS
-        )
+        report = fidelity_against_nulls(prediction, order, STANDARD_COUNTS, nulls=MATCHED_NULLS, draws=MATCHED_DRAWS)
         record["nulls"] = {null: [draw.to_dict() for draw in draws] for null, draws in report.nulls.items()}
     return record
 

@@ -94,6 +94,12 @@ def summarise(measured: Record) -> Record:
                     _value(curve, "necessity", count) - np.mean([_value(draw, "necessity", count) for draw in draws])
                 )
             row[f"necessity_{count}_above_{null}"] = _interval(advantages)
+    for direction in records[0].get("directed", {}):
+        directed = [Fidelity.from_dict(record["directed"][direction]) for record in records]
+        for count in COUNTS:
+            row[f"necessity_{count}_of_what_{direction}"] = _interval(
+                [_value(curve, "necessity", count) for curve in directed]
+            )
     for over in ("seeds", "rotations"):
         stable = [record[over] for record in measured["stability"] if over in record]
         row[f"{over}_overlap"] = _interval([np.mean(one["overlap"]) for one in stable])
@@ -114,7 +120,7 @@ def add_sanity(rows: Sequence[Record], planted: Record, randomised: Record) -> N
             plant: _interval([record["auc"] for record in records]) for plant, records in by_plant.items()
         }
         last = randomised.get(name, [])
-        for column in ("correlation", "within_hop", "overlap"):
+        for column in ("correlation", "given_graph", "flow_correlation", "overlap"):
             row[f"randomised_{column}"] = _interval([record[column][-1] for record in last])
         row["randomisation_cascade"] = {
             stage: float(np.mean([record["correlation"][place] for record in last]))
@@ -139,7 +145,12 @@ def goals(rows: Sequence[Record]) -> list[Record]:
                     note(
                         f"{method} beats distance order in necessity at {count}, over at least {WANTED_ATOMS} atoms",
                         own["low"] > null["high"] and here[method]["atoms"] >= WANTED_ATOMS,
-                        f"{_shown(own)} against {_shown(null)} eV, {here[method]['atoms']} atoms",
+                        f"{_shown(own)} against {_shown(null)} eV, {here[method]['atoms']} atoms"
+                        + "".join(
+                            f"; removing what {way} {_shown(here[method][f'necessity_{count}_of_what_{way}'])}"
+                            for way in ("raises", "lowers")
+                            if f"necessity_{count}_of_what_{way}" in here[method]
+                        ),
                     )
         needed = {method: row["sufficient_count"]["value"] for method, row in here.items()}
         if FAITHFUL in needed:
@@ -166,11 +177,12 @@ def goals(rows: Sequence[Record]) -> list[Record]:
                 worst = min(interval["value"] for interval in row["planted_auc_by_plant"].values())
                 note(f"{method}: planted AUC ≥ 0.99", worst >= 0.99, f"{worst:.4f} for the worst plant")
             if row.get("randomised_correlation"):
-                plain, within = row["randomised_correlation"], row["randomised_within_hop"]
+                plain, given = row["randomised_correlation"], row["randomised_given_graph"]
+                flow = row["randomised_flow_correlation"]
                 note(
                     f"{method}: rank correlation with a randomised network < 0.3",
                     abs(plain["value"]) < 0.3,
-                    f"{_shown(plain)}, within hops {_shown(within)}",
+                    f"{_shown(plain)}; with the graph alone {_shown(flow)}, at equal hop and flow {_shown(given)}",
                 )
     return found
 
