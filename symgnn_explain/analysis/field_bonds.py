@@ -22,7 +22,7 @@ SWAPS_PER_BOND = 10
 
 @dataclass(frozen=True, eq=False)
 class FieldBonds:
-    """Undirected bonds of a receptive field, without self-loops.
+    """Undirected bonds of a receptive field, without those of an atom to itself or its own image.
 
     Parameters
     ----------
@@ -81,15 +81,15 @@ class FieldBonds:
 def field_bonds(explanation: AtomExplanation, glass: Glass, k: int = 50) -> FieldBonds:
     """Merge both directions of each edge; bonds with a direction among the ``k`` most important edges are important.
 
-    Self-loops are no bonds: where they are among the ``k`` edges there are the fewer bonds.
+    An atom's edges to itself and its own images are no bonds: where they are among the ``k`` there are the fewer bonds.
 
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, or its ``k`` edges are all self-loops.
+        If the explanation belongs to another glass, or its ``k`` edges join no two atoms.
     """
     explanation.require_glass(glass)
-    edges = np.flatnonzero(~explanation.is_self_loop)
+    edges = np.flatnonzero(explanation.source != explanation.target)
     source, target = explanation.source[edges], explanation.target[edges]
     named = name_bonds(glass, target, source, explanation.displacement[edges])
     bonds, first, row = np.unique(named, axis=0, return_index=True, return_inverse=True)
@@ -98,7 +98,7 @@ def field_bonds(explanation: AtomExplanation, glass: Glass, k: int = 50) -> Fiel
     is_top[explanation.top_edges(k)["edge"]] = True
     important = np.bincount(row, is_top[edges], minlength=len(bonds)) > 0
     if not important.any():
-        raise InputError(f"the {k} most important edges are self-loops, which join no two atoms: choose a larger k.")
+        raise InputError(f"the {k} most important edges are self-loops, and join no two atoms: choose a larger k.")
     placement = place_atoms(explanation)
     hops = placement.hop[placement.rows_of(bonds[:, :2])]
     return FieldBonds(

@@ -191,7 +191,7 @@ def network_analysis(
     Raises
     ------
     InputError
-        If the explanation or the network belongs to another glass, or the ``k`` edges are all self-loops.
+        If the explanation or the network belongs to another glass, or the ``k`` edges join no two atoms.
     """
     network.require_glass(glass)
     bonds = field_bonds(explanation, glass, k)

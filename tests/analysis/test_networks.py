@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kstest
+
+from symgnn_explain.analysis.bond_network import BondNetwork, bond_network, name_bonds
+from symgnn_explain.analysis.field_bonds import field_bonds
+from symgnn_explain.analysis.networks import NULLS, important_network, network_analysis
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import Glass
+
+
+@pytest.fixture(scope="module")
+def large(random_glass) -> Glass:
+    return random_glass(9, seed=3)
+
+
+@pytest.fixture(scope="module")
+def network(large) -> BondNetwork:
+    return bond_network(large, cutoff=3.6, largest_ring=5)
+
+
+@pytest.fixture(scope="module")
+def whole(large, explain_by_hand) -> AtomExplanation:
+    return explain_by_hand(large, 364)
+
+
+def by_bond(explanation, glass, rng):
+    """Random scores, the same along both directions of a bond."""
+    named = name_bonds(glass, explanation.target, explanation.source, explanation.displacement)
+    _, bond = np.unique(named, axis=0, return_inverse=True)
+    score = rng.random(len(named))[bond.reshape(-1)] * ~explanation.is_self_loop
+    return replace(explanation, score=score)
+
+
+def test_both_directions_of_an_edge_are_one_bond(large, whole):
+    bonds = field_bonds(whole, large, k=40)
+    top = whole.top_edges(40)
+    top = top[~top["self_loop"]]
+    pairs = {frozenset(pair) for pair in zip(top["source"], top["target"], strict=True)}
+    table = bonds.to_frame()
+    assert {frozenset(pair) for pair in zip(table["first"], table["second"], strict=True)} == pairs
+    everything = {
+        frozenset(pair)
+        for pair in zip(whole.source[~whole.is_self_loop], whole.target[~whole.is_self_loop], strict=True)
+    }
+    assert len(bonds) == len(everything)
+    one = table.iloc[0]
+    along = ((whole.source == one["first"]) & (whole.target == one["second"])) | (
+        (whole.source == one["second"]) & (whole.target == one["first"])
+    )
+    assert one["score"] == pytest.approx(np.abs(whole.score[along]).sum())
+    assert one["length"] == pytest.approx(whole.distance[along][0])
+    assert table["hop_far"].sub(table["hop_near"]).isin([0, 1]).all()
+
+
+def test_matched_draws_have_the_lengths_and_hops_of_the_important_bonds(large, whole):
+    bonds = field_bonds(whole, large, k=40)
+    rows = bonds.draw(50, np.random.default_rng(0), matched=True)
+    here = np.flatnonzero(bonds.important)
+    assert (bonds.hop[rows] == bonds.hop[here]).all()
+    assert np.abs(bonds.length[rows] - bonds.length[here]).max() < 0.3
+    assert all(len(set(row)) == len(here) for row in rows)
+    anything = bonds.draw(50, np.random.default_rng(0), matched=False)
+    assert (bonds.hop[anything] != bonds.hop[here]).any()
+
+
+def test_analysis_describes_the_graph_of_the_important_bonds(large, whole, network):
+    analysis = network_analysis(whole, large, network, k=60, draws=20)
+    graph = important_network(field_bonds(whole, large, k=60), large)
+    observed = analysis.statistics
+    assert graph.number_of_edges() == analysis.n_bonds
+    assert observed["size", "components"] == nx.number_connected_components(graph)
+    assert observed["assortativity", "species"] == pytest.approx(
+        nx.attribute_assortativity_coefficient(graph, "species")
+    )
+    assert observed["size", "independent cycles"] == len(analysis.cycle_basis)
+    atoms = analysis.atoms.set_index("atom")
+    assert atoms["betweenness"].to_dict() == pytest.approx(nx.betweenness_centrality(graph))
+    assert atoms["degree"].to_dict() == dict(graph.degree)
+    assert atoms["component"].nunique() == observed["size", "components"]
+    assert atoms["species"].to_dict() == {atom: large.symbols[atom] for atom in graph}
+    for cycle in analysis.cycle_basis:
+        assert all(graph.has_edge(*side) for side in zip(cycle, [*cycle[1:], cycle[0]], strict=True))
+
+
+def test_rings_of_the_structure_through_important_bonds_are_averaged(large, whole, network):
+    analysis = network_analysis(whole, large, network, k=60, draws=20)
+    bonds = field_bonds(whole, large, k=60)
+    rows = network.rows_of(bonds.bonds[bonds.important])
+    triangles = np.where(rows >= 0, network.primitive.per_bond[rows, 0], 0)
+    assert analysis.statistics["structure", "primitive rings of 3 through a bond"] == pytest.approx(triangles.mean())
+    share = analysis.statistics["structure", "share of bonds in the structure's network"]
+    assert share == np.mean(bonds.length[bonds.important] <= 3.6)
+    assert 0 < share < 1
+
+
+def test_planted_cluster_is_found_by_the_geometric_nulls(large, whole, network):
+    # All bonds between the atoms nearest to one that is not the explained one.
+    centre = int(whole.source[whole.hop == 1][7])
+    near = np.argsort(np.linalg.norm(large.displacements_from(centre), axis=1))[:8]
+    inside = np.isin(whole.source, near) & np.isin(whole.target, near) & ~whole.is_self_loop
+    planted = replace(whole, score=np.where(inside, 1.0, 0.0))
+    table = network_analysis(planted, large, network, k=int(inside.sum()), draws=100).to_frame()
+    for null in ("random", "matched"):
+        rows = table[table["null"] == null].set_index(["group", "name"])
+        for key in (("motif", "triangle"), ("clustering", "mean clustering"), ("core", "largest core number")):
+            assert rows.loc[key, "observed"] > rows.loc[key, "null_high"]
+            assert rows.loc[key, "p_value"] < 0.05
+        assert rows.loc[("motif", "open triad"), "effect"] > 3
+        assert rows.loc[("size", "atoms"), "observed"] < rows.loc[("size", "atoms"), "null_low"]
+
+
+def test_degree_null_keeps_what_degrees_decide(large, whole, network):
+    table = network_analysis(whole, large, network, k=60, draws=50).of_null("degree")
+    fixed = {"atoms", "largest degree", "open triad"}
+    assert not fixed & set(table["name"].where(table["group"] != "motif", ""))
+    assert "structure" not in set(table["group"])
+    assert "species" in set(table["name"])
+
+
+def test_random_bonds_have_uniform_p_values(large, whole, network):
+    p_values: dict[tuple[str, str], list[float]] = {}
+    for seed in range(25):
+        explanation = by_bond(whole, large, np.random.default_rng(seed))
+        table = network_analysis(explanation, large, network, k=60, draws=79, seed=seed).to_frame()
+        for row in table.query("name in ('species', 'efficiency') and null != 'degree'").itertuples():
+            p_values.setdefault((str(row.null), str(row.name)), []).append(float(row.p_value))
+    assert len(p_values) == 4
+    for values in p_values.values():
+        assert len(values) == 25
+        assert kstest(values, "uniform").pvalue > 0.01
+
+
+@settings(max_examples=3, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_network_does_not_depend_on_how_the_glass_is_written_down(random_glass, explain_by_hand, rewritten, seed):
+    glass = random_glass(7, seed=seed)
+    other, place = rewritten(glass, seed)
+    score = lambda e: np.exp(-((e.distance - 3.1) ** 2)) / (1 + e.hop)  # noqa: E731
+    one, two = (
+        network_analysis(
+            explain_by_hand(each, int(atom), score=score),
+            each,
+            bond_network(each, cutoff=3.5, largest_ring=4),
+            45,
+            draws=5,
+        )
+        for each, atom in ((glass, 5), (other, place[5]))
+    )
+    assert dict(one.statistics) == pytest.approx(dict(two.statistics), nan_ok=True)
+    ours = one.atoms.assign(atom=place[one.atoms["atom"]]).set_index("atom").sort_index()
+    theirs = two.atoms.set_index("atom").sort_index()
+    np.testing.assert_allclose(ours[["degree", "betweenness", "core"]], theirs[["degree", "betweenness", "core"]])
+
+
+def test_narrow_cells_are_analysed_and_parallel_bonds_counted(random_glass, explain_by_hand):
+    glass = random_glass(3, seed=1)
+    explanation = explain_by_hand(glass, 4)
+    analysis = network_analysis(explanation, glass, bond_network(glass, cutoff=3.4, largest_ring=4), k=150, draws=10)
+    assert analysis.n_parallel > 0
+    assert analysis.statistics["size", "atoms"] <= 27
+
+
+def test_analysis_is_reproducible_and_plain(large, whole, network):
+    one, two = (network_analysis(whole, large, network, k=40, draws=30, seed=3) for _ in range(2))
+    assert one.to_frame().equals(two.to_frame())
+    assert one.summary() == json.loads(json.dumps(one.summary(), allow_nan=False))
+    assert set(one.to_frame()["null"]) == set(NULLS)
+    assert (one.to_frame()["q_value"] >= one.to_frame()["p_value"]).all()
+
+
+def test_single_bond_is_a_network(large, whole, network):
+    top = int(whole.rank()[~whole.is_self_loop[whole.rank()]][0])
+    single = replace(whole, score=np.where(np.arange(len(whole)) == top, 1.0, 0.0))
+    analysis = network_analysis(single, large, network, k=1, draws=10)
+    assert analysis.n_bonds == 1
+    assert analysis.cycle_basis == ()
+    assert not len(analysis.of_null("degree"))
+
+
+def test_bad_input_is_said(large, whole, network, random_glass, explain_by_hand):
+    other = random_glass(6)
+    with pytest.raises(InputError, match="another structure"):
+        network_analysis(explain_by_hand(other, 3), other, network)
+    with pytest.raises(InputError, match="another glass"):
+        network_analysis(explain_by_hand(other, 3), large, network)
+    loops = replace(whole, score=whole.is_self_loop * 1.0)
+    with pytest.raises(InputError, match="larger k"):
+        network_analysis(loops, large, network, k=5)
+    with pytest.raises(InputError, match="choose from random"):
+        network_analysis(whole, large, network, k=20, draws=10).of_null("nonsense")
