@@ -270,7 +270,7 @@ def _autocorrelation(
     product = np.stack([standard * (graph @ standard + graph.T @ standard) / 2 for graph in graphs], axis=1)
     touched = np.stack([(graph.sum(axis=1) + graph.sum(axis=0)) / 2 for graph in graphs], axis=1)
     correlation = product.sum(axis=0) / n_pairs
-    resampled = _resampled(product, touched, standard, blocks, draws, random)
+    resampled = _resampled(product, touched, standard, blocks, draws=draws, random=random)
     permuted = _permuted(graphs, standard, groups, draws, random=random, watch=watch) / n_pairs
     near = distance < NEAR if (distance < NEAR).any() else np.arange(len(distance)) == 0
     share = n_pairs[near] / n_pairs[near].sum()
@@ -345,6 +345,7 @@ def _resampled(
     touched: FloatArray,
     standard: FloatArray,
     blocks: IntArray,
+    *,
     draws: int,
     random: np.random.Generator,
 ) -> FloatArray:

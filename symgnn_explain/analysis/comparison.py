@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.analysis.candidates import edge_candidates
-from symgnn_explain.analysis.nulls import EDGE_NULLS, Matched, NullDraws, interval, two_sided_p
+from symgnn_explain.analysis.nulls import EDGE_NULLS, Matched, NullDraws, Permuted, interval, two_sided_p
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, IntArray
@@ -51,7 +51,9 @@ class CycleComparison:
         ``top``, ``middle`` and ``bottom`` edges by importance; ``random`` edges of the receptive field, the null of
         the paper; ``matched`` edges of the same hop and length as the top ones.
     p_random, p_matched
-        Share of null draws whose mean differs from the null's by at least as much as that of the top edges (two-sided).
+        Share of draws whose mean differs from the expectation by at least as much as that of the top edges (two-sided):
+        of random edges, and of as many edges of each hop and length as the top ones. The latter can draw top edges too,
+        unlike ``matched``: where few others are alike, those alone would spread less than chance.
     edges
         One row a top edge: source, target, distance (Å), hop, score, cycles, matches (edges it was matched with).
     n_unmatched
@@ -82,8 +84,9 @@ class CycleComparison:
         return (
             f"Means over {self.k} edges drawn from the receptive field without self-loops: any edges (random, the null "
             "of the paper), or for each top edge one of the same hop and of a length within "
-            f"{self.length_tolerance:g} Å that is not itself a top bond (matched). Short edges lie on more cycles "
-            "whatever their importance, so only the matched null tells importance from length."
+            f"{self.length_tolerance:g} Å that is not itself a top bond (matched; its p-value is from permuting the "
+            "top edges among those of their hop and length). Short edges lie on more cycles whatever their importance, "
+            "so only the matched null tells importance from length."
         )
 
     def group(self, name: str) -> CycleGroup:
@@ -139,13 +142,15 @@ def compare_cycles(
     ]
     candidates = edge_candidates(explanation, k)
     values = cycles[candidates.ids].astype(np.float64)
-    random_group, p_random = _null("random", EDGE_NULLS["random"].draw(candidates, draws, random), values, k)
-    groups.append(random_group)
-    like_top = Matched("matched", "edges of the same hop and length", ("hop",), {"distance": length_tolerance})
-    drawn, p_matched = like_top.draw(candidates, draws, random), None
-    if drawn.matched.any():
-        matched_group, p_matched = _null("matched", drawn, values, k)
-        groups.append(matched_group)
+    at_random = EDGE_NULLS["random"].draw(candidates, draws, random)
+    groups.append(_null("random", at_random, values))
+    same, within = ("hop",), {"distance": length_tolerance}
+    like_top = Matched("matched", "edges of the same hop and length that are not important", same, within)
+    matched, p_matched = like_top.draw(candidates, draws, random), None
+    if matched.matched.any():
+        groups.append(_null("matched", matched, values))
+        permuted = Permuted("permuted", "edges of the same hop and length", same, within)
+        p_matched = _p_value(permuted.draw(candidates, draws, random), values)
     matches = [len(rows) for rows in like_top.counterparts(candidates)]
     edges = explanation.top_edges(len(explanation)).set_index("edge").loc[top].reset_index(drop=True)
     columns = ["source", "target", "distance", "hop", "score"]
@@ -155,7 +160,7 @@ def compare_cycles(
         k=k,
         glass_name=glass_name,
         groups=tuple(groups),
-        p_random=p_random,
+        p_random=_p_value(at_random, values),
         p_matched=p_matched,
         edges=edges[columns].assign(cycles=cycles[top], matches=matches),
         n_unmatched=matches.count(0),
@@ -171,9 +176,14 @@ def _bootstrapped(name: str, cycles: FloatArray, draws: int, random: np.random.G
     return CycleGroup(name, cycles, float(cycles.mean()), *interval(means), "bootstrap")
 
 
-def _null(name: str, drawn: NullDraws, values: FloatArray, k: int) -> tuple[CycleGroup, float]:
-    """Means of the draws, and the p-value of the first ``k`` edges, the important ones, that are matched."""
+def _null(name: str, drawn: NullDraws, values: FloatArray) -> CycleGroup:
     means = values[drawn.rows].mean(axis=1)
     expected = float(drawn.expectation @ values / drawn.matched.sum())
-    group = CycleGroup(name, means, expected, *interval(means), "null")
-    return group, two_sided_p(float(values[:k][drawn.matched].mean()), means, expected)
+    return CycleGroup(name, means, expected, *interval(means), "null")
+
+
+def _p_value(drawn: NullDraws, values: FloatArray) -> float:
+    """Two-sided p-value of the important edges, which come first, in a null model that can draw them too."""
+    n_important = drawn.rows.shape[1]
+    expected = float(drawn.expectation @ values / n_important)
+    return two_sided_p(float(values[:n_important].mean()), values[drawn.rows].mean(axis=1), expected)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from symgnn_explain.analysis.candidates import Candidates
 from symgnn_explain.analysis.mro import SHELL_NULLS, ShellAnalysis
-from symgnn_explain.analysis.nulls import ATOM_NULLS, CONFIDENCE, Nearest
+from symgnn_explain.analysis.nulls import ATOM_NULLS, CONFIDENCE
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, IntArray
 
@@ -280,7 +280,7 @@ def _null_band(name: str, drawn: FloatArray, observed: FloatArray) -> NullBand:
     model = ATOM_NULLS[name]
     expected, spread = drawn.mean(axis=0), drawn.std(axis=0)
     p_value = None
-    if not isinstance(model, Nearest):
+    if model.exchangeable:
         compared = spread > 0
         largest = np.abs((drawn - expected) / np.where(compared, spread, 1))[:, compared].max(axis=1, initial=0)
         seen = np.abs((observed - expected) / np.where(compared, spread, 1))[compared].max(initial=0)

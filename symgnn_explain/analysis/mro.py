@@ -318,7 +318,7 @@ def _compare_shells(
         for null, draw in drawn.items():
             enrichment = inside[draw.rows].mean(axis=1) / share
             expected = float(draw.expectation @ inside / n_chosen / share)
-            p_value = None if null == "distance_ordered" else two_sided_p(observed, enrichment, expected)
+            p_value = two_sided_p(observed, enrichment, expected) if ATOM_NULLS[null].exchangeable else None
             against[null] = ShellNull(name, null, observed, expected, *interval(enrichment), p_value)
         nulls += against.values()
         _, low, high = _share(int(important.sum()), n_chosen)

@@ -23,7 +23,7 @@ CONFIDENCE = 0.95
 DRAWS = 2000
 
 LENGTH_TOLERANCE = 0.3
-"""Atoms' distances and edges' lengths that differ by at most this (Å) are matched."""
+"""Atoms' distances and edges' lengths that differ by at most this (Å) are matched: the width of a class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,11 @@ class NullModel(Protocol):
         """What is drawn, in a sentence."""
         ...
 
+    @property
+    def exchangeable(self) -> bool:
+        """Whether random importances would be one draw among the others, so that there is a p-value."""
+        ...
+
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
         """Draw ``draws`` times as many candidates as are important."""
         ...
@@ -74,15 +79,23 @@ class Permuted:
     ----------
     same
         Attributes whose values make the classes; one class of all candidates where empty.
+    within
+        Attributes that are cut into intervals of so much, which divide the classes further.
     """
 
     name: str
     description: str
     same: tuple[str, ...] = ()
+    within: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def exchangeable(self) -> bool:
+        """See :class:`NullModel`."""
+        return True
 
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
         """See :class:`NullModel`."""
-        label = _classes(candidates, self.same)
+        label = _classes(candidates, self.same, self.within)
         rows = np.empty((draws, candidates.n_chosen), dtype=np.int64)
         expectation = np.zeros(len(candidates))
         chosen_label = label[candidates.chosen]
@@ -98,8 +111,10 @@ class Permuted:
 class Matched:
     """For each important candidate another that is not important, equal in some attributes and close in others.
 
-    Counterparts of two important candidates are drawn independently, and can be the same one. Important candidates
-    without any counterpart are left out of the comparison.
+    It answers what the like of the important ones have. Counterparts of two important candidates are drawn
+    independently, and can be the same one; important candidates without any counterpart are left out. There is no
+    p-value: where most of the like are important, the few that are left are drawn over and over, and the draws spread
+    less than random importances would. :class:`Permuted` has the test.
 
     Parameters
     ----------
@@ -113,6 +128,11 @@ class Matched:
     description: str
     same: tuple[str, ...] = ()
     within: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def exchangeable(self) -> bool:
+        """See :class:`NullModel`."""
+        return False
 
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
         """See :class:`NullModel`."""
@@ -130,7 +150,7 @@ class Matched:
     def counterparts(self, candidates: Candidates) -> list[IntArray]:
         """Candidates that each important one is matched with, in the order of ``np.flatnonzero(chosen)``."""
         free = np.flatnonzero(~candidates.reserved)
-        label = _classes(candidates, self.same)
+        label = _classes(candidates, self.same, {})
         found = []
         for row in np.flatnonzero(candidates.chosen):
             like = label[free] == label[row]
@@ -157,6 +177,11 @@ class Nearest:
     description: str
     by: str = "distance"
 
+    @property
+    def exchangeable(self) -> bool:
+        """See :class:`NullModel`."""
+        return False
+
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:  # noqa: ARG002
         """See :class:`NullModel`."""
         nearest = np.argsort(candidates.attribute(self.by), kind="stable")[: candidates.n_chosen]
@@ -180,10 +205,9 @@ ATOM_NULLS: Mapping[str, NullModel] = MappingProxyType(
                 f"as many atoms of each coordination number (g(r)'s first minimum) drawn from {_FIELD}",
                 same=("coordination",),
             ),
-            Matched(
+            Permuted(
                 "distance_matched",
-                "for each important atom one that is not important and whose distance from the explained atom differs "
-                f"by at most {LENGTH_TOLERANCE:g} Å",
+                f"as many atoms of each {LENGTH_TOLERANCE:g} Å of distance from the explained atom drawn from {_FIELD}",
                 within={"distance": LENGTH_TOLERANCE},
             ),
             Nearest("distance_ordered", "the atoms nearest to the explained one, as many as are important"),
@@ -198,16 +222,14 @@ EDGE_NULLS: Mapping[str, NullModel] = MappingProxyType(
         for model in (
             Permuted("random", f"as many edges drawn from {_EDGES} (the null of Li et al., ICML 2024)"),
             Permuted("hop_matched", f"as many edges of each hop drawn from {_EDGES}", same=("hop",)),
-            Matched(
+            Permuted(
                 "length_matched",
-                "for each important edge one along no important bond whose length differs by at most "
-                f"{LENGTH_TOLERANCE:g} Å",
+                f"as many edges of each {LENGTH_TOLERANCE:g} Å of length drawn from {_EDGES}",
                 within={"distance": LENGTH_TOLERANCE},
             ),
-            Matched(
+            Permuted(
                 "hop_length_matched",
-                "for each important edge one of the same hop along no important bond whose length differs by at most "
-                f"{LENGTH_TOLERANCE:g} Å",
+                f"as many edges of each hop and each {LENGTH_TOLERANCE:g} Å of length drawn from {_EDGES}",
                 same=("hop",),
                 within={"distance": LENGTH_TOLERANCE},
             ),
@@ -232,8 +254,8 @@ class NullTest:
     low, high
         95 % of the draws' means lie between.
     p_value
-        Share of draws that lie as far from the expectation as the important ones, on either side; None for a null
-        model that always draws the same, or where nothing is matched.
+        Share of draws that lie as far from the expectation as the important ones, on either side; None where the null
+        model has none.
     n_matched, n_unmatched
         Important candidates with and without a counterpart.
     draws, seed
@@ -280,7 +302,7 @@ def null_test(
         expected = float(drawn.expectation @ values / n_matched)
         means = values[drawn.rows].mean(axis=1)
         low, high = interval(means)
-        if not isinstance(model, Nearest):
+        if model.exchangeable:
             p_value = two_sided_p(observed, means, expected)
     return NullTest(
         null=model.name,
@@ -309,10 +331,11 @@ def two_sided_p(observed: float, draws: FloatArray, expected: float) -> float:
     return float((1 + as_far.sum()) / (1 + len(draws)))
 
 
-def _classes(candidates: Candidates, same: tuple[str, ...]) -> IntArray:
+def _classes(candidates: Candidates, same: tuple[str, ...], within: Mapping[str, float]) -> IntArray:
     """Return the number of the class that each candidate belongs to."""
-    if not same:
+    if not same and not within:
         return np.zeros(len(candidates), dtype=np.int64)
-    values = np.column_stack([candidates.attribute(name) for name in same])
+    intervals = [np.floor(candidates.attribute(name) / width) for name, width in within.items()]
+    values = np.column_stack([*(candidates.attribute(name) for name in same), *intervals])
     _, label = np.unique(values, axis=0, return_inverse=True)
     return label.reshape(-1)

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import hypergeom
+
+from symgnn_explain.analysis.candidates import Candidates, atom_candidates, edge_candidates
+from symgnn_explain.analysis.mro import shell_analysis
+from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, Matched, null_test
+from symgnn_explain.analysis.pairs import pairs_within
+from symgnn_explain.analysis.radial import radial_distribution
+from symgnn_explain.errors import InputError
+
+
+def candidates(chosen, rng, n_hops=4, n_coordinations=6):
+    """Candidates at random distances; the hop grows with the distance."""
+    distance = rng.uniform(2.2, 12.0, len(chosen))
+    attributes = {
+        "distance": distance,
+        "hop": np.minimum((distance / 12 * n_hops).astype(int) + rng.integers(0, 2, len(chosen)), n_hops - 1),
+        "coordination": rng.integers(10, 10 + n_coordinations, len(chosen)),
+    }
+    return Candidates(np.arange(len(chosen)), chosen, attributes, chosen * rng.random(len(chosen)), reserved=chosen)
+
+
+def random_choice(n, k, rng):
+    chosen = np.zeros(n, dtype=bool)
+    chosen[rng.choice(n, k, replace=False)] = True
+    return chosen
+
+
+@pytest.mark.parametrize(
+    ("null", "matched"), [("random", []), ("hop_matched", ["hop"]), ("coordination_matched", ["coordination"])]
+)
+def test_permutation_nulls_draw_as_many_of_every_class_and_none_twice(null, matched):
+    rng = np.random.default_rng(0)
+    pool = candidates(random_choice(300, 40, rng), rng)
+    rows = ATOM_NULLS[null].draw(pool, 50, rng).rows
+    assert rows.shape == (50, 40)
+    assert all(len(set(row)) == 40 for row in rows)
+    for name in matched:
+        # Even column by column: what stands for an important atom is of its class.
+        np.testing.assert_array_equal(pool.attributes[name][rows], np.tile(pool.attributes[name][pool.chosen], (50, 1)))
+
+
+@pytest.mark.parametrize(("null", "same_hop"), [("length_matched", False), ("hop_length_matched", True)])
+def test_matched_edges_have_the_length_and_the_hop(random_glass, explain_by_hand, null, same_hop):
+    pool = edge_candidates(explain_by_hand(random_glass(7), 5), 25)
+    rows = EDGE_NULLS[null].draw(pool, 100, np.random.default_rng(1)).rows
+    length, hop = pool.attributes["distance"], pool.attributes["hop"]
+    assert np.abs(length[rows] - length[pool.chosen]).max() <= LENGTH_TOLERANCE
+    assert (hop[rows] == hop[pool.chosen]).all() == same_hop
+    assert len(np.unique(rows)) > 50
+
+
+def test_distance_matched_atoms_are_as_far_away():
+    rng = np.random.default_rng(3)
+    pool = candidates(random_choice(400, 30, rng), rng)
+    rows = ATOM_NULLS["distance_matched"].draw(pool, 200, rng).rows
+    distance = pool.attributes["distance"]
+    assert np.abs(distance[rows] - distance[pool.chosen]).max() <= LENGTH_TOLERANCE
+    assert all(len(set(row)) == 30 for row in rows)
+
+
+def test_counterparts_are_alike_and_lie_along_no_important_bond(random_glass, explain_by_hand):
+    explanation = explain_by_hand(random_glass(7), 5)
+    pool = edge_candidates(explanation, 25)
+    model = Matched("like", "edges of the same hop and length", ("hop",), {"distance": 0.3})
+    rows = model.draw(pool, 100, np.random.default_rng(1))
+    length, hop = pool.attributes["distance"], pool.attributes["hop"]
+    important = np.flatnonzero(pool.chosen)[rows.matched]
+    assert np.abs(length[rows.rows] - length[important]).max() <= 0.3
+    np.testing.assert_array_equal(hop[rows.rows], np.tile(hop[important], (100, 1)))
+
+    def bond(edge):
+        ends = sorted((int(explanation.source[edge]), int(explanation.target[edge])))
+        return (*ends, round(float(explanation.distance[edge]), 4))
+
+    assert not {bond(edge) for edge in pool.ids[pool.chosen]} & {bond(edge) for edge in pool.ids[np.unique(rows.rows)]}
+    assert null_test(pool, length, model).p_value is None
+
+
+def test_distance_ordered_atoms_are_the_nearest():
+    rng = np.random.default_rng(3)
+    pool = candidates(random_choice(400, 30, rng), rng)
+    rows = ATOM_NULLS["distance_ordered"].draw(pool, 3, rng).rows
+    distance = pool.attributes["distance"]
+    assert distance[rows].max() < np.delete(distance, rows[0]).min()
+    result = null_test(pool, distance, ATOM_NULLS["distance_ordered"])
+    assert result.p_value is None
+    assert result.low == result.high == pytest.approx(result.expected) == pytest.approx(np.sort(distance)[:30].mean())
+
+
+@pytest.mark.parametrize("null", ATOM_NULLS)
+def test_expectation_is_the_mean_of_many_draws(null):
+    rng = np.random.default_rng(5)
+    pool = candidates(random_choice(120, 25, rng), rng)
+    drawn = ATOM_NULLS[null].draw(pool, 4000, rng)
+    assert drawn.expectation.sum() == pytest.approx(drawn.matched.sum())
+    frequency = np.bincount(drawn.rows.ravel(), minlength=120) / 4000
+    np.testing.assert_allclose(frequency, drawn.expectation, atol=0.06)
+
+
+@pytest.mark.parametrize("null", ["random", "hop_matched", "coordination_matched", "distance_matched"])
+def test_p_values_of_random_selections_are_uniform(null):
+    rng = np.random.default_rng(11)
+    p_values = []
+    for _ in range(300):
+        pool = candidates(random_choice(300, 20, rng), rng)
+        values = np.sin(pool.attributes["distance"]) + rng.normal(size=300)
+        p_values.append(null_test(pool, values, ATOM_NULLS[null], draws=199, seed=int(rng.integers(1 << 30))).p_value)
+    # 300 uniform numbers: three standard errors around 0.05 and 0.5.
+    assert 0.012 < np.mean(np.array(p_values) < 0.05) < 0.09
+    assert 0.45 < np.mean(p_values) < 0.55
+
+
+def test_p_values_stay_uniform_where_most_of_the_like_are_important():
+    # Eight of the twelve nearest atoms are important, as is common: only the permutation null stays calibrated.
+    rng = np.random.default_rng(4)
+    p_values = []
+    for _ in range(300):
+        chosen = np.concatenate([random_choice(12, 8, rng), random_choice(200, 5, rng)])
+        distance = np.concatenate([rng.uniform(2.4, 2.69, 12), rng.uniform(4.0, 12.0, 200)])
+        pool = Candidates(np.arange(212), chosen, {"distance": distance}, chosen.astype(float), reserved=chosen)
+        values = rng.normal(size=212)
+        p_values.append(null_test(pool, values, ATOM_NULLS["distance_matched"], draws=199).p_value)
+    assert np.mean(np.array(p_values) < 0.05) < 0.09
+    assert 0.45 < np.mean(p_values) < 0.6
+
+
+def test_planted_difference_is_found_and_a_confounded_one_is_not():
+    rng = np.random.default_rng(2)
+    distance = rng.uniform(2.2, 12.0, 400)
+    # Importance is more likely, and the property larger, the nearer an atom is; nothing else joins them.
+    chosen = rng.random(400) < 0.5 * np.exp(-(distance - 2.2) / 2.5)
+    attributes = {"distance": distance, "hop": (distance / 3).astype(int), "coordination": rng.integers(10, 16, 400)}
+    pool = Candidates(np.arange(400), chosen, attributes, chosen.astype(float), reserved=chosen)
+    confounded = 10 - distance + rng.normal(0, 0.5, 400)
+    assert null_test(pool, confounded, ATOM_NULLS["random"]).p_value < 0.01
+    assert null_test(pool, confounded, ATOM_NULLS["distance_matched"]).p_value > 0.01
+    planted = confounded + 1.0 * chosen
+    assert null_test(pool, planted, ATOM_NULLS["distance_matched"]).p_value < 0.01
+
+
+def test_random_null_is_the_hypergeometric_distribution(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    analysis = shell_analysis(explain_by_hand(glass, 3), glass, k=40, draws=4000)
+    n_all, n_important = len(analysis.all_distance), len(analysis.important)
+    for shell in analysis.shells:
+        unit = n_important * shell.n_all / n_all
+        exact = hypergeom(n_all, shell.n_all, n_important).ppf([0.025, 0.975])
+        assert shell.null_low * unit == pytest.approx(exact[0], abs=1.01)
+        assert shell.null_high * unit == pytest.approx(exact[1], abs=1.01)
+    table = analysis.nulls_frame().set_index(["shell", "null"])
+    assert table.xs("random", level="null")["expected"].to_numpy() == pytest.approx(1.0)
+    assert table.xs("distance_ordered", level="null")["p_value"].isna().all()
+
+
+def test_selecting_everything_is_what_every_permutation_does():
+    rng = np.random.default_rng(0)
+    pool = candidates(np.ones(50, dtype=bool), rng)
+    for null in ("random", "hop_matched", "coordination_matched"):
+        result = null_test(pool, pool.attributes["distance"], ATOM_NULLS[null], draws=50)
+        assert result.observed == pytest.approx(result.expected) == pytest.approx(result.low)
+        assert result.p_value == 1.0
+
+
+def test_important_ones_without_a_counterpart_are_left_out():
+    rng = np.random.default_rng(0)
+    pool = candidates(random_choice(60, 5, rng), rng)
+    pool.attributes["distance"][np.flatnonzero(pool.chosen)[:2]] = 50.0
+    like = Matched("like", "atoms as far away", within={"distance": 0.3})
+    result = null_test(pool, pool.attributes["distance"], like)
+    assert result.n_unmatched == 2
+    assert result.observed < 13
+    result = null_test(pool, pool.attributes["distance"], Matched("none", "nothing", within={"distance": -1.0}))
+    assert result.n_matched == 0
+    assert json.loads(json.dumps(result.summary(), allow_nan=False))["observed"] is None
+
+
+def test_coordination_is_counted_inside_the_first_minimum(random_glass, explain_by_hand):
+    glass = random_glass(8)
+    rdf = radial_distribution(glass)
+    pool = atom_candidates(explain_by_hand(glass, 3), glass, rdf=rdf)
+    assert pool.attributes["coordination"].mean() == pytest.approx(rdf.coordination_number, rel=0.1)
+    atom = int(pool.ids[7])
+    distance = np.linalg.norm(glass.displacements_from(atom), axis=1)
+    assert pool.attributes["coordination"][7] == ((distance > 0) & (distance < rdf.minima[0])).sum()
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), null=st.sampled_from(sorted(EDGE_NULLS)))
+def test_equal_seeds_draw_equally(random_glass, explain_by_hand, seed, null):
+    glass = random_glass(6)
+    pool = edge_candidates(explain_by_hand(glass, 2), 12)
+    one, two = (null_test(pool, pool.attributes["distance"], EDGE_NULLS[null], draws=50, seed=seed) for _ in range(2))
+    assert one == two
+    assert EDGE_NULLS[null].description == one.description
+
+
+def test_wrong_candidates_and_values_are_refused(random_glass, explain_by_hand):
+    rng = np.random.default_rng(0)
+    pool = candidates(random_choice(60, 5, rng), rng)
+    with pytest.raises(InputError, match="one a candidate"):
+        null_test(pool, np.ones(3), ATOM_NULLS["random"])
+    with pytest.raises(InputError, match="finite"):
+        null_test(pool, np.full(60, np.nan), ATOM_NULLS["random"])
+    with pytest.raises(InputError, match="have no 'charge'"):
+        pool.attribute("charge")
+    with pytest.raises(InputError, match="larger k"):
+        candidates(np.zeros(20, dtype=bool), rng)
+    with pytest.raises(InputError, match="hop has shape"):
+        Candidates(np.arange(3), np.ones(3, bool), {"hop": np.ones(2)}, np.ones(3), np.ones(3, bool))
+    glass = random_glass(6)
+    explanation = explain_by_hand(glass, 2)
+    with pytest.raises(InputError, match="does not fit"):
+        edge_candidates(explanation, len(explanation))
+
+
+def test_pairs_of_a_cluster_and_of_a_slab_ignore_the_box(random_glass):
+    block = random_glass(4, pbc=False)
+    distance = np.linalg.norm(block.positions[:, None] - block.positions[None], axis=-1)
+    assert len(pairs_within(block, 6.0)) == ((distance < 6.0).sum() - len(block)) / 2
+    with pytest.raises(InputError, match="too many to list"):
+        pairs_within(random_glass(4), 500.0)
+    with pytest.raises(InputError, match="positive"):
+        pairs_within(block, -1.0)
