@@ -195,6 +195,15 @@ def importance_order(score: FloatArray) -> IntArray:
     return np.argsort(-np.abs(score), kind="stable")
 
 
+def directed_orders(score: FloatArray) -> dict[str, IntArray]:
+    """Order signed contributions by what they do: ``raises``, the largest first, and ``lowers``, the smallest first.
+
+    Among the k largest by absolute value, contributions of both signs cancel when they are removed together, whatever
+    each of them does. Removing those of one sign measures what a signed method claims.
+    """
+    return {"raises": np.argsort(-score, kind="stable"), "lowers": np.argsort(score, kind="stable")}
+
+
 @dataclass(frozen=True)
 class SoftFidelity:
     """Predictions under a soft mask, and under what it leaves out.

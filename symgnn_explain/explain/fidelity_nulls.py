@@ -19,11 +19,13 @@ from symgnn_explain.explain.unit_geometry import UnitGeometry, unit_geometry
 from symgnn_explain.glass import FloatArray, IntArray
 from symgnn_explain.threads import one_thread
 
-NullOrder = Literal["random", "nearest", "hop_matched", "hop_length_matched"]
+NullOrder = Literal["random", "nearest", "even_attention", "hop_matched", "hop_length_matched"]
 """Rankings that an explanation is compared with:
 
 - ``random``: any order;
-- ``nearest``: by the distance from the explained atom; there is only one such order;
+- ``nearest``: by the distance from the explained atom;
+- ``even_attention``: by what would reach the explained atom if every atom attended evenly to all its neighbours, that
+  is, by the graph alone;
 - ``hop_matched``: at each rank a random unit of the same hop as the explanation's;
 - ``hop_length_matched``: at each rank a random unit of the same hop and of the same length, in bins of 0.3 Å (of the
   same distance, for units that have no length).
@@ -33,6 +35,8 @@ a class of few units they share units with the explanation, which makes the comp
 """
 
 NULL_ORDERS: tuple[NullOrder, ...] = get_args(NullOrder)
+
+_FIXED_ORDERS = ("nearest", "even_attention")
 
 LENGTH_BIN = 0.3
 """Lengths and distances in one bin of this width (Å) are the same."""
@@ -61,6 +65,8 @@ def null_order(
         return random.permutation(len(order))
     if null == "nearest":
         return np.argsort(geometry.distance, kind="stable")
+    if null == "even_attention":
+        return np.argsort(-geometry.flow, kind="stable")
     label = geometry.hop
     if null == "hop_length_matched":
         bins = np.floor(geometry.length / bin_width).astype(np.int64)
@@ -191,7 +197,7 @@ def fidelity_against_nulls(
     watch = Watch() if watch is None else watch
     counts = log_counts(prediction.n_units) if counts is None else counts
     random, geometry = np.random.default_rng(seed), unit_geometry(prediction)
-    planned = {null: 1 if null == "nearest" else draws for null in nulls}
+    planned = {null: 1 if null in _FIXED_ORDERS else draws for null in nulls}
     done, total = 0, 1 + sum(planned.values())
 
     def check(ranking: IntArray) -> Fidelity:

@@ -98,9 +98,14 @@ class RandomisationTest:
         randomisation.
     correlation
         Spearman's correlation of absolute scores with those of the trained network, shape (n_stages,).
-    within_hop
-        The same within each hop. Any network of this architecture gives the near more weight than the far, whatever
-        its weights: that is no sign of an explanation that ignores them, and is left out here.
+    given_graph
+        The same among units of the same hop and the same flow (:class:`~.unit_geometry.UnitGeometry`), the mean over
+        such classes. Whatever its weights, a network of this architecture gives more weight to the near than to the
+        far, and to edges from which many walks lead to the explained atom. An explanation has to show that; it is no
+        sign that it ignores the weights, and is left out here.
+    flow_correlation
+        Spearman's correlation of absolute scores with the flow alone, shape (n_stages,): how much of ``correlation``
+        is the graph's.
     overlap
         Share of the ten most important units in common, shape (n_stages,).
     """
@@ -109,19 +114,14 @@ class RandomisationTest:
     atom: int
     stage: tuple[str, ...]
     correlation: FloatArray
-    within_hop: FloatArray
+    given_graph: FloatArray
+    flow_correlation: FloatArray
     overlap: FloatArray
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a stage: stage, correlation, within_hop, overlap."""
-        return pd.DataFrame(
-            {
-                "stage": self.stage,
-                "correlation": self.correlation,
-                "within_hop": self.within_hop,
-                "overlap": self.overlap,
-            }
-        )
+        """One row a stage: stage, correlation, given_graph, flow_correlation, overlap."""
+        names = ("stage", "correlation", "given_graph", "flow_correlation", "overlap")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
 
 
 def randomised_networks(prepared: PreparedGlass, *, seed: int = 0) -> dict[str, PreparedGlass]:
@@ -144,14 +144,16 @@ def randomisation_test(
         What is explained.
     """
     prediction, trained = request.run(prepared, atom)
-    hop = unit_geometry(prediction).hop
+    geometry = unit_geometry(prediction)
+    classes = geometry.flow_classes()
     found = [request.run(other, atom)[1].score for other in randomised.values()]
     return RandomisationTest(
         request=request,
         atom=atom,
         stage=tuple(randomised),
         correlation=np.array([rank_correlation(trained.score, score) for score in found]),
-        within_hop=np.array([rank_correlation(trained.score, score, hop) for score in found]),
+        given_graph=np.array([rank_correlation(trained.score, score, classes) for score in found]),
+        flow_correlation=np.array([rank_correlation(geometry.flow, score) for score in found]),
         overlap=np.array([top_overlap(trained.score, score, TOP) for score in found]),
     )
 

@@ -6,6 +6,7 @@ from symgnn_explain.plotting.coarse_graining import coarse_graining_figure
 from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
+from symgnn_explain.plotting.fidelity import fidelity_figure, sanity_figure, sufficiency_figure
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.radial import radial_figure
 from symgnn_explain.plotting.structure_factor import structure_factor_figure
@@ -17,8 +18,11 @@ __all__ = [
     "cycle_figure",
     "distance_figure",
     "enrichment_figure",
+    "fidelity_figure",
     "neighbourhood_figure",
     "parity_figure",
     "radial_figure",
+    "sanity_figure",
     "structure_factor_figure",
+    "sufficiency_figure",
 ]

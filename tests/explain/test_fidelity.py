@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.fidelity import Fidelity, fidelity, importance_order, log_counts, soft_fidelity
+from symgnn_explain.explain.fidelity import (
+    Fidelity,
+    directed_orders,
+    fidelity,
+    importance_order,
+    log_counts,
+    soft_fidelity,
+)
 from symgnn_explain.explain.fidelity_nulls import (
     LENGTH_BIN,
     NULL_ORDERS,
@@ -203,7 +210,8 @@ def test_without_dependence_on_edges_nothing_is_necessary_and_nothing_is_needed(
 @pytest.fixture
 def geometry() -> UnitGeometry:
     rng = np.random.default_rng(3)
-    return UnitGeometry(hop=rng.integers(0, 4, 500), distance=rng.uniform(0, 15, 500), length=rng.uniform(0, 5, 500))
+    distance, length, flow = rng.uniform(0, 15, 500), rng.uniform(0, 5, 500), rng.uniform(0, 1, 500)
+    return UnitGeometry(rng.integers(0, 4, 500), distance, length, flow)
 
 
 @pytest.mark.parametrize("null", NULL_ORDERS)
@@ -231,7 +239,7 @@ def test_matched_nulls_match_at_every_rank(geometry) -> None:
 
 
 def test_a_matched_null_takes_every_unit_of_a_class_equally_often() -> None:
-    geometry = UnitGeometry(hop=np.array([0, 0, 0, 1, 1]), distance=np.zeros(5), length=np.zeros(5))
+    geometry = UnitGeometry(np.array([0, 0, 0, 1, 1]), np.zeros(5), np.zeros(5), np.zeros(5))
     random, order = np.random.default_rng(0), np.array([3, 0, 1, 4, 2])
     first = [null_order("hop_matched", order, geometry, random)[:2] for _ in range(3000)]
     share = np.bincount([pair[0] for pair in first], minlength=5) / 3000
@@ -258,6 +266,31 @@ def test_geometry_of_units(unit, predictor, glass) -> None:
         assert found.length.max() <= predictor.cutoff + 1e-4
 
 
+def test_flow_is_what_even_attention_hands_on(predictor, glass) -> None:
+    """Against the definition: all walks to the explained atom, each step shared evenly among the neighbours."""
+    prediction = prepare(predictor, glass).masked_prediction(5, semantics="zero", unit="edge")
+    n_atoms, n_layers = len(glass), len(predictor.model.layers)
+    even = np.zeros((n_atoms, n_atoms))
+    even[prediction.target, prediction.source] = 1.0
+    even /= np.maximum(even.sum(1, keepdims=True), 1)
+    held = np.eye(n_atoms)[5]
+    expected = np.zeros(prediction.n_units)
+    for _ in range(n_layers):
+        expected += held[prediction.target] * even[prediction.target, prediction.source]
+        held = held @ (np.eye(n_atoms) + even)
+    found = unit_geometry(prediction)
+    np.testing.assert_allclose(found.flow, expected, rtol=1e-9)
+    classes = found.flow_classes(4)
+    assert set(np.unique(classes) // 4) == set(np.unique(found.hop))
+    assert np.ptp(np.bincount(classes)[np.unique(classes)][-4:]) <= 1
+
+
+def test_directed_orders() -> None:
+    orders = directed_orders(np.array([0.1, -0.5, 0.3, 0.0]))
+    assert orders["raises"].tolist() == [2, 0, 3, 1]
+    assert orders["lowers"].tolist() == [1, 3, 0, 2]
+
+
 def test_nulls_of_one_atom(predictor, glass) -> None:
     prediction = prepare(predictor, glass).masked_prediction(5, semantics="reference", unit="atom")
     order = np.random.default_rng(0).permutation(prediction.n_units)
@@ -267,6 +300,7 @@ def test_nulls_of_one_atom(predictor, glass) -> None:
     assert {null: len(draws) for null, draws in report.nulls.items()} == {
         "random": 4,
         "nearest": 1,
+        "even_attention": 1,
         "hop_matched": 4,
         "hop_length_matched": 4,
     }

@@ -210,7 +210,8 @@ def test_random_scores_do_not_notice_other_weights_and_gradients_do(predictor, g
     np.testing.assert_allclose(ignorant.correlation, 1.0)
     assert (ignorant.overlap == 1.0).all()
     gradient = randomisation_test(prepared, networks, 5, Request.of("saliency"))
-    assert (gradient.within_hop < 0.8).all()
+    assert (gradient.given_graph < 0.8).all()
+    assert gradient.to_frame()["flow_correlation"].between(-1, 1).all()
     assert gradient.to_frame()["stage"].tolist() == list(networks)
 
 

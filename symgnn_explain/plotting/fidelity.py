@@ -1,0 +1,248 @@
+"""How faithful explanations are: insertion and deletion curves, sufficiency against sparsity, sanity checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.fidelity import TOLERANCE, Fidelity, SoftFidelity
+from symgnn_explain.explain.fidelity_nulls import FidelityAgainstNulls
+from symgnn_explain.explain.fidelity_population import PopulationFidelity
+from symgnn_explain.explain.sanity_battery import SanityBattery
+from symgnn_explain.explain.sparsity import Sparsity
+from symgnn_explain.glass import FloatArray, IntArray
+from symgnn_explain.plotting.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILION,
+    new_figure,
+    template,
+    translucent,
+)
+
+_NAMES = {
+    "explanation": "explanation",
+    "random": "random",
+    "nearest": "nearest first",
+    "even_attention": "even attention (graph alone)",
+    "hop_matched": "random, same hops",
+    "hop_length_matched": "random, same hops and lengths",
+}
+_COLOURS = {
+    "explanation": BLUE,
+    "random": GREY,
+    "nearest": VERMILION,
+    "even_attention": GREEN,
+    "hop_matched": ORANGE,
+    "hop_length_matched": PURPLE,
+}
+_CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY)
+_NONE_AT = 0.5
+"""Where no unit at all is drawn on an axis of log k."""
+
+
+def fidelity_figure(report: FidelityAgainstNulls | PopulationFidelity, *, title: str | None = None) -> go.Figure:
+    """Draw insertion (left, should fall fast) and deletion curves (right, should rise fast) over the nulls.
+
+    Parameters
+    ----------
+    report
+        Of one atom: then bands hold 95 % of a null's draws. Or of several: then lines are means over atoms, and bands
+        their 95 % intervals.
+    title
+        Instead of the usual one.
+    """
+    table = report.to_frame()
+    figure = make_subplots(
+        rows=1,
+        cols=2,
+        horizontal_spacing=0.12,
+        subplot_titles=["only the k most important", "all but the k most important"],
+    )
+    for column, quantity in enumerate(("sufficiency", "necessity"), start=1):
+        for ranking in dict.fromkeys(table["ranking"]):
+            rows = table[table["ranking"] == ranking]
+            _add_curve(figure, rows, ranking, quantity, column)
+        figure.update_yaxes(title_text="|change of the prediction| (eV)", rangemode="tozero", row=1, col=column)
+        _count_axis(figure, int(table["count"].max()), column)
+    figure.add_hline(y=TOLERANCE, line={"color": GREY, "width": 1.5, "dash": "dash"}, row=1, col=1)
+    usual = "Fidelity of one explanation"
+    if isinstance(report, PopulationFidelity):
+        usual = f"Fidelity over {len(report.atoms)} atoms"
+    figure.update_layout(
+        template=template(),
+        width=1180,
+        height=560,
+        title={"text": title or usual},
+        legend={"y": -0.22, "yanchor": "top", "x": 0.5, "xanchor": "center", "orientation": "h"},
+        margin={"t": 90, "b": 130},
+    )
+    return figure
+
+
+def sufficiency_figure(
+    checked: Mapping[str, Fidelity], soft: Mapping[str, tuple[Sparsity, SoftFidelity]] | None = None
+) -> go.Figure:
+    """Draw how far the prediction is from the original against how few units are kept, for several explanations.
+
+    Parameters
+    ----------
+    checked
+        Insertion curves, by the name of the explanation. A diamond marks the sufficient count: from there on the change
+        stays below the tolerance.
+    soft
+        Explanations applied as soft masks, each a cross at its effective number of units.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw.
+    """
+    if not checked:
+        raise InputError("no explanation was given to draw.")
+    figure = new_figure("Sufficiency against sparsity", width=900, height=560)
+    for (name, curve), colour in zip(checked.items(), _colours(len(checked)), strict=False):
+        figure.add_scatter(
+            x=_shown_counts(curve.count),
+            y=curve.sufficiency,
+            mode="lines",
+            line={"color": colour, "width": 2.5},
+            name=name,
+            customdata=curve.count,
+            hovertemplate="%{customdata} units: %{y:.3f} eV<extra>" + name + "</extra>",
+        )
+        needed = curve.sufficient_count()
+        if needed is not None:
+            figure.add_scatter(
+                x=_shown_counts(np.array([needed])),
+                y=curve.sufficiency[curve.count == needed],
+                mode="markers",
+                marker={"color": colour, "size": 12, "symbol": "diamond", "line": {"color": "white", "width": 1}},
+                name=f"{needed} units suffice",
+                hovertemplate=f"{needed} units suffice<extra>{name}</extra>",
+            )
+    for (name, (spread, applied)), colour in zip((soft or {}).items(), _colours(len(soft or {})), strict=False):
+        figure.add_scatter(
+            x=[spread.effective_number],
+            y=[applied.sufficiency],
+            mode="markers",
+            marker={"color": colour, "size": 12, "symbol": "x"},
+            name=f"{name}, as a soft mask",
+            hovertemplate="%{x:.0f} units effectively: %{y:.3f} eV<extra>" + name + "</extra>",
+        )
+    figure.add_hline(y=TOLERANCE, line={"color": GREY, "width": 1.5, "dash": "dash"})
+    _count_axis(figure, max(int(curve.count[-1]) for curve in checked.values()))
+    figure.update_yaxes(title_text="|change of the prediction| (eV)", rangemode="tozero")
+    return figure
+
+
+def sanity_figure(battery: SanityBattery) -> go.Figure:
+    """Draw one panel a check with a bar a method, its 95 % interval and the goal; bars that miss it are red.
+
+    Raises
+    ------
+    InputError
+        If nothing was checked.
+    """
+    table = battery.to_frame()
+    if table.empty:
+        raise InputError("no check was made that could be drawn.")
+    checks, methods = list(dict.fromkeys(table["check"])), list(dict.fromkeys(table["method"]))
+    n_columns = min(3, len(checks))
+    n_rows = -(-len(checks) // n_columns)
+    figure = make_subplots(
+        rows=n_rows, cols=n_columns, subplot_titles=checks, shared_yaxes=True, vertical_spacing=0.28 / n_rows
+    )
+    for place, check in enumerate(checks):
+        rows = table[table["check"] == check]
+        panel = {"row": place // n_columns + 1, "col": place % n_columns + 1}
+        figure.add_bar(
+            x=rows["value"],
+            y=rows["method"],
+            orientation="h",
+            marker={"color": [BLUE if met else VERMILION for met in rows["met"]]},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": rows["high"] - rows["value"],
+                "arrayminus": rows["value"] - rows["low"],
+                "thickness": 1.5,
+            },
+            customdata=rows[["low", "high", "n_atoms"]],
+            hovertemplate="%{y}: %{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f}, %{customdata[2]} atoms)"
+            "<extra></extra>",
+            showlegend=False,
+            **panel,
+        )
+        goal, sign = rows["goal"].iloc[0], "≥" if rows["at_least"].iloc[0] else "≤"
+        figure.add_vline(x=goal, line={"color": GREY, "width": 2, "dash": "dash"}, **panel)
+        figure.update_xaxes(title_text=f"goal {sign} {goal:g}", rangemode="tozero", **panel)
+    figure.update_yaxes(categoryorder="array", categoryarray=methods[::-1])
+    figure.update_layout(
+        template=template(),
+        width=1180,
+        height=170 + n_rows * (110 + 26 * len(methods)),
+        title={"text": "Sanity checks"},
+        margin={"t": 100},
+    )
+    return figure
+
+
+def _add_curve(figure: go.Figure, rows: pd.DataFrame, ranking: str, quantity: str, column: int) -> None:
+    colour, name = _COLOURS[ranking], _NAMES[ranking]
+    x, y = _shown_counts(rows["count"].to_numpy()), rows[quantity]
+    panel = {"row": 1, "col": column, "legendgroup": ranking}
+    low, high = rows.get(f"{quantity}_low"), rows.get(f"{quantity}_high")
+    if low is not None and high is not None and low.notna().all() and (high > low).any():
+        figure.add_scatter(
+            x=np.concatenate([x, x[::-1]]),
+            y=np.concatenate([high, low[::-1]]),
+            fill="toself",
+            fillcolor=translucent(colour, 0.18),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            **panel,
+        )
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": colour, "width": 3 if ranking == "explanation" else 2},
+        name=name,
+        showlegend=column == 1,
+        customdata=rows["count"],
+        hovertemplate="%{customdata} units: %{y:.3f} eV<extra>" + name + "</extra>",
+        **panel,
+    )
+
+
+def _shown_counts(count: IntArray) -> FloatArray:
+    return np.maximum(count, _NONE_AT).astype(np.float64)
+
+
+def _count_axis(figure: go.Figure, largest: int, column: int | None = None) -> None:
+    decades = 10 ** np.arange(int(np.log10(max(largest, 1))) + 1)
+    figure.update_xaxes(
+        title_text="k (units)",
+        type="log",
+        range=[np.log10(_NONE_AT) - 0.05, np.log10(max(largest, 1)) + 0.05],
+        tickvals=[_NONE_AT, *decades.tolist()],
+        ticktext=["0", *(f"{decade:,}".replace(",", " ") for decade in decades)],
+        row=None if column is None else 1,
+        col=column,
+    )
+
+
+def _colours(count: int) -> list[str]:
+    return [_CYCLE[place % len(_CYCLE)] for place in range(count)]

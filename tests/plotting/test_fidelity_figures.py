@@ -1,0 +1,118 @@
+"""Fidelity and sanity figures show the numbers of the results that they are drawn from."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import prepare
+from symgnn_explain.explain.fidelity import Fidelity, SoftFidelity, fidelity, log_counts
+from symgnn_explain.explain.fidelity_nulls import NULL_ORDERS, fidelity_against_nulls
+from symgnn_explain.explain.fidelity_population import PopulationFidelity
+from symgnn_explain.explain.intervals import Interval
+from symgnn_explain.explain.sanity import Request
+from symgnn_explain.explain.sanity_battery import SanityBattery, SanityCheck, sanity_battery
+from symgnn_explain.explain.sparsity import sparsity
+from symgnn_explain.plotting import fidelity_figure, sanity_figure, sufficiency_figure
+from symgnn_explain.plotting.style import BLUE, VERMILION
+
+
+@pytest.fixture(scope="module")
+def reports(tiny_predictor, random_glass):
+    prepared = prepare(tiny_predictor, random_glass(6))
+    found = []
+    for atom in (3, 40, 99):
+        prediction = prepared.masked_prediction(atom, semantics="reference", unit="atom")
+        order = np.random.default_rng(atom).permutation(prediction.n_units)
+        found.append(fidelity_against_nulls(prediction, order, draws=3))
+    return found
+
+
+def lines(figure):
+    return [trace for trace in figure.data if trace.mode == "lines" and trace.fill is None]
+
+
+def test_curves_and_bands_of_one_atom(reports):
+    figure = fidelity_figure(reports[0])
+    drawn = lines(figure)
+    assert len(drawn) == 2 * (1 + len(NULL_ORDERS))
+    np.testing.assert_allclose(drawn[0].y, reports[0].observed.sufficiency)
+    np.testing.assert_allclose(drawn[1 + len(NULL_ORDERS)].y, reports[0].observed.necessity)
+    bands = [trace for trace in figure.data if trace.fill == "toself"]
+    assert len(bands) == 2 * 3  # the two fixed orders and the explanation itself have none
+    n_counts = len(reports[0].observed.count)
+    for band in bands:
+        assert (np.array(band.y[:n_counts]) >= np.array(band.y[n_counts:][::-1])).all()
+    assert figure.layout.xaxis.ticktext[0] == "0"
+    assert "eV" in figure.layout.yaxis.title.text
+    assert figure.layout.shapes[0].y0 == 0.05
+
+
+def test_curves_of_a_population(reports):
+    population = PopulationFidelity(tuple(reports))
+    figure = fidelity_figure(population)
+    assert "3 atoms" in figure.layout.title.text
+    expected = population.values("explanation", "sufficiency").mean(0)
+    np.testing.assert_allclose(lines(figure)[0].y, expected)
+    assert fidelity_figure(population, title="mine").layout.title.text == "mine"
+
+
+def test_the_sufficient_count_is_marked(reports):
+    curve = Fidelity(np.array([0, 1, 10, 100]), np.array([1.5, 1.3, 1.02, 1.0]), np.ones(4), 1.0, 1.5)
+    score = np.array([1.0, 1.0, 0.0])
+    soft = {"one": (sparsity(score), SoftFidelity(1.1, 1.4, 1.0, 1.5))}
+    figure = sufficiency_figure({"one": curve, "two": reports[0].observed}, soft)
+    [diamond] = [trace for trace in figure.data if trace.name == "10 units suffice"]
+    assert (diamond.x[0], diamond.y[0]) == (10, pytest.approx(0.02))
+    [cross] = [trace for trace in figure.data if "soft" in trace.name]
+    assert (cross.x[0], cross.y[0]) == (pytest.approx(2.0), pytest.approx(0.1))
+    with pytest.raises(InputError, match="no explanation"):
+        sufficiency_figure({})
+
+
+def test_bars_of_checks_that_miss_their_goal_are_red():
+    def check(method, name, value, at_least):
+        return SanityCheck(method, name, Interval(value, value - 0.1, value + 0.1), 0.5, at_least, 4)
+
+    battery = SanityBattery(
+        (check("a", "high", 0.9, True), check("b", "high", 0.1, True), check("a", "low", 0.9, False))
+    )
+    assert battery.to_frame()["met"].tolist() == [True, False, False]
+    figure = sanity_figure(battery)
+    high, low = figure.data
+    assert high.marker.color == (BLUE, VERMILION)
+    assert low.marker.color == (VERMILION,)
+    np.testing.assert_allclose(high.error_x.array, 0.1)
+    assert [annotation.text for annotation in figure.layout.annotations] == ["high", "low"]
+    assert {shape.x0 for shape in figure.layout.shapes} == {0.5}
+    with pytest.raises(InputError, match="no check"):
+        sanity_figure(SanityBattery(()))
+
+
+def test_a_whole_battery_is_drawn(tiny_predictor, random_glass):
+    prepared = prepare(tiny_predictor, random_glass(6))
+    seen: list[float] = []
+    from symgnn_explain.explain.scores import Watch
+
+    requests = [Request.of("saliency", unit="atom"), Request.of("random", unit="atom")]
+    battery = sanity_battery(prepared, requests, [0, 7], n_rotations=1, watch=Watch(progress=seen.append))
+    table = battery.to_frame().set_index(["method", "check"])
+    assert table.loc[("saliency", "planted AUC, first_shell"), "value"] == 1.0
+    assert not table.loc[("random", "overlap over seeds"), "met"]
+    assert ("saliency", "overlap over seeds") not in table.index
+    assert seen[-1] == 1.0
+    assert seen == sorted(seen)
+    figure = sanity_figure(battery)
+    assert len(figure.data) == table.reset_index()["check"].nunique()
+    json.loads(figure.to_json())
+    with pytest.raises(InputError, match="at least one"):
+        sanity_battery(prepared, [], [0])
+
+
+def test_curves_checked_at_few_counts_can_be_drawn(tiny_predictor, random_glass):
+    prediction = prepare(tiny_predictor, random_glass(6)).masked_prediction(0, semantics="zero", unit="shell")
+    curve = fidelity(prediction, np.arange(prediction.n_units), log_counts(prediction.n_units))
+    assert len(sufficiency_figure({"shells": curve}).data) == 2
