@@ -1,9 +1,9 @@
 """Seconds an epoch of GNNExplainer: PyG on the whole graph, PyG on the k-hop subgraph, and this toolkit.
 
 All optimise a mask over the edges for the same atom of the same 3 000-atom glass with the same network, of the
-published architecture, in turn in one process. First the masked forward passes, and their gradients, are checked against
-each other under a random mask. PyG uses as many threads as PyTorch does; this toolkit uses one. Run
-``python benchmarks/explainer_speed.py``; with ``--device cuda`` also on a GPU, for one atom and for many at once.
+published architecture, in turn in one process. First the masked forward passes, and their gradients, are checked
+against each other under a random mask. PyG uses as many threads as PyTorch does; this toolkit uses one. Run
+``python benchmarks/explainer_speed.py``; with ``--device cuda`` on a GPU, with ``--atoms 3000`` for many side by side.
 """
 
 from __future__ import annotations

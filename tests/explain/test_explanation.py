@@ -163,3 +163,14 @@ def test_atom_contributions_keep_the_sum(predictor, glass) -> None:
         np.testing.assert_allclose(by_unit.atom_contributions(), explanation.atom_contributions(), atol=1e-6)
     with pytest.raises(InputError, match="use atom_scores"):
         explain(predictor, glass, 3, "distance").atom_contributions()
+
+
+def test_caveats_say_what_is_not_faithful_and_what_is_out_of_range(by_hand) -> None:
+    near = dataclasses.replace(by_hand, masked_prediction=1.54)
+    assert near.caveats == ()
+    [change] = dataclasses.replace(by_hand, masked_prediction=1.6).caveats
+    assert "1.600 eV, not 1.500 eV" in change
+    change, outside = by_hand.caveats
+    assert "2.500 eV, not 1.500 eV" in change
+    assert "1.00 to 2.00 eV" in outside
+    assert dataclasses.replace(by_hand, masked_prediction=None).caveats == ()

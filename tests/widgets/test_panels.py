@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from symgnn_explain.explain import METHODS, AtomExplanation
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.panels.export import SEPARATOR
-from symgnn_widgets.panels.summary import warnings_of
 
 
 def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
@@ -90,34 +89,26 @@ def test_the_summary_names_the_atom_and_its_prediction(explorer: GlassExplorer) 
     assert "GNNExplainer" in text
 
 
-def test_unfaithful_masks_are_warned_about(explanation_like: Any) -> None:
-    assert warnings_of(explanation_like(1.60, (1.2, 2.0))) == []
-    [change] = warnings_of(explanation_like(1.70, (1.2, 2.0)))
-    assert "0.10 eV more" in change
-    change, outside = warnings_of(explanation_like(0.5, (1.2, 2.0)))
-    assert "1.10 eV less" in change
-    assert "1.20 to 2.00 eV" in outside
-    assert warnings_of(explanation_like(None, (1.2, 2.0))) == []
+def test_caveats_of_an_explanation_are_shown_as_text(explorer: GlassExplorer) -> None:
+    explanation = explained(explorer, 7)
+    unfaithful = replace(explanation, masked_prediction=explanation.prediction + 0.2)
+    explorer.session.explanation = unfaithful
+    assert unfaithful.caveats
+    for sentence in unfaithful.caveats:
+        assert html.escape(sentence) in explorer.summary.ui.value
 
 
-@pytest.fixture
-def explanation_like() -> Any:
-    def build(masked: float | None, prediction_range: tuple[float, float]) -> AtomExplanation:
-        return AtomExplanation(
-            atom=0,
-            method="gnnexplainer",
-            source=np.array([1]),
-            target=np.array([0]),
-            displacement=np.array([[2.5, 0.0, 0.0]]),
-            hop=np.array([0]),
-            score=np.array([1.0]),
-            signed=False,
-            prediction=1.60,
-            prediction_range=prediction_range,
-            masked_prediction=masked,
-        )
-
-    return build
+def test_semantics_and_unit_are_chosen_and_reported(explorer: GlassExplorer) -> None:
+    controls, session = explorer.controls, explorer.session
+    controls.semantics.value, controls.unit.value = "zero", "atom"
+    explanation = explained(explorer, 7)
+    assert (explanation.mask_semantics, explanation.unit) == ("zero", "atom")
+    assert "atoms; a mask means: message set to zero" in explorer.summary.ui.value
+    session.unit = "bond"
+    assert controls.unit.value == "bond"
+    session.method = "gnnexplainer_published"
+    session.method = "gnnexplainer"
+    assert controls.semantics.value == "reference"
 
 
 def test_exports_hold_what_was_shown(explorer: GlassExplorer, tmp_path: Path) -> None:

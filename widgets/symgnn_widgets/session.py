@@ -15,6 +15,8 @@ from symgnn_explain.analysis import CycleComparison, cycle_comparison, radial_di
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, explain, prepare
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.units import UNITS
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets.jobs import Progress, Worker
@@ -57,6 +59,8 @@ class Session(HasTraits):
     explain_on_click = Bool(True)
     method = Enum(tuple(METHODS), default_value=DEFAULT_METHOD)
     settings = Dict(help="settings of the method; reset to its defaults when the method changes")
+    semantics = Enum(MASK_SEMANTICS, help="what masking a message means; reset to the method's own when it changes")
+    unit = Enum(UNITS, default_value="edge", help="what is masked as one")
     k = Int(50, min=1, help="how many of the most important edges are shown")
 
     explanation = Instance(AtomExplanation, allow_none=True)
@@ -76,7 +80,7 @@ class Session(HasTraits):
     def __init__(self, glass: Glass, predictor: Predictor) -> None:
         self.prepared = prepare(predictor, glass)
         super().__init__(glass=glass, predictor=predictor, barriers=self.prepared.barriers)
-        self.settings = default_settings(self.method)
+        self._reset_settings(None)
         self.radial_distribution = radial_distribution(glass)
         self._started = 0.0
         self._explaining: Worker[tuple[Key, AtomExplanation]] = Worker(self._advance, self._remember, self._fail)
@@ -110,7 +114,8 @@ class Session(HasTraits):
             return None
         if self._show_known():
             return self.explanation
-        key, atom, method, settings = self._key(), self.selected_atom, self.method, dict(self.settings)
+        key, atom, method = self._key(), self.selected_atom, self.method
+        settings = {"semantics": self.semantics, "unit": self.unit, **self.settings}
         self.explanation = None
         self.error = ""
         self.progress, self.seconds_left, self.status = 0.0, None, "running"
@@ -156,6 +161,7 @@ class Session(HasTraits):
 
     @observe("method")
     def _reset_settings(self, _change: object) -> None:
+        self.semantics = METHODS[self.method].semantics
         self.settings = default_settings(self.method)
 
     @observe("selected_atom")
@@ -164,7 +170,7 @@ class Session(HasTraits):
         if not self._show_known() and self.explanation is not None and self.explanation.atom != self.selected_atom:
             self.explanation = None
 
-    @observe("settings")
+    @observe("settings", "semantics", "unit")
     def _follow_settings(self, _change: object) -> None:
         self._show_known()
 
@@ -185,7 +191,7 @@ class Session(HasTraits):
         return True
 
     def _key(self) -> Key:
-        return (self.selected_atom, self.method, *sorted(self.settings.items()))
+        return (self.selected_atom, self.method, self.semantics, self.unit, *sorted(self.settings.items()))
 
     def _advance(self, fraction: float) -> None:
         elapsed = time.monotonic() - self._started

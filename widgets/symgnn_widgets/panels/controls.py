@@ -14,6 +14,10 @@ MAIN_SETTINGS = 1
 """Settings that are always in sight: a method's first ones; the others fold away."""
 
 
+_SEMANTICS = {"mean message instead": "reference", "message set to zero": "zero", "edge removed": "removal"}
+_UNITS = {"edges": "edge", "bonds": "bond", "atoms": "atom", "polyhedra": "polyhedron", "shells": "shell"}
+
+
 class Controls:
     """Method with its settings, number of edges shown, atom, Explain and Cancel."""
 
@@ -27,6 +31,8 @@ class Controls:
             style={"description_width": "52px"},
         )
         self.description = widgets.HTML(layout={"flex": "1 1 200px", "margin": "0 8px", "align_self": "center"})
+        self.semantics = _dropdown("Mask means", _SEMANTICS, session.semantics)
+        self.unit = _dropdown("Masked", _UNITS, session.unit)
         self.settings: dict[str, Any] = {}
         self._settings_of = ""
         self.main_settings = widgets.HBox()
@@ -78,6 +84,8 @@ class Controls:
         session = self.session
         self.more.observe(self._unfold, "value")
         self.method.observe(lambda change: session.set_trait("method", change["new"]), "value")
+        for name in ("semantics", "unit"):
+            self._bind(name, getattr(self, name))
         self.k.observe(lambda change: session.set_trait("k", change["new"]), "value")
         self.explain_on_click.observe(lambda change: session.set_trait("explain_on_click", change["new"]), "value")
         self.atom.observe(self._on_atom, "value")
@@ -90,6 +98,11 @@ class Controls:
         session.observe(self._show_atom, "selected_atom")
         session.observe(self._show_state, ["status", "progress", "seconds_left", "explanation"])
         session.observe(self._show_error, "error")
+
+    def _bind(self, name: str, box: Any) -> None:
+        """Let a box and a trait of the session follow each other."""
+        box.observe(lambda change: self.session.set_trait(name, change["new"]), "value")
+        self.session.observe(lambda change: box.set_trait("value", change["new"]), name)
 
     def _unfold(self, change: dict[str, Any]) -> None:
         self.other_settings.layout.display = "flex" if change["new"] else "none"
@@ -117,7 +130,8 @@ class Controls:
             )
             self.settings = {name: self._setting(name, value) for name, value in session.settings.items()}
             boxes = tuple(self.settings.values())
-            self.main_settings.children, self.other_settings.children = boxes[:MAIN_SETTINGS], boxes[MAIN_SETTINGS:]
+            self.main_settings.children = boxes[:MAIN_SETTINGS]
+            self.other_settings.children = (self.semantics, self.unit, *boxes[MAIN_SETTINGS:])
         for name, value in session.settings.items():
             self.settings[name].value = value
 
@@ -147,6 +161,16 @@ class Controls:
     def _show_error(self, _change: object = None) -> None:
         text = html.escape(self.session.error)
         self.error.value = f'<div class="symgnn-error">{text}</div>' if text else ""
+
+
+def _dropdown(description: str, options: dict[str, str], value: str) -> Any:
+    return widgets.Dropdown(
+        options=list(options.items()),
+        value=value,
+        description=description,
+        layout={"width": "240px"},
+        style={"description_width": "76px"},
+    )
 
 
 def _state_in_words(session: Session) -> str:

@@ -13,8 +13,8 @@ from symgnn_widgets.session import Session
 
 Rows = list[tuple[str, str]]
 
-FAITHFUL_WITHIN = 0.05
-"""A masked prediction that differs from the original by more than this (eV) is warned about."""
+_WHAT = {"edge": "single edges", "bond": "bonds", "atom": "atoms", "polyhedron": "polyhedra", "shell": "shells"}
+_MEANING = {"zero": "message set to zero", "removal": "edge removed", "reference": "mean message instead"}
 
 
 class Summary:
@@ -35,15 +35,15 @@ class Summary:
             )
             return
         glass, explanation = self.session.glass, self.session.explanation
-        rows, warnings = self._barriers_of(atom), []
+        rows, warnings = self._barriers_of(atom), list[str]()
         if explanation is not None:
             rows += rows_of(explanation)
-            warnings = warnings_of(explanation)
+            warnings = list(explanation.caveats)
         parts = [
             f"<h3>Atom {atom} <span>{glass.symbols[atom]} in {html.escape(glass.name)}</span></h3><table>",
             *(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows),
             "</table>",
-            *(f'<div class="symgnn-warning">{sentence}</div>' for sentence in warnings),
+            *(f'<div class="symgnn-warning">{html.escape(sentence)}</div>' for sentence in warnings),
         ]
         self.ui.value = f'<div class="symgnn-summary">{"".join(parts)}</div>'
 
@@ -60,24 +60,7 @@ def rows_of(explanation: AtomExplanation) -> Rows:
     """Name the explanation's own numbers."""
     label = METHODS[explanation.method].label
     rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
+    rows.append(("Masked", f"{_WHAT[explanation.unit]}; a mask means: {_MEANING[explanation.mask_semantics]}"))
     if explanation.masked_prediction is not None:
         rows.append(("With the mask", f"{explanation.masked_prediction:.3f} eV ({explanation.masked_change:+.3f} eV)"))
     return rows
-
-
-def warnings_of(explanation: AtomExplanation) -> list[str]:
-    """Say in sentences what limits the explanation."""
-    change = explanation.masked_change
-    sentences = []
-    if change is not None and abs(change) > FAITHFUL_WITHIN:
-        sentences.append(
-            f"The masked network predicts {abs(change):.2f} eV {'more' if change > 0 else 'less'} than the whole one: "
-            "these edges alone do not reproduce the prediction."
-        )
-    if explanation.out_of_distribution:
-        low, high = explanation.prediction_range
-        sentences.append(
-            f"The masked prediction lies outside all predictions for this glass ({low:.2f} to {high:.2f} eV): "
-            "the mask drives the network out of what it has learned."
-        )
-    return sentences
