@@ -4,6 +4,7 @@ from symgnn_explain.explain.api import METHODS, Method, explain
 from symgnn_explain.explain.batch import PopulationError, PopulationProgress, explain_many
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.explanation_set import ExplanationSet
+from symgnn_explain.explain.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
 
 __all__ = [
@@ -11,10 +12,13 @@ __all__ = [
     "AtomExplanation",
     "ExplanationSet",
     "Method",
+    "PGExplainer",
+    "PGTrainingSettings",
     "PopulationError",
     "PopulationProgress",
     "PreparedGlass",
     "explain",
     "explain_many",
     "prepare",
+    "train_pg_explainer",
 ]

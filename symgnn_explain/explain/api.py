@@ -38,6 +38,7 @@ from symgnn_explain.explain.perturbation_methods import (
     kernel_shap,
     shapley_sampling,
 )
+from symgnn_explain.explain.pg_explainer import PGExplainerSettings, pg_explainer
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
 from symgnn_explain.explain.scores import CancelSignal, UnitScores, Watch
@@ -132,6 +133,13 @@ METHODS = {
             "Shapley values, in eV, from a regression on random masks; needs a unit coarser than edges.",
             KernelShapSettings,
             kernel_shap,
+        ),
+        Method(
+            "pg_explainer",
+            "PGExplainer (needs training)",
+            "A small network, trained once for a predictor, gives every edge its mask value: milliseconds an atom.",
+            PGExplainerSettings,
+            pg_explainer,
         ),
         Method(
             "attention",

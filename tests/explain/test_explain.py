@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -10,11 +11,20 @@ import pytest
 import torch
 
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain import METHODS, AtomExplanation, explain, prepare
+from symgnn_explain.explain import (
+    METHODS,
+    AtomExplanation,
+    PGExplainer,
+    PGTrainingSettings,
+    explain,
+    prepare,
+    train_pg_explainer,
+)
 from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
 from symgnn_explain.explain.units import UNITS
+from symgnn_explain.models.predictor import Predictor
 
-from .conftest import random_glass
+from .conftest import random_glass, random_model
 
 QUICK: dict[str, dict[str, Any]] = {
     "gnnexplainer": {"epochs": 12},
@@ -29,8 +39,20 @@ QUICK: dict[str, dict[str, Any]] = {
     "distance": {},
     "random": {},
 }
-SINGLE_STEP = ("input_gradient", "saliency", "attention", "distance", "random")
+SINGLE_STEP = ("input_gradient", "saliency", "pg_explainer", "attention", "distance", "random")
 """Methods that are done before they could be interrupted midway."""
+
+
+@functools.cache
+def trained_explainer() -> PGExplainer:
+    """A PGExplainer that has seen little, of the fixture's predictor."""
+    prepared = prepare(Predictor(random_model(), device="cpu"), random_glass())
+    return train_pg_explainer(prepared, [1, 2, 3], settings=PGTrainingSettings(passes=1, draws=1))
+
+
+def quick(method: str) -> dict[str, Any]:
+    """Settings with which a method is done in a moment."""
+    return {"explainer": trained_explainer()} if method == "pg_explainer" else QUICK[method]
 
 
 def snapshot(model: torch.nn.Module) -> dict[str, object]:
@@ -56,7 +78,7 @@ def assert_untouched(model: torch.nn.Module, before: dict[str, object]) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_same_seed_same_explanation(method, predictor, glass) -> None:
     seed = {"seed": 3} if hasattr(METHODS[method].configure(), "seed") else {}
-    first, second = (explain(predictor, glass, 5, method, **seed, **QUICK[method]) for _ in range(2))
+    first, second = (explain(predictor, glass, 5, method, **seed, **quick(method)) for _ in range(2))
     np.testing.assert_array_equal(first.score, second.score)
     assert first.seed == seed.get("seed")
 
@@ -72,7 +94,7 @@ def test_another_seed_starts_elsewhere(predictor, glass) -> None:
 def test_the_model_is_not_touched(method, training, predictor, glass) -> None:
     predictor.model.train(training)
     before = snapshot(predictor.model)
-    explain(predictor, glass, 5, method, **QUICK[method])
+    explain(predictor, glass, 5, method, **quick(method))
     assert_untouched(predictor.model, before)
 
 
@@ -85,14 +107,14 @@ def test_the_model_is_not_touched_by_an_interruption(method, error, predictor, g
 
     before = snapshot(predictor.model)
     with pytest.raises(error):
-        explain(predictor, glass, 5, method, progress=interrupt, **QUICK[method])
+        explain(predictor, glass, 5, method, progress=interrupt, **quick(method))
     assert_untouched(predictor.model, before)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_progress_rises_to_one_and_cancel_stops(method, predictor, glass) -> None:
     seen: list[float] = []
-    explain(predictor, glass, 5, method, progress=seen.append, **QUICK[method])
+    explain(predictor, glass, 5, method, progress=seen.append, **quick(method))
     assert seen == sorted(seen)
     assert seen[0] == 0.0
     assert seen[-1] == 1.0
@@ -105,7 +127,7 @@ def test_progress_rises_to_one_and_cancel_stops(method, predictor, glass) -> Non
             cancel.set()
 
     with pytest.raises(Cancelled):
-        explain(predictor, glass, 5, method, progress=cancel_midway, cancel=cancel, **QUICK[method])
+        explain(predictor, glass, 5, method, progress=cancel_midway, cancel=cancel, **quick(method))
     assert late[-1] < 0.7
 
 
