@@ -29,18 +29,21 @@ def rank_correlation(first: FloatArray, second: FloatArray, classes: IntArray | 
         Scores.
     classes
         A class for each unit, shape (n_units,): then ranks are those within the class, and the result is the mean of
-        the classes' correlations weighted by their sizes. What two rankings share because both put the near before the
+        the classes' correlations weighted by their sizes; a class of one unit has none. What two rankings share because both put the near before the
         far is left out when hops are the classes.
     """
     _require_alike(first, second)
     classes = np.zeros(len(first), dtype=np.int64) if classes is None else classes
-    total = 0.0
+    total, n_ranked = 0.0, 0
     for value in np.unique(classes):
         members = classes == value
+        if members.sum() < 2:
+            continue
+        n_ranked += int(members.sum())
         ranks = [rankdata(np.abs(scores[members])) for scores in (first, second)]
         if np.ptp(ranks[0]) > 0 and np.ptp(ranks[1]) > 0:
             total += members.sum() * float(np.corrcoef(*ranks)[0, 1])
-    return total / len(first)
+    return total / n_ranked if n_ranked else 0.0
 
 
 def roc_auc(truth: NDArray[np.bool_], score: FloatArray) -> float:

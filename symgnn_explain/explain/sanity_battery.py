@@ -138,7 +138,9 @@ def sanity_battery(
             _add(found, "correlation with random weights", abs(test.correlation[-1]))
             _add(found, "the same, given the graph", abs(test.given_graph[-1]))
             for one, glass in zip(planted, planted_glasses, strict=True):
-                _add(found, f"planted AUC, {one.plant.name}", planted_test(one, glass, atom, request).auc)
+                truth = planted_test(one, glass, atom, request)
+                _add(found, f"planted AUC, {one.plant.name}", truth.auc)
+                _add(found, f"planted precision, {one.plant.name}", truth.precision)
             _add(found, "overlap over rotations", rotation_stability(prepared, rotated, atom, request).overlap.mean())
             if request.takes_seed:
                 _add(found, "overlap over seeds", seed_stability(prepared, atom, request, seeds).overlap.mean())

@@ -46,6 +46,9 @@ _COLOURS = {
     "hop_length_matched": PURPLE,
 }
 _CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY)
+_BETWEEN_PANELS = 105
+"""Pixels between the panels of the sanity checks: an axis title and the next panel's own."""
+
 _NONE_AT = 0.5
 """Where no unit at all is drawn on an axis of log k."""
 
@@ -159,8 +162,14 @@ def sanity_figure(battery: SanityBattery) -> go.Figure:
     checks, methods = list(dict.fromkeys(table["check"])), list(dict.fromkeys(table["method"]))
     n_columns = min(3, len(checks))
     n_rows = -(-len(checks) // n_columns)
+    panel_height = 30 + 26 * len(methods)
+    inner_height = n_rows * panel_height + (n_rows - 1) * _BETWEEN_PANELS
     figure = make_subplots(
-        rows=n_rows, cols=n_columns, subplot_titles=checks, shared_yaxes=True, vertical_spacing=0.28 / n_rows
+        rows=n_rows,
+        cols=n_columns,
+        subplot_titles=checks,
+        shared_yaxes=True,
+        vertical_spacing=_BETWEEN_PANELS / inner_height,
     )
     for place, check in enumerate(checks):
         rows = table[table["check"] == check]
@@ -190,9 +199,9 @@ def sanity_figure(battery: SanityBattery) -> go.Figure:
     figure.update_layout(
         template=template(),
         width=1180,
-        height=170 + n_rows * (110 + 26 * len(methods)),
+        height=100 + inner_height + 80,
         title={"text": "Sanity checks"},
-        margin={"t": 100},
+        margin={"t": 100, "b": 80},
     )
     return figure
 

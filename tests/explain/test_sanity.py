@@ -65,6 +65,8 @@ def test_within_classes_only_their_own_order_counts() -> None:
     assert rank_correlation(first, second) > 0.7
     assert abs(rank_correlation(first, second, hop)) < 0.08
     assert rank_correlation(first, first**3, hop) == pytest.approx(1.0)
+    alone = np.append(hop[:-1], 2)
+    assert rank_correlation(first, first**3, alone) == pytest.approx(1.0)
 
 
 @given(st.integers(2, 60), st.integers(0, 1000))
