@@ -29,8 +29,8 @@ def rank_correlation(first: FloatArray, second: FloatArray, classes: IntArray | 
         Scores.
     classes
         A class for each unit, shape (n_units,): then ranks are those within the class, and the result is the mean of
-        the classes' correlations weighted by their sizes; a class of one unit has none. What two rankings share because both put the near before the
-        far is left out when hops are the classes.
+        the classes' correlations weighted by their sizes; a class of one unit has none. With hops as classes, what two
+        rankings share because both put the near before the far is left out.
     """
     _require_alike(first, second)
     classes = np.zeros(len(first), dtype=np.int64) if classes is None else classes

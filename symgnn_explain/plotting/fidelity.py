@@ -169,7 +169,7 @@ def sanity_figure(battery: SanityBattery) -> go.Figure:
         cols=n_columns,
         subplot_titles=checks,
         shared_yaxes=True,
-        vertical_spacing=_BETWEEN_PANELS / inner_height,
+        vertical_spacing=_BETWEEN_PANELS / inner_height if n_rows > 1 else 0.0,
     )
     for place, check in enumerate(checks):
         rows = table[table["check"] == check]
