@@ -25,6 +25,9 @@ from symgnn_explain.glass import FloatArray, Glass, IntArray
 LARGEST_VOID = 4.5
 """Radius (Å) of the largest empty sphere that is looked at: more than any void of a dense glass."""
 
+USUAL_VOID = 3.0
+"""Radius (Å) that no void of a dense glass exceeds; tried first."""
+
 NUDGES = (0.0, 1e-6, 1e-5, 1e-4)
 """Random displacements (Å) by which ties among the atoms of a crystal are broken, tried in this order."""
 
@@ -130,8 +133,8 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
     """Filter the alpha complex of a structure with periodic images made one.
 
     Simplices up to the radius ``largest_void`` (Å) are exact: ghosts up to twice that distance show whether their
-    spheres are empty; larger ones are left out. A cell narrower than four times that radius is repeated, so that no
-    simplex meets its own image. Without any periodic direction there are neither ghosts nor a limit.
+    spheres are empty; larger ones are left out. A cell narrower than four times the largest radius is repeated, so that
+    no simplex meets its own image. Without any periodic direction there are neither ghosts nor a limit.
 
     In a crystal five and more atoms lie on one empty sphere, and each image of it may be cut into tetrahedra in another
     way. Then the same small random displacements are given to all images of an atom before the tetrahedra are found;
@@ -145,20 +148,42 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
     if not largest_void > 0:
         raise InputError(f"{largest_void=} Å must be positive: the radius of the largest empty sphere to look at.")
     widths = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
-    repeats = np.where(glass.pbc, np.floor(4 * largest_void / widths).astype(np.int64) + 1, 1)
-    copies = np.array(list(product(*map(range, repeats))))
-    position = (wrapped_positions(glass)[None] + (copies @ glass.cell)[:, None]).reshape(-1, 3)
-    points = pad_with_ghosts(position, glass.cell * repeats[:, None], glass.pbc, 2 * largest_void)
-    limit = largest_void**2 if glass.pbc.any() else np.inf
-    for nudge in NUDGES:
-        moved = np.random.default_rng(0).uniform(-nudge, nudge, position.shape)[points.original]
+    repeats = np.ones(3, dtype=np.int64)
+    void = min(USUAL_VOID, largest_void) if glass.pbc.any() else np.inf
+    tries = 0
+    while tries < len(NUDGES):
+        points, copies = _padded_copies(glass, repeats, void)
+        nudge = NUDGES[tries]
+        moved = np.random.default_rng(0).uniform(-nudge, nudge, (_n_vertices(points), 3))[points.original]
         filtration = alpha_filtration(points.position, delaunay_tetrahedra(points.position + moved))
-        merged = _merge_images(filtration, points, limit)
-        if _agrees_at_all_images(merged.tetrahedra, merged.triangles, closed=merged.complete and bool(glass.pbc.all())):
+        radius = _largest_radius(filtration, points)
+        if radius > void and void < largest_void:
+            void = largest_void
+            continue
+        needed = np.floor(np.where(glass.pbc, 4 * min(radius, largest_void) / widths, 0.0)).astype(np.int64) + 1
+        if (needed > repeats).any():
+            repeats = needed
+            continue
+        merged = _merge_images(filtration, points, void**2, complete=radius <= void, closed=bool(glass.pbc.all()))
+        if merged is not None:
             return _describe(merged, points, copies, len(glass), repeats)
+        tries += 1
     raise InputError(
         f"the periodic images of {glass.name!r} have no common Delaunay complex: are some of its atoms in one place?"
     )
+
+
+def _padded_copies(glass: Glass, repeats: IntArray, void: float) -> tuple[PaddedPoints, IntArray]:
+    """Repeat the cell and surround it with ghosts; also return the shift of each copy, in cell vectors."""
+    copies = np.array(list(product(*map(range, repeats))))
+    position = (wrapped_positions(glass)[None] + (copies @ glass.cell)[:, None]).reshape(-1, 3)
+    pad = 2 * void if glass.pbc.any() else 0.0
+    return pad_with_ghosts(position, glass.cell * repeats[:, None], glass.pbc, pad), copies
+
+
+def _largest_radius(padded: AlphaFiltration, points: PaddedPoints) -> float:
+    touching = padded.tetrahedra[:, 0] < _n_vertices(points)
+    return float(np.sqrt(padded.tetrahedron_values[touching].max()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,17 +201,25 @@ class _Merged:
     complete: bool
 
 
-def _merge_images(padded: AlphaFiltration, points: PaddedPoints, limit: float) -> _Merged:
+def _merge_images(
+    padded: AlphaFiltration, points: PaddedPoints, limit: float, *, complete: bool, closed: bool
+) -> _Merged | None:
+    """Make images one; None where they differ, so that together they are no complex."""
     # Values of images differ by rounding, which must not separate a simplex at the limit from its faces.
     edges, edge_values, shown_edges = _merge(padded.edges, padded.edge_values, points, limit * (1 + 2e-9))
     triangles, triangle_values, shown_triangles = _merge(
         padded.triangles, padded.triangle_values, points, limit * (1 + 1e-9)
     )
     tetrahedra, tetrahedron_values, _ = _merge(padded.tetrahedra, padded.tetrahedron_values, points, limit)
-    # Nor must it let a face enter after what it bounds.
-    triangle_values = _not_before_faces(triangles, triangle_values, edges, edge_values)
-    tetrahedron_values = _not_before_faces(tetrahedra, tetrahedron_values, triangles, triangle_values)
-    touching = padded.tetrahedra[:, 0] < _n_vertices(points)
+    sides, faces = _face_rows(triangles, edges), _face_rows(tetrahedra, triangles)
+    if sides is None or faces is None:
+        return None
+    bounded = np.bincount(faces.reshape(-1), minlength=len(triangles))
+    if (bounded > 2).any() or (complete and closed and (bounded < 2).any()):
+        return None
+    # Nor must rounding let a face enter after what it bounds.
+    triangle_values = np.maximum(triangle_values, edge_values[sides].max(axis=1, initial=0.0))
+    tetrahedron_values = np.maximum(tetrahedron_values, triangle_values[faces].max(axis=1, initial=0.0))
     return _Merged(
         edges=edges,
         edge_values=edge_values,
@@ -196,7 +229,7 @@ def _merge_images(padded: AlphaFiltration, points: PaddedPoints, limit: float) -
         shown_triangles=shown_triangles,
         tetrahedra=tetrahedra,
         tetrahedron_values=tetrahedron_values,
-        complete=bool((padded.tetrahedron_values[touching] <= limit).all()),
+        complete=complete,
     )
 
 
@@ -217,17 +250,14 @@ def _n_vertices(points: PaddedPoints) -> int:
     return int(points.original.max()) + 1
 
 
-def _not_before_faces(simplices: IntArray, values: FloatArray, faces: IntArray, face_values: FloatArray) -> FloatArray:
+def _face_rows(simplices: IntArray, known: IntArray) -> IntArray | None:
+    """Rows of the faces of each simplex, shape (S, size); None where one is not known."""
     size = simplices.shape[1]
-    rows = [simplex_rows(simplices[:, corners], faces) for corners in map(list, combinations(range(size), size - 1))]
-    return np.maximum(values, face_values[np.array(rows)].max(axis=0, initial=0.0))
-
-
-def _agrees_at_all_images(tetrahedra: IntArray, triangles: IntArray, *, closed: bool) -> bool:
-    """Whether each triangle bounds two tetrahedra; at most two, where the complex has a boundary."""
-    faces = tetrahedra[:, list(combinations(range(4), 3))].reshape(-1, 3)
-    bounded = np.bincount(simplex_rows(faces, triangles), minlength=len(triangles))
-    return bool((bounded == 2).all() if closed else (bounded <= 2).all())
+    faces = simplices[:, list(combinations(range(size), size - 1))]
+    if not len(known):
+        return None if len(simplices) else np.zeros((0, size), dtype=np.int64)
+    rows = np.minimum(simplex_rows(faces.reshape(-1, size - 1), known), len(known) - 1).reshape(-1, size)
+    return rows if (known[rows] == faces).all() else None
 
 
 def _describe(

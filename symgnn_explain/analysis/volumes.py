@@ -33,7 +33,7 @@ _SIGNS = np.array([1.0, -1.0, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class OptimalVolume:
-    """The triangles that fill a ring, and the edges of their rim; rows of the complex."""
+    """Triangles that fill a ring, and the edges of their rim, those on an odd number of them; rows of the complex."""
 
     triangles: IntArray
     rim: IntArray
@@ -87,16 +87,22 @@ class _Search:
         while True:
             inner = self._grow(inner, born, dies, further)
             region = self._grow(inner, born, dies, 1)
-            volume = self._smallest_chain(region, self._open_edges(inner, born, dies), death_triangle)
-            if not self._between(volume.rim, born, dies).any():
-                return volume
+            triangles, chain = self._smallest_chain(region, self._open_edges(inner, born, dies), death_triangle)
+            edges, boundary = self._boundary(triangles, chain)
+            if not self._between(edges, born, dies).any():
+                # Over the field of two, an edge on which triangles meet in twos is not on the rim.
+                is_whole = (np.abs(chain - np.rint(chain)) < _TOLERANCE).all()
+                return OptimalVolume(triangles, edges[np.rint(boundary) % 2 == 1] if is_whole else edges)
             if len(region) == len(inner):
                 raise ArithmeticError(f"no chain of triangles over the reals fills the ring of edge {birth_edge}.")
             layers += further
             further = layers // 2 + 1
 
-    def _smallest_chain(self, region: IntArray, edges: IntArray, death_triangle: int) -> OptimalVolume:
-        """Find the smallest chain of the region's triangles, one of them given, whose rim has none of ``edges``."""
+    def _smallest_chain(self, region: IntArray, edges: IntArray, death_triangle: int) -> tuple[IntArray, FloatArray]:
+        """Find the smallest chain of the region's triangles, one of them given, whose rim has none of ``edges``.
+
+        Returns its triangles and their coefficients.
+        """
         from scipy.optimize import linprog
         from scipy.sparse import coo_array, hstack
 
@@ -121,9 +127,14 @@ class _Search:
         positive, negative = solution.x.reshape(2, -1)
         chain[~is_death] = positive - negative
         used = np.abs(chain) > _TOLERANCE
-        rim, place = np.unique(sides[used], return_inverse=True)
-        weight = np.bincount(place.reshape(-1), weights=(chain[used, None] * _SIGNS).reshape(-1), minlength=len(rim))
-        return OptimalVolume(region[used], rim[np.abs(weight) > _TOLERANCE])
+        return region[used], chain[used]
+
+    def _boundary(self, triangles: IntArray, chain: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Edges of the boundary of a chain, and the size of their coefficients."""
+        edges, place = np.unique(self.edges_of[triangles], return_inverse=True)
+        weight = np.bincount(place.reshape(-1), weights=(chain[:, None] * _SIGNS).reshape(-1), minlength=len(edges))
+        kept = np.abs(weight) > _TOLERANCE
+        return edges[kept], np.abs(weight[kept])
 
     def _open_edges(self, triangles: IntArray, born: int, dies: int) -> IntArray:
         """Edges of the triangles that enter between birth and death, ascending."""

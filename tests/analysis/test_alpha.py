@@ -145,12 +145,15 @@ LATTICES = {
 }
 
 
+@pytest.mark.parametrize("repeat", [1, 5])
 @pytest.mark.parametrize("lattice", LATTICES)
-def test_images_of_a_crystal_are_cut_into_the_same_tetrahedra(lattice):
+def test_images_of_a_crystal_are_cut_into_the_same_tetrahedra(lattice, repeat):
     # Eight (simple cubic) and six (FCC) atoms lie on one empty sphere, so that Delaunay's complex is not unique.
     basis = LATTICES[lattice]
     stretch = np.array([1, np.sqrt(3), np.sqrt(8 / 3)]) if lattice == "HCP" else np.ones(3)
-    whole = periodic_complex(Glass(basis * stretch * 3.0, [29] * len(basis), np.diag(stretch * 3.0)))
+    cells = np.stack(np.meshgrid(*[np.arange(repeat)] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    positions = ((cells + basis) * stretch * 3.0).reshape(-1, 3)
+    whole = periodic_complex(Glass(positions, [29] * len(positions), np.diag(stretch * 3.0 * repeat)))
     assert whole.complete
     assert len(whole.tetrahedra) * 4 == len(whole.triangles) * 2
     assert whole.n_vertices - len(whole.edges) + len(whole.triangles) - len(whole.tetrahedra) == 0

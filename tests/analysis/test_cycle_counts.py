@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symgnn_explain.analysis.alpha import wrapped_positions
+from symgnn_explain.analysis.homology import compute_topology
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import Glass
+from symgnn_explain.graph import neighbour_edges
+
+COLUMNS = ["cycles", "mean_birth", "mean_death", "mean_life", "longest_life"]
+
+
+@pytest.fixture(scope="module")
+def counted(random_glass):
+    glass = random_glass(6, seed=1)
+    return glass, compute_topology(glass, "shortest", 4.5).cycles
+
+
+def atoms_by_hand(cycles, cycle):
+    return {*cycles.first[cycles.bonds_of(cycle)], *cycles.second[cycles.bonds_of(cycle)]}
+
+
+@pytest.mark.parametrize("n_side", [3, 6])
+def test_paths_are_closed_and_made_of_bonds_of_the_glass(random_glass, n_side):
+    glass = random_glass(n_side, seed=1, shear=0.1)
+    cycles = compute_topology(glass, "shortest", 4.5).cycles
+    wrapped = wrapped_positions(glass)
+    closed = 0
+    for cycle in range(0, len(cycles), 7):
+        path = cycles.path(glass, cycle)
+        assert len(path) == cycles.length[cycle]
+        np.testing.assert_allclose(path.end[:-1], path.start[1:])
+        np.testing.assert_array_equal(path.target[:-1], path.source[1:])
+        assert path.target[-1] == path.source[0]
+        assert set(path.atoms) == atoms_by_hand(cycles, cycle) == set(cycles.atoms_of(cycle))
+        for atoms, places in ((path.source, path.start), (path.target, path.end)):
+            shift = np.linalg.solve(glass.cell.T, (places - wrapped[atoms]).T)
+            np.testing.assert_allclose(shift, np.rint(shift), atol=1e-9)
+        around = np.linalg.solve(glass.cell.T, path.end[-1] - path.start[0])
+        np.testing.assert_allclose(around, np.rint(around), atol=1e-9)
+        closed += np.allclose(around, 0)
+        # The birth edge is the last to enter, and none is longer than it unless an atom delayed it.
+        length = np.linalg.norm(path.end - path.start, axis=1)
+        assert length.max() / 2 <= path.birth + 1e-9
+        assert len(path.to_frame()) == len(path)
+    assert closed > 0.9 * len(range(0, len(cycles), 7))
+
+
+def test_path_of_a_ring_across_the_boundary_hangs_together():
+    angle = 2 * np.pi * (np.arange(8) + 0.3) / 8
+    rng = np.random.default_rng(2)
+    ring = np.column_stack([3 * np.cos(angle), 3 * np.sin(angle), np.zeros(8)]) + rng.normal(0, 0.03, (8, 3))
+    glass = Glass(ring + np.array([0.1, 19.9, 0.0]), [40] * 8, np.eye(3) * 20.0)
+    cycles = compute_topology(glass, "shortest", 4.5).cycles
+    path = cycles.path(glass, 0)
+    assert path.atoms.tolist() == list(range(8))
+    spread = path.start - path.start.mean(axis=0)
+    assert np.linalg.norm(spread, axis=1) == pytest.approx(3.0, abs=0.1)
+    assert path.birth == pytest.approx(3 * np.sin(np.pi / 8), abs=0.1)
+    assert path.death == pytest.approx(3.0, abs=0.05)
+
+
+def test_cycles_through_edges_and_atoms_are_those_that_hold_them(counted):
+    glass, cycles = counted
+    source, target, displacement = neighbour_edges(glass, 4.0)
+    some = np.flatnonzero(source != target)[::97]
+    found = cycles.through_edges(glass, source[some], target[some], displacement[some])
+    expected = set()
+    for edge in some:
+        inside = cycles.through_edges(glass, source[[edge]], target[[edge]], displacement[[edge]])
+        assert len(inside) == cycles.of_edges(glass, source[[edge]], target[[edge]], displacement[[edge]])[0]
+        for cycle in inside:
+            path = cycles.path(glass, int(cycle))
+            vectors = np.concatenate([path.end - path.start, path.start - path.end])
+            ends = np.concatenate([path.source, path.target]), np.concatenate([path.target, path.source])
+            along = (ends[0] == target[edge]) & (ends[1] == source[edge])
+            assert np.linalg.norm(vectors[along] - displacement[edge], axis=1).min() < 1e-6
+        expected |= set(inside.tolist())
+    assert set(found.tolist()) == expected
+    asked = [3, 50, 199]
+    through = cycles.through_atoms(np.array(asked)).tolist()
+    assert through == [cycle for cycle in range(len(cycles)) if atoms_by_hand(cycles, cycle) & set(asked)]
+
+
+def test_statistics_of_edges_and_atoms_are_means_over_their_cycles(counted):
+    glass, cycles = counted
+    source, target, displacement = neighbour_edges(glass, 4.0)
+    table = cycles.edges_frame(glass, source, target, displacement)
+    np.testing.assert_array_equal(table["cycles"], cycles.of_edges(glass, source, target, displacement))
+    for edge in range(0, len(source), 211):
+        inside = cycles.through_edges(glass, source[[edge]], target[[edge]], displacement[[edge]])
+        check_row(table.iloc[edge], cycles, inside)
+    atoms = cycles.atoms_frame()
+    assert atoms["atom"].tolist() == list(range(len(glass)))
+    for atom in range(0, len(glass), 23):
+        check_row(atoms.iloc[atom], cycles, cycles.through_atoms(np.array([atom])))
+    assert atoms["cycles"].sum() == sum(len(atoms_by_hand(cycles, cycle)) for cycle in range(len(cycles)))
+    bonds = cycles.to_frame()
+    assert bonds["cycles"].tolist() == cycles.count.tolist()
+    assert (bonds["cycles"] > 0).all()
+
+
+def check_row(row, cycles, inside):
+    assert row["cycles"] == len(inside)
+    if not len(inside):
+        assert row[COLUMNS[1:]].isna().all()
+        return
+    assert row["mean_birth"] == pytest.approx(cycles.birth[inside].mean())
+    assert row["mean_death"] == pytest.approx(cycles.death[inside].mean())
+    assert row["mean_life"] == pytest.approx((cycles.death - cycles.birth)[inside].mean())
+    assert row["longest_life"] == pytest.approx((cycles.death - cycles.birth)[inside].max())
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 100))
+def test_cycles_stand_in_the_order_of_their_pairs(random_glass, seed):
+    result = compute_topology(random_glass(5, seed=seed), "shortest", 4.5)
+    diagram = result.persistence.diagram(1)
+    np.testing.assert_array_equal(diagram, np.column_stack([result.cycles.birth, result.cycles.death]))
+    # A ring's birth edge is one of its bonds.
+    born = result.persistence.birth_atoms[result.persistence.rows(1)][:, :2]
+    for cycle in range(0, len(result.cycles), 13):
+        bonds = result.cycles.bonds_of(cycle)
+        ends = np.sort(np.column_stack([result.cycles.first[bonds], result.cycles.second[bonds]]), axis=1)
+        assert np.sort(born[cycle]).tolist() in ends.tolist()
+
+
+def test_pairs_of_atoms_in_every_dimension_are_rows_of_the_diagram(random_glass):
+    result = compute_topology(random_glass(5), "shortest", 4.5)
+    for dimension in (0, 1, 2):
+        rows = result.rows_of_atoms(np.array([4, 9]), dimension)
+        assert 0 < len(rows) < len(result.persistence.diagram(dimension))
+        np.testing.assert_array_equal(
+            result.diagram_of(np.array([4, 9]), dimension), result.persistence.diagram(dimension)[rows]
+        )
+        everything = result.rows_of_atoms(np.arange(125), dimension)
+        assert len(everything) == len(result.persistence.rows(dimension))
+    assert result.summary()["cycles"]["kind"] == "shortest"
+
+
+def test_foreign_glass_and_unknown_cycle_are_refused(counted, random_glass):
+    _, cycles = counted
+    with pytest.raises(InputError, match="another structure"):
+        cycles.path(random_glass(6, seed=2), 0)
+    for cycle in (-1, len(cycles)):
+        with pytest.raises(InputError, match="does not exist"):
+            cycles.bonds_of(cycle)
