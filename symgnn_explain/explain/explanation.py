@@ -171,11 +171,12 @@ class AtomExplanation:
                 f"Under the mask the network predicts {self.masked_prediction:.3f} eV, not {self.prediction:.3f} eV: "
                 f"the explanation is not faithful (more than {TOLERANCE:g} eV off)."
             )
-        if self.out_of_distribution:
+        if outside := self._outside_range():
             low, high = self.prediction_range
+            which = ", ".join(f"{value:.2f} eV {how}" for how, value in outside)
             said.append(
-                f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV: there "
-                "the network says nothing reliable."
+                f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV ({which}): "
+                "the network has not learned what it predicts there."
             )
         return tuple(said)
 
@@ -185,11 +186,20 @@ class AtomExplanation:
 
         Looked at are the prediction under the mask, and those with only and without the most important units.
         """
-        masked = [] if self.masked_prediction is None else [self.masked_prediction]
+        return bool(self._outside_range()) if self._masked_predictions() else None
+
+    def _masked_predictions(self) -> list[tuple[str, float]]:
+        """Name each prediction (eV) that was made with something masked."""
+        named = [] if self.masked_prediction is None else [("under the mask", self.masked_prediction)]
         if self.fidelity is not None:
-            masked += [*self.fidelity.kept, *self.fidelity.removed]
+            counts = self.fidelity.count
+            named += [(f"with the top {k} alone", kept) for k, kept in zip(counts, self.fidelity.kept, strict=True)]
+            named += [(f"without the top {k}", left) for k, left in zip(counts, self.fidelity.removed, strict=True)]
+        return named
+
+    def _outside_range(self) -> list[tuple[str, float]]:
         low, high = self.prediction_range
-        return any(not low <= value <= high for value in masked) if masked else None
+        return [(how, value) for how, value in self._masked_predictions() if not low <= value <= high]
 
     def rank(self) -> IntArray:
         """Edges from the most to the least important, by absolute score; ties in the order of the edges."""
