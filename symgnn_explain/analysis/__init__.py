@@ -20,11 +20,18 @@ from symgnn_explain.analysis.diagrams import (
 )
 from symgnn_explain.analysis.enrichment import EnrichmentCurve, enrichment_curve
 from symgnn_explain.analysis.homology import StructureTopology
+from symgnn_explain.analysis.icosahedra import PolyhedronConnections, polyhedron_connections
+from symgnn_explain.analysis.local_entropy import PairEntropy, pair_entropy
+from symgnn_explain.analysis.local_order import LocalOrder, local_order_analysis
+from symgnn_explain.analysis.motifs import MotifAnalysis, motif_analysis
 from symgnn_explain.analysis.mro import Shell, ShellAnalysis, ShellNull, shell_analysis
+from symgnn_explain.analysis.networks import NetworkAnalysis, network_analysis
 from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, NullModel, NullTest, null_test
 from symgnn_explain.analysis.persistence import Persistence
 from symgnn_explain.analysis.radial import RadialDistribution, partial_distributions, radial_distribution
+from symgnn_explain.analysis.steinhardt import BondOrder, bond_order
 from symgnn_explain.analysis.structure_factor import DiffractionPeak, StructureFactor, static_structure_factor
+from symgnn_explain.analysis.structure_network import BondNetwork, RingStatistics, bond_network
 from symgnn_explain.analysis.substructure import OpenTopology, open_topology
 from symgnn_explain.analysis.substructure_comparison import SubstructureComparison, compare_substructures
 from symgnn_explain.analysis.topology import (
@@ -33,12 +40,17 @@ from symgnn_explain.analysis.topology import (
     persistent_homology,
     structure_topology,
 )
+from symgnn_explain.analysis.voronoi import VoronoiCells, voronoi_cells
+from symgnn_explain.analysis.warren_cowley import ChemicalOrder, chemical_order
 
 __all__ = [
     "ATOM_NULLS",
     "EDGE_NULLS",
     "Autocorrelation",
+    "BondNetwork",
+    "BondOrder",
     "Candidates",
+    "ChemicalOrder",
     "CoarseGraining",
     "CorrelationLength",
     "CycleComparison",
@@ -47,20 +59,30 @@ __all__ = [
     "CyclePath",
     "DiffractionPeak",
     "EnrichmentCurve",
+    "LocalOrder",
+    "MotifAnalysis",
+    "NetworkAnalysis",
     "NullModel",
     "NullTest",
     "OpenTopology",
+    "PairEntropy",
     "Persistence",
     "PersistenceImage",
+    "PolyhedronConnections",
     "RadialDistribution",
+    "RingStatistics",
     "Shell",
     "ShellAnalysis",
     "ShellNull",
     "StructureFactor",
     "StructureTopology",
     "SubstructureComparison",
+    "VoronoiCells",
     "atom_candidates",
+    "bond_network",
+    "bond_order",
     "bottleneck_distance",
+    "chemical_order",
     "coarse_graining_length",
     "compare_substructures",
     "cycle_comparison",
@@ -69,16 +91,22 @@ __all__ = [
     "enrichment_curve",
     "field_autocorrelation",
     "importance_autocorrelation",
+    "local_order_analysis",
+    "motif_analysis",
+    "network_analysis",
     "null_test",
     "open_topology",
     "optimal_cycles",
+    "pair_entropy",
     "partial_distributions",
     "persistence_entropy",
     "persistence_image",
     "persistent_homology",
+    "polyhedron_connections",
     "radial_distribution",
     "shell_analysis",
     "static_structure_factor",
     "structure_topology",
+    "voronoi_cells",
     "wasserstein_distance",
 ]

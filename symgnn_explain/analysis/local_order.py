@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from symgnn_explain.analysis.bond_order import BondOrder, bond_order
-from symgnn_explain.analysis.chemical_order import ChemicalOrder, chemical_order
 from symgnn_explain.analysis.icosahedra import PolyhedronConnections, polyhedron_connections
+from symgnn_explain.analysis.local_entropy import PairEntropy, pair_entropy
 from symgnn_explain.analysis.neighbours import first_shell_cutoff, neighbours_within
-from symgnn_explain.analysis.pair_entropy import PairEntropy, pair_entropy
+from symgnn_explain.analysis.steinhardt import BondOrder, bond_order
 from symgnn_explain.analysis.voronoi import SHORTEST_EDGE, SMALLEST_FACE, VoronoiCells, voronoi_cells
+from symgnn_explain.analysis.warren_cowley import ChemicalOrder, chemical_order
 from symgnn_explain.glass import Glass
 
 
@@ -81,7 +81,7 @@ class LocalOrder:
         self.cells.require_glass(glass)
 
 
-def local_order(
+def local_order_analysis(
     glass: Glass,
     *,
     cutoff: float | None = None,

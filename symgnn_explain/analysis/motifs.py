@@ -168,7 +168,7 @@ def motif_analysis(
     Parameters
     ----------
     order
-        The local order of the glass, from :func:`~.local_order.local_order`.
+        The local order of the glass, from :func:`~.local_order.local_order_analysis`.
     rdf
         The total g(r) of the glass where it is at hand; computed where None.
     n_indices

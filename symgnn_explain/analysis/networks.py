@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
 
-from symgnn_explain.analysis.bond_network import BondNetwork, RingStatistics
 from symgnn_explain.analysis.field_bonds import FieldBonds, field_bonds, rewire
 from symgnn_explain.analysis.graph_statistics import LARGEST_RING, GraphBatch, statistics
 from symgnn_explain.analysis.nulls import LENGTH_TOLERANCE, interval, two_sided_p
+from symgnn_explain.analysis.structure_network import BondNetwork, RingStatistics
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
@@ -184,7 +184,7 @@ def network_analysis(
     Parameters
     ----------
     network
-        The bond network of the glass, from :func:`~.bond_network.bond_network`.
+        The bond network of the glass, from :func:`~.structure_network.bond_network`.
     draws, seed
         Of the null models.
 

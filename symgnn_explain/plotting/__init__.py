@@ -7,22 +7,29 @@ from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.fidelity import fidelity_figure, sanity_figure, sufficiency_figure
+from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
+from symgnn_explain.plotting.networks import network_figure
 from symgnn_explain.plotting.radial import radial_figure
+from symgnn_explain.plotting.rings import ring_figure
 from symgnn_explain.plotting.structure_factor import structure_factor_figure
 
 __all__ = [
     "autocorrelation_figure",
     "barrier_histogram",
     "coarse_graining_figure",
+    "connection_figure",
     "cycle_figure",
     "distance_figure",
     "enrichment_figure",
     "fidelity_figure",
     "neighbourhood_figure",
+    "network_figure",
     "parity_figure",
     "radial_figure",
+    "ring_figure",
     "sanity_figure",
     "structure_factor_figure",
     "sufficiency_figure",
+    "voronoi_figure",
 ]

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest, kstest
 
 from symgnn_explain import datasets
-from symgnn_explain.analysis.local_order import LocalOrder, local_order
+from symgnn_explain.analysis.local_order import LocalOrder, local_order_analysis
 from symgnn_explain.analysis.motifs import NULLS, motif_analysis
 from symgnn_explain.analysis.radial import radial_distribution
 from symgnn_explain.analysis.stratified import classes_of, draw_in_classes, length_classes
@@ -24,7 +24,7 @@ def large() -> Glass:
 
 @pytest.fixture(scope="module")
 def order(large) -> LocalOrder:
-    return local_order(large)
+    return local_order_analysis(large)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_where_all_are_important_nothing_is_left_to_test(large, order, whole):
 
 def test_atoms_with_open_cells_are_left_out(random_glass, explain_by_hand):
     glass = random_glass(8, seed=5, pbc=(True, True, False))
-    order = local_order(glass)
+    order = local_order_analysis(glass)
     atom = int(np.argsort(glass.positions[:, 2])[len(glass) // 3])
     explanation = explain_by_hand(glass, atom)
     analysis = motif_analysis(explanation, glass, order, k=400)
@@ -144,7 +144,7 @@ def test_local_order_gathers_its_parts(large, order):
     np.testing.assert_array_equal(table["s2"], order.pair_entropy.s2)
     assert table["full_icosahedron"].sum() == len(order.connections.centres)
     assert order.summary() == json.loads(json.dumps(order.summary(), allow_nan=False))
-    given = local_order(large, cutoff=3.5)
+    given = local_order_analysis(large, cutoff=3.5)
     assert given.cutoff == given.chemical_order.pairs[0].outer == given.pair_entropy.averaging == 3.5
 
 

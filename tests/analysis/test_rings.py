@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain.analysis import rings as rings_module
-from symgnn_explain.analysis.bond_network import bond_network, name_bonds
 from symgnn_explain.analysis.neighbours import neighbours_within
 from symgnn_explain.analysis.rings import Graph, HopTable, kings_rings, primitive_rings
+from symgnn_explain.analysis.structure_network import bond_network, name_bonds
 from symgnn_explain.analysis.voronoi import voronoi_cells
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.glass import Glass

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import eval_legendre
 from sympy.physics.wigner import wigner_3j as sympys_wigner_3j
 
-from symgnn_explain.analysis.bond_order import bond_order, wigner_3j
 from symgnn_explain.analysis.neighbours import Neighbours, neighbours_within
+from symgnn_explain.analysis.steinhardt import bond_order, wigner_3j
 from symgnn_explain.analysis.voronoi import voronoi_cells
 from symgnn_explain.errors import InputError
 

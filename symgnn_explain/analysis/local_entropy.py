@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.bond_order import mean_and_spread
 from symgnn_explain.analysis.neighbours import Neighbours, neighbours_within
+from symgnn_explain.analysis.steinhardt import mean_and_spread
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+from symgnn_explain.analysis.local_entropy import pair_entropy
 from symgnn_explain.analysis.neighbours import neighbours_within
-from symgnn_explain.analysis.pair_entropy import pair_entropy
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 
