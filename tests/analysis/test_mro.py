@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.mro import radial_distribution, shell_analysis
+from symgnn_explain.analysis.mro import partial_distributions, radial_distribution, shell_analysis
 from symgnn_explain.analysis.placement import place_atoms
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
@@ -222,3 +222,60 @@ def test_no_important_atom_is_said(glass, explain_by_hand):
     explanation = explain_by_hand(glass, 3, score=lambda e: (e.is_self_loop & (e.target == 3)).astype(float))
     with pytest.raises(InputError, match="larger k"):
         shell_analysis(explanation, glass, k=1)
+
+
+def test_all_partials_are_those_asked_for_one_by_one(random_glass):
+    glass = random_glass(6)
+    partials = partial_distributions(glass, r_max=8.0)
+    assert list(partials) == [("Cu", "Cu"), ("Cu", "Zr"), ("Zr", "Zr")]
+    for pair, rdf in partials.items():
+        one = radial_distribution(glass, r_max=8.0, pair=pair)
+        np.testing.assert_allclose(rdf.g, one.g)
+        np.testing.assert_array_equal(rdf.minima, one.minima)
+        assert rdf.label == "-".join(pair)
+
+
+def test_range_that_is_no_multiple_of_the_bins_ends_in_a_full_bin():
+    gas = Glass(np.random.default_rng(0).random((4000, 3)) * 30.0, np.full(4000, 29), np.eye(3) * 30.0)
+    rdf = radial_distribution(gas, r_max=9.1, bin_width=0.5)
+    assert rdf.g[-1] == pytest.approx(1.0, abs=0.03)
+
+
+def test_short_and_medium_range_share_the_important_atoms(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    analysis = shell_analysis(explain_by_hand(glass, 3), glass)
+    short, medium = analysis.fraction("short"), analysis.fraction("medium")
+    assert short[0] + medium[0] == pytest.approx(1.0)
+    assert short[0] == pytest.approx(np.mean(analysis.distance < analysis.short_range))
+    assert short[0] == sum(s.n_important for s in analysis.shells if s.order == "short") / len(analysis.important)
+    assert short[1] < short[0] < short[2]
+    assert [shell.order for shell in analysis.shells] == ["short"] + ["medium"] * (len(analysis.shells) - 1)
+
+
+def test_mean_distances_are_those_of_the_atoms_and_of_their_importances(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    near_first = explain_by_hand(glass, 3, score=lambda e: np.exp(-e.distance) * np.exp(-3.0 * e.hop))
+    analysis = shell_analysis(near_first, glass, k=80)
+    plain, weighted = analysis.mean_distance(), analysis.mean_distance(weighted=True)
+    assert plain[0] == pytest.approx(analysis.distance.mean())
+    assert weighted[0] == pytest.approx(np.average(analysis.distance, weights=analysis.importance))
+    assert weighted[0] < plain[0]
+    for value, low, high in (plain, weighted):
+        assert low < value < high
+    standard_error = analysis.distance.std() / np.sqrt(len(analysis.distance))
+    assert (plain[2] - plain[1]) / (2 * 1.96) == pytest.approx(standard_error, rel=0.1)
+
+
+def test_glass_without_minima_has_no_short_range(explain_by_hand):
+    rng = np.random.default_rng(1)
+    places = np.stack(np.meshgrid(*[np.arange(7)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) * 3.0
+    # So dilute a gas that g(r) has no structure that the counts could tell.
+    places = places[rng.permutation(len(places))[:70]] + rng.uniform(0, 2.4, (70, 3))
+    gas = Glass(places, [29] * 70, np.eye(3) * 21.0)
+    rdf = radial_distribution(gas, r_max=6.0, bin_width=2.0)
+    assert rdf.minima.size == 0
+    analysis = shell_analysis(explain_by_hand(gas, 3, cutoff=6.0), gas, rdf=rdf)
+    assert analysis.fraction("short") is None
+    assert [shell.order for shell in analysis.shells] == ["any"]
+    assert "coordination_matched" not in set(analysis.nulls_frame()["null"])
+    assert json.dumps(analysis.summary(), allow_nan=False)
