@@ -175,8 +175,8 @@ class AtomExplanation:
             low, high = self.prediction_range
             which = ", ".join(f"{value:.2f} eV {how}" for how, value in outside)
             said.append(
-                f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV ({which}): "
-                "the network has not learned what it predicts there."
+                f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV "
+                f"({which}): the network has not learned what it predicts there."
             )
         return tuple(said)
 
