@@ -88,7 +88,7 @@ def enrichment_figure(curve: EnrichmentCurve, *, weighted: bool = False) -> go.F
         row=1,
         col=2,
     )
-    legend = {"y": -0.2, "yanchor": "top", "xanchor": "center"}
+    legend = {"y": -0.2, "yanchor": "top", "xanchor": "center", "tracegroupgap": 0}
     atoms = "one explained atom" if curve.n_targets == 1 else f"{curve.n_targets} explained atoms"
     figure.update_layout(
         template=template(),
@@ -130,4 +130,4 @@ def _add_densities(figure: go.Figure, curve: EnrichmentCurve, shown: Enrichment)
         hovertemplate="peak at %{x:.1f} Å<extra></extra>",
         **panel,
     )
-    figure.update_yaxes(title_text="density of distances (1/Å)", rangemode="tozero", **panel)
+    figure.update_yaxes(title_text="density of distances (1/Å)", range=[0, 1.2 * float(np.nanmax(important))], **panel)
