@@ -10,6 +10,7 @@ Tasks write nothing. So workers may be killed at any moment, and are, as soon as
 from __future__ import annotations
 
 import pickle
+import signal
 import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
@@ -180,6 +181,7 @@ def _start_worker(blob: bytes) -> None:
     from symgnn_explain.memory import reuse_large_allocations
 
     global _in_this_worker  # noqa: PLW0603 - what the process was started for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the caller ends these
     reuse_large_allocations()
     _in_this_worker = pickle.loads(blob)
 

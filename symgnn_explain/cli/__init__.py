@@ -14,6 +14,7 @@ import typer
 from symgnn_explain.cli.explaining import explain, methods
 from symgnn_explain.cli.exploring import explore
 from symgnn_explain.cli.options import SAMPLE
+from symgnn_explain.cli.populations import explain_many
 from symgnn_explain.cli.predicting import evaluate, predict
 from symgnn_explain.cli.training import train
 from symgnn_explain.errors import Cancelled, InputError
@@ -34,6 +35,11 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         explain,
         "Explain one atom's predicted barrier.",
         "explain sample --atom 1501 --method gnnexplainer --set epochs=200 --out out/atom1501",
+    ),
+    (
+        explain_many,
+        "Explain many atoms: in several processes or on a Dask cluster, resumable.",
+        "explain-many sample --atoms central:50 --method integrated_gradients --workers 2 --out out/central",
     ),
     (train, "Train a predictor.", "train --validate train0,train1 --preset light --out out/train"),
     (explore, "Open the explorer in JupyterLab.", "explore glass.extxyz"),

@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from symgnn_explain.cli.inputs import load_predictor, method_settings, read
-from symgnn_explain.cli.options import Device, DeviceOption, File, FrameOption, SpeciesOption, WeightsOption
+from symgnn_explain.cli.options import (
+    Device,
+    DeviceOption,
+    File,
+    FrameOption,
+    MethodOption,
+    SeedOption,
+    SemanticsOption,
+    SettingsOption,
+    SpeciesOption,
+    UnitOption,
+    WeightsOption,
+)
 from symgnn_explain.cli.output import progress_bar, require_writable, writing_into
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
@@ -23,30 +35,12 @@ def explain(
     *,
     atom: Annotated[int, typer.Option("--atom", metavar="N", show_default=False, help="Index of the atom, from 0.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", show_default=False, help="Folder for the results.")],
-    method: Annotated[
-        str, typer.Option("--method", metavar="M", help="How to explain; `symgnn-explain methods` lists them.")
-    ] = "gnnexplainer",
-    semantics: Annotated[
-        str | None,
-        typer.Option(
-            "--semantics",
-            metavar="zero|removal|reference",
-            show_default=False,
-            help="What masking a message means: it is zero, its edge is removed, or the mean message stands in for it; "
-            "default: that of the method.",
-        ),
-    ] = None,
-    unit: Annotated[
-        str, typer.Option("--unit", metavar="edge|bond|atom|polyhedron|shell", help="What is masked as one.")
-    ] = "edge",
+    method: MethodOption = "gnnexplainer",
+    semantics: SemanticsOption = None,
+    unit: UnitOption = "edge",
     k: Annotated[int, typer.Option("--k", metavar="K", help="How many of the most important edges to show.")] = 50,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method, such as epochs=200; repeatable."),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="Of the method; the same seed, the same result.")
-    ] = 0,
+    settings: SettingsOption = None,
+    seed: SeedOption = 0,
     weights: WeightsOption = None,
     species: SpeciesOption = None,
     device: DeviceOption = Device.auto,
@@ -59,17 +53,11 @@ def explain(
     glass = read(file, species, frame)
     glass.require_atom(atom)
     predictor = load_predictor(weights, device)
-    from symgnn_explain.explain import METHODS, prepare
     from symgnn_explain.explain import explain as run
+    from symgnn_explain.explain import prepare
     from symgnn_explain.export import NO_BROWSER, StaticImageWarning, export_explanation, static_images_available
 
-    if method not in METHODS:
-        raise InputError(f"--method {method} is unknown: choose from {', '.join(METHODS)}.")
-    offered = METHODS[method].settings
-    chosen = method_settings(offered, settings or [])
-    if any(field.name == "seed" for field in fields(offered)):
-        chosen.setdefault("seed", seed)
-    chosen |= {"semantics": semantics, "unit": unit}
+    chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     prepared = prepare(predictor, glass)
     with progress_bar(f"Explaining atom {atom}") as advance:
         explanation = run(predictor, glass, atom, method, prepared=prepared, progress=advance, **chosen)

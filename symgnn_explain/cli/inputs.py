@@ -57,10 +57,14 @@ def load_predictor(weights: Path | None, device: Device) -> Predictor:
     return Predictor.load(weights, device=device)
 
 
-def method_settings(settings: type, entries: Sequence[str]) -> dict[str, Any]:
-    """Turn ``key=value`` into values of the types that the method's settings declare."""
-    kinds = typing.get_type_hints(settings)
-    chosen = {}
+def method_settings(method: str, entries: Sequence[str], seed: int) -> dict[str, Any]:
+    """Turn ``key=value`` into values of the types that the method's settings declare; the seed, where it has one."""
+    from symgnn_explain.explain import METHODS
+
+    if method not in METHODS:
+        raise InputError(f"--method {method} is unknown: choose from {', '.join(METHODS)}.")
+    kinds = typing.get_type_hints(METHODS[method].settings)
+    chosen: dict[str, Any] = {"seed": seed} if "seed" in kinds else {}
     for entry in entries:
         key, equals, text = entry.partition("=")
         if not equals or key not in kinds:

@@ -40,5 +40,26 @@ WeightsOption = Annotated[
 SpeciesOption = Annotated[
     str | None, typer.Option("--species", metavar="MAP", help='Species of the LAMMPS types, as in "1=Cu,2=Zr".')
 ]
+MethodOption = Annotated[
+    str, typer.Option("--method", metavar="M", help="How to explain; `symgnn-explain methods` lists them.")
+]
+SemanticsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--semantics",
+        metavar="zero|removal|reference",
+        show_default=False,
+        help="What masking a message means: it is zero, its edge is removed, or the mean message stands in for it; "
+        "default: that of the method.",
+    ),
+]
+UnitOption = Annotated[
+    str, typer.Option("--unit", metavar="edge|bond|atom|polyhedron|shell", help="What is masked as one.")
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method, such as epochs=200; repeatable."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed, the same result.")]
 DeviceOption = Annotated[Device, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the network runs.")]
 FrameOption = Annotated[int, typer.Option("--frame", metavar="N", help="Frame of a trajectory; -1 is the last.")]

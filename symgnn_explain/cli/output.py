@@ -13,6 +13,8 @@ from symgnn_explain.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from symgnn_explain.explain import PopulationProgress
+
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
@@ -25,6 +27,20 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
 
         def advance(fraction: float) -> None:
             bar.update(100 * fraction - bar.n)
+
+        yield advance
+
+
+@contextmanager
+def population_bar(title: str) -> Iterator[Callable[[PopulationProgress], None]]:
+    """Show a bar on a terminal, and give the function that moves it and says how many atoms are done."""
+    from tqdm import tqdm
+
+    with tqdm(total=100, desc=title, disable=None, bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}") as bar:
+
+        def advance(progress: PopulationProgress) -> None:
+            bar.set_postfix_str(str(progress), refresh=False)
+            bar.update(100 * progress - bar.n)
 
         yield advance
 

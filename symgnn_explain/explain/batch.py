@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -15,7 +15,15 @@ from symgnn_explain.explain.api import Method, explain_prepared, require_method,
 from symgnn_explain.explain.explanation_set import ExplanationSet
 from symgnn_explain.explain.masked_forward import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
-from symgnn_explain.explain.records import Manifest, RecordFolder, Records, RecordsInMemory, encode, run_of
+from symgnn_explain.explain.records import (
+    Manifest,
+    RecordFolder,
+    Records,
+    RecordsInMemory,
+    encode,
+    plain_manifest,
+    run_of,
+)
 from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.explain.units import UNITS, Unit
 from symgnn_explain.glass import Glass
@@ -171,7 +179,7 @@ def explain_many(
     wanted = select_atoms(glass, atoms, barriers=prepared.barriers).tolist() if isinstance(atoms, str) else named
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
     records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest)
-    missing = [atom for atom in wanted if not records.holds(atom)]
+    missing = list(_without_record(records, wanted, Watch(cancel=cancel)))
     records.open()
     job = _Job(prepared, chosen, configured, semantics, unit, run_of(manifest))
     tracker = _Tracker(len(wanted), len(missing), progress, warms_up=workers > 1 or client is not None)
@@ -183,6 +191,13 @@ def explain_many(
     if errors:
         _raise(errors, explanations)
     return explanations
+
+
+def _without_record(records: Records, atoms: Sequence[int], watch: Watch) -> Iterator[int]:
+    for place, atom in enumerate(atoms):
+        watch.advance(place / len(atoms))
+        if not records.holds(atom):
+            yield atom
 
 
 def _run(
@@ -240,20 +255,20 @@ def _manifest(
 ) -> Manifest:
     predictor, glass = prepared.predictor, prepared.glass
     reference = {"name": prepared.reference_name, "sha256": prepared.reference_sha256}
-    return {
-        "glass": {"sha256": glass.content_hash, "name": glass.name, "n_atoms": len(glass)},
-        "predictor": {
+    return plain_manifest(
+        glass={"sha256": glass.content_hash, "name": glass.name, "n_atoms": len(glass)},
+        predictor={
             "weights_sha256": weights_sha256(predictor.model),
             "config": predictor.model.config.to_dict(),
             "device": predictor.device.type,
         },
-        "method": method.name,
-        "mask_semantics": semantics,
-        "reference_glass": reference if semantics == "reference" else None,
-        "unit": unit,
-        "settings": asdict(configured),
-        "version_of_symgnn_explain": version("symgnn_explain"),
-    }
+        method=method.name,
+        mask_semantics=semantics,
+        reference_glass=reference if semantics == "reference" else None,
+        unit=unit,
+        settings=asdict(configured),
+        version_of_symgnn_explain=version("symgnn_explain"),
+    )
 
 
 def _raise(errors: Mapping[int, Exception], explanations: ExplanationSet) -> NoReturn:

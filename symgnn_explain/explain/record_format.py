@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -84,6 +85,7 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> A
     array = _as_array(value) if isinstance(value, list) and len(value) >= SHORTEST_ARRAY else None
     if array is None:
         return value
+    name = re.sub(r"[^A-Za-z0-9_.]", "_", name)
     while name in arrays:
         name += "_"
     arrays[name] = _narrowed(array)

@@ -185,6 +185,11 @@ class RecordFolder:
         return self.folder.glob("atom-*.npz")
 
 
+def plain_manifest(**content: Any) -> Manifest:
+    """Build a manifest as it would be read back from a file."""
+    return MappingProxyType(json.loads(_encoded(content)))
+
+
 def run_of(manifest: Manifest) -> str:
     """Name a run: SHA-256 of its manifest."""
     return hashlib.sha256(_encoded(manifest)).hexdigest()
@@ -221,21 +226,22 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _require_same(folder: Path, found: Manifest, wanted: Manifest) -> None:
-    """Raise InputError that names the first thing in which two manifests differ."""
-    plain = json.loads(_encoded(wanted))  # as it would be read back
-    for key in dict.fromkeys([*plain, *found]):
-        if plain.get(key) != found.get(key):
-            raise InputError(
-                f"{folder} holds explanations with another {key.replace('_', ' ')} "
-                f"({_in_short(found.get(key), plain.get(key))}): choose another folder, or repeat what made it."
-            )
+    """Raise InputError that names what two manifests differ in."""
+    differing = [key for key in dict.fromkeys([*wanted, *found]) if wanted.get(key) != found.get(key)]
+    if differing:
+        named = ", ".join(
+            f"{key.replace('_', ' ')} ({_in_short(found.get(key), wanted.get(key))})" for key in differing
+        )
+        raise InputError(
+            f"{folder} holds explanations that differ in {named}: choose another folder, or repeat what was done there."
+        )
 
 
 def _in_short(found: Any, wanted: Any) -> str:
     if isinstance(found, dict) and isinstance(wanted, dict):
         differing = [key for key in dict.fromkeys([*wanted, *found]) if found.get(key) != wanted.get(key)]
         return "; ".join(f"{key}: {_in_short(found.get(key), wanted.get(key))}" for key in differing)
-    return f"{found!s:.40} there, {wanted!s:.40} here"
+    return f"{found!s:.24} there, {wanted!s:.24} here"
 
 
 def _is_timing(row: list[str]) -> bool:

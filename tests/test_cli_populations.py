@@ -1,0 +1,124 @@
+"""The verb ``explain-many``: what the Python API finds, kept when it is stopped."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from symgnn_explain.cli import main, populations
+from symgnn_explain.explain import METHODS, ExplanationSet, PopulationProgress, explain_many
+from symgnn_explain.glass import Glass
+from symgnn_explain.io import read_glass, write_glass
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.selection import select_atoms
+
+
+@pytest.fixture
+def file(random_glass: Callable[..., Glass], tmp_path: Path) -> Path:
+    return write_glass(random_glass(4), tmp_path / "glass.extxyz")
+
+
+@pytest.fixture
+def command(file: Path, tiny_weights: Path, tmp_path: Path) -> list[str]:
+    """All but which atoms."""
+    few = ["--method", "integrated_gradients", "--set", "steps=4", "--unit", "atom"]
+    return ["explain-many", str(file), *few, "--out", str(tmp_path / "out"), "--weights", str(tiny_weights)]
+
+
+def test_records_and_table_are_those_of_the_api(
+    command: list[str], file: Path, tmp_path: Path, tiny_predictor: Predictor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--atoms", "random:5", "--seed", "7"]) == 0
+    assert "Explained 5 atoms" in capsys.readouterr().out
+    out, glass = tmp_path / "out", read_glass(file)
+    wanted = select_atoms(glass, "random:5", seed=7)
+    table = pd.read_csv(out / "summary.csv")
+    assert table["atom"].tolist() == wanted.tolist()
+    api = explain_many(
+        tiny_predictor, glass, wanted.tolist(), "integrated_gradients", unit="atom", out=tmp_path / "api", steps=4
+    )
+    for record in (tmp_path / "api").glob("atom-*.npz"):
+        assert (out / record.name).read_bytes() == record.read_bytes()
+    assert table["prediction"].tolist() == [explanation.prediction for explanation in api]
+
+
+def test_atoms_are_chosen_by_predicted_barriers(command: list[str], tmp_path: Path) -> None:
+    assert main([*command, "--atoms", "softest:64"]) == 0
+    table = pd.read_csv(tmp_path / "out" / "summary.csv")
+    assert len(table) == 64
+    assert table["prediction"].diff().min() > -1e-5
+
+
+def test_an_interrupted_run_is_continued_by_the_same_command(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def impatient(_: str) -> Iterator[Callable[[PopulationProgress], None]]:
+        def advance(progress: PopulationProgress) -> None:
+            if progress.done == 3:
+                signal.raise_signal(signal.SIGINT)
+
+        yield advance
+
+    with monkeypatch.context() as patched:
+        patched.setattr(populations, "population_bar", impatient)
+        assert main([*command, "--atoms", "12,5,7,3,0"]) == 130
+    assert "3 records are in" in capsys.readouterr().err
+    assert ExplanationSet.open(tmp_path / "out").atoms == (5, 7, 12)
+    assert main([*command, "--atoms", "12,5,7,3,0"]) == 0
+    assert ExplanationSet.open(tmp_path / "out").atoms == (0, 3, 5, 7, 12)
+
+
+def test_what_some_atoms_fail_with_is_said_and_the_others_are_written(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    method = METHODS["integrated_gradients"]
+
+    def picky(prediction: Any, settings: Any, watch: Any) -> Any:
+        if prediction.atom == 7:
+            raise ValueError("seven")
+        return method.run(prediction, settings, watch)
+
+    monkeypatch.setitem(METHODS, method.name, replace(method, run=picky))
+    assert main([*command, "--atoms", "12,7,3"]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert "1 of 3 atoms could not be explained (7;" in said.err
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["atom"].tolist() == [12, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--atoms", "middle:3"], "write all, central:50"),
+        (["--atoms", "64"], "64 atoms"),
+        (["--atoms", "central:65"], "it has 64"),
+        (["--atoms", "1", "--method", "magic"], "choose from gnnexplainer"),
+        (["--atoms", "1", "--set", "epochs=3"], "with a key among steps"),
+        (["--atoms", "1", "--workers", "0"], "at least 1"),
+        (["--atoms", "1", "--semantics", "blur"], "semantics"),
+        ([], "--atoms"),
+    ],
+)
+def test_explain_many_refuses(
+    command: list[str], tmp_path: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("out/atom-*"))
+
+
+def test_a_scheduler_that_does_not_answer_is_named(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    assert main([*command, "--atoms", "1", "--scheduler", "nonsense://nowhere"]) == 2
+    assert "no Dask scheduler answers at --scheduler nonsense://nowhere" in capsys.readouterr().err
