@@ -122,25 +122,25 @@ def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed:
     counts = _count(neighbours, shell, kind, n_shells=len(bounds), n_kinds=len(numbers))
     random = np.random.default_rng(seed)
     concentration = np.bincount(kind) / len(glass)
+    resampled = [_resampled_sums(counts[kind == centre], random) for centre in range(len(numbers))]
     pairs = []
     for place, (inner, outer) in enumerate(pairwise([0.0, *bounds.tolist()])):
         contacts = np.bincount(kind, counts[:, place].sum(axis=1)) / max(counts[:, place].sum(), 1)
         for centre, neighbour in product(range(len(numbers)), repeat=2):
             around = counts[kind == centre, place]
-            of_kind, total = around[:, neighbour], around.sum(axis=1)
-            share = float(_ratio(of_kind.sum(), total.sum()))
-            drawn = random.integers(len(around), size=(RESAMPLES, len(around)))
-            resampled = _ratio(of_kind[drawn].sum(axis=1), total[drawn].sum(axis=1))
+            share = float(_ratio(around[:, neighbour].sum(), around.sum()))
+            drawn = resampled[centre][:, place]
+            shares = _ratio(drawn[:, neighbour], drawn.sum(axis=1))
             low, high = np.nan, np.nan
-            if np.isfinite(resampled).all():
-                low, high = interval(1 - resampled / concentration[neighbour])
+            if np.isfinite(shares).all():
+                low, high = interval(1 - shares / concentration[neighbour])
             pairs.append(
                 PairOrder(
                     inner=inner,
                     outer=outer,
                     centre=glass.species[centre],
                     neighbour=glass.species[neighbour],
-                    coordination=float(of_kind.mean()),
+                    coordination=float(around[:, neighbour].mean()),
                     share=share,
                     warren_cowley=1 - share / float(concentration[neighbour]),
                     low=low,
@@ -157,6 +157,14 @@ def _count(neighbours: Neighbours, shell: IntArray, kind: IntArray, *, n_shells:
     cell = (neighbours.centre * n_shells + shell) * n_kinds + kind[neighbours.neighbour]
     size = len(kind) * n_shells * n_kinds
     return np.bincount(cell, minlength=size).reshape(len(kind), n_shells, n_kinds)
+
+
+def _resampled_sums(counts: IntArray, random: np.random.Generator) -> FloatArray:
+    """Sums over atoms that are drawn again and again with replacement, shape (RESAMPLES, shells, species)."""
+    n_atoms = len(counts)
+    times_drawn = random.multinomial(n_atoms, np.full(n_atoms, 1 / n_atoms), size=RESAMPLES).astype(np.float64)
+    sums = times_drawn @ counts.reshape(n_atoms, -1).astype(np.float64)
+    return sums.reshape(RESAMPLES, *counts.shape[1:])
 
 
 def _ratio(part: Any, whole: Any) -> Any:
