@@ -160,7 +160,7 @@ def _count(neighbours: Neighbours, shell: IntArray, kind: IntArray, *, n_shells:
 
 
 def _resampled_sums(counts: IntArray, random: np.random.Generator) -> FloatArray:
-    """Sums over atoms that are drawn again and again with replacement, shape (RESAMPLES, shells, species)."""
+    """Sum up over atoms that are drawn again and again with replacement, shape (RESAMPLES, shells, species)."""
     n_atoms = len(counts)
     times_drawn = random.multinomial(n_atoms, np.full(n_atoms, 1 / n_atoms), size=RESAMPLES).astype(np.float64)
     sums = times_drawn @ counts.reshape(n_atoms, -1).astype(np.float64)
