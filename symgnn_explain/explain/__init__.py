@@ -5,6 +5,12 @@ from symgnn_explain.explain.batch import PopulationError, PopulationProgress, ex
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.explanation_set import ExplanationSet
 from symgnn_explain.explain.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
+from symgnn_explain.explain.positions import (
+    PathContributions,
+    PositionAttribution,
+    explain_positions,
+    path_contributions,
+)
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
 
 __all__ = [
@@ -14,11 +20,15 @@ __all__ = [
     "Method",
     "PGExplainer",
     "PGTrainingSettings",
+    "PathContributions",
     "PopulationError",
     "PopulationProgress",
+    "PositionAttribution",
     "PreparedGlass",
     "explain",
     "explain_many",
+    "explain_positions",
+    "path_contributions",
     "prepare",
     "train_pg_explainer",
 ]

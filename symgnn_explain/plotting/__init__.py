@@ -10,6 +10,8 @@ from symgnn_explain.plotting.fidelity import fidelity_figure, sanity_figure, suf
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.networks import network_figure
+from symgnn_explain.plotting.persistence import persistence_figure, persistence_image_figure, substructure_figure
+from symgnn_explain.plotting.positions import position_figure
 from symgnn_explain.plotting.radial import radial_figure
 from symgnn_explain.plotting.rings import ring_figure
 from symgnn_explain.plotting.structure_factor import structure_factor_figure
@@ -26,10 +28,14 @@ __all__ = [
     "neighbourhood_figure",
     "network_figure",
     "parity_figure",
+    "persistence_figure",
+    "persistence_image_figure",
+    "position_figure",
     "radial_figure",
     "ring_figure",
     "sanity_figure",
     "structure_factor_figure",
+    "substructure_figure",
     "sufficiency_figure",
     "voronoi_figure",
 ]

@@ -1,0 +1,194 @@
+"""Derivatives by positions: finite differences of the whole network, translation, cutting, and paths."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.explain import prepare
+from symgnn_explain.explain.positions import displaced_prediction, explain_positions, path_contributions
+from symgnn_explain.glass import Glass
+from symgnn_explain.graph import build_graph
+from symgnn_explain.models.predictor import Predictor
+
+from .conftest import random_glass, random_model
+from .test_explain import assert_untouched, snapshot
+
+ATOM = 7
+
+
+def steep_predictor(**config: Any) -> Predictor:
+    """An untrained network whose predictions depend on positions as strongly as a trained one's."""
+    model = random_model(**config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("weight") and parameter.dim() == 2:
+                parameter.mul_(3.0)
+    return Predictor(model, device="cpu")
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return steep_predictor()
+
+
+def plain_predictions(predictor: Predictor, glasses: list[Glass], atom: int) -> list[float]:
+    """In double precision, over the whole graph, built anew."""
+    model = copy.deepcopy(predictor.model).double()
+    predictions = []
+    for glass in glasses:
+        graph = build_graph(glass, cutoff=predictor.cutoff, species=predictor.species)
+        source, target = graph.edge_index.numpy()
+        # Single precision would drown differences as small as these; which image an edge goes to it still tells.
+        inside = glass.positions[source] - glass.positions[target]
+        cells = np.rint((graph.edge_attr.numpy() - inside) @ np.linalg.inv(glass.cell))
+        with torch.no_grad():
+            barriers = model(graph.x.double(), graph.edge_index, torch.from_numpy(inside + cells @ glass.cell))
+        predictions.append(float(barriers[atom]))
+    return predictions
+
+
+@given(seed=st.integers(0, 50), edge=st.sampled_from([9.9, 7.2, 5.6]))
+@settings(max_examples=4, deadline=None)
+def test_derivatives_are_finite_differences_of_the_whole_network(seed: int, edge: float) -> None:
+    """Small cells too, where an atom sees several images of another, and of itself."""
+    predictor = steep_predictor()
+    glass = random_glass({9.9: 60, 7.2: 27, 5.6: 8}[edge], seed=seed, edge=edge)
+    found = explain_positions(prepare(predictor, glass), ATOM)
+    step = 1e-6
+    for row in {0, int(found.rank()[0]), int(found.rank()[1])}:
+        moved = []
+        for axis, sign in itertools.product(range(3), (1, -1)):
+            positions = glass.positions.copy()
+            positions[found.atoms[row], axis] += sign * step
+            moved.append(replace(glass, positions=positions))
+        ends = np.reshape(plain_predictions(predictor, moved, ATOM), (3, 2))
+        differences = (ends[:, 0] - ends[:, 1]) / (2 * step)
+        np.testing.assert_allclose(found.gradient[row], differences, atol=1e-3 * found.magnitude.max())
+
+
+def test_the_receptive_field_is_all_that_matters() -> None:
+    predictor = steep_predictor(heads=(1, 1))
+    glass = random_glass(300, edge=17.0)
+    found = explain_positions(prepare(predictor, glass), ATOM)
+    graph = predictor.graph(glass)
+    displacement = graph.edge_attr.clone().requires_grad_()
+    barriers = predictor.model(graph.x, graph.edge_index, displacement)
+    (by_edge,) = torch.autograd.grad(barriers[ATOM], displacement)
+    expected = torch.zeros(len(glass), 3).index_add(0, graph.edge_index[0], by_edge)
+    expected = expected.index_add(0, graph.edge_index[1], -by_edge).numpy()
+    assert len(found.atoms) < len(glass)
+    np.testing.assert_allclose(found.gradient, expected[found.atoms], atol=1e-5 * found.magnitude.max())
+    assert np.abs(np.delete(expected, found.atoms, axis=0)).max() == 0
+    assert found.prediction == pytest.approx(barriers[ATOM].item(), abs=1e-6)
+
+
+def test_moving_all_atoms_together_changes_nothing(predictor, glass) -> None:
+    found = explain_positions(prepare(predictor, glass), ATOM)
+    np.testing.assert_allclose(found.gradient.sum(0), 0, atol=1e-12)
+    assert found.magnitude.max() > 1e-3
+    shifted = replace(glass, positions=glass.positions + np.array([0.3, -2.0, 7.7]))
+    moved = explain_positions(prepare(predictor, shifted), ATOM)
+    np.testing.assert_array_equal(moved.atoms, found.atoms)
+    np.testing.assert_allclose(moved.gradient, found.gradient, atol=1e-4 * found.magnitude.max())
+
+
+def test_positions_are_seen_from_the_explained_atom(predictor, glass) -> None:
+    found = explain_positions(prepare(predictor, glass), ATOM)
+    assert found.atoms[0] == ATOM
+    np.testing.assert_array_equal(found.position[0], 0)
+    assert (found.outward[0], found.distance[0]) == (0, 0)
+    np.testing.assert_allclose(found.position, glass.displacements_from(ATOM)[found.atoms])
+    table = found.to_frame(5)
+    assert table["magnitude"].is_monotonic_decreasing
+    assert table["rank"].tolist() == [1, 2, 3, 4, 5]
+    row = next(row for row in found.rank() if row > 0)
+    along = found.gradient[row] @ found.position[row] / found.distance[row]
+    assert table.set_index("atom").loc[found.atoms[row], "outward"] == pytest.approx(along)
+
+
+def test_the_model_is_not_touched(predictor, glass) -> None:
+    prepared = prepare(predictor, glass)
+    predictor.model.train()
+    before = snapshot(predictor.model)
+    explain_positions(prepared, ATOM)
+    assert_untouched(predictor.model, before)
+
+
+def test_a_displaced_prediction_has_its_edges_found_anew(predictor, glass) -> None:
+    away = {3: [1.5, 0.0, 0.0], 12: [0.0, -0.2, 0.1]}
+    positions = glass.positions.copy()
+    positions[3, 0] += 1.5
+    positions[12, 1:] += [-0.2, 0.1]
+    expected = predictor.predict(replace(glass, positions=positions))[ATOM]
+    assert displaced_prediction(predictor, glass, ATOM, away) == pytest.approx(expected)
+    assert displaced_prediction(predictor, glass, ATOM, {}) == pytest.approx(predictor.predict(glass)[ATOM])
+
+
+class TestPaths:
+    def displaced(self, glass: Glass, size: float) -> Glass:
+        shift = np.random.default_rng(0).normal(0, size, glass.positions.shape)
+        return replace(glass, positions=glass.positions + shift, name="displaced")
+
+    def test_contributions_are_complete_while_no_edge_comes_or_goes(self, predictor) -> None:
+        """A cluster in which every atom sees every other, and none sees an image."""
+        cluster = random_glass(12, edge=2.9 * 3)
+        small = Glass(cluster.positions * 0.36, cluster.numbers, np.eye(3) * 30, name="cluster")
+        end = self.displaced(small, 0.05)
+        assert {predictor.graph(glass).num_edges for glass in (small, end)} == {144}
+        found = path_contributions(predictor, small, end, ATOM, steps=24)
+        assert abs(found.end - found.start) > 1e-4
+        assert found.jumps == pytest.approx(0, abs=0.02 * np.abs(found.contribution).max())
+        np.testing.assert_allclose(found.displacement, end.positions - small.positions)
+        assert found.to_frame()["contribution"].sum() == pytest.approx(found.contribution.sum())
+
+    def test_one_point_of_a_short_path_is_the_derivative(self, predictor, glass) -> None:
+        end = self.displaced(glass, 1e-4)
+        found = path_contributions(predictor, glass, end, ATOM, steps=1)
+        derivative = explain_positions(prepare(predictor, glass), ATOM)
+        expected = (derivative.gradient * found.displacement[derivative.atoms]).sum(1)
+        np.testing.assert_allclose(found.contribution[derivative.atoms], expected, atol=1e-2 * np.abs(expected).max())
+
+    def test_atoms_that_crossed_the_boundary_did_not_go_far(self, predictor, glass) -> None:
+        end = self.displaced(glass, 0.01)
+        wrapped = replace(end, positions=end.positions + glass.cell[0])
+        plain, found = (path_contributions(predictor, glass, other, ATOM, steps=2) for other in (end, wrapped))
+        np.testing.assert_allclose(found.contribution, plain.contribution, atol=1e-9)
+
+    def test_progress_and_cancelling(self, predictor, glass) -> None:
+        seen, cancel = [], threading.Event()
+
+        def cancel_midway(fraction: float) -> None:
+            seen.append(fraction)
+            if fraction > 0.4:
+                cancel.set()
+
+        end = self.displaced(glass, 0.01)
+        path_contributions(predictor, glass, end, ATOM, steps=4, progress=seen.append)
+        assert seen == [0, 0.25, 0.5, 0.75, 1]
+        with pytest.raises(Cancelled):
+            path_contributions(predictor, glass, end, ATOM, steps=10, progress=cancel_midway, cancel=cancel)
+        assert seen[-1] == 0.5
+
+    def test_other_atoms_are_refused(self, predictor, glass) -> None:
+        with pytest.raises(InputError, match="same atoms in the same cell"):
+            path_contributions(predictor, glass, random_glass(seed=1), ATOM)
+        with pytest.raises(InputError, match="at least 1"):
+            path_contributions(predictor, glass, glass, ATOM, steps=0)
+
+
+def test_atoms_that_do_not_exist_are_refused(predictor, glass) -> None:
+    with pytest.raises(InputError, match="atom 60 does not exist"):
+        explain_positions(prepare(predictor, glass), 60)
+    with pytest.raises(InputError, match="atom 60 does not exist"):
+        displaced_prediction(predictor, glass, ATOM, {60: [0, 0, 1]})
