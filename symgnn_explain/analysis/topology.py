@@ -47,7 +47,7 @@ def structure_topology(
     - ``shortest``: the one with the fewest bonds (the shortest of them) through the pair's birth edge in the 1-skeleton
       of the complex at its birth, as HomCloud's ``optimal_1_cycle``; or
     - ``volume``: the rim of the volume-optimal cycle (Obayashi, SIAM J. Appl. Algebra Geometry 2, 508, 2018), the
-      fewest triangles (of the least area) that fill the ring at its death. It takes minutes rather than seconds.
+      fewest triangles (of the least area) that fill the ring at its death. It takes a minute rather than seconds.
 
     Parameters
     ----------
