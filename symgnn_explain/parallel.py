@@ -157,7 +157,8 @@ def _in_processes(
                 yield _outcome_of(future.result, item)
         finished = True
     finally:
-        executor.shutdown(wait=finished, kill_workers=not finished)
+        # Also when all is done: left to themselves, workers take seconds to end.
+        executor.shutdown(wait=finished, kill_workers=True)
 
 
 def _outcome_of(result: Callable[[], Outcome[Item, Result]], item: Item) -> Outcome[Item, Result]:
