@@ -53,7 +53,7 @@ class VoronoiCells:
     shift
         Cell vectors that lead from the wrapped position of each centre to the neighbour's image, shape (P, 3).
     area, n_edges
-        Of each face, shapes (P,), Å²; infinite and 0 for a face that extends to infinity.
+        Of each face, shapes (P,), Å².
     shortest_edge, smallest_face
         Thresholds under which edges (Å) and faces (Å²) are not counted.
     glass_name, glass_sha256
@@ -91,7 +91,7 @@ class VoronoiCells:
 
     @property
     def coordination(self) -> IntArray:
-        """Faces of each cell, that is neighbours of each atom, shape (N,); of an open cell those that there are."""
+        """Faces of each cell, that is neighbours of each atom, shape (N,); of an open cell those towards the inside."""
         return np.bincount(self.neighbours.centre, minlength=len(self))
 
     @property
@@ -187,9 +187,10 @@ def voronoi_cells(
     ⟨0,12,0,0⟩. BCC has no such corners: ⟨0,6,0,8⟩. All atoms count as equally large: this is not the radical
     tessellation.
 
-    Cells of a fully periodic structure are exact: ghosts are added until none further out could cut a cell. Along open
-    directions a cell is *closed* if all its corners lie within 4.5 Å of its atom, more than any void of a dense glass
-    has as radius. Atoms with an open cell sit at a surface, and have no index and no volume.
+    Cells of a fully periodic structure are exact: ghosts are added until none further out could cut a cell. With any
+    open direction a cell is *closed* if all its corners lie within 4.5 Å of its atom, more than any void of a dense
+    glass has as radius. Atoms with an open cell sit at a surface, and have no index and no volume; faces with a
+    corner farther away are no faces, and make no neighbours.
 
     Parameters
     ----------
@@ -204,29 +205,26 @@ def voronoi_cells(
     if not (shortest_edge >= 0 and smallest_face >= 0 and np.isfinite([shortest_edge, smallest_face]).all()):
         raise InputError(f"{shortest_edge=} and {smallest_face=} must be lengths in Å and areas in Å² from 0.")
     points, polygons = _padded_tessellation(glass)
-    reach = np.full(len(glass), 0.0)
-    np.maximum.at(reach, polygons.start, polygons.reach)
-    np.maximum.at(reach, polygons.end[polygons.end < len(glass)], polygons.reach[polygons.end < len(glass)])
-    closed = np.isfinite(reach) & (glass.pbc.all() | (reach <= LARGEST_VOID))
+    is_near = np.full(len(polygons.reach), True) if glass.pbc.all() else polygons.reach <= LARGEST_VOID
+    closed = np.ones(len(glass), dtype=bool)
+    closed[polygons.start[~is_near]] = False
+    closed[polygons.end[~is_near & (polygons.end < len(glass))]] = False
     first, second = polygons.start, points.original[polygons.end]
     shift = points.shift[polygons.end]
     displacement = points.position[polygons.end] - points.position[polygons.start]
     n_edges = polygons.count_edges(shortest_edge)
     # Each face is met from both sides, as seen from the cell; one is kept and mirrored, so that both agree.
-    ahead = _is_forward(first, second, shift)
+    ahead = is_near & _is_forward(first, second, shift)
     centre, neighbour = _mirrored(first[ahead], second[ahead])
     area, n_edges = np.tile(polygons.area[ahead], 2), np.tile(n_edges[ahead], 2)
     displacement = np.concatenate([displacement[ahead], -displacement[ahead]])
     shift = np.concatenate([shift[ahead], -shift[ahead]])
     volume = np.bincount(centre, area * np.linalg.norm(displacement, axis=1) / 6, minlength=len(glass))
-    is_face = (area >= smallest_face) & ((n_edges >= FEWEST_EDGES) | np.isinf(area))
+    is_face = (area >= smallest_face) & (n_edges >= FEWEST_EDGES)
     kept = np.flatnonzero(is_face)[np.lexsort((*shift[is_face].T, neighbour[is_face], centre[is_face]))]
-    counted = kept[np.isfinite(area[kept])]
-    most_edges = max(6, int(n_edges[counted].max(initial=0)))
-    n_kinds = most_edges - FEWEST_EDGES + 1
-    faces = np.bincount(
-        centre[counted] * n_kinds + n_edges[counted] - FEWEST_EDGES, minlength=len(glass) * n_kinds
-    ).reshape(len(glass), n_kinds)
+    n_kinds = max(6, int(n_edges[kept].max(initial=0))) - FEWEST_EDGES + 1
+    kind = centre[kept] * n_kinds + n_edges[kept] - FEWEST_EDGES
+    faces = np.bincount(kind, minlength=len(glass) * n_kinds).reshape(len(glass), n_kinds)
     return VoronoiCells(
         numbers=glass.numbers,
         position=points.position[: len(glass)],
@@ -237,7 +235,7 @@ def voronoi_cells(
         neighbours=Neighbours(centre[kept], neighbour[kept], displacement[kept]),
         shift=shift[kept],
         area=area[kept],
-        n_edges=np.where(np.isfinite(area[kept]), n_edges[kept], 0),
+        n_edges=n_edges[kept],
         shortest_edge=shortest_edge,
         smallest_face=smallest_face,
         glass_name=glass.name,

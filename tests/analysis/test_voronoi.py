@@ -67,8 +67,9 @@ def test_cells_fill_space_and_obey_euler(random_glass, seed, shear, n_side):
     assert (cells.faces.sum(axis=1) == cells.coordination).all()
 
 
-@settings(max_examples=5, deadline=None)
-@given(seed=st.integers(0, 10_000), pbc=st.sampled_from([True, (True, True, False)]))
+@pytest.mark.parametrize("pbc", [True, (True, True, False), False])
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 10_000))
 def test_cells_do_not_depend_on_how_the_glass_is_written_down(random_glass, rewritten, seed, pbc):
     glass = random_glass(5, seed=seed, shear=0.15, pbc=pbc)
     other, place = rewritten(glass, seed)
