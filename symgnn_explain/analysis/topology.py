@@ -19,7 +19,7 @@ from symgnn_explain.analysis.topology_store import read_topology, store_path, wr
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal
-from symgnn_explain.glass import Glass
+from symgnn_explain.glass import Glass, IntArray
 
 _KEPT_IN_MEMORY = 16
 _memory: dict[tuple[str, float, str], StructureTopology] = {}
@@ -156,17 +156,35 @@ def cycle_comparison(
     Cancelled
         If it was asked to stop.
     """
-    explanation.require_glass(glass)
-    edges = explanation.source, explanation.target, explanation.displacement
-    if boundary == "periodic":
-        cycles = optimal_cycles(glass, progress, cancel, kind=kind).of_edges(glass, *edges)
-    elif boundary == "open":
-        cycles = open_topology(explanation, glass, kind=kind, progress=progress, cancel=cancel).of_edges(*edges)
-    else:
-        raise InputError(f"{boundary=} must be periodic or open.")
+    cycles = cycles_through_edges(explanation, glass, boundary=boundary, kind=kind, progress=progress, cancel=cancel)
     return compare_cycles(
         explanation, cycles, k, length_tolerance=length_tolerance, draws=draws, seed=seed, glass_name=glass.name
     )
+
+
+def cycles_through_edges(
+    explanation: AtomExplanation,
+    glass: Glass,
+    *,
+    boundary: Boundary = "periodic",
+    kind: CycleKind = "shortest",
+    progress: Progress | None = None,
+    cancel: CancelSignal | None = None,
+) -> IntArray:
+    """Count the optimal cycles through each edge of an explanation, shape (E,); see :func:`cycle_comparison`.
+
+    Raises
+    ------
+    InputError
+        If the explanation belongs to another glass.
+    """
+    explanation.require_glass(glass)
+    edges = explanation.source, explanation.target, explanation.displacement
+    if boundary == "periodic":
+        return optimal_cycles(glass, progress, cancel, kind=kind).of_edges(glass, *edges)
+    if boundary == "open":
+        return open_topology(explanation, glass, kind=kind, progress=progress, cancel=cancel).of_edges(*edges)
+    raise InputError(f"{boundary=} must be periodic or open.")
 
 
 def cycle_cache_folder() -> Path:
