@@ -89,11 +89,7 @@ def explain_many(
         prepared = prepare(predictor, glass)
     wanted = select_atoms(glass, atoms, barriers=prepared.barriers, seed=seed).tolist()
     try:
-        with (
-            _cluster(scheduler) as client,
-            writing_into(out),
-            population_bar(f"Explaining {len(wanted)} atoms") as advance,
-        ):
+        with _cluster(scheduler) as client, population_bar(f"Explaining {len(wanted)} atoms") as advance:
             explanations = run(
                 predictor,
                 glass,

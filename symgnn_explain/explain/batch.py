@@ -131,9 +131,11 @@ def explain_many(
         Folder for one record an atom, and a manifest. What is there already is not computed again, so a run that was
         stopped continues; records that are not whole are computed anew. Without it all records are kept in memory.
     workers
-        Processes, with one thread each; for a predictor on the CPU. They take some seconds to start.
+        Processes, with one thread each; for a predictor on the CPU. They take some seconds to start. Scripts and
+        notebooks need no ``if __name__ == "__main__"`` for them (a Dask ``LocalCluster`` with processes does).
     client
-        A ``dask.distributed`` client, to compute on its cluster instead.
+        A ``dask.distributed`` client, to compute on its cluster instead. The cluster's machines need this package; the
+        records are written here.
     semantics, unit, **settings
         As for ``explain``.
     prepared

@@ -8,6 +8,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -123,9 +124,10 @@ class RecordFolder:
         self._run = run_of(self.manifest)
 
     def open(self) -> None:
-        """Write the manifest, unless it is there."""
+        """Write the manifest, unless it is there; raises InputError where nothing can be written."""
         if not (path := self.folder / MANIFEST).exists():
-            write_atomically(path, _encoded(self.manifest, indent=1) + b"\n")
+            with self._writing():
+                write_atomically(path, _encoded(self.manifest, indent=1) + b"\n")
 
     def atoms(self) -> list[int]:
         """Return the atoms that have a record, in ascending order; whether it is whole is another question."""
@@ -162,10 +164,11 @@ class RecordFolder:
             raise InputError(f"the record of atom {atom} cannot be read ({error}).") from error
 
     def write(self, atom: int, blob: bytes, seconds: float) -> None:
-        """Keep an atom's record."""
-        write_atomically(self._path(atom), blob)
-        with (self.folder / SECONDS).open("a", encoding="utf-8", newline="") as stream:
-            stream.write(f"\n{atom},{seconds:.6f}")  # on a line of its own, whatever a killed run left
+        """Keep an atom's record; raises InputError where nothing can be written."""
+        with self._writing():
+            write_atomically(self._path(atom), blob)
+            with (self.folder / SECONDS).open("a", encoding="utf-8", newline="") as stream:
+                stream.write(f"\n{atom},{seconds:.6f}")  # on a line of its own, whatever a killed run left
 
     def seconds(self) -> Mapping[int, float]:
         """Return how long explaining took, by atom, where that is known.
@@ -177,6 +180,16 @@ class RecordFolder:
             return {}
         with path.open(encoding="utf-8", newline="") as stream:
             return {int(row[0]): float(row[1]) for row in csv.reader(stream) if _is_timing(row)}
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"nothing can be written into {self.folder} ({error.strerror or error}): make room, or choose another "
+                "folder; what was done is kept."
+            ) from error
 
     def _path(self, atom: int) -> Path:
         return self.folder / f"atom-{atom:06d}.npz"

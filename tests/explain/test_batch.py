@@ -160,6 +160,12 @@ def test_a_killed_run_continues_to_the_same_bytes(workers, tmp_path, tiny_weight
     assert {name: blob for name, blob in results_in(killed).items() if name not in leftovers} == results_in(whole)
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, predictor, glass) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="nothing can be written into"):
+        explain_many(predictor, glass, ATOMS, out=tmp_path / "file" / "out", **FEW)
+
+
 def test_more_atoms_are_added_to_a_folder(one_process, tmp_path, predictor, glass) -> None:
     out = tmp_path / "out"
     first = explain_many(predictor, glass, ATOMS[:2], out=out, **FEW)
