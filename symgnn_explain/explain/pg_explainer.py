@@ -35,6 +35,7 @@ HIDDEN_WIDTH = 64
 """Of the small network, as published."""
 
 _SMALLEST_UNIFORM = 1e-6
+_STANDARDISED = 10
 _MULTIPLIER_RATE = 0.05
 _MEMORY = 0.9
 
@@ -267,7 +268,7 @@ def pg_explainer(prediction: MaskedPrediction, settings: PGExplainerSettings, wa
 
 
 def train_pg_explainer(
-    prepared: PreparedGlass,
+    prepared: PreparedGlass | Sequence[PreparedGlass],
     atoms: Sequence[int],
     *,
     semantics: MaskSemantics = "reference",
@@ -275,14 +276,16 @@ def train_pg_explainer(
     progress: Callable[[float], None] | None = None,
     cancel: CancelSignal | None = None,
 ) -> PGExplainer:
-    """Train an explainer on some atoms of one glass; it then explains any atom of glasses of that family.
+    """Train an explainer on some atoms of one glass or of several; it then explains any atom of glasses of that family.
 
     Parameters
     ----------
     prepared
-        What ``prepare(predictor, glass)`` returned.
+        What ``prepare(predictor, glass)`` returned, or several of them for one predictor. Under the semantics
+        ``reference`` an explainer knows what fades into what: give all glasses, also those that are explained later,
+        one reference, ``prepare(predictor, glass, reference=…)``.
     atoms
-        The atoms to learn from; a hundred spread over the glass, say.
+        The atoms to learn from, in each glass; a hundred spread over one, say.
     semantics
         What a mask does to a message, in training and afterwards.
     settings
@@ -293,26 +296,30 @@ def train_pg_explainer(
     Raises
     ------
     InputError
-        If there are no atoms, one does not exist, or the semantics are unknown.
+        If there are no glasses or atoms, one does not exist, the semantics are unknown, or the predictors differ.
     Cancelled
         If ``cancel`` was set.
     """
     settings = settings or PGTrainingSettings()
     if semantics not in MASK_SEMANTICS:
         raise InputError(f"{semantics=} is unknown: choose from {', '.join(MASK_SEMANTICS)}.")
-    if len(atoms) == 0:
+    family = [prepared] if isinstance(prepared, PreparedGlass) else list(prepared)
+    if len(atoms) == 0 or not family:
         raise InputError("a PGExplainer needs atoms to learn from, but none were given: name a hundred, say.")
-    chosen = [prepared.glass.require_atom(atom) for atom in atoms]
+    predictors = {_weights_of(glass) for glass in family}
+    if len(predictors) > 1:
+        raise InputError("the glasses were prepared with different predictors: a PGExplainer explains one.")
+    visited = [(glass, glass.glass.require_atom(atom)) for glass in family for atom in atoms]
     watch = Watch(progress, cancel)
     watch.advance(0.0)
     with one_thread():
-        scorer, curve = _train(prepared, chosen, semantics, settings, watch)
+        scorer, curve = _train(visited, semantics, settings, watch)
     card = {
         "semantics": semantics,
-        "predictor_sha256": _weights_of(prepared),
-        "glass": prepared.glass.name,
-        "glass_sha256": prepared.glass.content_hash,
-        "atoms": chosen,
+        "predictor_sha256": predictors.pop(),
+        "glasses": {glass.glass.name: glass.glass.content_hash for glass in family},
+        "references": {glass.reference_name: glass.reference_sha256 for glass in family},
+        "atoms": [int(atom) for atom in atoms],
         "settings": asdict(settings),
         "learning_curve": curve,
     }
@@ -320,21 +327,26 @@ def train_pg_explainer(
 
 
 def _train(
-    prepared: PreparedGlass, atoms: list[int], semantics: MaskSemantics, settings: PGTrainingSettings, watch: Watch
+    visited: Sequence[tuple[PreparedGlass, int]],
+    semantics: MaskSemantics,
+    settings: PGTrainingSettings,
+    watch: Watch,
 ) -> tuple[EdgeScorer, list[dict[str, float]]]:
-    def prediction_of(atom: int) -> MaskedPrediction:
+    def predicts(index: int) -> MaskedPrediction:
+        prepared, atom = visited[index]
         return prepared.masked_prediction(atom, semantics=semantics, unit="edge")
 
     generator = torch.Generator().manual_seed(settings.seed)
-    scorer = _initial_scorer(prepared, settings.seed)
-    scorer.standardise([prediction_of(atom) for atom in atoms[:10]])
+    scorer = _initial_scorer(visited[0][0], settings.seed)
+    order = torch.randperm(len(visited), generator=generator)
+    scorer.standardise([predicts(index) for index in order[:_STANDARDISED].tolist()])
     optimizer = torch.optim.Adam(scorer.parameters(), lr=settings.learning_rate)
-    multiplier, recent, curve, visits = 1.0, 1.0, [], settings.passes * len(atoms)
+    multiplier, recent, curve, visits = 1.0, 1.0, [], settings.passes * len(visited)
     for number in range(settings.passes):
         changes, sizes = [], []
-        for place, index in enumerate(torch.randperm(len(atoms), generator=generator).tolist()):
-            done = (number * len(atoms) + place) / visits
-            prediction = prediction_of(atoms[index])
+        for place, index in enumerate(torch.randperm(len(visited), generator=generator).tolist()):
+            done = (number * len(visited) + place) / visits
+            prediction = predicts(index)
             logits = scorer(prediction)
             noise = torch.rand(settings.draws, len(logits), generator=generator).clamp(
                 _SMALLEST_UNIFORM, 1 - _SMALLEST_UNIFORM
@@ -352,7 +364,7 @@ def _train(
             multiplier *= float(np.exp(_MULTIPLIER_RATE * np.clip(recent - 1, -1, 1)))
             changes.append(error.item())
             sizes.append(mask.mean().item())
-            watch.advance((number * len(atoms) + place + 1) / visits)
+            watch.advance((number * len(visited) + place + 1) / visits)
         curve.append(
             {
                 "rms_change": float(np.sqrt(np.mean(changes))) * settings.tolerance,

@@ -167,12 +167,21 @@ class TestRefusals:
         [
             ([], {}, "none were given"),
             ([60], {}, "atom 60 does not exist"),
+            ([0, 40], {"others": [random_glass(40)]}, "atom 40 does not exist"),
             ([1], {"semantics": "blur"}, "choose from zero"),
         ],
     )
-    def test_training_on_nothing(self, atoms, arguments, said, predictor, glass) -> None:
+    def test_training_on_what_is_not_there(self, atoms, arguments, said, predictor, glass) -> None:
+        glasses = [glass, *arguments.pop("others", [])]
         with pytest.raises(InputError, match=said):
-            train(prepare(predictor, glass), atoms, **arguments)
+            train([prepare(predictor, other) for other in glasses], atoms, **arguments)
+
+    def test_training_for_two_predictors(self, predictor, glass) -> None:
+        other = Predictor(random_model(1), device="cpu")
+        with pytest.raises(InputError, match="explains one"):
+            train([prepare(predictor, glass), prepare(other, glass)], ATOMS)
+        with pytest.raises(InputError, match="none were given"):
+            train([], ATOMS)
 
     @pytest.mark.parametrize("wrong", [{"passes": 0}, {"draws": 0}, {"tolerance": 0.0}, {"entropy": -1.0}, {"cold": 0}])
     def test_settings(self, wrong) -> None:
@@ -182,6 +191,16 @@ class TestRefusals:
     def test_another_suffix(self, trained, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"must end in \.safetensors"):
             trained.save(tmp_path / "explainer.pt")
+
+
+def test_several_glasses_are_learnt_from_alike(predictor, glass) -> None:
+    prepared = prepare(predictor, glass)
+    family = [prepared, prepare(predictor, random_glass(seed=1), reference=glass)]
+    explainer = train(family, ATOMS[:3], settings=BRIEF)
+    assert set(explainer.card["glasses"]) == {"random0", "random1"}
+    assert set(explainer.card["references"]) == {"random0"}
+    alone = train(prepared, ATOMS[:3], settings=BRIEF)
+    assert not np.array_equal(weights(explainer), weights(alone))
 
 
 def test_another_glass_of_the_family_is_explained_too(trained, predictor) -> None:
