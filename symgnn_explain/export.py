@@ -25,7 +25,7 @@ from symgnn_explain.glass import Glass
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from symgnn_explain.analysis import CycleComparison, ShellAnalysis
+    from symgnn_explain.analysis import CycleComparison, PopulationAnalysis, ShellAnalysis
 
 STATIC_FORMATS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp"}
 TABLE_FORMATS = {".csv", ".json"}
@@ -160,11 +160,7 @@ def export_explanation(
         "distances": distance_figure(shells),
         "cycles": cycle_figure(comparison),
     }
-    suffixes = [".html"]
-    if static_images_available():
-        suffixes.append(".png")
-    else:
-        warnings.warn(NO_BROWSER, StaticImageWarning, stacklevel=2)
+    suffixes = _suffixes()
     step(0.75)
     summary = _summary(explanation, glass, shells, comparison)
     written = [
@@ -172,13 +168,68 @@ def export_explanation(
         write_table(edges, folder / "edges.csv"),
         write_table(shells.atoms_frame(), folder / "atoms.csv"),
         *write_figures({folder / f"{name}{suffix}": figure for name, figure in figures.items() for suffix in suffixes}),
-        write_atomically(
-            folder / "summary.json",
-            (json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-        ),
+        _write_summary(summary, folder),
     ]
     step(1.0)
     return written
+
+
+def export_population(
+    analysis: PopulationAnalysis, out: str | Path, *, run: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Write the analysis of many atoms: ``atoms.csv``, ``statistics.csv``, figures and ``summary.json``, which is last.
+
+    Figures are ``distances`` and ``cycles`` (those of the paper), ``enrichment``, and ``soft_against_hard`` where there
+    are enough atoms, each as ``.html`` and ``.png``. Without Chrome or Chromium the PNGs are left out and a
+    :class:`StaticImageWarning` says so.
+
+    Parameters
+    ----------
+    out
+        Folder, made where it is missing.
+    run
+        What was explained and how, kept in the summary: the manifest of an ``ExplanationSet``.
+    """
+    from symgnn_explain.plotting import (
+        enrichment_figure,
+        population_cycle_figure,
+        population_distance_figure,
+        soft_hard_figure,
+    )
+
+    folder = Path(out)
+    figures = {
+        "distances": population_distance_figure(analysis),
+        "cycles": population_cycle_figure(analysis),
+        "enrichment": enrichment_figure(analysis.curve),
+    }
+    if analysis.n_soft:
+        figures["soft_against_hard"] = soft_hard_figure(analysis)
+    suffixes = _suffixes()
+    summary = analysis.summary() | {"run": dict(run or {}), "versions": _versions()}
+    return [
+        write_table(analysis.to_frame(), folder / "atoms.csv"),
+        write_table(analysis.statistics_frame(), folder / "statistics.csv"),
+        *write_figures({folder / f"{name}{suffix}": figure for name, figure in figures.items() for suffix in suffixes}),
+        _write_summary(summary, folder),
+    ]
+
+
+def _suffixes() -> list[str]:
+    """Return suffixes that figures are written with, and warn where pictures have to be left out."""
+    if static_images_available():
+        return [".html", ".png"]
+    warnings.warn(NO_BROWSER, StaticImageWarning, stacklevel=3)
+    return [".html"]
+
+
+def _write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
+    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_atomically(folder / "summary.json", f"{text}\n".encode())
+
+
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in _RECORDED_PACKAGES}
 
 
 def _comparable(explanation: AtomExplanation, k: int = 10) -> int:
@@ -211,7 +262,7 @@ def _summary(
         "radial_distribution": shells.radial_distribution.summary(),
         "shells": shells.summary(),
         "cycles": comparison.summary(),
-        "versions": {package: version(package) for package in _RECORDED_PACKAGES},
+        "versions": _versions(),
     }
 
 

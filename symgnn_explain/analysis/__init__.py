@@ -28,6 +28,7 @@ from symgnn_explain.analysis.mro import Shell, ShellAnalysis, ShellNull, shell_a
 from symgnn_explain.analysis.networks import NetworkAnalysis, network_analysis
 from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, NullModel, NullTest, null_test
 from symgnn_explain.analysis.persistence import Persistence
+from symgnn_explain.analysis.population import PopulationAnalysis, population_analysis
 from symgnn_explain.analysis.radial import RadialDistribution, partial_distributions, radial_distribution
 from symgnn_explain.analysis.steinhardt import BondOrder, bond_order
 from symgnn_explain.analysis.structure_factor import DiffractionPeak, StructureFactor, static_structure_factor
@@ -69,6 +70,7 @@ __all__ = [
     "Persistence",
     "PersistenceImage",
     "PolyhedronConnections",
+    "PopulationAnalysis",
     "RadialDistribution",
     "RingStatistics",
     "Shell",
@@ -103,6 +105,7 @@ __all__ = [
     "persistence_image",
     "persistent_homology",
     "polyhedron_connections",
+    "population_analysis",
     "radial_distribution",
     "shell_analysis",
     "static_structure_factor",

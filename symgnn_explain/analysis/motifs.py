@@ -188,7 +188,7 @@ def motif_analysis(
     if not chosen.any():
         raise InputError("no important atom has a closed Voronoi cell: atoms at an open surface have no motif.")
     atoms = candidates.ids[closed]
-    features, joins = _atom_features(order, atoms, n_indices), _Joins.of(order, atoms)
+    features, joins = atom_features(order, atoms, n_indices), _Joins.of(order, atoms)
     random = np.random.default_rng(seed)
     tests: list[MotifTest] = []
     for null, label in _null_classes(candidates, closed).items():
@@ -219,7 +219,7 @@ def _null_classes(candidates: Candidates, closed: NDArray[np.bool_]) -> dict[str
 
 
 @dataclass(frozen=True, eq=False)
-class _Features:
+class AtomFeatures:
     """Values of some atoms, shape (M, P), with the group and name of each column."""
 
     table: FloatArray
@@ -227,7 +227,8 @@ class _Features:
     name: tuple[str, ...]
 
 
-def _atom_features(order: LocalOrder, atoms: IntArray, n_indices: int) -> _Features:
+def atom_features(order: LocalOrder, atoms: IntArray, n_indices: int) -> AtomFeatures:
+    """Gather the motifs and properties of some atoms; what none of them has, or one lacks, is left out."""
     table = order.to_frame()
     columns: list[tuple[str, str, Any]] = [
         ("species", symbol, table["species"] == symbol) for symbol in order.cells.species
@@ -246,7 +247,7 @@ def _atom_features(order: LocalOrder, atoms: IntArray, n_indices: int) -> _Featu
     values = np.column_stack([np.asarray(column, dtype=np.float64)[atoms] for _, _, column in columns])
     # What no atom here has, or some atom has not, cannot be compared.
     kept = np.flatnonzero(np.isfinite(values).all(axis=0) & values.any(axis=0))
-    return _Features(values[:, kept], *(tuple(columns[place][part] for place in kept) for part in (0, 1)))
+    return AtomFeatures(values[:, kept], *(tuple(columns[place][part] for place in kept) for part in (0, 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,7 +289,7 @@ class _Found:
 def _against(
     label: IntArray,
     chosen: NDArray[np.bool_],
-    features: _Features,
+    features: AtomFeatures,
     joins: _Joins,
     *,
     draws: int,

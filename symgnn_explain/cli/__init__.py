@@ -14,7 +14,7 @@ import typer
 from symgnn_explain.cli.explaining import explain, methods
 from symgnn_explain.cli.exploring import explore
 from symgnn_explain.cli.options import SAMPLE
-from symgnn_explain.cli.populations import explain_many
+from symgnn_explain.cli.populations import explain_many, population
 from symgnn_explain.cli.predicting import evaluate, predict
 from symgnn_explain.cli.training import train
 from symgnn_explain.errors import Cancelled, InputError
@@ -40,6 +40,11 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         explain_many,
         "Explain many atoms: in several processes or on a Dask cluster, resumable.",
         "explain-many sample --atoms central:50 --method integrated_gradients --workers 2 --out out/central",
+    ),
+    (
+        population,
+        "Explain many atoms and analyse what is important to them: order, cycles, soft against hard.",
+        "population glass.extxyz --atoms central:50 --method gnnexplainer --workers 2 --out out/population",
     ),
     (train, "Train a predictor.", "train --validate train0,train1 --preset light --out out/train"),
     (explore, "Open the explorer in JupyterLab.", "explore glass.extxyz"),

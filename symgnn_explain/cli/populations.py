@@ -1,12 +1,13 @@
-"""The verb ``explain-many``."""
+"""The verbs ``explain-many`` and ``population``."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +25,7 @@ from symgnn_explain.cli.options import (
     UnitOption,
     WeightsOption,
 )
-from symgnn_explain.cli.output import population_bar, require_writable, writing_into
+from symgnn_explain.cli.output import population_bar, progress_bar, require_writable, writing_into
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 
@@ -32,42 +33,52 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from symgnn_explain.explain import ExplanationSet
+    from symgnn_explain.glass import Glass
+    from symgnn_explain.models.predictor import Predictor
 
 SUMMARY = "summary.csv"
+RECORDS = "explanations"
+"""Folder of the records in that of a population."""
+
+
+AtomsOption = Annotated[
+    str,
+    typer.Option(
+        "--atoms",
+        metavar="WHICH",
+        show_default=False,
+        help="all, central:50, random:20, softest:10, hardest:10 (by predicted barrier), species:Zr, or numbers "
+        "such as 12,57.",
+    ),
+]
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", show_default=False, help="Folder for the results; a run that was stopped continues."
+    ),
+]
+WorkersOption = Annotated[int, typer.Option("--workers", metavar="N", help="Processes, with one thread each.")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        show_default=False,
+        help="Of a Dask cluster to compute on instead, such as tcp://host:8786.",
+    ),
+]
 
 
 def explain_many(
     file: File,
     *,
-    atoms: Annotated[
-        str,
-        typer.Option(
-            "--atoms",
-            metavar="WHICH",
-            show_default=False,
-            help="all, central:50, random:20, softest:10, hardest:10 (by predicted barrier), species:Zr, or numbers "
-            "such as 12,57.",
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", metavar="DIR", show_default=False, help="Folder for the results; a run that was stopped continues."
-        ),
-    ],
+    atoms: AtomsOption,
+    out: OutOption,
     method: MethodOption = "gnnexplainer",
     semantics: SemanticsOption = None,
     unit: UnitOption = "edge",
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Processes, with one thread each.")] = 1,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler",
-            metavar="ADDRESS",
-            show_default=False,
-            help="Of a Dask cluster to compute on instead, such as tcp://host:8786.",
-        ),
-    ] = None,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
     settings: SettingsOption = None,
     seed: SeedOption = 0,
     weights: WeightsOption = None,
@@ -78,19 +89,107 @@ def explain_many(
     """Explain many atoms' predicted barriers: one record an atom, and a table of them all."""
     require_writable(out)
     glass = read(file, species, frame)
-    predictor = load_predictor(weights, device)
-    from symgnn_explain.explain import ExplanationSet, PopulationError, prepare
+    chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
+    from symgnn_explain.explain import PopulationError
+
+    try:
+        explanations = _explained(
+            glass,
+            load_predictor(weights, device),
+            atoms,
+            method,
+            chosen,
+            out=out,
+            workers=workers,
+            scheduler=scheduler,
+            seed=seed,
+        )
+    except PopulationError as error:
+        _summarise(error.explanations, out)
+        raise
+    _summarise(explanations, out)
+
+
+def population(
+    file: File,
+    *,
+    atoms: AtomsOption,
+    out: OutOption,
+    method: MethodOption = "gnnexplainer",
+    k: Annotated[
+        int, typer.Option("--k", metavar="N", min=1, help="Most important edges of each atom that are analysed.")
+    ] = 10,
+    semantics: SemanticsOption = None,
+    unit: UnitOption = "edge",
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    settings: SettingsOption = None,
+    seed: SeedOption = 0,
+    weights: WeightsOption = None,
+    species: SpeciesOption = None,
+    device: DeviceOption = Device.auto,
+    frame: FrameOption = -1,
+) -> None:
+    """Explain many atoms, and analyse what their important edges and atoms have in common.
+
+    Distances and shells, optimal cycles, local motifs and networks against null models, and soft against hard atoms:
+    summary.json, atoms.csv, statistics.csv and figures. Explanations are kept in DIR/explanations.
+    """
+    require_writable(out)
+    glass = read(file, species, frame)
+    chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
+    explanations = _explained(
+        glass,
+        load_predictor(weights, device),
+        atoms,
+        method,
+        chosen,
+        out=out / RECORDS,
+        workers=workers,
+        scheduler=scheduler,
+        seed=seed,
+    )
+    from symgnn_explain.analysis.population import population_analysis
+    from symgnn_explain.export import StaticImageWarning, export_population
+
+    with progress_bar(f"Analysing {len(explanations)} atoms") as advance:
+        analysis = population_analysis(explanations, glass, k=k, seed=seed, progress=advance)
+    with writing_into(out), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StaticImageWarning)
+        written = export_population(analysis, out, run=explanations.manifest)
+    for warning in caught:
+        print(warning.message, file=sys.stderr)
+    print(f"Analysed {len(analysis)} atoms; wrote {', '.join(path.name for path in written)} into {out}")
+
+
+def _explained(
+    glass: Glass,
+    predictor: Predictor,
+    atoms: str,
+    method: str,
+    chosen: Mapping[str, Any],
+    *,
+    out: Path,
+    workers: int,
+    scheduler: str | None,
+    seed: int,
+) -> ExplanationSet:
+    """Explain the atoms that are not in ``out`` yet."""
+    from symgnn_explain.explain import ExplanationSet, prepare
     from symgnn_explain.explain import explain_many as run
     from symgnn_explain.selection import select_atoms
     from symgnn_explain.threads import one_thread
 
-    chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     with one_thread():  # what is prepared is then the same on every machine of a kind
         prepared = prepare(predictor, glass)
     wanted = select_atoms(glass, atoms, barriers=prepared.barriers, seed=seed).tolist()
     try:
-        with _cluster(scheduler) as client, population_bar(f"Explaining {len(wanted)} atoms") as advance:
-            explanations = run(
+        with (
+            _cluster(scheduler) as client,
+            writing_into(out),
+            population_bar(f"Explaining {len(wanted)} atoms") as advance,
+        ):
+            return run(
                 predictor,
                 glass,
                 wanted,
@@ -102,13 +201,9 @@ def explain_many(
                 progress=advance,
                 **chosen,
             )
-    except PopulationError as error:
-        _summarise(error.explanations, out)
-        raise
     except KeyboardInterrupt:
         print(f"{len(ExplanationSet.open(out))} records are in {out}; the same command continues.", file=sys.stderr)
         raise
-    _summarise(explanations, out)
 
 
 def _summarise(explanations: ExplanationSet, out: Path) -> None:

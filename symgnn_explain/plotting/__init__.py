@@ -11,6 +11,11 @@ from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.networks import network_figure
 from symgnn_explain.plotting.persistence import persistence_figure, persistence_image_figure, substructure_figure
+from symgnn_explain.plotting.population import (
+    population_cycle_figure,
+    population_distance_figure,
+    soft_hard_figure,
+)
 from symgnn_explain.plotting.positions import position_figure
 from symgnn_explain.plotting.radial import radial_figure
 from symgnn_explain.plotting.rings import ring_figure
@@ -30,10 +35,13 @@ __all__ = [
     "parity_figure",
     "persistence_figure",
     "persistence_image_figure",
+    "population_cycle_figure",
+    "population_distance_figure",
     "position_figure",
     "radial_figure",
     "ring_figure",
     "sanity_figure",
+    "soft_hard_figure",
     "structure_factor_figure",
     "substructure_figure",
     "sufficiency_figure",

@@ -1,0 +1,247 @@
+"""Figures of many explained atoms: where important atoms sit, cycles through important edges, soft against hard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from symgnn_explain.analysis.population import CYCLE_GROUPS, PopulationAnalysis
+from symgnn_explain.plotting.curves import add_band
+from symgnn_explain.plotting.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT_GREY,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    new_figure,
+    template,
+    translucent,
+)
+
+PUBLISHED_PEAKS = (2.6, 5.2, 7.0)
+"""Where Li et al. (ICML 2024) find peaks of the distances of important atoms, Å."""
+
+PUBLISHED_CYCLES = {"top": 4.1, "random": 1.1}
+"""Mean optimal cycles that Li et al. (ICML 2024) find through important and through random edges."""
+
+MOST_EFFECTS = 24
+"""So many of the largest differences between soft and hard atoms are drawn."""
+
+_CYCLE_LABELS = {
+    "top": "top {k}",
+    "mid": "middle {k}",
+    "low": "bottom {k}",
+    "random": "random<br>(paper's null)",
+    "matched": "same hop<br>and length",
+}
+
+
+def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 10.0) -> go.Figure:
+    """Draw where the important atoms of all explained atoms sit, against where all atoms sit (figure of the paper).
+
+    Above: density of the distances of important atoms from their explained atom with its 95 % bootstrap band, of all
+    atoms of the receptive fields, and the 95 % band of random atoms of the same hops; triangles are its peaks, dashed
+    lines the published ones. Below: g(r) of the glass, and the shells between its minima.
+
+    Parameters
+    ----------
+    r_max
+        Largest distance that is drawn, Å.
+    """
+    curve, rdf = analysis.curve, analysis.radial_distribution
+    figure = make_subplots(rows=2, cols=1, row_heights=[0.68, 0.32], shared_xaxes=True, vertical_spacing=0.05)
+    panel: dict[str, Any] = {"row": 1, "col": 1}
+    shown, density = curve.unweighted, curve.density
+    hops = shown.nulls["hop_matched"]
+    add_band(
+        figure,
+        curve.r,
+        density * hops.low,
+        density * hops.high,
+        colour=PURPLE,
+        name="random atoms of the same hops, 95 %",
+        **panel,
+    )
+    add_band(figure, curve.r, density * shown.low, density * shown.high, colour=BLUE, opacity=0.3, **panel)
+    for values, colour, dash, name in (
+        (density * shown.value, BLUE, "solid", "important atoms, bootstrap 95 %"),
+        (density, BLACK, "dash", "all atoms of the receptive fields"),
+    ):
+        figure.add_scatter(
+            x=curve.r,
+            y=values,
+            mode="lines",
+            line={"color": colour, "width": 2.4, "dash": dash},
+            name=name,
+            hovertemplate="%{x:.1f} Å: %{y:.3f} per Å<extra></extra>",
+            **panel,
+        )
+    tallest = float(np.nanmax(density * np.fmax(shown.high, hops.high)))
+    peaks = shown.distance_peaks[shown.distance_peaks <= r_max]
+    heights = np.interp(peaks, curve.r, np.nan_to_num(density * shown.value))
+    figure.add_scatter(
+        x=peaks,
+        y=heights + 0.03 * tallest,
+        mode="markers+text",
+        marker={"color": VERMILION, "symbol": "triangle-down", "size": 10},
+        text=[f"{peak:.1f} Å" for peak in peaks],
+        textposition="top center",
+        name="peaks",
+        hoverinfo="skip",
+        **panel,
+    )
+    figure.add_scatter(
+        x=np.repeat(PUBLISHED_PEAKS, 3),
+        y=np.tile([0, 1.15 * tallest, np.nan], len(PUBLISHED_PEAKS)),
+        mode="lines",
+        line={"color": ORANGE, "width": 1.8, "dash": "dash"},
+        name="published peaks (Li et al.)",
+        hoverinfo="skip",
+        **panel,
+    )
+    below: dict[str, Any] = {"row": 2, "col": 1}
+    figure.add_scatter(
+        x=rdf.r,
+        y=rdf.g,
+        mode="lines",
+        line={"color": GREEN, "width": 2},
+        name="g(r) of the glass",
+        hovertemplate="%{x:.2f} Å: g = %{y:.2f}<extra></extra>",
+        **below,
+    )
+    for minimum in rdf.minima:
+        figure.add_vline(x=minimum, line={"color": GREY, "width": 1.2, "dash": "dot"}, **below)
+    figure.update_xaxes(range=[0, r_max])
+    figure.update_xaxes(title_text="distance from the explained atom (Å)", row=2, col=1)
+    figure.update_yaxes(title_text="density of distances (1/Å)", range=[0, 1.15 * tallest], row=1, col=1)
+    figure.update_yaxes(title_text="g(r)", rangemode="tozero", row=2, col=1)
+    figure.update_layout(
+        template=template(),
+        width=900,
+        height=720,
+        title={"text": f"Where the important atoms of {_atoms(analysis)} sit"},
+        legend={"x": 0.98, "y": 0.98, "xanchor": "right", "yanchor": "top"},
+    )
+    return figure
+
+
+def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
+    """Draw the mean optimal cycles an edge by group, beside both nulls (figure of the paper).
+
+    Bars are means over explained atoms with 95 % bootstrap intervals, points single atoms, diamonds what Li et al.
+    (ICML 2024) report.
+    """
+    figure = new_figure(f"Optimal cycles through the edges of {_atoms(analysis)}", width=880, height=580)
+    atoms = analysis.to_frame()
+    groups = list(CYCLE_GROUPS)
+    means = [analysis.mean(f"cycles_{group}") for group in groups]
+    colours = [GREY if group in {"random", "matched"} else BLUE for group in groups]
+    value = np.array([mean.value for mean in means])
+    figure.add_bar(
+        x=np.arange(len(groups)),
+        y=value,
+        width=0.62,
+        marker={
+            "color": [translucent(colour, 0.45) for colour in colours],
+            "line": {"color": colours, "width": 1.5},
+        },
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": np.array([mean.high for mean in means]) - value,
+            "arrayminus": value - np.array([mean.low for mean in means]),
+            "thickness": 2,
+            "width": 7,
+        },
+        name="mean over atoms, bootstrap 95 %",
+        hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
+    )
+    spread = 0.22 * np.random.default_rng(0).uniform(-1, 1, size=len(atoms))
+    figure.add_scatter(
+        x=np.concatenate([place + spread for place in range(len(groups))]),
+        y=np.concatenate([atoms[f"cycles_{group}"] for group in groups]),
+        mode="markers",
+        marker={"color": VERMILION, "size": 5, "opacity": 0.7},
+        name="single atoms",
+        hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[groups.index(group) for group in PUBLISHED_CYCLES],
+        y=list(PUBLISHED_CYCLES.values()),
+        mode="markers",
+        marker={"color": ORANGE, "size": 13, "symbol": "diamond", "line": {"color": BLACK, "width": 1}},
+        name="published (Li et al.)",
+        hovertemplate="published: %{y:.1f}<extra></extra>",
+    )
+    said = []
+    for column, words in (("random", "random ones"), ("matched", "the same hop and length")):
+        more = analysis.mean(f"cycles_top_over_{column}")
+        bounds = f" ({more.low:+.2f} to {more.high:+.2f})" if np.isfinite(more.low) else ""
+        said.append(f"{words}: {more.value:+.2f}{bounds}")
+    figure.update_layout(
+        xaxis={
+            "tickvals": list(range(len(groups))),
+            "ticktext": [_CYCLE_LABELS[group].format(k=analysis.k) for group in groups],
+        },
+        yaxis={"title": {"text": "optimal cycles per edge"}, "rangemode": "tozero"},
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.16, "yanchor": "top"},
+        title={"subtitle": {"text": f"top edges against {'; against '.join(said)}"}},
+        margin={"t": 85, "b": 110},
+    )
+    return figure
+
+
+def soft_hard_figure(analysis: PopulationAnalysis) -> go.Figure:
+    """Draw in what soft atoms (low barriers) differ from hard ones: Cliff's delta with its 95 % bootstrap interval.
+
+    The largest differences on top; filled where the corrected q-value is below 0.05. Without enough atoms it is empty.
+    """
+    table = analysis.statistics_frame()
+    table = table[table["compared_with"] == "hard atoms"]
+    table = table.reindex(table["effect"].abs().sort_values(ascending=False, kind="stable").index).head(MOST_EFFECTS)
+    table = table.iloc[::-1]
+    figure = new_figure(
+        f"Explanations of {analysis.n_soft} soft against {analysis.n_hard} hard atoms",
+        width=940,
+        height=200 + 24 * max(4, len(table)),
+    )
+    significant = table["q_value"] < 0.05
+    figure.add_scatter(
+        x=table["effect"],
+        y=table["name"],
+        mode="markers",
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": table["effect_high"] - table["effect"],
+            "arrayminus": table["effect"] - table["effect_low"],
+            "thickness": 1.6,
+        },
+        marker={
+            "size": 10,
+            "color": np.where(significant, BLUE, "white").tolist(),
+            "line": {"color": BLUE, "width": 1.8},
+        },
+        customdata=table[["observed", "expected", "q_value"]],
+        hovertemplate="%{y}: %{x:.2f}; soft %{customdata[0]:.3g}, hard %{customdata[1]:.3g}, q = %{customdata[2]:.2g}"
+        "<extra></extra>",
+        showlegend=False,
+    )
+    figure.add_vline(x=0, line={"color": LIGHT_GREY, "width": 1.5})
+    figure.update_layout(
+        xaxis={"title": {"text": "Cliff's delta (positive: larger for soft atoms)"}, "range": [-1.08, 1.08]},
+        yaxis={"automargin": True},
+        title={"subtitle": {"text": "filled: q < 0.05 (Benjamini and Hochberg)" if len(table) else "too few atoms"}},
+        margin={"t": 85},
+    )
+    return figure
+
+
+def _atoms(analysis: PopulationAnalysis) -> str:
+    return "one atom" if len(analysis) == 1 else f"{len(analysis)} atoms"
