@@ -68,6 +68,8 @@ def explain(
         with writing_into(out):
             written = [write_atomically(out / path.name, path.read_bytes()) for path in paths]
     print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f} eV")
+    for caveat in explanation.caveats:
+        print(f"Mind: {caveat}")
     for path in written:
         print(f"Wrote {path}")
     if not static_images_available():
