@@ -2,7 +2,9 @@
 
 It is trained on atoms of the sample glass, and of published training glasses where they are at hand, all with the
 sample as reference. Held out are other atoms of the sample, and, where they are at hand, atoms of a published training
-glass that it has not seen. Run ``python benchmarks/pg_explainer.py --atoms 20 --held-out 5 --passes 2`` for a first look.
+glass that it has not seen.
+
+Run ``python benchmarks/pg_explainer.py --atoms 20 --held-out 5 --passes 2`` for a first look.
 """
 
 from __future__ import annotations
