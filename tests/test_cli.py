@@ -41,7 +41,7 @@ def two_files(random_glass: Callable[..., Glass], tmp_path: Path) -> list[Path]:
 
 
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("predict", "evaluate", "explain", "explain-many", "train", "explore", "methods"):
+    for verb in ("predict", "evaluate", "explain", "explain-many", "population", "train", "explore", "methods"):
         assert main([verb, "--help"]) == 0
         assert f"Example:\n    symgnn-explain {verb}" in capsys.readouterr().out
     assert main([]) == 0

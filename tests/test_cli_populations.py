@@ -1,7 +1,8 @@
-"""The verb ``explain-many``: what the Python API finds, kept when it is stopped."""
+"""The verbs ``explain-many`` and ``population``: what the Python API finds, kept when it is stopped."""
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,3 +123,72 @@ def test_a_scheduler_that_does_not_answer_is_named(command: list[str], capsys: p
     pytest.importorskip("distributed")
     assert main([*command, "--atoms", "1", "--scheduler", "nonsense://nowhere"]) == 2
     assert "no Dask scheduler answers at --scheduler nonsense://nowhere" in capsys.readouterr().err
+
+
+@pytest.fixture
+def population(file: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All but which atoms; without a browser, which takes seconds to start."""
+    monkeypatch.setattr("symgnn_explain.export.static_images_available", lambda: False)
+    few = ["--method", "integrated_gradients", "--set", "steps=4", "--k", "5"]
+    return ["population", str(file), *few, "--out", str(tmp_path / "out"), "--weights", str(tiny_weights)]
+
+
+def test_population_writes_what_the_api_finds(
+    population: list[str], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from symgnn_explain.analysis import population_analysis
+
+    assert main([*population, "--atoms", "central:3"]) == 0
+    said = capsys.readouterr()
+    assert "Analysed 3 atoms" in said.out
+    assert "Chrome" in said.err
+    out = tmp_path / "out"
+    names = {"summary.json", "atoms.csv", "statistics.csv", "distances.html", "cycles.html", "enrichment.html"}
+    assert {path.name for path in out.iterdir()} == names | {"explanations"}
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    explanations = ExplanationSet.open(out / "explanations")
+    chosen = select_atoms(read_glass(file), "central:3").tolist()
+    analysis = population_analysis([explanations[atom] for atom in chosen], read_glass(file), k=5)
+    assert {name: summary[name] for name in analysis.summary()} == json.loads(json.dumps(analysis.summary()))
+    assert summary["run"]["method"] == "integrated_gradients"
+    assert pd.read_csv(out / "atoms.csv")["atom"].tolist() == chosen
+    assert len(pd.read_csv(out / "statistics.csv")) == len(analysis.statistics_frame())
+
+
+def test_population_explains_only_what_is_missing(
+    population: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    assert main([*population, "--atoms", "12,5"]) == 0
+    method, explained = METHODS["integrated_gradients"], []
+
+    def counting(prediction: Any, settings: Any, watch: Any) -> Any:
+        explained.append(prediction.atom)
+        return method.run(prediction, settings, watch)
+
+    monkeypatch.setitem(METHODS, method.name, replace(method, run=counting))
+    assert main([*population, "--atoms", "12,5,7"]) == 0
+    assert explained == [7]
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["n_atoms"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--atoms", ""], "write all, central:50"),
+        (["--atoms", "64"], "64 atoms"),
+        (["--atoms", "1", "--k", "0"], "--k"),
+        (["--atoms", "1", "--k", "100000"], "k=100000 does not fit"),
+        (["--atoms", "1", "--method", "magic"], "choose from gnnexplainer"),
+        ([], "--atoms"),
+    ],
+)
+def test_population_refuses(
+    population: list[str], tmp_path: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*population, *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out" / "summary.json").exists()

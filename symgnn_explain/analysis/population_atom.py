@@ -201,6 +201,9 @@ class AtomAnalyst:
         )
 
     def _network(self, explanation: AtomExplanation, pool: NullPool, random: np.random.Generator) -> dict[str, float]:
+        top = explanation.rank()[: self.k]
+        if (explanation.source[top] == explanation.target[top]).all():
+            return {}
         bonds = field_bonds(explanation, self.glass, self.k)
         _, kind = np.unique(self.glass.numbers, return_inverse=True)
 
