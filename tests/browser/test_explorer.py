@@ -14,7 +14,7 @@ from symgnn_explain.explain import AtomExplanation
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 SCREENSHOT_VARIABLE = "SYMGNN_EXPLAIN_SCREENSHOT"
-EPOCHS = 40
+EPOCHS = 300
 VIEWPORT = {"width": 1500, "height": 1000}
 LONG, SHORT = 180_000, 60_000  # ms: software WebGL on a busy machine
 
