@@ -82,4 +82,5 @@ def methods() -> None:
 
     for method in METHODS.values():
         print(f"{method.name}: {method.description}")
-        print("  " + "  ".join(f"{field.name}={field.default}" for field in fields(method.settings)))
+        if settings := "  ".join(f"{field.name}={field.default}" for field in fields(method.settings)):
+            print(f"  {settings}")
