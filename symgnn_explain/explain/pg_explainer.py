@@ -136,13 +136,14 @@ class PGExplainer:
         The trained network.
     card
         What it was trained for: mask semantics, hash of the predictor's weights, settings, learning curve.
-    name
+    source
         The file it was loaded from, if any.
     """
 
-    def __init__(self, scorer: EdgeScorer, card: dict[str, Any], *, name: str = "") -> None:
+    def __init__(self, scorer: EdgeScorer, card: dict[str, Any], *, source: str = "PGExplainer") -> None:
         self.scorer, self.card = scorer.eval().requires_grad_(requires_grad=False), card
-        self.name = name or f"PGExplainer {_digest(_serialised(scorer))[:12]}"
+        self.name = f"{source} ({_digest(_serialised(scorer))[:12]})"
+        """The file, and the beginning of the weights' hash: another training under the same file name is told apart."""
 
     @property
     def semantics(self) -> MaskSemantics:
@@ -220,7 +221,7 @@ class PGExplainer:
             raise InputError(f"{path} or its card is no PGExplainer ({type(error).__name__}).") from error
         if not fits:
             raise InputError(f"{path} and its card do not belong together or are of another format: save them anew.")
-        return cls(scorer, card, name=str(path))
+        return cls(scorer, card, source=str(path))
 
 
 @dataclass(frozen=True)

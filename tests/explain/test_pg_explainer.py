@@ -123,7 +123,8 @@ def test_it_survives_a_file_and_another_process(trained, predictor, glass, tmp_p
     by_pickle = explain(predictor, glass, 7, "pg_explainer", explainer=pickle.loads(pickle.dumps(trained)))
     np.testing.assert_array_equal(by_path.score, by_object.score)
     np.testing.assert_array_equal(by_pickle.score, by_object.score)
-    assert by_path.settings == {"explainer": str(path)}
+    digest = trained.name.removeprefix("PGExplainer ")
+    assert by_path.settings == {"explainer": f"{path} {digest}"}
     again = AtomExplanation.load(by_object.save(tmp_path / "explanation.json"))
     assert again.settings == {"explainer": trained.name}
     assert json.loads(path.with_suffix(".json").read_text())["atoms"] == [1, 2, 3]
