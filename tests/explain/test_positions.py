@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
@@ -58,14 +56,18 @@ def plain_predictions(predictor: Predictor, glasses: list[Glass], atom: int) -> 
     return predictions
 
 
-@given(seed=st.integers(0, 50), edge=st.sampled_from([9.9, 7.2, 5.6]))
-@settings(max_examples=4, deadline=None)
-def test_derivatives_are_finite_differences_of_the_whole_network(seed: int, edge: float) -> None:
-    """Small cells too, where an atom sees several images of another, and of itself."""
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("n_atoms", "edge"), [(60, 9.9), (27, 7.2), (8, 5.6)])
+def test_derivatives_are_finite_differences_of_the_whole_network(n_atoms: int, edge: float, seed: int) -> None:
+    """Small cells too, where an atom sees several images of another, and of itself.
+
+    The network has some ten thousand kinks an Å. So the step is tiny, and structures are fixed, not drawn anew: in one
+    of a hundred a kink is as close as single precision, in which the derivative is computed.
+    """
     predictor = steep_predictor()
-    glass = random_glass({9.9: 60, 7.2: 27, 5.6: 8}[edge], seed=seed, edge=edge)
+    glass = random_glass(n_atoms, seed=seed, edge=edge)
     found = explain_positions(prepare(predictor, glass), ATOM)
-    step = 1e-6
+    step = 1e-8
     for row in {0, int(found.rank()[0]), int(found.rank()[1])}:
         moved = []
         for axis, sign in itertools.product(range(3), (1, -1)):
