@@ -30,7 +30,7 @@ demo: $(READY) ## Predict every barrier of the embedded glass and explain one at
 	$(BIN)/symgnn-explain explain sample --atom 1501 --out out/demo
 
 test: lint ## Lint, types and every test, on as many cores as there are
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n "$$(getconf _NPROCESSORS_ONLN)" --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n "$$(getconf _NPROCESSORS_ONLN)" --dist worksteal
 
 lint: $(READY) ## Lint, formatting and types
 	$(BIN)/ruff check .
