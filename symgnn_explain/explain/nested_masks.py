@@ -2,7 +2,7 @@
 
 GNNExplainer looks for one mask under which the prediction stays. A soft mask that keeps the prediction says little
 about its most important units alone: where only these are kept, the prediction is another. So here scores are learnt
-such that for *every* k the k units with the largest scores, kept alone, give back the prediction. Each step draws a k,
+such that for *every* k the k units with the largest scores, kept alone, give back the prediction. Each step takes a k,
 keeps the k best units and nothing else, and moves the scores by the gradient of the squared change of the prediction,
 taken through a sigmoid around the threshold (straight-through: Bengio, Léonard and Courville, arXiv:1308.3432).
 """
@@ -21,7 +21,10 @@ from symgnn_explain.explain.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.scores import UnitScores, Watch
 
 GOLDEN_RATIO = (np.sqrt(5) - 1) / 2
-"""Multiples of it, without their whole parts, fill the unit interval evenly: budgets are drawn so, without a seed."""
+"""Multiples of it, without their whole parts, fill the unit interval evenly: budgets are taken so, without a seed."""
+
+BINS = 64
+"""Of log k, in which it is noted how much the prediction changed."""
 
 SMALLEST_START = 1e-3
 """Units are ranked at the start by log(|contribution| + this · the largest): far smaller ones are all the same."""
@@ -47,7 +50,7 @@ class NestedMasksSettings:
         Change of the prediction, eV, up to which it counts as kept.
     """
 
-    epochs: int = 300
+    epochs: int = 500
     learning_rate: float = 0.05
     temperature: float = 0.3
     start_steps: int = 20
@@ -75,16 +78,42 @@ def nested_masks(prediction: MaskedPrediction, settings: NestedMasksSettings, wa
         watch.advance((step + 1) / n_steps)
     scores = _standardised(contribution.abs()).requires_grad_()
     optimizer = torch.optim.Adam([scores], lr=settings.learning_rate)
+    budgets = _Budgets(prediction.n_units)
     for epoch in range(settings.epochs):
-        budget = round(prediction.n_units ** (epoch * GOLDEN_RATIO % 1.0))
+        budget = budgets.next()
         soft = ((scores - _threshold(scores, budget)) / settings.temperature).sigmoid()
         kept = (soft.detach() > 0.5).to(soft) + soft - soft.detach()
         change = (prediction(kept) - prediction.original) / prediction.barrier_scale
         optimizer.zero_grad()
         change.square().backward()
         optimizer.step()
+        budgets.note(abs(float(change.detach())))
         watch.advance((settings.start_steps + epoch + 1) / n_steps)
     return _sufficient(prediction, scores.detach().double(), settings.tolerance)
+
+
+class _Budgets:
+    """Evenly spread over log k, and every other one where the prediction changed most when such a k was last tried."""
+
+    def __init__(self, n_units: int) -> None:
+        self.n_units = n_units
+        self.last_change = np.zeros(BINS)
+        self.step = self.bin = 0
+
+    def next(self) -> int:
+        """Return the number of units to keep."""
+        evenly = self.step // 2 * GOLDEN_RATIO % 1.0
+        if self.step % 2:
+            self.bin = int(self.last_change.argmax())
+            place = (self.bin + evenly) / BINS
+        else:
+            self.bin, place = int(evenly * BINS), evenly
+        self.step += 1
+        return round(self.n_units**place)
+
+    def note(self, change: float) -> None:
+        """Remember how much the prediction changed under the budget that was returned last."""
+        self.last_change[self.bin] = change
 
 
 def _standardised(contribution: Tensor) -> Tensor:

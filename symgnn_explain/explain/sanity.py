@@ -134,6 +134,9 @@ def randomisation_test(
 ) -> RandomisationTest:
     """Compare scores of a trained network with those of networks whose weights were drawn anew.
 
+    A method that starts from random numbers starts from the same ones each time, so a ranking that is little else than
+    its start is found out.
+
     Parameters
     ----------
     prepared
