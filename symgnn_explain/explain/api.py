@@ -30,6 +30,7 @@ from symgnn_explain.explain.gnn_explainer import (
 )
 from symgnn_explain.explain.masked_forward import MaskSemantics
 from symgnn_explain.explain.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.nested_masks import NestedMasksSettings, nested_masks
 from symgnn_explain.explain.perturbation_methods import (
     FeatureAblationSettings,
     KernelShapSettings,
@@ -91,6 +92,13 @@ METHODS = {
             PublishedGNNExplainerSettings,
             published_gnn_explainer,
             "zero",
+        ),
+        Method(
+            "gnnexplainer_nested",
+            "GNNExplainer (nested budgets)",
+            "Ranks so that for every k the first k, kept alone, give the same barrier: the fewest units that suffice.",
+            NestedMasksSettings,
+            nested_masks,
         ),
         Method(
             "integrated_gradients",

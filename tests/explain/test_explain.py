@@ -29,6 +29,7 @@ from .conftest import random_glass, random_model
 QUICK: dict[str, dict[str, Any]] = {
     "gnnexplainer": {"epochs": 12},
     "gnnexplainer_published": {"epochs": 12},
+    "gnnexplainer_nested": {"epochs": 12, "start_steps": 2},
     "integrated_gradients": {"steps": 8},
     "input_gradient": {},
     "saliency": {},
