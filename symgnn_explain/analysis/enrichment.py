@@ -27,6 +27,9 @@ FEWEST_ATOMS = 2.0
 
 CURVE_DRAWS = 500
 
+ROUNDING = 1e-9
+"""Relative spread of a null below which it always draws the same."""
+
 _WEIGHTED = (False, True)
 
 
@@ -281,7 +284,7 @@ def _null_band(name: str, drawn: FloatArray, observed: FloatArray) -> NullBand:
     expected, spread = drawn.mean(axis=0), drawn.std(axis=0)
     p_value = None
     if model.exchangeable:
-        compared = spread > 0
+        compared = spread > ROUNDING * np.abs(expected)
         largest = np.abs((drawn - expected) / np.where(compared, spread, 1))[:, compared].max(axis=1, initial=0)
         seen = np.abs((observed - expected) / np.where(compared, spread, 1))[compared].max(initial=0)
         p_value = float((1 + (largest >= seen - 1e-12).sum()) / (1 + len(largest)))

@@ -193,14 +193,14 @@ class TestWriting:
     def test_a_failure_between_the_two_files_is_noticed(
         self, saved: Path, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        write = checkpoint._write_atomically
+        write = checkpoint.write_atomically
 
-        def fail_on_the_card(path: Path, blob: bytes) -> None:
+        def fail_on_the_card(path: Path, blob: bytes) -> Path:
             if path.suffix == ".json":
                 raise KeyboardInterrupt
-            write(path, blob)
+            return write(path, blob)
 
-        monkeypatch.setattr(checkpoint, "_write_atomically", fail_on_the_card)
+        monkeypatch.setattr(checkpoint, "write_atomically", fail_on_the_card)
         with pytest.raises(KeyboardInterrupt):
             make_predictor(seed=1).save(saved)
         assert "does not belong to its card" in refusal(saved)
