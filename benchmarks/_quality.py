@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import METHODS, PreparedGlass, prepare
+from symgnn_explain.explain import METHODS, PreparedGlass, prepare, train_pg_explainer
 from symgnn_explain.explain.fidelity import (
     STANDARD_COUNTS,
     directed_orders,
@@ -38,11 +37,13 @@ from symgnn_explain.explain.sanity import (
 from symgnn_explain.explain.sparsity import sparsity
 from symgnn_explain.explain.units import Unit
 from symgnn_explain.files import write_atomically
+from symgnn_explain.models.checkpoint import weights_sha256
 
 Record = dict[str, Any]
 
 MATCHED_NULLS: tuple[NullOrder, ...] = ("even_attention", "hop_matched", "hop_length_matched")
 MATCHED_DRAWS = 4
+TRAINING_ATOMS = 50
 SEEDS = (0, 1)
 N_ROTATIONS = 2
 NULL_METHODS = ("distance", "random")
@@ -62,53 +63,68 @@ class Cell:
         """Name of its folder."""
         return f"{self.glass}-{self.unit}-{self.semantics}-{self.method}"
 
-    @property
-    def request(self) -> Request:
-        """What is asked of the method."""
-        return Request.of(self.method, semantics=self.semantics, unit=self.unit)
-
 
 @dataclass(frozen=True, eq=False)
 class Book:
-    """Where records are kept, and what they have to agree with to be used again."""
+    """Where the records of one network and glass are kept, and what they have to agree with to be used again."""
 
     folder: Path
     prepared: PreparedGlass
     seconds: float
 
+    def request(self, cell: Cell) -> Request:
+        """Say what is asked of the method; one that has to be trained is trained first, once for all units."""
+        if cell.method != "pg_explainer":
+            return Request.of(cell.method, semantics=cell.semantics, unit=cell.unit)
+        return Request.of(cell.method, semantics=cell.semantics, unit=cell.unit, explainer=self._trained(cell))
+
     def records(self, kind: str, cell: Cell, atoms: Sequence[int], make: Callable[[int], Record]) -> Iterator[Record]:
         """Yield one record an atom, from the folder where it is there; stop when the time of a cell is used up."""
-        key = self._key(kind, cell)
+        key = {
+            "kind": kind,
+            **asdict(cell),
+            "settings": json.loads(json.dumps(asdict(METHODS[cell.method].configure(**self._settings(cell))))),
+            "weights_sha256": weights_sha256(self.prepared.predictor.model),
+            "glass_sha256": self.prepared.glass.content_hash,
+        }
         spent = 0.0
         for atom in atoms:
+            if spent > self.seconds:
+                return
             path = self.folder / kind / cell.name / f"{atom}.json"
             record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             if record.get("key") != key:
-                if spent > self.seconds:
-                    return
                 started = time.perf_counter()
-                record = {"key": key, "atom": int(atom), **make(int(atom))}
-                spent += time.perf_counter() - started
+                made = make(int(atom))
+                record = {"key": key, "atom": int(atom), "took": time.perf_counter() - started, **made}
                 write_atomically(path, json.dumps(record).encode())
+            spent += record["took"]
             yield record
 
-    def _key(self, kind: str, cell: Cell) -> Record:
-        digest = hashlib.sha256()
-        for value in self.prepared.predictor.model.state_dict().values():
-            digest.update(value.cpu().numpy().tobytes())
-        return {
-            "kind": kind,
-            **asdict(cell),
-            "settings": json.loads(json.dumps(asdict(METHODS[cell.method].configure()))),
-            "weights_sha256": digest.hexdigest(),
-            "glass_sha256": self.prepared.glass.content_hash,
-        }
+    def _settings(self, cell: Cell) -> Record:
+        return dict(self.request(cell).settings)
+
+    def _trained(self, cell: Cell) -> Path:
+        known = f"{weights_sha256(self.prepared.predictor.model)[:16]}-{self.prepared.glass.content_hash[:16]}"
+        path = self.folder / "pg_explainer" / f"{known}-{cell.semantics}.safetensors"
+        if not path.is_file():
+            # Others than those that are explained, which stand first in this order.
+            atoms = shuffled_atoms(self.prepared)[-TRAINING_ATOMS:]
+            train_pg_explainer(self.prepared, atoms, semantics=cell.semantics).save(path)
+        return path
 
 
-def fidelity_record(prepared: PreparedGlass, cell: Cell, atom: int) -> Record:
+def shuffled_atoms(prepared: PreparedGlass) -> list[int]:
+    """All atoms in a fixed random order; the first are explained."""
+    atoms: list[int] = np.random.default_rng(0).permutation(len(prepared.glass)).tolist()
+    return atoms
+
+
+def fidelity_record(book: Book, cell: Cell, atom: int) -> Record:
     """Explain one atom, and check the explanation at all counts and against matched nulls."""
+    prepared, request = book.prepared, book.request(cell)
     started = time.perf_counter()
-    prediction, scores = cell.request.run(prepared, atom)
+    prediction, scores = request.run(prepared, atom)
     seconds = time.perf_counter() - started
     order = importance_order(scores.score)
     curve = fidelity(prediction, order, log_counts(prediction.n_units))
@@ -134,11 +150,12 @@ def fidelity_record(prepared: PreparedGlass, cell: Cell, atom: int) -> Record:
     return record
 
 
-def stability_record(prepared: PreparedGlass, rotated: Sequence[PreparedGlass], cell: Cell, atom: int) -> Record:
+def stability_record(book: Book, rotated: Sequence[PreparedGlass], cell: Cell, atom: int) -> Record:
     """Explain one atom with two seeds, and in rotated glasses."""
-    found = {"rotations": rotation_stability(prepared, rotated, atom, cell.request)}
-    if cell.request.takes_seed:
-        found["seeds"] = seed_stability(prepared, atom, cell.request, SEEDS)
+    request = book.request(cell)
+    found = {"rotations": rotation_stability(book.prepared, rotated, atom, request)}
+    if request.takes_seed:
+        found["seeds"] = seed_stability(book.prepared, atom, request, SEEDS)
     return {
         over: {"overlap": one.overlap.tolist(), "correlation": one.correlation.tolist()} for over, one in found.items()
     }
@@ -146,14 +163,13 @@ def stability_record(prepared: PreparedGlass, rotated: Sequence[PreparedGlass], 
 
 def measure(book: Book, cell: Cell, atoms: Sequence[int], n_few: int, rotated: Sequence[PreparedGlass]) -> Record:
     """Return all records of a cell; ``unavailable`` says why there are none."""
-    prepared = book.prepared
     try:
-        checked = list(book.records("fidelity", cell, atoms, lambda atom: fidelity_record(prepared, cell, atom)))
+        checked = list(book.records("fidelity", cell, atoms, lambda atom: fidelity_record(book, cell, atom)))
         stable = []
         if rotated:
             few = atoms[:n_few]
             stable = list(
-                book.records("stability", cell, few, lambda atom: stability_record(prepared, rotated, cell, atom))
+                book.records("stability", cell, few, lambda atom: stability_record(book, rotated, cell, atom))
             )
     except InputError as error:
         return {"cell": asdict(cell), "unavailable": str(error)}
@@ -172,7 +188,8 @@ def measure_planted(folder: Path, prepared: PreparedGlass, cells: Sequence[Cell]
         for cell in cells:
 
             def make(atom: int, cell: Cell = cell) -> Record:
-                test = planted_test(planted, glass, atom, cell.request)  # noqa: B023 - used before the next plant
+                request = book.request(cell)  # noqa: B023 - used before the next plant
+                test = planted_test(planted, glass, atom, request)  # noqa: B023
                 return {"auc": test.auc, "precision": test.precision, "n_true": test.n_true}
 
             try:
@@ -186,14 +203,17 @@ def measure_planted(folder: Path, prepared: PreparedGlass, cells: Sequence[Cell]
 def measure_randomised(
     folder: Path, prepared: PreparedGlass, cells: Sequence[Cell], atoms: Sequence[int], seconds: float
 ) -> Record:
-    """Compare explanations of the trained network with those of networks with random weights."""
+    """Compare explanations of the trained network with those of networks with random weights.
+
+    A method that was trained for the one cannot explain the others, and is left out.
+    """
     networks = randomised_networks(prepared)
     book = Book(folder, prepared, seconds)
     found: Record = {}
     for cell in cells:
 
         def make(atom: int, cell: Cell = cell) -> Record:
-            test = randomisation_test(prepared, networks, atom, cell.request)
+            test = randomisation_test(prepared, networks, atom, book.request(cell))
             return {name: column.tolist() for name, column in test.to_frame().items()}
 
         try:

@@ -17,7 +17,17 @@ from typing import Any
 
 import numpy as np
 from _common import argument_parser, machine, write_json
-from _quality import NULL_METHODS, Book, Cell, Record, measure, measure_planted, measure_randomised, turned
+from _quality import (
+    NULL_METHODS,
+    Book,
+    Cell,
+    Record,
+    measure,
+    measure_planted,
+    measure_randomised,
+    shuffled_atoms,
+    turned,
+)
 
 from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, prepare
@@ -28,9 +38,9 @@ from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 
 COUNTS = (10, 50, 300, 1000)
-FAITHFUL = "gnnexplainer"
+FAITHFUL = ("gnnexplainer", "gnnexplainer_nested")
 GRADIENT_METHODS = ("saliency", "input_gradient", "integrated_gradients")
-MUST_BEAT_DISTANCE = ("integrated_gradients", FAITHFUL)
+MUST_BEAT_DISTANCE = ("integrated_gradients", *FAITHFUL)
 WANTED_ATOMS = 50
 GLASSES = ("sample", "train2")
 
@@ -153,20 +163,20 @@ def goals(rows: Sequence[Record]) -> list[Record]:
                         ),
                     )
         needed = {method: row["sufficient_count"]["value"] for method, row in here.items()}
-        if FAITHFUL in needed:
-            best = min(needed, key=needed.__getitem__)
+        for method in (name for name in FAITHFUL if name in here):
+            others = {name: count for name, count in needed.items() if name not in FAITHFUL}
+            best = min(others, key=others.__getitem__, default=method)
             note(
-                f"{FAITHFUL} has the smallest sufficient k",
-                needed[FAITHFUL] <= needed[best],
-                f"{needed[FAITHFUL]:.0f}, {best} {needed[best]:.0f}",
+                f"{method} has a smaller sufficient k (median) than all methods but GNNExplainers",
+                needed[method] < needed[best],
+                f"{_shown(here[method]['sufficient_count'])}, {best} {_shown(here[best]['sufficient_count'])}",
             )
-            within = here[FAITHFUL]["within_tolerance"]
-            if within:
-                note(
-                    f"{FAITHFUL}: |masked - original| ≤ {TOLERANCE} eV on at least 95 % of atoms",
-                    within["value"] >= 0.95,
-                    f"{within['value']:.1%}",
-                )
+            within = here[method]["within_tolerance"]
+            note(
+                f"{method}: |masked - original| ≤ {TOLERANCE} eV on at least 95 % of atoms",
+                within["value"] >= 0.95,
+                f"{within['value']:.1%}",
+            )
         for method, row in here.items():
             if method in NULL_METHODS:
                 continue
@@ -246,7 +256,7 @@ def main() -> None:
     rows: list[Record] = []
     for name, glass in glasses(arguments.glasses).items():
         prepared = prepare(predictor, glass)
-        atoms = np.random.default_rng(0).permutation(len(glass))[: arguments.atoms].tolist()
+        atoms = shuffled_atoms(prepared)[: arguments.atoms]
         few = min(arguments.few, arguments.atoms)
         rotated = turned(prepared)
         book = Book(arguments.records, prepared, arguments.seconds)
