@@ -299,5 +299,8 @@ def test_planted_truth_holds_in_any_structure(seed: int) -> None:
     prepared = prepare(planted.predictor, glass)
     prediction, found = Request.of("saliency", semantics="zero").run(prepared, int(rng.integers(64)))
     truth = planted.truth(prediction)
-    assert np.abs(found.score[~truth]).max(initial=0.0) < 1e-8
-    assert np.abs(found.score[truth]).min() > 1e-6
+    # The class's edge is as sharp as Gaussians make it: within 0.01 Å of a bound an edge counts in part.
+    length = np.linalg.norm(prediction.displacement, axis=1)
+    clear = np.abs(length[:, None] - [inner, outer, 3.0]).min(axis=1) > 0.01
+    assert np.abs(found.score[~truth & clear]).max(initial=0.0) < 1e-8
+    assert np.abs(found.score[truth & clear]).min() > 1e-6
