@@ -142,5 +142,5 @@ def _sufficient(prediction: MaskedPrediction, scores: Tensor, tolerance: float) 
         score=(scores - _threshold(scores, needed)).sigmoid().cpu().numpy(),
         signed=False,
         masked_prediction=float(checked.kept[checked.count == needed][0]),
-        diagnostics={"sufficient_units": float(needed), "insertion_area": checked.insertion_area},
+        diagnostics={"sufficient_units": float(needed)},
     )
