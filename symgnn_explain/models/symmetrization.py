@@ -3,16 +3,20 @@
 A network that averages its edge encodings over transformations ``T`` drawn from the Haar measure is E(3)-invariant in
 expectation (Li et al., ICML 2024, section 4). The published distribution is a product of von Mises angles whose
 location and concentration are parameters. Here gradients reach them: angles are the inverse distribution function of
-uniform numbers, differentiated implicitly (Figurnov, Mohamed and Mnih, NeurIPS 2018).
+uniform numbers, differentiated implicitly (Figurnov, Mohamed and Mnih, NeurIPS 2018). The mean over a whole finite
+group is invariant under each of its elements exactly, and close to it under all others the larger the group is.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 _NODES, _WEIGHTS = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(256))
@@ -50,6 +54,88 @@ class VonMisesO3(nn.Module):
         angles = von_mises_angle(uniform, concentration) + self.location.double()[which]
         signs = _alternating_signs(n_samples).to(angles.device)
         return rotation_from_angles(angles) * signs[:, None, None]
+
+
+class FiniteGroup(nn.Module):
+    """The uniform distribution over a finite group of rotations and their products with the inversion.
+
+    ``elements`` has shape (order, 3, 3); proper and improper ones alternate, and the identity comes first.
+    """
+
+    elements: Tensor
+
+    def __init__(self, rotations: Tensor) -> None:
+        super().__init__()
+        both = torch.stack([rotations, -rotations], dim=1).flatten(0, 1)
+        # A constant that the group's name tells: no part of the weights.
+        self.register_buffer("elements", both, persistent=False)
+
+    @property
+    def order(self) -> int:
+        """Number of elements."""
+        return len(self.elements)
+
+    def forward(self, n_samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw ``n_samples`` matrices, shape (n_samples, 3, 3); proper and improper ones alternate.
+
+        None is drawn twice before all have been drawn once: as many samples as the group's order are the whole group.
+        """
+        half = self.order // 2
+        pairs = -(-n_samples // 2)
+
+        def rotations() -> Tensor:
+            rounds = [torch.randperm(half, generator=generator) for _ in range(-(-pairs // half))]
+            return torch.cat(rounds)[:pairs] if rounds else torch.empty(0, dtype=torch.long)
+
+        chosen = torch.stack([2 * rotations(), 2 * rotations() + 1], dim=1).flatten()[:n_samples]
+        return self.elements[chosen.to(self.elements.device)]
+
+
+class OctahedralO3(FiniteGroup):
+    """The 48 symmetries of the cube: all signed permutations of the axes."""
+
+    def __init__(self) -> None:
+        permutations = np.eye(3)[list(itertools.permutations(range(3)))]
+        signs = np.array(list(itertools.product([1.0, -1.0], repeat=3)))
+        matrices = (signs[:, None, :, None] * permutations).reshape(-1, 3, 3)
+        super().__init__(torch.from_numpy(matrices[np.linalg.det(matrices) > 0]))
+
+
+class IcosahedralO3(FiniteGroup):
+    """The 120 symmetries of the icosahedron that has its two-fold axes along x, y and z."""
+
+    def __init__(self) -> None:
+        golden = (1 + math.sqrt(5)) / 2
+        # Unit quaternions of the binary icosahedral group (Conway and Smith, On Quaternions and Octonions, 2003).
+        units = np.eye(4)
+        halves = np.array(list(itertools.product([0.5, -0.5], repeat=4)))
+        even = [order for order in itertools.permutations(range(4)) if np.linalg.det(np.eye(4)[list(order)]) > 0]
+        signs = np.array(list(itertools.product([0.5, -0.5], repeat=3)))
+        mixed = np.column_stack([signs * [golden, 1.0, 1 / golden], np.zeros(len(signs))])
+        quaternions = np.concatenate([units, halves, *(mixed[:, list(order)] for order in even)])
+        # q and -q are one rotation: of each pair the one whose first component that is not zero is positive.
+        leading = quaternions[np.arange(len(quaternions)), (np.abs(quaternions) > 1e-9).argmax(axis=1)]
+        quaternions = quaternions[leading > 0]
+        scalar_last = np.roll(quaternions, -1, axis=1)
+        super().__init__(torch.from_numpy(Rotation.from_quat(scalar_last).as_matrix()))
+
+
+class TrivialGroup(nn.Module):
+    """The identity alone: no symmetrization, for comparison."""
+
+    def forward(self, n_samples: int, generator: torch.Generator | None = None) -> Tensor:  # noqa: ARG002 - as others
+        """Return ``n_samples`` identity matrices, shape (n_samples, 3, 3)."""
+        return torch.eye(3, dtype=torch.float64).repeat(n_samples, 1, 1)
+
+
+DISTRIBUTIONS: dict[str, Callable[[], nn.Module]] = {
+    "haar": HaarO3,
+    "von_mises": VonMisesO3,
+    "octahedral": OctahedralO3,
+    "icosahedral": IcosahedralO3,
+    "identity": TrivialGroup,
+}
+"""What transformations can be drawn from, by name."""
 
 
 def rotation_from_angles(angles: Tensor) -> Tensor:

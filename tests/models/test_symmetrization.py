@@ -8,10 +8,20 @@ import torch
 from scipy import integrate, special, stats
 from torch import Tensor, nn
 
-from symgnn_explain.models.symmetrization import HaarO3, VonMisesO3, rotation_from_angles, von_mises_angle
+from symgnn_explain.models.symmetrization import (
+    DISTRIBUTIONS,
+    FiniteGroup,
+    HaarO3,
+    IcosahedralO3,
+    OctahedralO3,
+    TrivialGroup,
+    VonMisesO3,
+    rotation_from_angles,
+    von_mises_angle,
+)
 
 CONCENTRATIONS = [0.01, 0.1, 1.0, 3.0, 10.0, 49.0, 120.0, 300.0]
-MODULES = [HaarO3(), VonMisesO3(), VonMisesO3(20.0)]
+MODULES = [HaarO3(), VonMisesO3(), VonMisesO3(20.0), OctahedralO3(), IcosahedralO3()]
 
 
 def draw(module: nn.Module, n_samples: int, seed: int = 0) -> Tensor:
@@ -81,6 +91,80 @@ class TestHaar:
         images = samples[::2] @ torch.tensor([0.6, 0.0, 0.8]).double()
         for coordinate in images.T:  # Archimedes: each coordinate is uniform
             assert stats.kstest(coordinate.numpy(), stats.uniform(-1, 2).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize(
+    ("group", "order", "angles"),
+    [
+        # Rotation angles of each class of the proper subgroup, in degrees, with the number of its elements.
+        (OctahedralO3(), 48, {0: 1, 90: 6, 120: 8, 180: 9}),
+        (IcosahedralO3(), 120, {0: 1, 72: 12, 120: 20, 144: 12, 180: 15}),
+    ],
+)
+def test_order_and_classes_of_a_finite_group(group: FiniteGroup, order: int, angles: dict[int, int]) -> None:
+    assert group.order == len(group.elements) == order
+    found = np.rad2deg(rotation_angles(group.elements[::2])).round().astype(int)
+    assert dict(zip(*np.unique(found, return_counts=True), strict=True)) == angles
+
+
+@pytest.mark.parametrize("group", [OctahedralO3(), IcosahedralO3()])
+class TestFiniteGroup:
+    def test_is_closed(self, group: FiniteGroup) -> None:
+        flat = group.elements.flatten(1)
+        assert torch.pdist(flat).min() > 1  # all are different
+        products = (group.elements[:, None] @ group.elements[None]).reshape(-1, 9)
+        assert torch.cdist(products, flat).min(dim=1).values.max() < 1e-6
+        inverses = group.elements.mT.flatten(1)
+        assert torch.cdist(inverses, flat).min(dim=1).values.max() < 1e-6
+
+    def test_as_many_samples_as_elements_are_the_group(self, group: FiniteGroup) -> None:
+        drawn = draw(group, group.order).flatten(1)
+        assert (torch.cdist(drawn, group.elements.flatten(1)) < 1e-9).sum(0).eq(1).all()
+        assert (torch.cdist(draw(group, 2 * group.order).flatten(1), drawn) < 1e-9).sum(0).eq(2).all()
+
+    def test_fewer_samples_are_different_and_random(self, group: FiniteGroup) -> None:
+        drawn = draw(group, group.order // 2)
+        assert torch.pdist(drawn.flatten(1)).min() > 1
+        assert not torch.equal(drawn, draw(group, group.order // 2, seed=1))
+        many = torch.cat([draw(group, 6, seed) for seed in range(600)])
+        times = (torch.cdist(many.flatten(1), group.elements.flatten(1)) < 1e-9).sum(0).numpy()
+        assert stats.chisquare(times).pvalue > 0.001
+
+    def test_the_mean_over_it_is_invariant_under_its_elements(self, group: FiniteGroup) -> None:
+        generator = torch.Generator().manual_seed(0)
+        weights = torch.randn(3, 16, generator=generator, dtype=torch.float64)
+        vectors = torch.randn(20, 3, generator=generator, dtype=torch.float64)
+
+        def mean(vectors: Tensor) -> Tensor:
+            return torch.stack([torch.relu(vectors @ t.T @ weights - 0.3) ** 2 for t in draw(group, group.order)]).mean(
+                0
+            )
+
+        for element in group.elements:
+            torch.testing.assert_close(mean(vectors @ element.T), mean(vectors), rtol=0, atol=1e-14)
+        turn = rotation_from_angles(torch.tensor([0.3, 0.4, 0.5]).double())
+        assert (mean(vectors @ turn.T) - mean(vectors)).abs().max() > 1e-9  # not under others
+
+    def test_low_polynomials_are_averaged_as_by_the_haar_measure(self, group: FiniteGroup) -> None:
+        """The octahedral group is a design of degree 3, the icosahedral one of degree 5 (Goethals and Seidel, 1979)."""
+        rng = np.random.default_rng(0)
+        images = group.elements.numpy() @ rng.normal(size=3)
+        length = np.linalg.norm(images[0])
+        degree_four = (images[:, 2] ** 4).mean()
+        assert (images[:, 2] ** 2).mean() == pytest.approx(length**2 / 3)
+        assert (degree_four == pytest.approx(length**4 / 5)) == (group.order == 120)
+
+    def test_it_is_no_part_of_the_weights(self, group: FiniteGroup) -> None:
+        assert not group.state_dict()
+
+
+def test_the_trivial_group_is_the_identity() -> None:
+    assert torch.equal(draw(TrivialGroup(), 3), torch.eye(3).double().expand(3, 3, 3))
+
+
+def test_every_distribution_has_a_name() -> None:
+    for distribution in DISTRIBUTIONS.values():
+        assert draw(distribution(), 5).shape == (5, 3, 3)
 
 
 class TestRotationFromAngles:
