@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from symgnn_explain.analysis.neighbours import first_shell_cutoff
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 from symgnn_explain.selection import centre_of, require_atoms, select_atoms
@@ -99,7 +100,25 @@ def test_species_share_out_all_atoms(glass: Glass) -> None:
     [
         ("", "write all, central:50"),
         ("middle:5", "write all, central:50"),
-        ("central", "write all, central:50"),
+        ("central", "after 'central' comes a number from 1"),
+        ("centrl:5", "did you mean 'central'"),
+        ("species Zr und index 5", "'und' was not expected there .did you mean 'and'"),
+        ("(all", "a bracket is not closed"),
+        ("all)", "was not expected"),
+        ("within of 5", "a length in Å"),
+        ("within 0 of 5", "a length in Å"),
+        ("within 1e999 of 5", "positive and finite"),
+        ("within 5", "needs 'of' and atoms"),
+        ("neighbours 5", "needs 'of' and atoms"),
+        ("barier < 1.2", "did you mean 'barrier'"),
+        ("barrier < Zr", "'barrier' is a number"),
+        ("barrier <", "something is missing|stands where a value"),
+        ("1 < 2", "with a name only"),
+        ("9 to 5", "runs backwards"),
+        ("selected", "nothing can be selected"),
+        ("barrier < -5", "no atom of 'random' is in the selection"),
+        ("not all", "widen it"),
+        ("(" * 500 + "all" + ")" * 500, "use 200 at most"),
         ("1,x", "write all, central:50"),
         ("-1", "write all, central:50"),
         ("1,,2", "write all, central:50"),
@@ -116,6 +135,123 @@ def test_species_share_out_all_atoms(glass: Glass) -> None:
 def test_words_that_are_refused(glass: Glass, selection: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         select_atoms(glass, selection)
+
+
+PARTS = ("all", "species Zr", "barrier < 1.6", "softest 20", "within 4 of 7", "neighbours of 30", "x > 5", "3, 9, 200")
+
+
+def chosen(glass: Glass, selection: str) -> set[int]:
+    return set(select_atoms(glass, selection, allow_none=True).tolist())
+
+
+@given(left=st.sampled_from(PARTS), right=st.sampled_from(PARTS))
+def test_sets_obey_their_laws(random_glass: Callable[..., Glass], left: str, right: str) -> None:
+    glass = random_glass(6)
+    one, other = chosen(glass, left), chosen(glass, right)
+    assert chosen(glass, f"{left} and {right}") == one & other
+    assert chosen(glass, f"{left} or {right}") == one | other
+    assert chosen(glass, f"not {left}") == set(range(len(glass))) - one
+    assert chosen(glass, f"not ({left} and {right})") == chosen(glass, f"not {left} or not {right}")
+    assert chosen(glass, f"not ({left} or {right})") == chosen(glass, f"not {left} and not {right}")
+    assert chosen(glass, f"all and ({left} or {right}) and not ({left} and {right})") == one ^ other
+
+
+def test_and_binds_tighter_than_or(glass: Glass) -> None:
+    loose = select_atoms(glass, "5 or species Zr and softest 30")
+    np.testing.assert_array_equal(loose, select_atoms(glass, "5 or (species Zr and softest 30)"))
+    assert chosen(glass, "(5 or species Zr) and softest 30") != set(loose.tolist())
+
+
+def test_the_first_part_gives_the_order(glass: Glass) -> None:
+    softest = select_atoms(glass, "softest 40").tolist()
+    zirconium = set(select_atoms(glass, "species Zr").tolist())
+    assert select_atoms(glass, "softest 40 and species Zr").tolist() == [a for a in softest if a in zirconium]
+    assert select_atoms(glass, "9 or 3 or 9").tolist() == [9, 3]
+
+
+@given(
+    seed=st.integers(0, 20),
+    shear=st.sampled_from([0.0, 0.4]),
+    pbc=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    radius=st.floats(0.5, 16.0),
+    atoms=st.lists(st.integers(0, 26), min_size=1, max_size=4, unique=True),
+)
+def test_within_is_what_trying_all_images_gives(
+    random_glass: Callable[..., Glass],
+    seed: int,
+    shear: float,
+    pbc: tuple[bool, bool, bool],
+    radius: float,
+    atoms: list[int],
+) -> None:
+    glass = random_glass(3, seed=seed, shear=shear, pbc=pbc)
+    counts = [np.arange(-4, 5) if periodic else np.zeros(1) for periodic in pbc]
+    images = np.stack(np.meshgrid(*counts, indexing="ij"), axis=-1).reshape(-1, 3) @ glass.cell
+    between = glass.positions[:, None, None] - glass.positions[atoms][:, None] - images
+    distance = np.linalg.norm(between, axis=-1).min(axis=(1, 2))
+    found = chosen(glass, f"within {radius!r} of ({','.join(map(str, atoms))})")
+    assert set(np.flatnonzero(distance < radius - 1e-9)) <= found <= set(np.flatnonzero(distance < radius + 1e-9))
+
+
+def test_a_huge_radius_is_all(random_glass: Callable[..., Glass]) -> None:
+    for pbc in (True, False, (True, False, True)):
+        assert len(select_atoms(random_glass(3, pbc=pbc), "within 1e12 of 0")) == 27
+
+
+def test_neighbours_are_the_first_shell_without_the_atoms_themselves(glass: Glass) -> None:
+    reach = first_shell_cutoff(glass)
+    distance = np.linalg.norm(glass.displacements_from(12), axis=1)
+    assert chosen(glass, "neighbours of 12") == set(np.flatnonzero((distance <= reach) & (distance > 0)))
+    assert chosen(glass, "neighbors of (12, 13)") == chosen(glass, f"within {reach} of (12, 13) and not 12,13")
+
+
+def test_per_atom_arrays_are_named(glass: Glass) -> None:
+    force = np.arange(3.0 * len(glass)).reshape(-1, 3)
+    labels = np.array(["odd" if atom % 2 else "even" for atom in range(len(glass))])
+    carrying = glass.with_arrays(energy=np.arange(len(glass)) - 5.0, force=force, kind=labels, **{"c pe": force[:, 0]})
+    assert chosen(carrying, "energy <= -4") == {0, 1}
+    assert chosen(carrying, "-4 <= energy < -2") == {1, 2}
+    assert chosen(carrying, "force[2] > 600") == set(np.flatnonzero(force[:, 2] > 600))
+    assert chosen(carrying, "kind = odd and index < 4") == {1, 3}
+    assert chosen(carrying, "'c pe' == 3") == {1}
+    given_values = select_atoms(carrying, "error > 0.5", values={"error": np.eye(len(glass))[7]})
+    assert given_values.tolist() == [7]
+    with pytest.raises(InputError, match="is text"):
+        select_atoms(carrying, "kind < odd")
+
+
+def test_barrier_is_the_predicted_one_where_there_is_one(glass: Glass) -> None:
+    predicted = np.linspace(1, 2, len(glass))
+    few = select_atoms(glass, "barrier < 1.01", barriers=predicted)
+    assert few.tolist() == [0, 1, 2]
+    known = select_atoms(glass, "known_barrier < 1.2", barriers=predicted)
+    np.testing.assert_array_equal(known, np.flatnonzero(glass.barriers < 1.2))
+
+
+def test_selected_are_those_that_are(glass: Glass) -> None:
+    assert select_atoms(glass, "selected and not 3", selected=[8, 3, 1]).tolist() == [8, 1]
+
+
+@given(text=st.text(max_size=30))
+def test_whatever_is_typed_is_understood_or_refused_in_a_sentence(
+    random_glass: Callable[..., Glass], text: str
+) -> None:
+    try:
+        select_atoms(random_glass(3), text)
+    except InputError as error:
+        assert str(error).endswith(".")
+
+
+@given(
+    words=st.lists(st.sampled_from([*PARTS, "and", "or", "not", "(", ")", "within", "of", "<", "7", ","]), max_size=9)
+)
+def test_whatever_words_are_joined_are_understood_or_refused(
+    random_glass: Callable[..., Glass], words: list[str]
+) -> None:
+    try:
+        select_atoms(random_glass(6), " ".join(words))
+    except InputError as error:
+        assert "cannot be understood" in str(error) or "no atom" in str(error) or "more than once" in str(error)
 
 
 def test_barriers_are_needed_and_checked(random_glass: Callable[..., Glass]) -> None:

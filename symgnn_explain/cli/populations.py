@@ -47,8 +47,8 @@ AtomsOption = Annotated[
         "--atoms",
         metavar="WHICH",
         show_default=False,
-        help="all, central:50, random:20, softest:10, hardest:10 (by predicted barrier), species:Zr, or numbers "
-        "such as 12,57.",
+        help="all, central:50, random:20, softest:10, hardest:10 (by predicted barrier), species:Zr, numbers such as "
+        "12,57, 'within 5 of 12', 'neighbours of 12', 'barrier < 1.2'; with and, or, not and brackets.",
     ),
 ]
 OutOption = Annotated[
@@ -156,7 +156,7 @@ def population(
         analysis = population_analysis(explanations, glass, k=k, seed=seed, progress=advance)
     with writing_into(out), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StaticImageWarning)
-        written = export_population(analysis, out, run=explanations.manifest)
+        written = export_population(analysis, out, run=explanations.manifest, overwrite=True)
     for warning in caught:
         print(warning.message, file=sys.stderr)
     print(f"Analysed {len(analysis)} atoms; wrote {', '.join(path.name for path in written)} into {out}")

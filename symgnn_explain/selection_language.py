@@ -1,0 +1,335 @@
+"""The grammar of selections: ``species Zr and barrier < 1.2``, ``within 5 of 1501``, ``not (softest 10 or 12,57)``.
+
+From the loosest to the tightest::
+
+    either     = both {"or" both}
+    both       = inverted {"and" inverted}
+    inverted   = "not" inverted | part
+    part       = "(" either ")" | "all" | "selected" | atoms | "index" atoms | "species" symbols
+               | ("central" | "random" | "softest" | "hardest") count
+               | "within" length "of" reference | "neighbours" "of" reference | comparison
+    reference  = inverted
+    atoms      = number ["to" number] {"," number ["to" number]}
+    comparison = name operator value | value operator name [operator value]
+
+A colon may stand between a word and what belongs to it, as in ``central:50``. Words are those of English, in either
+case; names of per-atom values with other characters than letters, digits and ``_`` stand in quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from symgnn_explain.errors import InputError
+
+FORMS = (
+    "all, central:50, random:20, softest:10, hardest:10, species:Zr, numbers such as 12,57, within 5 of 12, "
+    "neighbours of 12, barrier < 1.2, and these with and, or, not and brackets"
+)
+"""The ways to select atoms, for messages and help."""
+
+ORDERED = ("central", "random", "softest", "hardest")
+"""Words that choose the first few atoms in some order."""
+
+WORDS = (*ORDERED, "all", "selected", "index", "species", "within", "neighbours", "and", "or", "not", "of", "to")
+
+MOST_PARTS = 200
+"""Joining words and brackets in one selection."""
+
+_AMERICAN = {"neighbors": "neighbours", "neighbor": "neighbours", "neighbour": "neighbours"}
+_OPERATORS = ("<=", ">=", "==", "!=", "<", ">", "=")
+_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
+      | (?P<word>[^\W\d]\w*(?:\[\d+\])?)
+      | (?P<quoted>"[^"]*"|'[^']*')
+      | (?P<operator><=|>=|==|!=|<|>|=)
+      | (?P<mark>[(),:])
+      | (?P<other>\S)
+    )""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All atoms."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The atoms that are selected now, where there is such a thing."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """These atoms, in this order."""
+
+    atoms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FirstOf:
+    """The first ``count`` atoms in an order of :data:`ORDERED`."""
+
+    order: str
+    count: int
+
+
+@dataclass(frozen=True)
+class OfSpecies:
+    """The atoms of some species."""
+
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Within:
+    """The atoms up to ``radius`` (Å) from the nearest image of one of the others, those included."""
+
+    radius: float
+    of: Node
+
+
+@dataclass(frozen=True)
+class NeighboursOf:
+    """The atoms in the first shell of others, without those."""
+
+    of: Node
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The atoms whose value of that name compares so."""
+
+    name: str
+    operator: str
+    value: float | str
+
+
+@dataclass(frozen=True)
+class Not:
+    """The other atoms."""
+
+    of: Node
+
+
+@dataclass(frozen=True)
+class Both:
+    """The atoms that are in both."""
+
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class Either:
+    """The atoms that are in one or both."""
+
+    left: Node
+    right: Node
+
+
+Node = Everything | Selected | Numbers | FirstOf | OfSpecies | Within | NeighboursOf | Compared | Not | Both | Either
+
+
+def parse_selection(text: str) -> Node:
+    """Read a selection.
+
+    Raises
+    ------
+    InputError
+        If it is not one; the message says where, and what was perhaps meant.
+    """
+    return _Parser(text).parse()
+
+
+def did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    """Return `` (did you mean 'x'?)``, or nothing where no known word is like it."""
+    close = get_close_matches(word.lower(), [name.lower() for name in known], n=1)
+    return f" (did you mean {next(name for name in known if name.lower() == close[0])!r}?)" if close else ""
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+
+
+_END = _Token("end", "the end")
+
+
+class _Parser:
+    """Reads from left to right, one method a rule of the grammar."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = [
+            _Token(str(found.lastgroup), found.group(str(found.lastgroup))) for found in _TOKEN.finditer(text)
+        ]
+        self.place = 0
+
+    def parse(self) -> Node:
+        joints = sum(token.text.lower() in ("and", "or", "not", "of", "(") for token in self.tokens)
+        if joints > MOST_PARTS:
+            raise InputError(f"the selection has {joints} joining words and brackets: use {MOST_PARTS} at most.")
+        node = self._either()
+        if self._next != _END:
+            raise self._error(f"{self._next.text!r} was not expected there{self._hint()}")
+        return node
+
+    @property
+    def _next(self) -> _Token:
+        return self.tokens[self.place] if self.place < len(self.tokens) else _END
+
+    @property
+    def _word(self) -> str:
+        """The next token as a word of the language, or nothing."""
+        text = self._next.text.lower() if self._next.kind == "word" else ""
+        return _AMERICAN.get(text, text)
+
+    def _take(self) -> _Token:
+        token = self._next
+        self.place += 1
+        return token
+
+    def _takes(self, word: str) -> bool:
+        """Whether the next token is this word or mark; it is taken if so."""
+        is_it = self._word == word or (self._next.kind == "mark" and self._next.text == word)
+        self.place += is_it
+        return is_it
+
+    def _either(self) -> Node:
+        node = self._both()
+        while self._takes("or"):
+            node = Either(node, self._both())
+        return node
+
+    def _both(self) -> Node:
+        node = self._inverted()
+        while self._takes("and"):
+            node = Both(node, self._inverted())
+        return node
+
+    def _inverted(self) -> Node:
+        return Not(self._inverted()) if self._takes("not") else self._part()
+
+    def _part(self) -> Node:
+        if self._takes("("):
+            node = self._either()
+            if not self._takes(")"):
+                raise self._error(f"a bracket is not closed before {self._next.text!r}")
+            return node
+        if self._next.kind in ("number", "quoted"):
+            follows = self.tokens[self.place + 1].kind if self.place + 1 < len(self.tokens) else "end"
+            if follows == "operator" or self._next.kind == "quoted":
+                return self._comparison()
+            return self._atoms()
+        rules: dict[str, Callable[[], Node]] = {
+            "all": Everything,
+            "selected": Selected,
+            "index": self._atoms,
+            "species": self._species,
+            "within": self._within,
+            "neighbours": lambda: NeighboursOf(self._reference("neighbours")),
+            **{word: lambda word=word: FirstOf(word, self._count(word)) for word in ORDERED},  # type: ignore[misc]
+        }
+        word, after = self._word, self.tokens[self.place + 1 : self.place + 2]
+        if word in rules and not (word == "index" and after and after[0].kind == "operator"):
+            self.place += 1
+            if word not in ("all", "selected"):
+                self._takes(":")
+            return rules[word]()
+        if self._next.kind == "word" and after and after[0].kind == "operator":
+            return self._comparison()
+        raise self._error(self._unknown())
+
+    def _unknown(self) -> str:
+        if self._next == _END:
+            return "something is missing at the end"
+        hint = self._hint()
+        return f"{self._next.text!r} is not known there{hint}" if hint else f"{self._next.text!r} is not known there"
+
+    def _hint(self) -> str:
+        return did_you_mean(self._next.text, WORDS) if self._next.kind == "word" else ""
+
+    def _atoms(self) -> Numbers:
+        atoms: list[int] = []
+        while True:
+            first = self._whole_number("the number of an atom")
+            last = self._whole_number("the number of an atom") if self._takes("to") else first
+            if last < first:
+                raise self._error(f"{first} to {last} runs backwards")
+            atoms += range(first, last + 1)
+            if not self._takes(","):
+                return Numbers(tuple(atoms))
+
+    def _whole_number(self, what: str) -> int:
+        if not self._next.text.isdecimal():
+            raise self._error(f"{self._next.text!r} stands where {what} should")
+        return int(self._take().text)
+
+    def _count(self, word: str) -> int:
+        if not self._next.text.isdecimal() or int(self._next.text) < 1:
+            raise InputError(f"the atoms {self.text!r} cannot be understood: after {word!r} comes a number from 1.")
+        return int(self._take().text)
+
+    def _species(self) -> Node:
+        operator = self._take().text if self._next.kind == "operator" else "="
+        if operator not in ("=", "==", "!="):
+            raise self._error(f"species cannot be compared with {operator!r}")
+        symbols = []
+        while True:
+            # The end is left to the check of the symbols, which names those that there are.
+            symbols.append(self._take().text.strip("\"'") if self._next != _END else "")
+            if not self._takes(","):
+                node = OfSpecies(tuple(symbols))
+                return Not(node) if operator == "!=" else node
+
+    def _within(self) -> Within:
+        token = self._take()
+        if token.kind != "number" or not float(token.text) > 0:
+            raise self._error("after 'within' comes a length in Å, as in within 5 of 12")
+        if self._word in ("å", "a", "angstrom"):
+            self.place += 1
+        return Within(float(token.text), self._reference("within"))
+
+    def _reference(self, word: str) -> Node:
+        if not self._takes("of"):
+            raise self._error(f"{word!r} needs 'of' and atoms, as in {'within 5' if word == 'within' else word} of 12")
+        return self._inverted()
+
+    def _comparison(self) -> Node:
+        left = self._take()
+        operator = self._operator()
+        if left.kind in ("word", "quoted"):
+            return Compared(left.text.strip("\"'"), operator, self._value())
+        name = self._take()
+        if name.kind not in ("word", "quoted"):
+            raise self._error("a number can be compared with a name only, as in 1.2 < barrier")
+        named = name.text.strip("\"'")
+        node: Node = Compared(named, _MIRRORED.get(operator, operator), float(left.text))
+        if self._next.kind == "operator":
+            node = Both(node, Compared(named, self._operator(), self._value()))
+        return node
+
+    def _operator(self) -> str:
+        token = self._take()
+        if token.kind != "operator":
+            raise self._error(f"{token.text!r} stands where one of {' '.join(_OPERATORS)} should")
+        return "==" if token.text == "=" else token.text
+
+    def _value(self) -> float | str:
+        token = self._take()
+        if token.kind == "number":
+            return float(token.text)
+        if token.kind in ("word", "quoted"):
+            return token.text.strip("\"'")
+        raise self._error(f"{token.text!r} stands where a value should")
+
+    def _error(self, reason: str) -> InputError:
+        return InputError(f"the atoms {self.text!r} cannot be understood, {reason}: write {FORMS}.")
