@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain.analysis.neighbours import first_shell_cutoff
@@ -138,12 +138,23 @@ def test_words_that_are_refused(glass: Glass, selection: str, said: str) -> None
 
 
 PARTS = ("all", "species Zr", "barrier < 1.6", "softest 20", "within 4 of 7", "neighbours of 30", "x > 5", "3, 9, 200")
+JOINTS = ("and", "or", "not", "(", ")", "within", "of", "<", "7", ",")
+
+
+def refusal(glass: Glass, selection: str) -> str:
+    """What is said about a selection that is refused; nothing about others."""
+    try:
+        select_atoms(glass, selection)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def chosen(glass: Glass, selection: str) -> set[int]:
     return set(select_atoms(glass, selection, allow_none=True).tolist())
 
 
+@settings(deadline=None)
 @given(left=st.sampled_from(PARTS), right=st.sampled_from(PARTS))
 def test_sets_obey_their_laws(random_glass: Callable[..., Glass], left: str, right: str) -> None:
     glass = random_glass(6)
@@ -169,6 +180,7 @@ def test_the_first_part_gives_the_order(glass: Glass) -> None:
     assert select_atoms(glass, "9 or 3 or 9").tolist() == [9, 3]
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 20),
     shear=st.sampled_from([0.0, 0.4]),
@@ -232,26 +244,21 @@ def test_selected_are_those_that_are(glass: Glass) -> None:
     assert select_atoms(glass, "selected and not 3", selected=[8, 3, 1]).tolist() == [8, 1]
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=30))
 def test_whatever_is_typed_is_understood_or_refused_in_a_sentence(
     random_glass: Callable[..., Glass], text: str
 ) -> None:
-    try:
-        select_atoms(random_glass(3), text)
-    except InputError as error:
-        assert str(error).endswith(".")
+    said = refusal(random_glass(3), text)
+    assert not said or said.endswith(".")
 
 
-@given(
-    words=st.lists(st.sampled_from([*PARTS, "and", "or", "not", "(", ")", "within", "of", "<", "7", ","]), max_size=9)
-)
+@given(words=st.lists(st.sampled_from([*PARTS, *JOINTS]), max_size=9))
 def test_whatever_words_are_joined_are_understood_or_refused(
     random_glass: Callable[..., Glass], words: list[str]
 ) -> None:
-    try:
-        select_atoms(random_glass(6), " ".join(words))
-    except InputError as error:
-        assert "cannot be understood" in str(error) or "no atom" in str(error) or "more than once" in str(error)
+    said = refusal(random_glass(6), " ".join(words))
+    assert not said or any(part in said for part in ("cannot be understood", "no atom", "more than once"))
 
 
 def test_barriers_are_needed_and_checked(random_glass: Callable[..., Glass]) -> None:
