@@ -128,7 +128,7 @@ def test_a_scheduler_that_does_not_answer_is_named(command: list[str], capsys: p
 @pytest.fixture
 def population(file: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All but which atoms; without a browser, which takes seconds to start."""
-    monkeypatch.setattr("symgnn_explain.export.static_images_available", lambda: False)
+    monkeypatch.setattr("symgnn_explain.export.figures.static_images_available", lambda: False)
     few = ["--method", "integrated_gradients", "--set", "steps=4", "--k", "5"]
     return ["population", str(file), *few, "--out", str(tmp_path / "out"), "--weights", str(tiny_weights)]
 

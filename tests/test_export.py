@@ -4,16 +4,22 @@ import asyncio
 import json
 import re
 import shutil
+from dataclasses import replace
+from xml.etree import ElementTree as ET
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from ase.io import read
+from PIL import Image
 
 from symgnn_explain import export
 from symgnn_explain.analysis import topology
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.export import figures
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import neighbour_edges
@@ -50,7 +56,7 @@ def explanation(glass: Glass) -> AtomExplanation:
 
 @pytest.fixture
 def without_browser(monkeypatch):
-    monkeypatch.setattr(export, "static_images_available", lambda: False)
+    monkeypatch.setattr(figures, "static_images_available", lambda: False)
 
 
 def figure() -> go.Figure:
@@ -72,12 +78,27 @@ def test_pictures_are_drawn_in_every_format_also_inside_a_running_event_loop(tmp
         return export.write_figures({path: figure() for path in paths})
 
     assert asyncio.run(as_in_a_notebook()) == paths
-    png, svg, pdf = (path.read_bytes() for path in paths)
-    assert png.startswith(b"\x89PNG")
-    width, height = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))
-    assert (width, height) == (300 * export.PIXEL_RATIO, 200 * export.PIXEL_RATIO)
-    assert b"<svg" in svg[:200]
-    assert pdf.startswith(b"%PDF")
+    png, svg, pdf = paths
+    with Image.open(png) as picture:
+        assert picture.size == (300 * export.PIXEL_RATIO, 200 * export.PIXEL_RATIO)
+        assert picture.convert("RGB").getcolors(100_000)[1:]  # something is drawn
+    drawing = ET.parse(svg).getroot()  # noqa: S314 - what was written two lines above
+    assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    assert drawing.find(".//{*}path[@class='js-line']") is not None
+    content = pdf.read_bytes()
+    assert content.startswith(b"%PDF-")
+    place = int(re.search(rb"startxref\s+(\d+)\s+%%EOF\s*$", content)[1])
+    assert content[place : place + 4] == b"xref"
+    assert re.search(rb"/Type\s*/Page\b", content)
+
+
+@needs_browser
+def test_the_resolution_is_chosen(tmp_path):
+    path = export.write_figure(figure(), tmp_path / "figure.png", pixel_ratio=1.0)
+    with Image.open(path) as picture:
+        assert picture.size == (300, 200)
+    with pytest.raises(InputError, match=r"give 0\.5 to 8 pixels"):
+        export.write_figure(figure(), tmp_path / "huge.png", pixel_ratio=100)
 
 
 @pytest.mark.usefixtures("without_browser")
@@ -122,7 +143,7 @@ def test_export_without_browser_leaves_out_the_pictures_and_says_so(tmp_path, gl
         written = export.export_explanation(explanation, glass, glass.barriers, tmp_path / "out", k=20)
     assert len(caught) == 1
     assert {path.name for path in written} == {path.name for path in (tmp_path / "out").iterdir()}
-    assert {path.suffix for path in written} == {".json", ".csv", ".html"}
+    assert {path.suffix for path in written} == {".json", ".csv", ".extxyz", ".graphml", ".html"}
     check_content(tmp_path / "out", glass, explanation)
 
 
@@ -134,6 +155,8 @@ def test_export_writes_everything(tmp_path, glass, explanation):
         "explanation.json",
         "edges.csv",
         "atoms.csv",
+        "glass.extxyz",
+        "edges.graphml",
         "neighbourhood.html",
         "neighbourhood.png",
         "distances.html",
@@ -177,3 +200,88 @@ def test_export_can_be_cancelled(tmp_path, glass, explanation):
     with pytest.raises(Cancelled):
         export.export_explanation(explanation, glass, glass.barriers, tmp_path / "out", cancel=Stop())
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_replaced_unasked(tmp_path, glass, explanation):
+    table = pd.DataFrame({"a": [1]})
+    writers = {
+        "f.html": lambda path, **how: export.write_figure(figure(), path, **how),
+        "t.csv": lambda path, **how: export.write_table(table, path, **how),
+        "e.json": lambda path, **how: export.write_explanation(explanation, path, **how),
+        "g.extxyz": lambda path, **how: export.write_explained_glass(explanation, glass, glass.barriers, path, **how),
+        "g.graphml": lambda path, **how: export.write_graph(explanation, glass, glass.barriers, path, **how),
+    }
+    for name, write in writers.items():
+        path = tmp_path / name
+        path.write_text("mine")
+        with pytest.raises(InputError, match=f"{name} exists already: choose another name"):
+            write(path)
+        assert path.read_text() == "mine"
+        assert write(path, overwrite=True) == path
+        assert path.read_text() != "mine"
+    (tmp_path / "summary.json").write_text("mine")
+    with pytest.raises(InputError, match=r"summary\.json exists already"):
+        export.export_explanation(explanation, glass, glass.barriers, tmp_path)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_explained_glass_opens_in_ase_with_all_its_columns(tmp_path, glass, explanation, signed):
+    explanation = replace(explanation, signed=signed, score=explanation.score * (-1.0) ** explanation.source)
+    barriers = np.linspace(1.0, 2.0, len(glass))
+    path = export.write_explained_glass(explanation, glass, barriers, tmp_path / "glass.extxyz")
+    atoms = read(path)
+    np.testing.assert_allclose(atoms.positions, glass.positions, atol=1e-7)
+    np.testing.assert_allclose(atoms.arrays["barrier"], glass.barriers, atol=1e-7)
+    np.testing.assert_allclose(atoms.arrays["predicted_barrier"], barriers, atol=1e-7)
+    assert np.flatnonzero(atoms.arrays["is_target"]).tolist() == [explanation.atom]
+    # Counted edge by edge.
+    importance = np.zeros(len(glass))
+    np.add.at(importance, explanation.source, np.abs(explanation.score))
+    np.testing.assert_allclose(atoms.arrays["importance"], importance, atol=1e-7)
+    graph = nx.DiGraph(zip(explanation.source.tolist(), explanation.target.tolist(), strict=True))
+    hops = nx.single_source_shortest_path_length(graph.reverse(), explanation.atom)
+    assert atoms.arrays["hop"].tolist() == [hops.get(atom, -1) for atom in range(len(glass))]
+    assert ("contribution" in atoms.arrays) == signed
+    if signed:
+        assert atoms.arrays["contribution"].sum() == pytest.approx(explanation.score.sum(), abs=1e-5)
+    assert (atoms.info["explained_atom"], atoms.info["method"]) == (explanation.atom, "gnnexplainer")
+
+
+def test_a_glass_is_explained_with_its_own_barriers_alone(tmp_path, glass, explanation, random_glass):
+    with pytest.raises(InputError, match="expected \\(216,\\)"):
+        export.write_explained_glass(explanation, glass, [1.0], tmp_path / "a.extxyz")
+    with pytest.raises(InputError, match="another glass"):
+        export.write_explained_glass(explanation, random_glass(6, seed=1), glass.barriers, tmp_path / "a.extxyz")
+    tensors = glass.with_arrays(stress=np.zeros((len(glass), 3, 3)))
+    with pytest.raises(InputError, match="do not fit into extended XYZ"):
+        export.write_explained_glass(explanation, tensors, glass.barriers, tmp_path / "a.extxyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_graph_comes_back(tmp_path, glass, explanation):
+    path = export.write_graph(explanation, glass, glass.barriers, tmp_path / "edges.graphml", k=30)
+    graph = nx.read_graphml(path, node_type=int)
+    top = explanation.top_edges(30)
+    assert graph.is_directed()
+    assert sorted(graph.edges()) == sorted(zip(top["source"], top["target"], strict=True))
+    assert graph.nodes[0]["is_target"] == 1
+    assert [graph.nodes[0][axis] for axis in "xyz"] == [0.0, 0.0, 0.0]
+    for source, target, edge in graph.edges(data=True):
+        across = np.array([edge["dx"], edge["dy"], edge["dz"]])
+        assert np.linalg.norm(across) == pytest.approx(edge["distance"])
+        assert edge["self_loop"] == (source == target)
+        places = [np.array([graph.nodes[atom][axis] for axis in "xyz"]) for atom in (source, target)]
+        apart = places[0] - places[1] - across  # the same atom may stand at another image
+        cells = np.linalg.solve(glass.cell.T, apart)
+        np.testing.assert_allclose(cells, cells.round(), atol=1e-6)
+        assert graph.nodes[source]["species"] == glass.symbols[source]
+
+
+def test_names_say_glass_atom_method_and_date_and_are_free(tmp_path, explanation):
+    stem = export.export_stem(replace(explanation, glass_name="my glass/7"))
+    assert re.fullmatch(r"my-glass-7_atom0_gnnexplainer_\d{4}-\d\d-\d\d", stem)
+    assert export.free_stem(tmp_path / "missing", stem) == stem
+    for expected in (stem, f"{stem}_2", f"{stem}_3"):
+        found = export.free_stem(tmp_path, stem)
+        assert found == expected
+        (tmp_path / f"{found}.edges.csv").touch()

@@ -1,24 +1,23 @@
-"""Figures and tables as files, each of which appears whole or not at all."""
+"""The results of the command line as folders of figures, tables and a summary."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
-import os
 import warnings
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from numpy.typing import ArrayLike
 
-from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.errors import Cancelled
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal
+from symgnn_explain.export import figures as pictures
+from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table
+from symgnn_explain.export.figures import NO_BROWSER, StaticImageWarning, write_figures
+from symgnn_explain.export.naming import require_free
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass
 
@@ -27,77 +26,8 @@ if TYPE_CHECKING:
 
     from symgnn_explain.analysis import CycleComparison, PopulationAnalysis, ShellAnalysis
 
-STATIC_FORMATS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp"}
-TABLE_FORMATS = {".csv", ".json"}
-PIXEL_RATIO = 2.0
-"""Pixels of a picture for each pixel of a figure: sharp in print."""
-
-NO_BROWSER = (
-    "Pictures (PNG, SVG, PDF) need Chrome or Chromium, and none was found: install one, for example with "
-    "'apt install chromium' or 'kaleido_get_chrome'; interactive HTML figures need nothing."
-)
-
+RECORD, SUMMARY = "explanation.json", "summary.json"
 _RECORDED_PACKAGES = ("symgnn-explain", "numpy", "scipy", "torch", "torch_geometric", "captum", "gudhi", "plotly")
-
-
-class StaticImageWarning(UserWarning):
-    """Pictures were left out because there is no browser to draw them."""
-
-
-def static_images_available() -> bool:
-    """Whether figures can be written as pictures: a Chrome or Chromium is there."""
-    from choreographer.browsers.chromium import Chromium
-
-    path = os.environ.get("BROWSER_PATH") or Chromium.find_browser(skip_local=False)
-    return path is not None and Path(path).is_file()
-
-
-def write_figure(figure: go.Figure, path: str | Path) -> Path:
-    """Write one figure; see :func:`write_figures`."""
-    return write_figures({Path(path): figure})[0]
-
-
-def write_figures(figures: Mapping[Path, go.Figure]) -> list[Path]:
-    """Write figures to their paths; all pictures are drawn by one start of the browser.
-
-    The suffix chooses: ``.html`` is interactive and needs no network (plotly.js is inside), ``.png``, ``.svg``,
-    ``.pdf``, ``.jpg`` and ``.webp`` are pictures and need Chrome or Chromium.
-
-    Raises
-    ------
-    InputError
-        If a suffix is unknown, or a picture is asked for and there is no browser.
-    """
-    for path in figures:
-        if path.suffix.lower() not in {".html", *STATIC_FORMATS}:
-            raise InputError(f"{path} has an unknown suffix: use .html, .png, .svg, .pdf, .jpg or .webp.")
-    pictures = {path: figure for path, figure in figures.items() if path.suffix.lower() != ".html"}
-    if pictures and not static_images_available():
-        raise InputError(f"{', '.join(map(str, pictures))} cannot be written. {NO_BROWSER}")
-    drawn = dict(zip(pictures, _draw(pictures), strict=True)) if pictures else {}
-    for path, figure in figures.items():
-        blob = drawn[path] if path in drawn else figure.to_html(include_plotlyjs=True, full_html=True).encode()
-        write_atomically(path, blob)
-    return list(figures)
-
-
-def write_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as ``.csv`` or ``.json`` (a list of rows).
-
-    Raises
-    ------
-    InputError
-        If the suffix is another.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in TABLE_FORMATS:
-        raise InputError(f"{path} has an unknown suffix: use .csv or .json.")
-    text = io.StringIO()
-    if path.suffix.lower() == ".csv":
-        table.to_csv(text, index=False)
-    else:
-        table.to_json(text, orient="records", indent=1)
-    return write_atomically(path, text.getvalue().encode())
 
 
 def export_explanation(
@@ -107,14 +37,16 @@ def export_explanation(
     out: str | Path,
     *,
     k: int = 50,
+    overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
     cancel: CancelSignal | None = None,
 ) -> list[Path]:
     """Write an explanation with its analysis: data, tables, figures and a summary.
 
     ``explanation.json`` (all of it), ``edges.csv`` (the ``k`` most important edges with the cycles through them),
-    ``atoms.csv`` (their atoms with distance and shell), ``neighbourhood``, ``distances`` and ``cycles`` as ``.html``
-    and ``.png``, and ``summary.json``. Without Chrome or Chromium the PNGs are left out and a
+    ``atoms.csv`` (their atoms with distance and shell), ``glass.extxyz`` (every atom with its prediction and its
+    importance, for OVITO and ASE), ``edges.graphml``, ``neighbourhood``, ``distances`` and ``cycles`` as ``.html`` and
+    ``.png``, and ``summary.json``. Without Chrome or Chromium the PNGs are left out and a
     :class:`StaticImageWarning` says so.
 
     Parameters
@@ -125,13 +57,16 @@ def export_explanation(
         Folder, made where it is missing.
     k
         Most important edges that are analysed and drawn.
+    overwrite
+        Whether results that the folder holds may be replaced.
     progress, cancel
         Called with the fraction done; asked whether to stop.
 
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, or there is not one barrier an atom.
+        If the explanation belongs to another glass, there is not one barrier an atom, or the folder holds results that
+        may not be replaced.
     Cancelled
         If it was asked to stop.
     """
@@ -145,6 +80,7 @@ def export_explanation(
             progress(fraction)
 
     folder = Path(out)
+    require_free([folder / SUMMARY, folder / RECORD], overwrite=overwrite)
     neighbourhood = neighbourhood_figure(glass, explanation, k=k, barriers=barriers)
     shells = shell_analysis(explanation, glass, k)
     step(0.1)
@@ -164,10 +100,12 @@ def export_explanation(
     step(0.75)
     summary = _summary(explanation, glass, shells, comparison)
     written = [
-        write_atomically(folder / "explanation.json", json.dumps(explanation.to_dict()).encode()),
-        write_table(edges, folder / "edges.csv"),
-        write_table(shells.atoms_frame(), folder / "atoms.csv"),
-        *write_figures({folder / f"{name}{suffix}": figure for name, figure in figures.items() for suffix in suffixes}),
+        write_explanation(explanation, folder / RECORD, overwrite=overwrite),
+        write_table(edges, folder / "edges.csv", overwrite=overwrite),
+        write_table(shells.atoms_frame(), folder / "atoms.csv", overwrite=overwrite),
+        write_explained_glass(explanation, glass, barriers, folder / "glass.extxyz", overwrite=overwrite),
+        write_graph(explanation, glass, barriers, folder / "edges.graphml", k=k, overwrite=overwrite),
+        *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
         _write_summary(summary, folder),
     ]
     step(1.0)
@@ -175,7 +113,7 @@ def export_explanation(
 
 
 def export_population(
-    analysis: PopulationAnalysis, out: str | Path, *, run: Mapping[str, Any] | None = None
+    analysis: PopulationAnalysis, out: str | Path, *, run: Mapping[str, Any] | None = None, overwrite: bool = False
 ) -> list[Path]:
     """Write the analysis of many atoms: ``atoms.csv``, ``statistics.csv``, figures and ``summary.json``, which is last.
 
@@ -189,6 +127,8 @@ def export_population(
         Folder, made where it is missing.
     run
         What was explained and how, kept in the summary: the manifest of an ``ExplanationSet``.
+    overwrite
+        Whether results that the folder holds may be replaced.
     """
     from symgnn_explain.plotting import (
         enrichment_figure,
@@ -198,6 +138,7 @@ def export_population(
     )
 
     folder = Path(out)
+    require_free([folder / SUMMARY], overwrite=overwrite)
     figures = {
         "distances": population_distance_figure(analysis),
         "cycles": population_cycle_figure(analysis),
@@ -206,18 +147,27 @@ def export_population(
     if analysis.n_soft:
         figures["soft_against_hard"] = soft_hard_figure(analysis)
     suffixes = _suffixes()
-    summary = analysis.summary() | {"run": dict(run or {}), "versions": _versions()}
+    summary = analysis.summary() | {"run": dict(run or {}), "versions": versions()}
     return [
-        write_table(analysis.to_frame(), folder / "atoms.csv"),
-        write_table(analysis.statistics_frame(), folder / "statistics.csv"),
-        *write_figures({folder / f"{name}{suffix}": figure for name, figure in figures.items() for suffix in suffixes}),
+        write_table(analysis.to_frame(), folder / "atoms.csv", overwrite=overwrite),
+        write_table(analysis.statistics_frame(), folder / "statistics.csv", overwrite=overwrite),
+        *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
         _write_summary(summary, folder),
     ]
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on, by name."""
+    return {package: version(package) for package in _RECORDED_PACKAGES}
+
+
+def _in_folder(figures: Mapping[str, go.Figure], folder: Path, suffixes: Sequence[str]) -> dict[Path, go.Figure]:
+    return {folder / f"{name}{suffix}": figure for name, figure in figures.items() for suffix in suffixes}
+
+
 def _suffixes() -> list[str]:
     """Return suffixes that figures are written with, and warn where pictures have to be left out."""
-    if static_images_available():
+    if pictures.static_images_available():
         return [".html", ".png"]
     warnings.warn(NO_BROWSER, StaticImageWarning, stacklevel=3)
     return [".html"]
@@ -225,11 +175,7 @@ def _suffixes() -> list[str]:
 
 def _write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
-    return write_atomically(folder / "summary.json", f"{text}\n".encode())
-
-
-def _versions() -> dict[str, str]:
-    return {package: version(package) for package in _RECORDED_PACKAGES}
+    return write_atomically(folder / SUMMARY, f"{text}\n".encode())
 
 
 def _comparable(explanation: AtomExplanation, k: int = 10) -> int:
@@ -262,22 +208,5 @@ def _summary(
         "radial_distribution": shells.radial_distribution.summary(),
         "shells": shells.summary(),
         "cycles": comparison.summary(),
-        "versions": _versions(),
+        "versions": versions(),
     }
-
-
-def _draw(pictures: Mapping[Path, go.Figure]) -> list[bytes]:
-    """Draw all pictures in one browser; in a thread of its own, since a notebook's event loop is already running."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, _draw_in_browser(pictures)).result()
-
-
-async def _draw_in_browser(pictures: Mapping[Path, go.Figure]) -> list[bytes]:
-    from kaleido import Kaleido
-
-    # MathJax would be fetched from the network.
-    async with Kaleido(n=1, mathjax=False) as browser:
-        return [
-            await browser.calc_fig(figure, opts={"format": path.suffix.lower().lstrip("."), "scale": PIXEL_RATIO})
-            for path, figure in pictures.items()
-        ]

@@ -1,0 +1,39 @@
+"""Figures, tables and structures as files: each appears whole or not at all, and none replaces another unasked."""
+
+from symgnn_explain.export.data import (
+    explained_glass,
+    write_explained_glass,
+    write_explanation,
+    write_graph,
+    write_table,
+)
+from symgnn_explain.export.figures import (
+    NO_BROWSER,
+    PIXEL_RATIO,
+    StaticImageWarning,
+    static_images_available,
+    write_figure,
+    write_figures,
+)
+from symgnn_explain.export.naming import SEPARATOR, export_stem, free_stem, require_free
+from symgnn_explain.export.results import export_explanation, export_population
+
+__all__ = [
+    "NO_BROWSER",
+    "PIXEL_RATIO",
+    "SEPARATOR",
+    "StaticImageWarning",
+    "explained_glass",
+    "export_explanation",
+    "export_population",
+    "export_stem",
+    "free_stem",
+    "require_free",
+    "static_images_available",
+    "write_explained_glass",
+    "write_explanation",
+    "write_figure",
+    "write_figures",
+    "write_graph",
+    "write_table",
+]

@@ -1,0 +1,162 @@
+"""An explanation's numbers as files that other programs open."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from symgnn_explain.analysis.placement import place_atoms
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.export.naming import require_free
+from symgnn_explain.files import write_atomically
+from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.predictions import PREDICTED_ARRAY
+
+TABLE_FORMATS = {".csv", ".json"}
+OUTSIDE = -1
+"""Hop of an atom that the prediction does not reach."""
+
+
+def write_table(table: pd.DataFrame, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a table as ``.csv`` or ``.json`` (a list of rows).
+
+    Raises
+    ------
+    InputError
+        If the suffix is another, or the file exists and may not be replaced.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in TABLE_FORMATS:
+        raise InputError(f"{path} has an unknown suffix: use .csv or .json.")
+    require_free([path], overwrite=overwrite)
+    text = io.StringIO()
+    if path.suffix.lower() == ".csv":
+        table.to_csv(text, index=False)
+    else:
+        table.to_json(text, orient="records", indent=1)
+    return write_atomically(path, text.getvalue().encode())
+
+
+def write_explanation(explanation: AtomExplanation, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write all of an explanation as JSON, for :meth:`AtomExplanation.load`; refuses a file that exists."""
+    path = Path(path)
+    require_free([path], overwrite=overwrite)
+    return write_atomically(path, json.dumps(explanation.to_dict()).encode())
+
+
+def explained_glass(explanation: AtomExplanation, glass: Glass, barriers: ArrayLike) -> Glass:
+    """Return the glass with what was predicted and explained as per-atom arrays.
+
+    ``predicted_barrier`` (eV), ``importance`` (what leaves the atom, summed over its edges; 0 where nothing reaches the
+    explained atom), ``hop`` (edges between the atom and the explained one, -1 outside the receptive field) and
+    ``is_target`` (1 for the explained atom, else 0); of signed methods also ``contribution`` (eV). Known barriers stay
+    beside them as ``barrier``.
+
+    Raises
+    ------
+    InputError
+        If the explanation belongs to another glass, or there is not one barrier an atom.
+    """
+    explanation.require_glass(glass)
+    predicted = np.asarray(barriers, dtype=np.float64)
+    if predicted.shape != (len(glass),):
+        raise InputError(f"barriers have shape {predicted.shape}, expected ({len(glass)},): one value in eV an atom.")
+    placement = place_atoms(explanation)
+    hop = np.full(len(glass), OUTSIDE, dtype=np.int64)
+    hop[placement.atoms] = placement.hop
+    arrays = {
+        PREDICTED_ARRAY: predicted,
+        "importance": _spread_out(explanation.atom_scores(), len(glass)),
+        "hop": hop,
+        # A whole number, since not every program reads logical columns.
+        "is_target": (np.arange(len(glass)) == explanation.atom).astype(np.int64),
+    }
+    if explanation.signed:
+        arrays["contribution"] = _spread_out(explanation.atom_contributions(), len(glass))
+    return glass.with_arrays(**arrays)
+
+
+def write_explained_glass(
+    explanation: AtomExplanation, glass: Glass, barriers: ArrayLike, path: str | Path, *, overwrite: bool = False
+) -> Path:
+    """Write :func:`explained_glass` as extended XYZ, which ASE and OVITO open with all its columns.
+
+    Raises
+    ------
+    InputError
+        As :func:`explained_glass`; or if the suffix is not ``.extxyz`` or ``.xyz``, an array of the glass does not fit
+        into columns, or the file exists and may not be replaced.
+    """
+    from ase.io import write
+
+    path = Path(path)
+    if path.suffix.lower() not in {".extxyz", ".xyz"}:
+        raise InputError(f"{path} has an unknown suffix: use .extxyz or .xyz.")
+    require_free([path], overwrite=overwrite)
+    atoms = explained_glass(explanation, glass, barriers).to_ase()
+    atoms.info |= {
+        "explained_atom": explanation.atom,
+        "method": explanation.method,
+        "prediction_ev": explanation.prediction,
+    }
+    text = io.StringIO()
+    try:
+        write(text, atoms, format="extxyz")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the per-atom arrays of {glass.name!r} do not fit into extended XYZ ({error}).") from error
+    return write_atomically(path, text.getvalue().encode())
+
+
+def write_graph(
+    explanation: AtomExplanation,
+    glass: Glass,
+    barriers: ArrayLike,
+    path: str | Path,
+    *,
+    k: int | None = 50,
+    overwrite: bool = False,
+) -> Path:
+    """Write the ``k`` most important edges (all where None) and their atoms as GraphML, for Gephi, yEd or networkx.
+
+    Nodes carry ``species``, ``predicted_barrier`` (eV), ``importance``, ``hop``, ``is_target`` and the place relative
+    to the explained atom ``x``, ``y``, ``z`` (Å); directed edges ``score``, ``distance`` and ``dx``, ``dy``, ``dz``
+    (Å, receiving to sending atom), ``hop`` and ``self_loop``.
+
+    Raises
+    ------
+    InputError
+        If the explanation belongs to another glass, the suffix is another, or the file exists and may not be replaced.
+    """
+    import networkx as nx
+
+    path = Path(path)
+    if path.suffix.lower() != ".graphml":
+        raise InputError(f"{path} has an unknown suffix: use .graphml.")
+    require_free([path], overwrite=overwrite)
+    arrays = explained_glass(explanation, glass, barriers).arrays
+    placement, symbols = place_atoms(explanation), glass.symbols
+    graph = explanation.to_networkx(k)
+    graph.graph["glass"] = glass.name
+    for atom, values in graph.nodes(data=True):
+        place = placement.position[placement.rows_of(np.array([atom]))[0]]
+        values |= {"species": symbols[atom], **dict(zip("xyz", place.tolist(), strict=True))}
+        values |= {name: arrays[name][atom].item() for name in (PREDICTED_ARRAY, "importance", "hop", "is_target")}
+    for source, target, values in graph.edges(data=True):
+        values |= dict(zip(("dx", "dy", "dz"), values.pop("displacement"), strict=True))
+        values["self_loop"] = bool(source == target and values["distance"] == 0)
+    stream = io.BytesIO()
+    nx.write_graphml(graph, stream)
+    return write_atomically(path, stream.getvalue())
+
+
+def _spread_out(of_atoms: pd.Series, n_atoms: int) -> FloatArray:
+    """One value an atom of the glass, 0 where the series has none."""
+    values = np.zeros(n_atoms)
+    values[of_atoms.index] = of_atoms
+    return values

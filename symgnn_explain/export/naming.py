@@ -1,0 +1,45 @@
+"""What exported files are called, and whether they may be written."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.explanation import AtomExplanation
+
+SEPARATOR = "."
+"""Between the name of an export and what a file of it holds."""
+
+
+def export_stem(explanation: AtomExplanation) -> str:
+    """Name an export: glass, atom, method and date, as in ``cu64zr36_atom1501_gnnexplainer_2026-11-24``."""
+    return f"{slug(explanation.glass_name)}_atom{explanation.atom}_{explanation.method}_{today()}"
+
+
+def free_stem(folder: Path, stem: str) -> str:
+    """``stem``, or ``stem_2`` and so on where the folder already holds an export of that name."""
+    taken = {path.name.split(SEPARATOR)[0] for path in folder.iterdir()} if folder.is_dir() else set()
+    candidates = (stem if number == 1 else f"{stem}_{number}" for number in itertools.count(1))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def require_free(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise InputError where one of ``paths`` exists, unless files may be replaced."""
+    taken = [] if overwrite else [str(path) for path in paths if path.exists()]
+    if taken:
+        verb = "exists" if len(taken) == 1 else "exist"
+        raise InputError(f"{', '.join(taken)} {verb} already: choose another name, or allow it with overwrite=True.")
+
+
+def slug(name: str) -> str:
+    """Turn a name into a part of a file name."""
+    return re.sub(r"[^\w]+", "-", name).strip("-") or "glass"
+
+
+def today() -> str:
+    """Return the local date, as in 2026-11-24."""
+    return datetime.now().astimezone().date().isoformat()
