@@ -48,6 +48,7 @@ ROOMS = (
     ("training",),
     ("explain",),
     ("analysis",),
+    ("barriers",),
     ("plotting",),
     ("export", "predictions"),
     ("cli",),
