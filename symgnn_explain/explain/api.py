@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-import numpy as np
-
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.attention import AttentionSettings, attention_weights
 from symgnn_explain.explain.captum_methods import (
@@ -20,7 +18,7 @@ from symgnn_explain.explain.captum_methods import (
     saliency,
 )
 from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.fidelity import fidelity
+from symgnn_explain.explain.fidelity import Fidelity, fidelity, importance_order
 from symgnn_explain.explain.gnn_explainer import (
     GNNExplainerSettings,
     PublishedGNNExplainerSettings,
@@ -42,9 +40,9 @@ from symgnn_explain.explain.perturbation_methods import (
 from symgnn_explain.explain.pg_explainer import PGExplainerSettings, pg_explainer
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
-from symgnn_explain.explain.scores import CancelSignal, UnitScores, Watch
+from symgnn_explain.explain.scores import CancelSignal, Preview, UnitScores, Watch
 from symgnn_explain.explain.units import Unit
-from symgnn_explain.glass import Glass
+from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.threads import one_thread
 
@@ -185,6 +183,7 @@ def explain(
     unit: Unit = "edge",
     prepared: PreparedGlass | None = None,
     progress: Callable[[float], None] | None = None,
+    preview: Callable[[AtomExplanation], None] | None = None,
     cancel: CancelSignal | None = None,
     **settings: Any,
 ) -> AtomExplanation:
@@ -210,6 +209,9 @@ def explain(
         What ``prepare(predictor, glass)`` returned; saves predicting the whole glass again for each atom.
     progress
         Called with the fraction done, from the computing thread.
+    preview
+        Called there with the explanation as it is so far, at most every 0.7 s, by methods that learn a mask; it says
+        nothing yet about masked predictions and fidelity.
     cancel
         Anything with ``is_set()``; once set, the explanation stops with ``Cancelled``.
     **settings
@@ -235,7 +237,9 @@ def explain(
     started = time.perf_counter()
     watch.advance(0.0)
     prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
-    [explanation] = explain_prepared(prepared, [atom], chosen, configured, watch, semantics=semantics, unit=unit)
+    [explanation] = explain_prepared(
+        prepared, [atom], chosen, configured, watch, semantics=semantics, unit=unit, preview=preview
+    )
     return replace(explanation, wall_time=time.perf_counter() - started)
 
 
@@ -265,16 +269,26 @@ def explain_prepared(
     *,
     semantics: MaskSemantics | None = None,
     unit: Unit = "edge",
+    preview: Callable[[AtomExplanation], None] | None = None,
 ) -> list[AtomExplanation]:
     """Explain atoms of a glass that was prepared, with settings that ``method.configure`` returned.
 
-    Several atoms are explained side by side where the method can, else one after the other.
+    Several atoms are explained side by side where the method can, else one after the other. Only a single atom has a
+    preview.
     """
     started = time.perf_counter()
     with one_thread():
         predictions = [
             prepared.masked_prediction(atom, semantics=semantics or method.semantics, unit=unit) for atom in atoms
         ]
+        if preview is not None and len(predictions) == 1:
+            show = preview
+
+            def show_mask(mask: FloatArray) -> None:
+                so_far = UnitScores(score=mask, signed=False)
+                show(_explanation(prepared, predictions[0], method, configured, scores=so_far))
+
+            watch = replace(watch, preview=Preview(show_mask))
         scores: Sequence[UnitScores]
         if len(predictions) > 1 and method.run_many is not None:
             scores = method.run_many(predictions, configured, watch)
@@ -284,18 +298,27 @@ def explain_prepared(
                 method.run(prediction, configured, part) for prediction, part in zip(predictions, parts, strict=True)
             ]
         explanations = [
-            _explanation(prepared, prediction, method, configured, scores=its)
+            _explanation(prepared, prediction, method, configured, scores=its, checked=_checked(prediction, its))
             for prediction, its in zip(predictions, scores, strict=True)
         ]
     seconds = (time.perf_counter() - started) / len(atoms)
     return [replace(explanation, wall_time=seconds) for explanation in explanations]
 
 
+def _checked(prediction: MaskedPrediction, scores: UnitScores) -> Fidelity:
+    return fidelity(prediction, importance_order(scores.score))
+
+
 def _explanation(
-    prepared: PreparedGlass, prediction: MaskedPrediction, method: Method, configured: Any, *, scores: UnitScores
+    prepared: PreparedGlass,
+    prediction: MaskedPrediction,
+    method: Method,
+    configured: Any,
+    *,
+    scores: UnitScores,
+    checked: Fidelity | None = None,
 ) -> AtomExplanation:
     units = prediction.units
-    order = np.argsort(-np.abs(scores.score), kind="stable")
     return AtomExplanation(
         atom=prediction.atom,
         method=method.name,
@@ -312,7 +335,7 @@ def _explanation(
         masked_prediction=scores.masked_prediction,
         mask_semantics=prediction.semantics,
         reference_name=prepared.reference_name,
-        fidelity=fidelity(prediction, order),
+        fidelity=checked,
         settings=asdict(configured),
         seed=getattr(configured, "seed", None),
         diagnostics=scores.diagnostics,

@@ -143,6 +143,7 @@ def published_gnn_explainer(
 
     for epoch, _ in enumerate(_descend(joint, logits, settings.learning_rate, loss, settings.epochs)):
         watch.advance((epoch + 1) / settings.epochs)
+        watch.offer(lambda: _mask_of(logits))
     return _scores(prediction, logits.detach().sigmoid(), {"epochs": float(settings.epochs)})
 
 
@@ -170,6 +171,7 @@ def _constrained(
             going &= ~done
         finished = not going.any()
         watch.advance((run + (1.0 if finished else epoch / settings.epochs)) / settings.repetitions)
+        watch.offer(lambda: _mask_of(logits))
         if finished:
             break
     return torch.where(going[joint.owner], logits.detach(), final).sigmoid(), ended
@@ -222,6 +224,10 @@ def _scores(
         spread=spread,
         diagnostics={**diagnostics, **counts},
     )
+
+
+def _mask_of(logits: Tensor) -> FloatArray:
+    return logits.detach().sigmoid().cpu().double().numpy()
 
 
 def _random_logits(joint: JointPrediction, seed: int) -> Tensor:

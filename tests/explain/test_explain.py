@@ -20,8 +20,10 @@ from symgnn_explain.explain import (
     prepare,
     train_pg_explainer,
 )
+from symgnn_explain.explain import scores as scores_module
 from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
 from symgnn_explain.explain.units import UNITS
+from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 
 from .conftest import random_glass, random_model
@@ -200,3 +202,25 @@ def test_unknown_unit_and_semantics_are_refused(predictor, glass) -> None:
         explain(predictor, glass, 5, unit="cluster")
     with pytest.raises(InputError, match="semantics='blur' is unknown"):
         explain(predictor, glass, 5, semantics="blur")
+
+
+def test_a_preview_is_the_explanation_as_it_is_so_far(
+    glass: Glass, tiny_predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scores_module, "PREVIEW_INTERVAL", 0.0)
+    for unit in ("edge", "atom"):
+        seen: list[AtomExplanation] = []
+        final = explain(tiny_predictor, glass, 3, unit=unit, preview=seen.append, epochs=7, stop_early=False)
+        assert len(seen) == 7
+        np.testing.assert_allclose(seen[-1].score, final.score)
+        np.testing.assert_array_equal(seen[0].source, final.source)
+        assert (seen[-1].masked_prediction, seen[-1].fidelity) == (None, None)
+        # Watching changes nothing.
+        unwatched = explain(tiny_predictor, glass, 3, unit=unit, epochs=7, stop_early=False)
+        np.testing.assert_array_equal(unwatched.score, final.score)
+
+
+def test_previews_are_rare(glass: Glass, tiny_predictor: Predictor) -> None:
+    seen: list[AtomExplanation] = []
+    explain(tiny_predictor, glass, 3, preview=seen.append, epochs=20, stop_early=False)
+    assert len(seen) < 5
