@@ -59,7 +59,7 @@ def train(
         training, validation, hashes = published_split(validate)
     from symgnn_explain.glass import atomic_number
     from symgnn_explain.models.symgnn import PRESETS
-    from symgnn_explain.training.module import TRAINING_PRESETS
+    from symgnn_explain.training.settings import TRAINING_PRESETS
     from symgnn_explain.training.train import WEIGHTS_FILE
     from symgnn_explain.training.train import train as run
 

@@ -15,13 +15,13 @@ from torch import nn
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
-from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.models.registry import Network, build_network, read_config
 
 FORMAT_VERSION = 1
 _WEIGHTS_HASH = "weights_sha256"
 
 
-def save_checkpoint(model: SymGNN, path: Path, card: Mapping[str, Any]) -> None:
+def save_checkpoint(model: Network, path: Path, card: Mapping[str, Any]) -> None:
     """Write ``path`` (.safetensors) and its card; each file appears whole or not at all.
 
     The card names the hash of the weights, so that two files which do not belong together are not taken for a pair.
@@ -30,7 +30,7 @@ def save_checkpoint(model: SymGNN, path: Path, card: Mapping[str, Any]) -> None:
     full = {
         **card,
         "format_version": FORMAT_VERSION,
-        "architecture": "SymGNN",
+        "architecture": type(model).__name__,
         "config": model.config.to_dict(),
         _WEIGHTS_HASH: hashlib.sha256(weights).hexdigest(),
     }
@@ -39,8 +39,8 @@ def save_checkpoint(model: SymGNN, path: Path, card: Mapping[str, Any]) -> None:
     write_atomically(card_path(path), encoded_card)
 
 
-def load_checkpoint(path: Path) -> tuple[SymGNN, dict[str, Any]]:
-    """Read a predictor's network, in evaluation mode, and its card.
+def load_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Read a predictor's network (a :data:`Network`), in evaluation mode, and its card.
 
     Raises
     ------
@@ -60,9 +60,10 @@ def load_checkpoint(path: Path) -> tuple[SymGNN, dict[str, Any]]:
         raise InputError(f"{path} is not a whole .safetensors file ({error}): copy or save it anew.") from error
     try:
         with torch.random.fork_rng(devices=[]):  # the initial weights, replaced below, are drawn at random
-            model = SymGNN(SymGNNConfig(**card["config"]))
+            model = build_network(read_config(card["architecture"], card["config"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{card_path(path)} does not describe a SymGNN ({_one_line(error)}).") from error
+        network = card.get("architecture", "network")
+        raise InputError(f"{card_path(path)} does not describe a {network} ({_one_line(error)}).") from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -71,7 +72,7 @@ def load_checkpoint(path: Path) -> tuple[SymGNN, dict[str, Any]]:
     return model.eval(), card
 
 
-def weights_sha256(model: SymGNN) -> str:
+def weights_sha256(model: Network) -> str:
     """Return the hash of a network's weights, as it stands on the card of the file that they are saved in."""
     return hashlib.sha256(_serialised(model)).hexdigest()
 
@@ -81,7 +82,7 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _serialised(model: SymGNN) -> bytes:
+def _serialised(model: Network) -> bytes:
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
 
 

@@ -1,15 +1,18 @@
-"""The Lightning module and data module that train a SymGNN on labelled glasses."""
+"""The Lightning module and data module that train a network on labelled glasses."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Sampler
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
@@ -17,91 +20,37 @@ from torch_geometric.loader import DataLoader
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import build_graph
-from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.memory import reuse_large_allocations
+from symgnn_explain.models.registry import NetworkConfig, build_network
+from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.symmetrization import HaarO3
 from symgnn_explain.training.metrics import regression_metrics
+from symgnn_explain.training.settings import TrainingSettings
 
 MONITOR = "validation_pearson"
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train.
-
-    Parameters
-    ----------
-    epochs
-        Passes over the training glasses at most; a step is one whole glass.
-    learning_rate
-        Peak learning rate, or the learning rate itself where ``schedule`` is constant.
-    schedule
-        ``one_cycle`` (AdamW), or ``constant`` (Adam with AMSGrad, as published).
-    weight_decay
-        Of AdamW.
-    gradient_clip
-        Largest norm of the gradient.
-    patience
-        Validations without a better Pearson r before training stops.
-    validate_every
-        Epochs between validations.
-    seed
-        Of weights, transformations and shuffling.
-    """
-
-    epochs: int = 100
-    learning_rate: float = 3e-3
-    schedule: Literal["one_cycle", "constant"] = "one_cycle"
-    weight_decay: float = 1e-3
-    gradient_clip: float = 1.0
-    patience: int = 20
-    validate_every: int = 2
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.schedule not in ("one_cycle", "constant"):
-            raise InputError(f"schedule={self.schedule!r} is unknown: choose 'one_cycle' or 'constant'.")
-        if self.epochs < 1 or self.validate_every < 1 or self.patience < 1 or not self.learning_rate > 0:
-            raise InputError(
-                f"{self} cannot be used: epochs, validate_every, patience and learning_rate must be positive."
-            )
-        if self.validate_every > self.epochs:
-            raise InputError(
-                f"validate_every={self.validate_every} exceeds epochs={self.epochs}: nothing would be validated."
-            )
-
-
-TRAINING_PRESETS = {
-    "paper": TrainingSettings(
-        epochs=20_000,
-        learning_rate=1e-4,
-        schedule="constant",
-        weight_decay=0.0,
-        gradient_clip=0.1,
-        patience=200,
-        validate_every=10,
-    ),
-    "light": TrainingSettings(),
-}
-"""Settings for the model presets of the same names; ``paper`` stops on validation glasses, never on test glasses."""
 
 
 class EpochShuffle(Sampler[int]):
     """A shuffled order that depends on seed and epoch alone, so that a resumed run sees what an uninterrupted one does.
 
-    Lightning calls :meth:`set_epoch` before each epoch.
+    Lightning calls :meth:`set_epoch` before each epoch. Of several processes each takes every ``n_processes``-th, and
+    the first ones come again where the number is not even.
     """
 
-    def __init__(self, length: int, seed: int) -> None:
+    def __init__(self, length: int, seed: int, *, process: int = 0, n_processes: int = 1) -> None:
         self.length, self.seed, self.epoch = length, seed, 0
+        self.process, self.n_processes = process, n_processes
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return math.ceil(self.length / self.n_processes)
 
     def __iter__(self) -> Iterator[int]:
-        yield from np.random.default_rng((self.seed, self.epoch)).permutation(self.length).tolist()
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
+        yield from np.resize(order, len(self) * self.n_processes)[self.process :: self.n_processes].tolist()
 
 
 class GlassDataModule(lightning.LightningDataModule):
@@ -114,7 +63,7 @@ class GlassDataModule(lightning.LightningDataModule):
     """
 
     def __init__(
-        self, training: Sequence[Glass], validation: Sequence[Glass], config: SymGNNConfig, *, seed: int = 0
+        self, training: Sequence[Glass], validation: Sequence[Glass], config: NetworkConfig, *, seed: int = 0
     ) -> None:
         super().__init__()
         for glass in (*training, *validation):
@@ -136,11 +85,13 @@ class GlassDataModule(lightning.LightningDataModule):
         """Mean and standard deviation (eV) of the training barriers."""
 
     def train_dataloader(self) -> DataLoader:
-        """Return the training graphs, shuffled anew each epoch."""
-        return DataLoader(self.training, batch_size=1, sampler=EpochShuffle(len(self.training), self.seed))
+        """Return the training graphs of this process, shuffled anew each epoch."""
+        process, n_processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        order = EpochShuffle(len(self.training), self.seed, process=process, n_processes=n_processes)
+        return DataLoader(self.training, batch_size=1, sampler=order)
 
     def val_dataloader(self) -> DataLoader:
-        """Return the validation graphs."""
+        """Return the validation graphs, all of them in each process."""
         return DataLoader(self.validation, batch_size=1)
 
 
@@ -152,74 +103,138 @@ class BarrierModule(lightning.LightningModule):
     config, settings
         Hyperparameters of the network, and of its training.
     steps_per_epoch
-        Number of training glasses.
+        Steps that each process makes an epoch.
     data
         What the run learns from, by any names; a checkpoint keeps it with the hyperparameters.
     """
 
     def __init__(
         self,
-        config: SymGNNConfig,
+        config: NetworkConfig,
         settings: TrainingSettings,
         steps_per_epoch: int,
         data: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(
-            {"config": config.to_dict(), "settings": asdict(settings), "data": dict(data or {})}, logger=False
-        )
         self.settings, self.steps_per_epoch = settings, steps_per_epoch
-        self.model = SymGNN(config)
+        self.model = build_network(config)
+        self.save_hyperparameters(
+            {
+                "architecture": type(self.model).__name__,
+                "config": config.to_dict(),
+                "settings": asdict(settings),
+                "data": dict(data or {}),
+            },
+            logger=False,
+        )
+        self.averaged: AveragedModel | None = None
+        if settings.ema_decay:
+            average = get_ema_multi_avg_fn(settings.ema_decay)
+            self.averaged = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True).requires_grad_(False)
+        self._augmentation = HaarO3()
         self.history: list[dict[str, float]] = []
+        self.training_seconds = 0.0
         self._losses: list[Tensor] = []
         self._validated: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def evaluated(self) -> Any:
+        """The network that is validated and shipped: with averaged weights where they are averaged."""
+        return self.model if self.averaged is None else self.averaged.module
+
+    def set_barrier_statistics(self, mean: float, scale: float) -> None:
+        """Give the network mean and standard deviation (eV) of the training barriers."""
+        for network in (self.model, self.evaluated):
+            network.barrier_mean.fill_(mean)
+            network.barrier_scale.fill_(scale)
+
+    def prepare_evaluation(self) -> None:
+        """Give the network the transformations that a predictor would get now."""
+        if isinstance(self.evaluated, SymGNN):
+            self.evaluated.fix_transformations()
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+        """Prepare this process, of which there can be several."""
+        reuse_large_allocations()
 
     def on_train_epoch_start(self) -> None:
         """Forget the losses of the epoch before."""
         self._losses.clear()
 
+    def on_train_batch_start(self, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Start the watch."""
+        self._started = time.perf_counter()
+
     def training_step(self, batch: Data, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
         """Return the loss of one glass."""
-        # Transformations and dropout depend on seed and step alone: a resumed run draws what an uninterrupted one does.
-        torch.manual_seed(int(np.random.SeedSequence((self.settings.seed, self.global_step)).generate_state(1)[0]))
-        predicted = self.model(batch.x, batch.edge_index, batch.edge_attr)
+        # Transformations and dropout depend on seed, step and process alone: a resumed run draws what an uninterrupted
+        # one does.
+        sequence = np.random.SeedSequence((self.settings.seed, self.global_step, self.global_rank))
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
+        displacement = batch.edge_attr
+        if self.settings.augment:
+            displacement = displacement @ self._augmentation(2)[torch.randint(2, ())].to(displacement).T
+        predicted = self.model(batch.x, batch.edge_index, displacement)
         loss = ((predicted - batch.y) / self.model.barrier_scale).square().mean()
-        self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
+        self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         self._losses.append(loss.detach())
         return loss
 
+    def optimizer_step(self, *given: Any, **named: Any) -> None:
+        """Make a step, and let the averaged weights follow."""
+        super().optimizer_step(*given, **named)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+
+    def on_train_batch_end(self, outputs: Any, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's
+        """Stop the watch."""
+        self.training_seconds += time.perf_counter() - self._started
+
     def on_validation_epoch_start(self) -> None:
-        """Validate with the transformations that a predictor would get now."""
-        self.model.fix_transformations()
+        """Forget the predictions of the validation before."""
+        self.prepare_evaluation()
         self._validated.clear()
 
     def validation_step(self, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Keep the predictions of one glass."""
-        self._validated.append((self.model(batch.x, batch.edge_index, batch.edge_attr), batch.y))
+        predicted = self.evaluated(batch.x, batch.edge_index, batch.edge_attr)
+        self._validated.append((predicted.float(), batch.y))
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics, averaged over glasses, and add them to the history."""
         per_glass = [regression_metrics(predicted.cpu(), known.cpu()) for predicted, known in self._validated]
         means = {f"validation_{key}": float(np.mean([metrics[key] for metrics in per_glass])) for key in per_glass[0]}
+        # Processes differ in the running statistics of their last glass; those of the first one are kept and count.
+        means = self.trainer.strategy.broadcast(means)
         self.log_dict(means, prog_bar=True)
-        loss = float(torch.stack(self._losses).mean())
+        self._record(means)
+
+    def on_train_epoch_end(self) -> None:
+        """Add the loss alone to the history, where nothing is validated."""
+        if not self.trainer.enable_validation and (self.current_epoch + 1) % self.settings.validate_every == 0:
+            self._record({})
+
+    def _record(self, means: Mapping[str, float]) -> None:
+        loss = float(self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
         self.history.append({"epoch": self.current_epoch + 1, "training_loss": loss, **means})
 
     def configure_optimizers(self) -> Any:
         """Return Adam, or AdamW with its schedule."""
         settings = self.settings
         if settings.schedule == "constant":
-            return torch.optim.Adam(self.parameters(), lr=settings.learning_rate, amsgrad=True)
-        optimizer = torch.optim.AdamW(self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+            return torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate, amsgrad=True)
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=settings.learning_rate, total_steps=settings.epochs * self.steps_per_epoch, pct_start=0.2
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the learning curve with the weights."""
-        checkpoint["history"] = self.history
+        """Keep the learning curve and the time with the weights."""
+        checkpoint["history"], checkpoint["training_seconds"] = self.history, self.training_seconds
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue the learning curve."""
-        self.history = checkpoint["history"]
+        """Continue the learning curve and the watch."""
+        self.history, self.training_seconds = checkpoint["history"], checkpoint["training_seconds"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from symgnn_explain.datasets import SHA256
@@ -45,18 +47,34 @@ def split_glasses(validation: Iterable[str] = DEFAULT_VALIDATION) -> tuple[list[
     return kept, held_out
 
 
+def folds() -> tuple[tuple[str, ...], ...]:
+    """Group the published training glasses into the five folds of a cross-validation; related glasses share one."""
+    grouped: dict[frozenset[str], list[str]] = {}
+    for name in TRAINING_GLASSES:
+        relatives = next((group for group in RELATED_GLASSES if name in group), frozenset({name}))
+        grouped.setdefault(relatives, []).append(name)
+    return tuple(tuple(names) for names in grouped.values())
+
+
+def related_groups(glasses: Sequence[Glass]) -> list[list[int]]:
+    """Group glasses so that relatives, directly or through others, share a group: places in ``glasses``, in order."""
+    related = np.eye(len(glasses), dtype=bool)
+    for first, second in combinations(range(len(glasses)), 2):
+        related[first, second] = shared_sites(glasses[first], glasses[second]) > RELATED_FRACTION
+    count, label = connected_components(related, directed=False)
+    return [np.flatnonzero(label == group).tolist() for group in range(count)]
+
+
 def require_unrelated(training: Sequence[Glass], validation: Sequence[Glass]) -> None:
     """Refuse a split that lets a network see in training what it is validated on.
 
     Raises
     ------
     InputError
-        If a side is empty, or a glass, its copy or its deformed version is on both sides.
+        If there is nothing to train on, or a glass, its copy or its deformed version is on both sides.
     """
-    if not training or not validation:
-        raise InputError(
-            f"{len(training)} glasses to train and {len(validation)} to validate on were given: both need at least one."
-        )
+    if not training:
+        raise InputError("no glass was given to train on: at least one is needed.")
     for known in training:
         for held_out in validation:
             shared = shared_sites(known, held_out)

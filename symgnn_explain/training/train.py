@@ -1,4 +1,4 @@
-"""Train a SymGNN and leave a predictor: weights, card, learning curve; resumable."""
+"""Train a network and leave a predictor: weights, card, learning curve; resumable."""
 
 from __future__ import annotations
 
@@ -17,35 +17,42 @@ import lightning
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
-from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor, resolve_device
-from symgnn_explain.models.symgnn import SymGNNConfig
+from symgnn_explain.models.registry import NetworkConfig
 from symgnn_explain.training.metrics import regression_metrics
-from symgnn_explain.training.module import MONITOR, BarrierModule, GlassDataModule, TrainingSettings
+from symgnn_explain.training.module import MONITOR, BarrierModule, GlassDataModule
+from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.splits import require_unrelated
 
 WEIGHTS_FILE = "predictor.safetensors"
 LEARNING_CURVE_FILE = "learning_curve.csv"
 _CHECKPOINTS, _BEST, _LAST = "checkpoints", "best", "last"
+_BY_VALIDATION = "the one with the best mean Pearson r within the validation glasses"
+_FIXED = "the last: nothing was validated in this run"
 
 
 def train(
     training: Sequence[Glass],
-    validation: Sequence[Glass],
+    validation: Sequence[Glass] = (),
     *,
-    config: SymGNNConfig,
+    config: NetworkConfig,
     settings: TrainingSettings,
     out: str | Path,
     device: str = "auto",
+    devices: int = 1,
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
+    protocol: Mapping[str, Any] | None = None,
 ) -> Predictor:
     """Train on labelled glasses, stop on validation glasses, and write the best predictor into ``out``.
+
+    Without validation glasses the weights after the last epoch are written: choose their number by cross-validation.
 
     An interrupted run continues after its last whole epoch when it is called again with the same folder, and on the CPU
     ends exactly as if it had not been interrupted; a finished one is not trained further. Random number generators are
@@ -61,10 +68,15 @@ def train(
         Folder for ``predictor.safetensors``, its card, ``learning_curve.csv`` and checkpoints.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    devices
+        Processes that share each epoch's glasses, one a GPU (or on the CPU, by gloo). The gradient of a step is their
+        mean. A script that starts several must guard its entry with ``if __name__ == "__main__":``.
     progress
         Whether to show progress bars.
     provenance
         Goes into the card: data, hashes, command.
+    protocol
+        Goes into the card beside how the epoch was chosen: how everything else was.
 
     Raises
     ------
@@ -75,42 +87,39 @@ def train(
         If the user interrupts; the last whole epoch stays on disk.
     """
     require_unrelated(training, validation)
-    target = resolve_device(device)
-    reuse_large_allocations()
+    target = _require_devices(device, devices, settings, len(training))
     out = Path(out)
     with isolate_rng():
         torch.manual_seed(settings.seed)
         data = GlassDataModule(training, validation, config, seed=settings.seed)
         described = {"training": _describe(training), "validation": _describe(validation)}
-        module = BarrierModule(config, settings, steps_per_epoch=len(training), data=described)
-        mean, scale = data.barrier_statistics
-        module.model.barrier_mean.fill_(mean)
-        module.model.barrier_scale.fill_(scale)
+        module = BarrierModule(config, settings, steps_per_epoch=-(-len(training) // devices), data=described)
+        module.set_barrier_statistics(*data.barrier_statistics)
         last = out / _CHECKPOINTS / f"{_LAST}.ckpt"
         _require_same_run(out, last, module)
         if (out / WEIGHTS_FILE).is_file():
             return Predictor.load(out / WEIGHTS_FILE, device=device)
         with _quiet_lightning():
-            trainer = _trainer(out, settings, accelerator="gpu" if target.type == "cuda" else "cpu", progress=progress)
+            trainer = _trainer(out, settings, target, devices=devices, validates=bool(validation), progress=progress)
             _fit(trainer, module, data, last if last.is_file() else None)
 
-    state = _best_state(out)
-    module.load_state_dict(state["state_dict"])
-    predictor = Predictor(module.model, device=device)
-    known = {glass.name: (predictor.predict(glass), glass.barriers) for glass in validation}
+    ended = torch.load(last, map_location="cpu", weights_only=True)
+    chosen = _finite_state(out / _CHECKPOINTS / f"{_BEST}.ckpt") if validation else _finite_state(last)
+    module.load_state_dict(chosen["state_dict"])
+    module.prepare_evaluation()
+    predictor = Predictor(module.evaluated, device=device)
     predictor.card = {
         "training_settings": asdict(settings),
         **described,
-        "epoch": int(state["epoch"]) + 1,
+        "protocol": {"epoch": _BY_VALIDATION if validation else _FIXED, **(protocol or {})},
+        "epoch": int(chosen["epoch"]) + 1,
         "metrics": {
-            "validation": {
-                name: regression_metrics(predicted, barriers)
-                for name, (predicted, barriers) in known.items()
-                if barriers is not None
-            },
-            "symmetrization_error_ev": symmetrization_error(predictor, validation[0]),
+            "validation": _metrics(predictor, validation),
+            "symmetrization_error_ev": symmetrization_error(predictor, (*validation, *training)[0]),
         },
-        "history": module.history,
+        "history": ended["history"],
+        "seconds_per_epoch": ended["training_seconds"] / (int(ended["epoch"]) + 1),
+        "n_parameters": sum(parameter.numel() for parameter in module.model.parameters()),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("symgnn_explain", "torch", "torch_geometric", "lightning", "numpy")},
@@ -121,40 +130,86 @@ def train(
     return predictor
 
 
+def _metrics(predictor: Predictor, glasses: Sequence[Glass]) -> dict[str, dict[str, float]]:
+    return {
+        glass.name: regression_metrics(predictor.predict(glass), glass.barriers)
+        for glass in glasses
+        if glass.barriers is not None
+    }
+
+
 class _LearningCurve(Callback):
     """Writes the history after every validation, so that it can be watched and survives an interruption."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:  # noqa: ARG002
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:
         """Write the learning curve so far."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(pl_module.history).to_csv(self.path, index=False)
+        if trainer.is_global_zero:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame(pl_module.history).to_csv(self.path, index=False)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:
+        """Write the whole learning curve."""
+        self.on_validation_end(trainer, pl_module)
 
 
-def _trainer(out: Path, settings: TrainingSettings, *, accelerator: str, progress: bool) -> lightning.Trainer:
+def _trainer(
+    out: Path,
+    settings: TrainingSettings,
+    device: torch.device,
+    *,
+    devices: int,
+    validates: bool,
+    progress: bool,
+) -> lightning.Trainer:
     folder = out / _CHECKPOINTS
+    callbacks: list[Callback] = [_LearningCurve(out / LEARNING_CURVE_FILE)]
+    if validates:
+        callbacks.append(
+            ModelCheckpoint(folder, filename=_BEST, monitor=MONITOR, mode="max", enable_version_counter=False)
+        )
+        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience, check_finite=True))
     # Lightning's own save_last follows the best checkpoint only, which would throw away every epoch since.
-    last = ModelCheckpoint(folder, filename=_LAST, save_on_train_epoch_end=True, enable_version_counter=False)
-    best = ModelCheckpoint(folder, filename=_BEST, monitor=MONITOR, mode="max", enable_version_counter=False)
-    stop = EarlyStopping(MONITOR, mode="max", patience=settings.patience, check_finite=True)
-    callbacks: list[Callback] = [_LearningCurve(out / LEARNING_CURVE_FILE), best, last, stop]
+    callbacks.append(
+        ModelCheckpoint(folder, filename=_LAST, save_on_train_epoch_end=True, enable_version_counter=False)
+    )
     if progress:
         callbacks.append(TQDMProgressBar())
+    strategy: str | Strategy = "auto"
+    if devices > 1:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        strategy = DDPStrategy(start_method="spawn", process_group_backend=backend)
     return lightning.Trainer(
-        max_epochs=settings.epochs,
-        accelerator=accelerator,
-        devices=1,
+        max_epochs=settings.last_epoch,
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=devices,
+        strategy=strategy,
+        precision=settings.precision,
+        use_distributed_sampler=False,
+        sync_batchnorm=devices > 1 and device.type == "cuda",
         callbacks=callbacks,
         logger=False,
         check_val_every_n_epoch=settings.validate_every,
+        limit_val_batches=1.0 if validates else 0,
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
         enable_progress_bar=progress,
         enable_model_summary=False,
         default_root_dir=out,
     )
+
+
+def _require_devices(device: str, devices: int, settings: TrainingSettings, n_glasses: int) -> torch.device:
+    target = resolve_device(device)
+    if not 1 <= devices <= n_glasses:
+        raise InputError(f"{devices=} cannot share {n_glasses} training glasses: each needs at least one.")
+    if target.type == "cuda" and devices > torch.cuda.device_count():
+        raise InputError(f"{devices=} were asked for, but there are {torch.cuda.device_count()} GPUs.")
+    if settings.precision == "16-mixed" and target.type == "cpu":
+        raise InputError("precision='16-mixed' needs a GPU: use '32-true' or 'bf16-mixed' on a CPU.")
+    return target
 
 
 def _fit(trainer: lightning.Trainer, module: BarrierModule, data: GlassDataModule, checkpoint: Path | None) -> None:
@@ -189,12 +244,12 @@ def _quiet_lightning() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _best_state(out: Path) -> dict[str, Any]:
-    path = out / _CHECKPOINTS / f"{_BEST}.ckpt"
+def _finite_state(path: Path) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     if not all(tensor.isfinite().all() for tensor in state["state_dict"].values() if tensor.is_floating_point()):
         raise InputError(
-            f"the training in {out} diverged before anything was learned: lower the learning rate, in another folder."
+            f"the training in {path.parents[1]} diverged before anything was learned: lower the learning rate, in "
+            "another folder."
         )
     return state
 

@@ -13,6 +13,8 @@ from symgnn_explain.training.splits import (
     RELATED_FRACTION,
     RELATED_GLASSES,
     TRAINING_GLASSES,
+    folds,
+    related_groups,
     require_unrelated,
     shared_sites,
     split_glasses,
@@ -105,8 +107,34 @@ class TestRequireUnrelated:
         with pytest.raises(InputError, match=r"'known' \(training\) and 'again' \(validation\) are related \(100%"):
             require_unrelated([known], [again])
 
-    @pytest.mark.parametrize(("training", "validation"), [(0, 1), (1, 0)])
-    def test_an_empty_side(self, random_glass: Callable[..., Glass], training: int, validation: int) -> None:
-        glass = random_glass(3)
-        with pytest.raises(InputError, match="both need at least one"):
-            require_unrelated([glass] * training, [glass] * validation)
+    def test_nothing_to_train_on(self, random_glass: Callable[..., Glass]) -> None:
+        with pytest.raises(InputError, match="no glass was given to train on"):
+            require_unrelated([], [random_glass(3)])
+
+
+class TestFolds:
+    def test_part_the_training_glasses_with_relatives_together(self) -> None:
+        assert [name for fold in folds() for name in fold] == list(TRAINING_GLASSES)
+        assert len(folds()) == 5
+        for fold in folds():
+            assert split_glasses(fold)[1] == list(fold)
+
+    def test_are_the_related_groups_of_the_published_glasses(self, published: Callable[[str], Glass]) -> None:
+        groups = related_groups([published(name) for name in TRAINING_GLASSES])
+        assert [tuple(TRAINING_GLASSES[place] for place in group) for group in groups] == list(folds())
+
+    def test_relatives_of_relatives_are_related(self, random_glass: Callable[..., Glass]) -> None:
+        """Half of the atoms are moved in one copy and the others in another: both are like the glass between alone."""
+        glass, other = random_glass(5, seed=1), random_glass(5, seed=2)
+        rng = np.random.default_rng(0)
+        moved = [rng.uniform(0, 20, (125, 3)) for _ in range(2)]
+        keep = np.arange(125)
+        chain = [
+            replace(glass, positions=np.where((keep < 63)[:, None], glass.positions, moved[0])),
+            glass,
+            replace(glass, positions=np.where((keep >= 63)[:, None], glass.positions, moved[1])),
+        ]
+        assert shared_sites(chain[0], chain[2]) < RELATED_FRACTION < shared_sites(chain[0], chain[1])
+        away = replace(other, positions=rng.uniform(0, 20, (125, 3)))
+        assert related_groups([chain[0], away, chain[2], chain[1]]) == [[0, 2, 3], [1]]
+        assert related_groups([chain[0], away, chain[2]]) == [[0], [1], [2]]

@@ -17,10 +17,12 @@ import torch
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNNConfig
 from symgnn_explain.training.metrics import regression_metrics
-from symgnn_explain.training.module import BarrierModule, EpochShuffle, GlassDataModule, TrainingSettings
+from symgnn_explain.training.module import BarrierModule, EpochShuffle, GlassDataModule
+from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.train import LEARNING_CURVE_FILE, WEIGHTS_FILE, train
 
 CONFIG = SymGNNConfig(dim=8, heads=(2, 1), inference_samples=2, decoder_layers=1, radial_basis=8, dropout=0.1)
@@ -160,12 +162,18 @@ class TestDeterminism:
 
 
 class TestInterruption:
-    @pytest.mark.parametrize("distribution", ["haar", "von_mises"])
-    @pytest.mark.parametrize("step", [4, 6, 7, 10])
+    @pytest.mark.parametrize(
+        ("changes", "step"),
+        [
+            *(({"config": replace(CONFIG, distribution="haar")}, step) for step in (4, 6, 7, 10)),
+            ({"config": replace(CONFIG, distribution="von_mises")}, 7),
+            ({"settings": replace(SETTINGS, ema_decay=0.7, augment=True)}, 7),
+            ({"settings": replace(SETTINGS, ema_decay=0.7), "validation": ()}, 7),
+        ],
+    )
     def test_a_resumed_run_ends_as_an_uninterrupted_one(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, distribution: str
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, changes: dict[str, Any]
     ) -> None:
-        changes = {"config": replace(CONFIG, distribution=distribution)}
         whole = run(tmp_path / "whole", **changes)
         with monkeypatch.context() as patched:
             interrupt_at(patched, step, KeyboardInterrupt)
@@ -261,6 +269,15 @@ class TestRefusals:
         with pytest.raises(InputError, match="device 'tpu' is unknown"):
             run(tmp_path, device="tpu")
 
+    @pytest.mark.parametrize("devices", [0, 4])
+    def test_a_number_of_devices(self, tmp_path: Path, devices: int) -> None:
+        with pytest.raises(InputError, match=f"devices={devices} cannot share 3 training glasses"):
+            run(tmp_path, devices=devices)
+
+    def test_sixteen_bits_on_a_cpu(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="'16-mixed' needs a GPU"):
+            run(tmp_path, settings=replace(SETTINGS, precision="16-mixed"))
+
     def test_divergence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def diverge(self: BarrierModule, *_: Any) -> None:
             with torch.no_grad():
@@ -294,11 +311,127 @@ class TestRefusals:
             {"learning_rate": 0.0},
             {"learning_rate": float("nan")},
             {"schedule": "cosine"},
+            {"ema_decay": 1.0},
+            {"ema_decay": -0.1},
+            {"precision": "8-true"},
+            {"stop_after": 0},
+            {"stop_after": 5},
+            {"stop_after": 1},
         ],
     )
     def test_impossible_settings(self, change: dict[str, Any]) -> None:
         with pytest.raises(InputError):
             replace(SETTINGS, **change)
+
+
+class TestAveragedWeights:
+    DECAY = 0.7
+
+    def test_are_the_exponential_average_of_the_weights_of_all_steps(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        steps: list[dict[str, torch.Tensor]] = []
+        original = BarrierModule.on_train_batch_end
+
+        def keep(self: BarrierModule, *given: Any) -> None:
+            steps.append({name: tensor.clone() for name, tensor in self.model.state_dict().items()})
+            original(self, *given)
+
+        monkeypatch.setattr(BarrierModule, "on_train_batch_end", keep)
+        predictor = run(tmp_path, settings=replace(SETTINGS, ema_decay=self.DECAY), validation=())
+        shipped = predictor.model.state_dict()
+        assert len(steps) == 12
+        for name in ("layers.0.value.weight", "layers.0.node_norm.running_var", "species_embedding.weight"):
+            expected = steps[0][name]
+            for step in steps[1:]:
+                expected = self.DECAY * expected + (1 - self.DECAY) * step[name]
+            torch.testing.assert_close(shipped[name], expected)
+            assert not torch.equal(shipped[name], steps[-1][name])
+
+    def test_are_what_is_validated(self, tmp_path: Path) -> None:
+        card = run(tmp_path, settings=replace(SETTINGS, ema_decay=self.DECAY)).card
+        [best] = [entry for entry in card["history"] if entry["epoch"] == card["epoch"]]
+        assert card["metrics"]["validation"]["toy4"]["pearson"] == pytest.approx(best["validation_pearson"], abs=1e-5)
+
+    def test_do_not_change_the_training(self, uninterrupted: tuple[Predictor, Path], tmp_path: Path) -> None:
+        averaged = run(tmp_path, settings=replace(SETTINGS, ema_decay=self.DECAY)).card["history"]
+        losses = [entry["training_loss"] for entry in averaged]
+        assert losses == [entry["training_loss"] for entry in uninterrupted[0].card["history"]]
+        assert averaged != uninterrupted[0].card["history"]
+
+
+class TestWithoutValidation:
+    def test_the_last_epoch_is_shipped(self, uninterrupted: tuple[Predictor, Path], tmp_path: Path) -> None:
+        predictor = run(tmp_path, validation=(), protocol={"epochs_chosen_by": "a test"})
+        card = predictor.card
+        assert (card["epoch"], card["validation"], card["metrics"]["validation"]) == (4, [], {})
+        assert card["protocol"] == {
+            "epoch": "the last: nothing was validated in this run",
+            "epochs_chosen_by": "a test",
+        }
+        assert [sorted(entry) for entry in card["history"]] == [["epoch", "training_loss"]] * 2
+        # Training does not see what is validated, nor that nothing is.
+        losses = [entry["training_loss"] for entry in uninterrupted[0].card["history"]]
+        assert [entry["training_loss"] for entry in card["history"]] == losses
+        assert pd.read_csv(tmp_path / LEARNING_CURVE_FILE)["training_loss"].tolist() == pytest.approx(losses)
+
+    def test_it_stops_where_it_is_told_to(self, uninterrupted: tuple[Predictor, Path], tmp_path: Path) -> None:
+        """With the schedule of the whole run, so that its first half is that of the whole run."""
+        card = run(tmp_path, validation=(), settings=replace(SETTINGS, stop_after=2)).card
+        assert card["epoch"] == 2
+        whole = uninterrupted[0].card["history"]
+        assert [entry["training_loss"] for entry in card["history"]] == [whole[0]["training_loss"]]
+
+
+class TestOtherNetworks:
+    def test_a_baseline_is_trained_stored_and_resumed_alike(self, tmp_path: Path, glass: Glass) -> None:
+        given: dict[str, Any] = {"config": MLPConfig(dim=4), "settings": replace(SETTINGS, ema_decay=0.5)}
+        predictor = run(tmp_path, **given)
+        loaded = Predictor.load(tmp_path / WEIGHTS_FILE, device="cpu")
+        np.testing.assert_array_equal(loaded.predict(glass), predictor.predict(glass))
+        assert isinstance(loaded.model, MLP)
+        assert loaded.card["architecture"] == "MLP"
+        assert loaded.card["n_parameters"] == (2 * 4 + 4) + 2 * (4 * 4 + 4) + (4 + 1)
+        assert loaded.card["seconds_per_epoch"] > 0
+        assert run(tmp_path, **given).card["history"] == predictor.card["history"]
+        with pytest.raises(InputError, match="holds a run with other hyperparameters"):
+            run(tmp_path)
+
+
+class TestAugmentation:
+    def test_every_step_sees_the_glass_turned_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[torch.Tensor] = []
+        original = MLP.forward
+
+        def forward(self: MLP, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(edge_attr)
+            return original(self, x, edge_index, edge_attr)
+
+        monkeypatch.setattr(MLP, "forward", forward)
+        run(tmp_path, config=MLPConfig(dim=4), settings=replace(SETTINGS, augment=True), training=TRAINING[:1])
+        plain = GlassDataModule(TRAINING[:1], VALIDATION, MLPConfig()).training[0].edge_attr
+        assert len(seen) == SETTINGS.epochs
+        turns = [torch.linalg.lstsq(plain, turned).solution for turned in seen]
+        for turn, turned in zip(turns, seen, strict=True):
+            torch.testing.assert_close(plain @ turn, turned, atol=1e-4, rtol=0)
+            torch.testing.assert_close(turn @ turn.T, torch.eye(3), atol=1e-5, rtol=0)
+        assert torch.pdist(torch.stack(turns).flatten(1)).min() > 0.1
+
+
+def test_two_processes_share_the_glasses() -> None:
+    for epoch in range(5):
+        orders = []
+        for process in range(2):
+            sampler = EpochShuffle(5, seed=1, process=process, n_processes=2)
+            sampler.set_epoch(epoch)
+            orders.append(list(sampler))
+        whole = EpochShuffle(5, seed=1)
+        whole.set_epoch(epoch)
+        assert [len(order) for order in orders] == [len(sampler)] * 2 == [3, 3]
+        together = [glass for pair in zip(*orders, strict=True) for glass in pair]
+        assert together[:5] == list(whole)
+        assert together[5] == together[0]
 
 
 class TestQuiet:

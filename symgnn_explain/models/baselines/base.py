@@ -1,0 +1,106 @@
+"""What all baselines share: species and cut-off as settings, and predictions in eV."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import atomic_number
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """Hyperparameters that every baseline has; all counts and widths of a baseline must be positive.
+
+    Parameters
+    ----------
+    species
+        Chemical symbols, in the order of the input channels.
+    cutoff
+        Edges join atoms up to this distance, Å.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+
+    species: tuple[str, ...] = ("Cu", "Zr")
+    cutoff: float = 5.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "species", tuple(self.species))
+        for symbol in self.species:
+            atomic_number(symbol)
+        if not self.species or len(set(self.species)) < len(self.species):
+            raise InputError(f"species={self.species} must name at least one chemical element, and each once.")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if (
+                isinstance(value, float | int)
+                and not isinstance(value, bool)
+                and not (math.isfinite(value) and value > 0)
+            ):
+                raise InputError(f"{each.name}={value} must be positive.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+
+class Baseline(nn.Module):
+    """A network with the signature of a SymGNN: graph in, energy barrier of every atom (eV) out."""
+
+    barrier_mean: Tensor
+    barrier_scale: Tensor
+
+    def __init__(self, config: BaselineConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("barrier_mean", torch.tensor(0.0))
+        self.register_buffer("barrier_scale", torch.tensor(1.0))
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Predict.
+
+        Parameters
+        ----------
+        x
+            One-hot species, shape (N, S).
+        edge_index
+            Source and target of each directed edge, shape (2, E); one self-loop an atom.
+        edge_attr
+            Displacements ``r_source - r_target``, shape (E, 3), Å.
+
+        Returns
+        -------
+        Tensor
+            Energy barriers, shape (N,), eV.
+        """
+        return self.standardised(x, edge_index, edge_attr) * self.barrier_scale + self.barrier_mean
+
+    @abstractmethod
+    def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Predict barriers, shape (N,), in units in which those of the training glasses have mean 0 and spread 1."""
+
+
+def bonds(edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
+    """Return edges and displacements without self-loops: a direction and an angle have no meaning at distance 0.
+
+    Edges to an atom's own periodic images stay.
+    """
+    apart = (edge_attr != 0).any(dim=1)
+    return edge_index[:, apart], edge_attr[apart]
+
+
+def expand_distance(distance: Tensor, cutoff: float, count: int) -> Tensor:
+    """Return ``count`` Gaussians of the distance on a grid from 0 to the cut-off, shape (E, count)."""
+    centres = torch.linspace(0.0, cutoff, count, device=distance.device, dtype=distance.dtype)
+    spacing = cutoff / max(count - 1, 1)
+    return torch.exp(-0.5 * ((distance[:, None] - centres) / spacing) ** 2)

@@ -1,0 +1,39 @@
+"""Every network that can be trained and stored, by the name of its class and by that of its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.models.baselines.base import Baseline, BaselineConfig
+from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
+from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+
+Network = SymGNN | Baseline
+NetworkConfig = SymGNNConfig | BaselineConfig
+
+_NETWORKS: tuple[tuple[type[Any], type[Any]], ...] = ((SymGNNConfig, SymGNN), (MLPConfig, MLP))
+
+
+def build_network(config: NetworkConfig) -> Any:
+    """Return an untrained network with these hyperparameters: a :data:`Network`, whichever the configuration is of."""
+    return next(network for kind, network in _NETWORKS if type(config) is kind)(config)
+
+
+def read_config(architecture: str, values: Mapping[str, Any]) -> NetworkConfig:
+    """Return the configuration of the network class ``architecture``.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, or a value cannot be used.
+    TypeError
+        If a value is missing, or is not one of that network's.
+    """
+    for kind, network in _NETWORKS:
+        if network.__name__ == architecture:
+            config: NetworkConfig = kind(**values)
+            return config
+    known = ", ".join(network.__name__ for _, network in _NETWORKS)
+    raise InputError(f"{architecture!r} is not the name of a network: choose from {known}.")

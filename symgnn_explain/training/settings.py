@@ -1,0 +1,101 @@
+"""How a network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from symgnn_explain.errors import InputError
+
+Schedule = Literal["one_cycle", "constant"]
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training glasses at most; a step is one whole glass.
+    learning_rate
+        Peak learning rate, or the learning rate itself where ``schedule`` is constant.
+    schedule
+        ``one_cycle`` (AdamW), or ``constant`` (Adam with AMSGrad, as published).
+    weight_decay
+        Of AdamW.
+    gradient_clip
+        Largest norm of the gradient.
+    patience
+        Validations without a better Pearson r before training stops.
+    validate_every
+        Epochs between validations.
+    seed
+        Of weights, transformations and shuffling.
+    ema_decay
+        Decay a step of the exponential moving average of weights that is validated and shipped; 0 for the weights
+        themselves.
+    augment
+        Whether each training glass is rotated or reflected at random in each step.
+    precision
+        Of arithmetic: ``32-true``, or mixed with 16 bits (``16-mixed`` on a GPU alone, ``bf16-mixed``).
+    stop_after
+        Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+
+    epochs: int = 100
+    learning_rate: float = 3e-3
+    schedule: Schedule = "one_cycle"
+    weight_decay: float = 1e-3
+    gradient_clip: float = 1.0
+    patience: int = 20
+    validate_every: int = 2
+    seed: int = 0
+    ema_decay: float = 0.0
+    augment: bool = False
+    precision: Precision = "32-true"
+    stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (("schedule", Schedule), ("precision", Precision)):
+            if getattr(self, name) not in get_args(choices):
+                known = " or ".join(repr(choice) for choice in get_args(choices))
+                raise InputError(f"{name}={getattr(self, name)!r} is unknown: choose {known}.")
+        if self.epochs < 1 or self.validate_every < 1 or self.patience < 1 or not self.learning_rate > 0:
+            raise InputError(
+                f"{self} cannot be used: epochs, validate_every, patience and learning_rate must be positive."
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay={self.ema_decay} must lie in [0, 1): 0 averages nothing.")
+        if not 1 <= self.last_epoch <= self.epochs:
+            raise InputError(f"stop_after={self.stop_after} must be an epoch between 1 and epochs={self.epochs}.")
+        if self.validate_every > self.last_epoch:
+            raise InputError(
+                f"validate_every={self.validate_every} exceeds epochs={self.last_epoch}: nothing would be validated."
+            )
+
+    @property
+    def last_epoch(self) -> int:
+        """Epoch after which training ends."""
+        return self.epochs if self.stop_after is None else self.stop_after
+
+
+TRAINING_PRESETS = {
+    "paper": TrainingSettings(
+        epochs=20_000,
+        learning_rate=1e-4,
+        schedule="constant",
+        weight_decay=0.0,
+        gradient_clip=0.1,
+        patience=200,
+        validate_every=10,
+    ),
+    "light": TrainingSettings(),
+}
+"""Settings for the model presets of the same names; ``paper`` stops on validation glasses, never on test glasses."""
