@@ -15,6 +15,7 @@ from symgnn_explain.export.figures import (
     write_figure,
     write_figures,
 )
+from symgnn_explain.export.findings import Findings
 from symgnn_explain.export.naming import SEPARATOR, export_stem, free_stem, require_free
 from symgnn_explain.export.results import export_explanation, export_population
 
@@ -22,6 +23,7 @@ __all__ = [
     "NO_BROWSER",
     "PIXEL_RATIO",
     "SEPARATOR",
+    "Findings",
     "StaticImageWarning",
     "explained_glass",
     "export_explanation",

@@ -65,8 +65,7 @@ def explained_glass(explanation: AtomExplanation, glass: Glass, barriers: ArrayL
     """
     explanation.require_glass(glass)
     predicted = np.asarray(barriers, dtype=np.float64)
-    if predicted.shape != (len(glass),):
-        raise InputError(f"barriers have shape {predicted.shape}, expected ({len(glass)},): one value in eV an atom.")
+    require_one_an_atom(predicted, glass)
     placement = place_atoms(explanation)
     hop = np.full(len(glass), OUTSIDE, dtype=np.int64)
     hop[placement.atoms] = placement.hop
@@ -153,6 +152,12 @@ def write_graph(
     stream = io.BytesIO()
     nx.write_graphml(graph, stream)
     return write_atomically(path, stream.getvalue())
+
+
+def require_one_an_atom(barriers: FloatArray, glass: Glass) -> None:
+    """Raise InputError unless there is one barrier an atom of the glass."""
+    if barriers.shape != (len(glass),):
+        raise InputError(f"barriers have shape {barriers.shape}, expected ({len(glass)},): one value in eV an atom.")
 
 
 def _spread_out(of_atoms: pd.Series, n_atoms: int) -> FloatArray:

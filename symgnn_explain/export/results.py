@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import Cancelled
@@ -17,6 +18,7 @@ from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.export import figures as pictures
 from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table
 from symgnn_explain.export.figures import NO_BROWSER, StaticImageWarning, write_figures
+from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass
@@ -24,10 +26,9 @@ from symgnn_explain.glass import Glass
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from symgnn_explain.analysis import CycleComparison, PopulationAnalysis, ShellAnalysis
+    from symgnn_explain.analysis import PopulationAnalysis
 
 RECORD, SUMMARY = "explanation.json", "summary.json"
-_RECORDED_PACKAGES = ("symgnn-explain", "numpy", "scipy", "torch", "torch_geometric", "captum", "gudhi", "plotly")
 
 
 def export_explanation(
@@ -70,8 +71,7 @@ def export_explanation(
     Cancelled
         If it was asked to stop.
     """
-    from symgnn_explain.analysis import cycle_comparison, optimal_cycles, shell_analysis
-    from symgnn_explain.plotting import cycle_figure, distance_figure, neighbourhood_figure
+    from symgnn_explain.analysis import cycle_comparison, optimal_cycles
 
     def step(fraction: float) -> None:
         if cancel is not None and cancel.is_set():
@@ -81,8 +81,7 @@ def export_explanation(
 
     folder = Path(out)
     require_free([folder / SUMMARY, folder / RECORD], overwrite=overwrite)
-    neighbourhood = neighbourhood_figure(glass, explanation, k=k, barriers=barriers)
-    shells = shell_analysis(explanation, glass, k)
+    findings = Findings(glass, np.asarray(barriers, dtype=np.float64), explanation, k)
     step(0.1)
     counts = optimal_cycles(glass, lambda fraction: step(0.1 + 0.6 * fraction), cancel)
     comparison = cycle_comparison(explanation, glass, _comparable(explanation), progress=None, cancel=cancel)
@@ -91,20 +90,16 @@ def export_explanation(
     edges["cycles"] = counts.of_edges(
         glass, explanation.source[chosen], explanation.target[chosen], explanation.displacement[chosen]
     )
-    figures = {
-        "neighbourhood": neighbourhood,
-        "distances": distance_figure(shells),
-        "cycles": cycle_figure(comparison),
-    }
+    findings = replace(findings, cycles=comparison)
+    figures, summary = findings.figures(), findings.summary()
     suffixes = _suffixes()
     step(0.75)
-    summary = _summary(explanation, glass, shells, comparison)
     written = [
         write_explanation(explanation, folder / RECORD, overwrite=overwrite),
         write_table(edges, folder / "edges.csv", overwrite=overwrite),
-        write_table(shells.atoms_frame(), folder / "atoms.csv", overwrite=overwrite),
-        write_explained_glass(explanation, glass, barriers, folder / "glass.extxyz", overwrite=overwrite),
-        write_graph(explanation, glass, barriers, folder / "edges.graphml", k=k, overwrite=overwrite),
+        write_table(findings.shells.atoms_frame(), folder / "atoms.csv", overwrite=overwrite),
+        write_explained_glass(explanation, glass, findings.barriers, folder / "glass.extxyz", overwrite=overwrite),
+        write_graph(explanation, glass, findings.barriers, folder / "edges.graphml", k=k, overwrite=overwrite),
         *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
         _write_summary(summary, folder),
     ]
@@ -156,11 +151,6 @@ def export_population(
     ]
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on, by name."""
-    return {package: version(package) for package in _RECORDED_PACKAGES}
-
-
 def _in_folder(figures: Mapping[str, go.Figure], folder: Path, suffixes: Sequence[str]) -> dict[Path, go.Figure]:
     return {folder / f"{name}{suffix}": figure for name, figure in figures.items() for suffix in suffixes}
 
@@ -181,32 +171,3 @@ def _write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
 def _comparable(explanation: AtomExplanation, k: int = 10) -> int:
     """Return the paper's ten edges a group, or as many as a small receptive field has."""
     return max(1, min(k, int((~explanation.is_self_loop).sum()) // 3))
-
-
-def _summary(
-    explanation: AtomExplanation, glass: Glass, shells: ShellAnalysis, comparison: CycleComparison
-) -> dict[str, Any]:
-    return {
-        "glass": glass.name,
-        "glass_sha256": glass.content_hash,
-        "formula": glass.formula,
-        "atom": explanation.atom,
-        "species": glass.symbols[explanation.atom],
-        "method": explanation.method,
-        "settings": dict(explanation.settings),
-        "seed": explanation.seed,
-        "mask_semantics": explanation.mask_semantics,
-        "prediction_ev": explanation.prediction,
-        "masked_prediction_ev": explanation.masked_prediction,
-        "masked_change_ev": explanation.masked_change,
-        "prediction_range_ev": list(explanation.prediction_range),
-        "out_of_distribution": explanation.out_of_distribution,
-        "known_barrier_ev": None if glass.barriers is None else float(glass.barriers[explanation.atom]),
-        "diagnostics": dict(explanation.diagnostics),
-        "wall_time_s": explanation.wall_time,
-        "n_edges": len(explanation),
-        "radial_distribution": shells.radial_distribution.summary(),
-        "shells": shells.summary(),
-        "cycles": comparison.summary(),
-        "versions": versions(),
-    }

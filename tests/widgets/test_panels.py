@@ -1,17 +1,12 @@
-"""Panels show the session's state and set it; exports land in files that replace no other."""
+"""Panels show the session's state and set it."""
 
 from __future__ import annotations
 
 import html
 from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from symgnn_explain.explain import METHODS, AtomExplanation
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.panels.export import SEPARATOR
 
 
 def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
@@ -109,83 +104,6 @@ def test_semantics_and_unit_are_chosen_and_reported(explorer: GlassExplorer) -> 
     session.method = "gnnexplainer_published"
     session.method = "gnnexplainer"
     assert controls.semantics.value == "reference"
-
-
-def test_exports_hold_what_was_shown(explorer: GlassExplorer, tmp_path: Path) -> None:
-    explanation = explained(explorer)
-    export = explorer.export
-    assert not export.write.disabled
-    export.folder.value = str(tmp_path / "new" / "folder")
-    export.formats["png"].value = False
-    export.write.click()
-    assert explorer.session.error == ""
-    parts = {path.name.split(SEPARATOR, 1)[1]: path for path in export.files}
-    assert {"explanation.json", "edges.csv", "atoms.csv", "neighbourhood.html", "distances.html"} <= set(parts)
-    name = parts["edges.csv"].name
-    assert name.startswith("random_atom7_gnnexplainer_20")
-    loaded = AtomExplanation.load(parts["explanation.json"])
-    np.testing.assert_array_equal(loaded.score, explanation.score)
-    assert len(pd.read_csv(parts["edges.csv"])) == len(explanation)
-    barriers = pd.read_csv(parts["barriers.csv"])
-    np.testing.assert_allclose(barriers["predicted_barrier_eV"], explorer.session.barriers)
-    assert str(tmp_path / "new" / "folder" / name.split(SEPARATOR)[0]) in export.result.value
-    assert "explanation.json" in export.result.value
-    assert 'href="data:' in export.result.value
-
-
-def test_exports_never_replace_a_file(explorer: GlassExplorer, tmp_path: Path) -> None:
-    explained(explorer)
-    export = explorer.export
-    export.folder.value = str(tmp_path)
-    for name in ("png", "html"):
-        export.formats[name].value = False
-    first = export.start(wait=True)
-    content = {path: path.read_bytes() for path in first}
-    second = export.start(wait=True)
-    third = export.start(wait=True)
-    assert len({*first, *second, *third}) == 3 * len(first)
-    assert {path: path.read_bytes() for path in first} == content
-
-
-def test_the_picture_of_the_view_is_kept_beside_the_rest(explorer: GlassExplorer, tmp_path: Path) -> None:
-    explained(explorer)
-    export, session = explorer.export, explorer.session
-    export.folder.value = str(tmp_path)
-    for name in ("png", "html", "csv"):
-        export.formats[name].value = False
-    session.shown = True
-    for _ in range(2):
-        export.write.click()
-        assert session.picture_wanted
-        explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_picture", "data": "iVBORw=="}, [])
-        assert not session.picture_wanted
-        assert export.files[-1].name.endswith(f"{SEPARATOR}view.png")
-        assert export.files[-1].read_bytes() == b"\x89PNG"
-
-
-def test_a_folder_that_cannot_be_written_is_one_sentence(explorer: GlassExplorer, tmp_path: Path) -> None:
-    explained(explorer)
-    (tmp_path / "file").write_text("not a folder")
-    explorer.export.folder.value = str(tmp_path / "file" / "folder")
-    explorer.export.write.click()
-    assert explorer.session.error.startswith("The export failed (NotADirectoryError")
-    assert not explorer.export.write.disabled
-
-
-def test_an_export_of_nothing_is_refused(explorer: GlassExplorer, tmp_path: Path) -> None:
-    explained(explorer)
-    explorer.export.folder.value = str(tmp_path)
-    for box in explorer.export.formats.values():
-        box.value = False
-    assert explorer.export.start(wait=True) == []
-    assert "Nothing is ticked" in explorer.session.error
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_there_is_nothing_to_export_at_first(explorer: GlassExplorer) -> None:
-    assert explorer.export.write.disabled
-    assert explorer.export.start(wait=True) == []
-    assert "explain an atom first" in explorer.session.error
 
 
 def test_the_explorer_is_shown_as_one_widget(explorer: GlassExplorer) -> None:

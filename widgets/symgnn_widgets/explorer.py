@@ -13,9 +13,22 @@ from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets.check import require_environment
 from symgnn_widgets.figure_view import PlotlyLibrary
-from symgnn_widgets.panels import Controls, Cycles, Distances, Export, Neighbourhood, Summary, TopEdges
+from symgnn_widgets.panels import (
+    Controls,
+    Cycles,
+    Distances,
+    Export,
+    History,
+    ImportantAtoms,
+    Neighbourhood,
+    Selection,
+    Summary,
+    TopEdges,
+)
 from symgnn_widgets.session import Session
+from symgnn_widgets.structure_page import structure_page
 from symgnn_widgets.structure_view import StructureView
+from symgnn_widgets.tabs import Tabs
 
 LEFT_SHARE, VIEW_SHARE = 75, 53
 """Per cent: pictures and analyses in the explorer's width, and the 3D view in the pictures'."""
@@ -51,13 +64,18 @@ class GlassExplorer:
         self.session = Session(glass, predictor)
         # What is quick to draw comes first: panels are told of an explanation in the order in which they are made.
         self.controls = Controls(self.session)
+        self.selection = Selection(self.session)
         self.summary = Summary(self.session)
         self.edges = TopEdges(self.session)
         self.view = StructureView(self.session)
         self.neighbourhood = Neighbourhood(self.session)
         self.distances = Distances(self.session, ANALYSIS_HEIGHT)
         self.cycles = Cycles(self.session, ANALYSIS_HEIGHT)
-        self.export = Export(self.session)
+        self.export = Export(self.session, self.structure_page)
+        self.atoms = ImportantAtoms(self.session)
+        self.history = History(self.session)
+        self.analyses = Tabs({"Distances": self.distances, "Cycles": self.cycles})
+        self.lists = Tabs({"Edges": self.edges, "Atoms": self.atoms, "History": self.history, "Export": self.export})
         self.ui = self._compose()
 
     @property
@@ -82,21 +100,19 @@ class GlassExplorer:
             raise InputError(self.session.error)
         return explanation
 
+    def structure_page(self, title: str) -> str:
+        """Build the 3D view as a page of its own that needs no network: HTML with everything inside."""
+        return structure_page(self.view.stage, title, self.view.legend.value)
+
     def _compose(self) -> widgets.Widget:
         css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
         style = widgets.HTML(f"<style>{css}</style>", layout={"display": "none"})
-        analysis = widgets.ToggleButtons(options=["Distances", "Cycles"], style={"button_width": "92px"})
-        chosen = widgets.VBox([self.distances.ui])
-
-        def choose(change: dict[str, Any]) -> None:
-            chosen.children = (self.distances.ui if change["new"] == "Distances" else self.cycles.ui,)
-
-        analysis.observe(choose, "value")
+        above = widgets.HBox([self.selection.ui], layout={"width": "100%"})
         pictures = widgets.HBox([_column(VIEW_SHARE, self.view.ui), _column(100 - VIEW_SHARE, self.neighbourhood.ui)])
-        left = _column(LEFT_SHARE, pictures, analysis, chosen)
-        right = _column(100 - LEFT_SHARE, self.summary.ui, self.edges.ui, self.export.ui)
+        left = _column(LEFT_SHARE, pictures, self.controls.threshold.ui, self.analyses.ui)
+        right = _column(100 - LEFT_SHARE, self.summary.ui, self.lists.ui)
         ui = widgets.VBox(
-            [style, PlotlyLibrary(), self.controls.ui, widgets.HBox([left, right])], layout={"width": "100%"}
+            [style, PlotlyLibrary(), self.controls.ui, above, widgets.HBox([left, right])], layout={"width": "100%"}
         )
         ui.add_class("symgnn-explorer")
         return ui

@@ -66,6 +66,15 @@ class Stage(nglview.NGLWidget):
         self._scene[key] = (method, arguments)
         self._call(method, arguments)
 
+    def calls(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the calls that draw the present scene, in their order: method and arguments."""
+        return list(self._scene.values())
+
+    @property
+    def orientation(self) -> list[float]:
+        """Where the view was last turned to: NGL's matrix of 16 numbers, or empty where no page has said."""
+        return list(self._camera_orientation or [])
+
     def look_at(self, name: str) -> None:
         """Move the camera so that the component ``name`` fills the picture."""
         self._call("look", name)
@@ -82,7 +91,7 @@ class Stage(nglview.NGLWidget):
 
     def _send_scene(self, _change: object) -> None:
         self._execute((files("symgnn_widgets") / "static" / "scene.js").read_text(encoding="utf-8"))
-        for method, arguments in self._scene.values():
+        for method, arguments in self.calls():
             self._call(method, arguments)
 
     def _remote_call(

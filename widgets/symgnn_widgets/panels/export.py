@@ -1,28 +1,35 @@
-"""Figures and data to files."""
+"""Figures, data and the 3D view to files."""
 
 from __future__ import annotations
 
 import base64
 import html
-import itertools
-import re
+import json
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import ipywidgets as widgets
-import pandas as pd
+import plotly.graph_objects as go
 
-from symgnn_explain.analysis import CycleComparison, shell_analysis
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.export import NO_BROWSER, static_images_available, write_figures, write_table
+from symgnn_explain.errors import InputError
+from symgnn_explain.export import (
+    NO_BROWSER,
+    PIXEL_RATIO,
+    SEPARATOR,
+    Findings,
+    export_stem,
+    free_stem,
+    static_images_available,
+    write_explained_glass,
+    write_explanation,
+    write_figures,
+    write_graph,
+    write_table,
+)
 from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.plotting.cycles import cycle_figure
-from symgnn_explain.plotting.distances import distance_figure
-from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_widgets.jobs import Progress, Worker
 from symgnn_widgets.session import Session, as_sentence
 
@@ -30,52 +37,75 @@ DEFAULT_FOLDER = "out/explorer"
 LINKED_UP_TO = 2_000_000
 """Files up to this size (bytes) get a link that downloads them through the browser."""
 
-SEPARATOR = "."
-"""Between the name of an export and what a file of it holds."""
-
-_FORMATS = {"html": True, "png": True, "svg": False, "json": True, "csv": True}
-PICTURES = ("png", "svg")
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What the explorer showed when its export was asked for."""
-
-    glass: Glass
-    barriers: FloatArray
-    explanation: AtomExplanation
-    cycles: CycleComparison | None
-    k: int
-
-    @property
-    def stem(self) -> str:
-        """Name of the export: glass, atom, method and date."""
-        day = datetime.now().astimezone().date().isoformat()
-        return f"{_slug(self.glass.name)}_atom{self.explanation.atom}_{self.explanation.method}_{day}"
+PICTURES = ("png", "svg", "pdf")
+_FORMATS = {
+    "html": ("HTML", True, "Every figure as a page that needs no network"),
+    "png": ("PNG", True, "Every figure as a picture, at the chosen resolution"),
+    "svg": ("SVG", False, "Every figure as a drawing that scales"),
+    "pdf": ("PDF", False, "Every figure as a drawing that scales, for LaTeX"),
+    "json": ("JSON", True, "The whole explanation, which AtomExplanation.load reads, and a summary"),
+    "csv": ("CSV", True, "Tables: edges, atoms, shells, barriers, fidelity"),
+    "extxyz": ("extXYZ", False, "The glass with prediction, importance and hop of every atom, for OVITO and ASE"),
+    "graphml": ("GraphML", False, "The most important edges as a graph, for networkx, Gephi and yEd"),
+}
+_VIEW = {
+    "png": ("3D view PNG", True, "What the 3D view shows now, at twice its size"),
+    "html": ("3D view HTML", False, "The 3D view as a page that turns and needs no network"),
+}
+_RATIOS = [(f"{ratio} × pixels", float(ratio)) for ratio in (1, 2, 3, 4)]
 
 
 class Export:
-    """Writes what is shown to a folder, under names that say glass, atom, method and date; never over another file."""
+    """Writes what is shown to a folder, under names that say glass, atom, method and date; never over another file.
 
-    def __init__(self, session: Session) -> None:
+    Parameters
+    ----------
+    session
+        What is shown.
+    structure_page
+        Makes a page of the 3D view, given its title.
+    figures
+        Figures beside those of the explanation, by name: functions that draw one at the size of a page, or return None
+        where there is nothing to draw.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        structure_page: Callable[[str], str],
+        figures: Mapping[str, Callable[[], go.Figure | None]] = MappingProxyType({}),
+    ) -> None:
         self.session = session
-        self.formats = {
-            name: widgets.Checkbox(value=wanted, description=name.upper(), indent=False, layout={"width": "64px"})
-            for name, wanted in _FORMATS.items()
-        }
-        self.view = widgets.Checkbox(value=True, description="3D view", indent=False, layout={"width": "86px"})
+        self.structure_page = structure_page
+        self.figures = dict(figures)
+        self.formats = {name: _tick(*described) for name, described in _FORMATS.items()}
+        self.view = {name: _tick(*described) for name, described in _VIEW.items()}
+        self.ratio = widgets.Dropdown(
+            options=_RATIOS, value=PIXEL_RATIO, tooltip="Resolution of PNG figures", layout={"width": "100px"}
+        )
         self.folder = widgets.Text(
             value=DEFAULT_FOLDER,
             description="to",
+            tooltip="Folder that the files are written to; made where it is missing",
             layout={"width": "auto", "min_width": "0", "flex": "1 1 0"},
             style={"description_width": "20px"},
         )
         self.write = widgets.Button(
-            description="Export", icon="download", disabled=True, layout={"width": "90px", "flex": "0 0 auto"}
+            description="Export",
+            icon="download",
+            disabled=True,
+            tooltip="Write everything that is ticked; no file is replaced",
+            layout={"width": "90px", "flex": "0 0 auto"},
         )
         self.result = widgets.HTML()
-        ticks = widgets.HBox([*self.formats.values(), self.view], layout={"flex_flow": "row wrap"})
-        self.ui = widgets.VBox([ticks, widgets.HBox([self.write, self.folder]), self.result])
+        ticks = [*self.formats.values(), *self.view.values(), self.ratio]
+        self.ui = widgets.VBox(
+            [
+                widgets.HBox(ticks, layout={"flex_flow": "row wrap"}),
+                widgets.HBox([self.write, self.folder]),
+                self.result,
+            ]
+        )
         self.files: list[Path] = []
         self._worker: Worker[list[Path]] = Worker(self._advance, self._finish, self._fail)
         self._view_path: Path | None = None
@@ -94,17 +124,31 @@ class Export:
             session.error = "There is nothing to export yet: explain an atom first."
             return []
         suffixes = [name for name, box in self.formats.items() if box.value]
-        if not suffixes:
+        if not suffixes and not any(box.value for box in self.view.values()):
             session.error = "Nothing is ticked: choose at least one format to export."
             return []
-        shown = Shown(session.glass, session.barriers, session.explanation, session.cycles, session.k)
-        folder = Path(self.folder.value).expanduser()
+        if not suffixes and not self.view["html"].value and not session.shown:
+            session.error = "No page shows the 3D view, so there is no picture of it: tick another format."
+            return []
+        findings = Findings(session.glass, session.barriers, session.explanation, session.k, session.cycles)
+        folder, ratio = Path(self.folder.value).expanduser(), self.ratio.value
+        stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
+        try:
+            further = {name: figure for name, draw in self.figures.items() if (figure := draw()) is not None}
+            page = self.structure_page(_title(findings)) if self.view["html"].value else None
+        except InputError as error:
+            self._fail(error)
+            return []
         self.write.disabled = True
         self.files = []
+        self._view_path = _named(folder / stem, "view", "png") if self.view["png"].value and session.shown else None
 
         def work(progress: Progress, _cancel: threading.Event) -> list[Path]:
-            return write_shown(shown, folder, suffixes, progress)
+            written = write_findings(findings, folder / stem, suffixes, further, pixel_ratio=ratio, progress=progress)
+            if page is not None:
+                written.append(write_atomically(_named(folder / stem, "view", "html"), page.encode()))
+            return written
 
         self._worker.start(work, wait=wait)
         return self.files
@@ -119,9 +163,7 @@ class Export:
         self._enable()
         self.files = written
         self._list_files()
-        if self.view.value and self.session.shown and written:
-            stem = written[0].name.split(SEPARATOR)[0]
-            self._view_path = written[0].with_name(f"{stem}{SEPARATOR}view.png")
+        if self._view_path is not None:
             self.session.picture_wanted = True
 
     def _keep_view(self, _change: object) -> None:
@@ -131,6 +173,9 @@ class Export:
             self._list_files()
 
     def _list_files(self) -> None:
+        if not self.files:
+            self.result.value = ""
+            return
         stem = self.files[0].parent / self.files[0].name.split(SEPARATOR)[0]
         links = " · ".join(map(_link, self.files))
         self.result.value = f'<div class="symgnn-files">{html.escape(str(stem))}{SEPARATOR}… {links}</div>'
@@ -141,58 +186,72 @@ class Export:
         self.session.error = as_sentence("The export failed", error)
 
 
-def write_shown(shown: Shown, folder: Path, suffixes: Sequence[str], progress: Progress) -> list[Path]:
-    """Write data (``json``, ``csv``) and figures (``html``, ``png``, ``svg``) under a name that no file there has.
+def write_findings(
+    findings: Findings,
+    stem: Path,
+    suffixes: Sequence[str],
+    further: Mapping[str, go.Figure],
+    *,
+    pixel_ratio: float,
+    progress: Progress,
+) -> list[Path]:
+    """Write data and figures under names that begin with ``stem``.
+
+    Parameters
+    ----------
+    suffixes
+        Formats, of ``html``, ``png``, ``svg``, ``pdf`` (figures), ``json``, ``csv``, ``extxyz`` and ``graphml`` (data).
+    further
+        Figures beside those of the findings, by name.
+    pixel_ratio
+        Pixels of a PNG for each of a figure's.
 
     Raises
     ------
     InputError
-        If a picture is asked for and there is no browser to draw it, or no atom but the explained one is important.
+        If a picture is asked for and there is no browser to draw it, no atom but the explained one is important, or a
+        file exists.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = free_stem(folder, shown.stem)
-    explanation, glass, barriers, k = shown.explanation, shown.glass, shown.barriers, shown.k
-
-    def named(what: str, suffix: str) -> Path:
-        return folder / f"{stem}{SEPARATOR}{what}.{suffix}"
-
-    shells = shell_analysis(explanation, glass, k)
-    tables = {
-        "edges": explanation.top_edges(len(explanation)),
-        "atoms": shells.atoms_frame(),
-        "shells": shells.to_frame(),
-        "barriers": pd.DataFrame(
-            {"atom": range(len(glass)), "species": glass.symbols, "predicted_barrier_eV": barriers}
-        ),
-    }
-    figures = {
-        "neighbourhood": neighbourhood_figure(glass, explanation, k=k, barriers=barriers),
-        "distances": distance_figure(shells),
-    }
-    if shown.cycles is not None:
-        tables["cycles"] = shown.cycles.to_frame()
-        figures["cycles"] = cycle_figure(shown.cycles)
+    explanation, glass, barriers = findings.explanation, findings.glass, findings.barriers
     written = []
     if "json" in suffixes:
-        written.append(explanation.save(named("explanation", "json")))
+        written.append(write_explanation(explanation, _named(stem, "explanation", "json")))
+        summary = json.dumps(findings.summary(), indent=1, ensure_ascii=False, allow_nan=False)
+        written.append(write_atomically(_named(stem, "summary", "json"), f"{summary}\n".encode()))
     if "csv" in suffixes:
-        written += [write_table(table, named(name, "csv")) for name, table in tables.items()]
+        written += [write_table(table, _named(stem, name, "csv")) for name, table in findings.tables().items()]
+    if "extxyz" in suffixes:
+        written.append(write_explained_glass(explanation, glass, barriers, _named(stem, "glass", "extxyz")))
+    if "graphml" in suffixes:
+        path = _named(stem, "edges", "graphml")
+        written.append(write_graph(explanation, glass, barriers, path, k=findings.k))
     progress(0.3)
     drawn = [suffix for suffix in ("html", *PICTURES) if suffix in suffixes]
+    figures = {**further, **findings.figures()} if drawn else {}
     return written + write_figures(
-        {named(name, suffix): figure for name, figure in figures.items() for suffix in drawn}
+        {_named(stem, name, suffix): figure for name, figure in figures.items() for suffix in drawn},
+        pixel_ratio=pixel_ratio,
     )
 
 
-def free_stem(folder: Path, stem: str) -> str:
-    """``stem``, or ``stem_2`` and so on where the folder already holds an export of that name."""
-    taken = {path.name.split(SEPARATOR)[0] for path in folder.iterdir()} if folder.is_dir() else set()
-    candidates = (stem if number == 1 else f"{stem}_{number}" for number in itertools.count(1))
-    return next(candidate for candidate in candidates if candidate not in taken)
+def _named(stem: Path, what: str, suffix: str) -> Path:
+    return stem.with_name(f"{stem.name}{SEPARATOR}{what}.{suffix}")
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^\w]+", "-", name).strip("-") or "glass"
+def _title(findings: Findings) -> str:
+    explanation = findings.explanation
+    symbol = findings.glass.symbols[explanation.atom]
+    return f"{findings.glass.name}: atom {explanation.atom} ({symbol}), {explanation.prediction:.3f} eV"
+
+
+def _tick(description: str, value: bool, tooltip: str) -> Any:
+    return widgets.Checkbox(
+        value=value,
+        description=description,
+        tooltip=tooltip,
+        indent=False,
+        layout={"width": "auto", "margin": "0 8px 0 0"},
+    )
 
 
 def _link(path: Path) -> str:

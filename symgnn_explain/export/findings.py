@@ -1,0 +1,121 @@
+"""What there is to show of one explained atom: its figures, its tables and its summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from symgnn_explain.analysis import CycleComparison, ShellAnalysis, shell_analysis
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.export.data import require_one_an_atom
+from symgnn_explain.glass import FloatArray, Glass
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+_RECORDED_PACKAGES = ("symgnn-explain", "numpy", "scipy", "torch", "torch_geometric", "captum", "gudhi", "plotly")
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """An explanation with the analysis of its ``k`` most important edges.
+
+    Parameters
+    ----------
+    glass, barriers
+        The structure, and its predicted barriers, shape (N,), eV.
+    explanation
+        Of one of its atoms.
+    k
+        Most important edges that are analysed and drawn.
+    cycles
+        Cycles through the important edges, where they have been counted.
+
+    Raises
+    ------
+    InputError
+        If the explanation belongs to another glass, or there is not one barrier an atom.
+    """
+
+    glass: Glass
+    barriers: FloatArray
+    explanation: AtomExplanation
+    k: int = 50
+    cycles: CycleComparison | None = None
+
+    def __post_init__(self) -> None:
+        self.explanation.require_glass(self.glass)
+        require_one_an_atom(self.barriers, self.glass)
+
+    @cached_property
+    def shells(self) -> ShellAnalysis:
+        """Where the important atoms sit; raises InputError where none but the explained one is important."""
+        return shell_analysis(self.explanation, self.glass, self.k)
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw every figure, by name."""
+        from symgnn_explain.plotting import cycle_figure, distance_figure, neighbourhood_figure
+
+        figures = {
+            "neighbourhood": neighbourhood_figure(self.glass, self.explanation, k=self.k, barriers=self.barriers),
+            "distances": distance_figure(self.shells),
+        }
+        if self.cycles is not None:
+            figures["cycles"] = cycle_figure(self.cycles)
+        return figures
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Lay out every table, by name."""
+        atoms = {"atom": range(len(self.glass)), "species": self.glass.symbols}
+        tables = {
+            "edges": self.explanation.top_edges(len(self.explanation)),
+            "atoms": self.shells.atoms_frame(),
+            "shells": self.shells.to_frame(),
+            "barriers": pd.DataFrame({**atoms, "predicted_barrier_eV": self.barriers}),
+        }
+        if self.explanation.fidelity is not None:
+            tables["fidelity"] = self.explanation.fidelity.to_frame()
+        if self.cycles is not None:
+            tables["cycles"] = self.cycles.to_frame()
+        return tables
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers that stand for the whole, ready for JSON."""
+        explanation, glass, atom = self.explanation, self.glass, self.explanation.atom
+        summary = {
+            "glass": glass.name,
+            "glass_sha256": glass.content_hash,
+            "formula": glass.formula,
+            "atom": atom,
+            "species": glass.symbols[atom],
+            "method": explanation.method,
+            "settings": dict(explanation.settings),
+            "seed": explanation.seed,
+            "mask_semantics": explanation.mask_semantics,
+            "unit": explanation.unit,
+            "prediction_ev": explanation.prediction,
+            "masked_prediction_ev": explanation.masked_prediction,
+            "masked_change_ev": explanation.masked_change,
+            "prediction_range_ev": list(explanation.prediction_range),
+            "out_of_distribution": explanation.out_of_distribution,
+            "caveats": list(explanation.caveats),
+            "known_barrier_ev": None if glass.barriers is None else float(glass.barriers[atom]),
+            "diagnostics": dict(explanation.diagnostics),
+            "wall_time_s": explanation.wall_time,
+            "n_edges": len(explanation),
+            "k": self.k,
+            "radial_distribution": self.shells.radial_distribution.summary(),
+            "shells": self.shells.summary(),
+        }
+        if self.cycles is not None:
+            summary["cycles"] = self.cycles.summary()
+        return summary | {"versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on, by name."""
+    return {package: version(package) for package in _RECORDED_PACKAGES}

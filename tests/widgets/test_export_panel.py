@@ -1,0 +1,182 @@
+"""Exports hold what the explorer shows, in files that replace no other."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from ase.io import read
+from PIL import Image
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import AtomExplanation
+from symgnn_explain.export import SEPARATOR, static_images_available
+from symgnn_widgets import GlassExplorer, structure_page
+from symgnn_widgets.panels import Export
+
+
+def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
+    explorer.select(atom)
+    explanation = explorer.explain(wait=True)
+    assert explanation is not None
+    return explanation
+
+
+def tick(explorer: GlassExplorer, *names: str) -> None:
+    """Tick these boxes and no other."""
+    export = explorer.export
+    for name, box in {**export.formats, **{f"view {name}": box for name, box in export.view.items()}}.items():
+        box.value = name in names
+
+
+def parts_of(files: list[Path]) -> dict[str, Path]:
+    return {path.name.split(SEPARATOR, 1)[1]: path for path in files}
+
+
+def test_exports_hold_what_was_shown(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explanation = explained(explorer)
+    export = explorer.export
+    assert not export.write.disabled
+    export.folder.value = str(tmp_path / "new" / "folder")
+    tick(explorer, "html", "json", "csv")
+    export.write.click()
+    assert explorer.session.error == ""
+    parts = {path.name.split(SEPARATOR, 1)[1]: path for path in export.files}
+    assert {"explanation.json", "edges.csv", "atoms.csv", "neighbourhood.html", "distances.html"} <= set(parts)
+    name = parts["edges.csv"].name
+    assert name.startswith("random_atom7_gnnexplainer_20")
+    loaded = AtomExplanation.load(parts["explanation.json"])
+    np.testing.assert_array_equal(loaded.score, explanation.score)
+    assert len(pd.read_csv(parts["edges.csv"])) == len(explanation)
+    barriers = pd.read_csv(parts["barriers.csv"])
+    np.testing.assert_allclose(barriers["predicted_barrier_eV"], explorer.session.barriers)
+    assert str(tmp_path / "new" / "folder" / name.split(SEPARATOR)[0]) in export.result.value
+    assert "explanation.json" in export.result.value
+    assert 'href="data:' in export.result.value
+
+
+def test_exports_never_replace_a_file(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    export = explorer.export
+    export.folder.value = str(tmp_path)
+    tick(explorer, "json", "csv")
+    first = export.start(wait=True)
+    content = {path: path.read_bytes() for path in first}
+    second = export.start(wait=True)
+    third = export.start(wait=True)
+    assert len({*first, *second, *third}) == 3 * len(first)
+    assert {path: path.read_bytes() for path in first} == content
+
+
+def test_the_picture_of_the_view_is_kept_beside_the_rest(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    export, session = explorer.export, explorer.session
+    export.folder.value = str(tmp_path)
+    tick(explorer, "json", "view png")
+    session.shown = True
+    for _ in range(2):
+        export.write.click()
+        assert session.picture_wanted
+        explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_picture", "data": "iVBORw=="}, [])
+        assert not session.picture_wanted
+        assert export.files[-1].name.endswith(f"{SEPARATOR}view.png")
+        assert export.files[-1].read_bytes() == b"\x89PNG"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    (tmp_path / "file").write_text("not a folder")
+    explorer.export.folder.value = str(tmp_path / "file" / "folder")
+    explorer.export.write.click()
+    assert explorer.session.error.startswith("The export failed (NotADirectoryError")
+    assert not explorer.export.write.disabled
+
+
+def test_an_export_of_nothing_is_refused(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    explorer.export.folder.value = str(tmp_path)
+    tick(explorer)
+    assert explorer.export.start(wait=True) == []
+    assert "Nothing is ticked" in explorer.session.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_nothing_to_export_at_first(explorer: GlassExplorer) -> None:
+    assert explorer.export.write.disabled
+    assert explorer.export.start(wait=True) == []
+    assert "explain an atom first" in explorer.session.error
+
+
+def test_every_data_format_opens(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explanation = explained(explorer)
+    explorer.export.folder.value = str(tmp_path)
+    tick(explorer, "json", "csv", "extxyz", "graphml")
+    parts = parts_of(explorer.export.start(wait=True))
+    atoms = read(parts["glass.extxyz"])
+    np.testing.assert_allclose(atoms.arrays["predicted_barrier"], explorer.session.barriers, atol=1e-7)
+    assert np.flatnonzero(atoms.arrays["is_target"]).tolist() == [7]
+    graph = nx.read_graphml(parts["edges.graphml"], node_type=int)
+    assert graph.number_of_edges() == explorer.session.k
+    summary = json.loads(parts["summary.json"].read_text())
+    assert (summary["atom"], summary["prediction_ev"]) == (7, explanation.prediction)
+    assert explanation.fidelity is not None
+    fidelity = pd.read_csv(parts["fidelity.csv"])
+    np.testing.assert_allclose(fidelity["kept"], explanation.fidelity.kept)
+
+
+@pytest.mark.skipif(not static_images_available(), reason="no Chrome or Chromium is installed")
+def test_the_resolution_of_pictures_is_chosen_and_panels_add_figures(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    small = go.Figure(go.Scatter(y=[1, 2]), layout={"width": 120, "height": 80})
+    export = Export(explorer.session, explorer.structure_page, {"own": lambda: small, "nothing": lambda: None})
+    explorer.export = export
+    export.folder.value, export.ratio.value = str(tmp_path), 1.0
+    tick(explorer, "png")
+    parts = parts_of(export.start(wait=True))
+    assert set(parts) == {"own.png", "neighbourhood.png", "distances.png"}
+    with Image.open(parts["own.png"]) as picture:
+        assert picture.size == (120, 80)
+
+
+def test_the_view_is_exported_as_a_page_that_fetches_nothing(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    explorer.export.folder.value = str(tmp_path)
+    tick(explorer, "view html")
+    parts = parts_of(explorer.export.start(wait=True))
+    page = parts["view.html"].read_text(encoding="utf-8")
+    assert "random: atom 7" in page
+    assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=", page)
+    assert "default-src 'none'" in page
+    assert page.count("</script>") == 3
+    assert not re.search(r"\{\{\w+\}\}", page)
+    calls = json.loads(re.search(r"of (\[.*\])\) view\.glassScene", page)[1])
+    assert [method for method, _ in calls] == [method for method, _ in explorer.view.stage.calls()]
+
+
+def test_a_bundle_without_ngl_is_one_sentence(
+    explorer: GlassExplorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other.js").write_text("nothing")
+    monkeypatch.setattr(structure_page, "jupyter_path", lambda *_parts: [str(tmp_path), str(tmp_path / "missing")])
+    with pytest.raises(InputError, match="nglview was not found, or holds no NGL"):
+        explorer.structure_page("title")
+    explained(explorer)
+    explorer.export.folder.value = str(tmp_path / "out")
+    tick(explorer, "view html")
+    assert explorer.export.start(wait=True) == []
+    assert "holds no NGL" in explorer.session.error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_of_a_view_that_no_page_shows_is_refused(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    explorer.export.folder.value = str(tmp_path)
+    tick(explorer, "view png")
+    assert explorer.export.start(wait=True) == []
+    assert "No page shows the 3D view" in explorer.session.error
