@@ -62,7 +62,7 @@ def test_the_table_has_k_rows_in_the_order_of_importance(explorer: GlassExplorer
     explorer.session.k = 10
     assert rows_of(explorer) == 10
     best = explanation.top_edges(1).iloc[0]
-    assert f"{best['source']} → " in explorer.edges.table.value.split("<tbody>")[1].split("</tr>")[0]
+    assert f'data-number="{best["source"]}"' in explorer.edges.table.value.split("<tbody>")[1].split("</tr>")[0]
 
 
 def test_figures_show_the_explanation_and_go_with_it(explorer: GlassExplorer) -> None:

@@ -12,8 +12,9 @@ import torch
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import METHODS, explain
-from symgnn_widgets import GlassExplorer, session
-from symgnn_widgets.session import HISTORY_LENGTH, Session
+from symgnn_widgets import GlassExplorer, session_explaining
+from symgnn_widgets.session import Session
+from symgnn_widgets.session_explaining import HISTORY_LENGTH
 
 TIMEOUT = 20.0
 
@@ -51,7 +52,7 @@ def test_known_explanations_come_back_at_once(explorer: GlassExplorer, monkeypat
         calls.append(atom)
         return explain(predictor, glass, atom, *arguments, **settings)
 
-    monkeypatch.setattr(session, "explain", counted)
+    monkeypatch.setattr(session_explaining, "explain", counted)
     shown = explorer.session
     shown.pick(1)
     first = explorer.explanation
@@ -71,7 +72,7 @@ def test_known_explanations_come_back_at_once(explorer: GlassExplorer, monkeypat
 def test_history_is_bounded(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
     explorer.select(0)
     known = explorer.explain(wait=True)
-    monkeypatch.setattr(session, "explain", lambda *_arguments, **_settings: known)
+    monkeypatch.setattr(session_explaining, "explain", lambda *_arguments, **_settings: known)
     for atom in range(1, HISTORY_LENGTH + 10):
         explorer.session.pick(atom)
     assert len(explorer.session.history) == HISTORY_LENGTH
@@ -100,7 +101,7 @@ def test_unexpected_failures_are_one_sentence_and_logged(
     def broken(*_arguments: Any, **_settings: Any) -> None:
         raise RuntimeError("first line.\nsecond line")
 
-    monkeypatch.setattr(session, "explain", broken)
+    monkeypatch.setattr(session_explaining, "explain", broken)
     explorer.session.pick(0)
     assert explorer.session.error == "The explanation failed (RuntimeError: first line)."
     assert "second line" in caplog.text
@@ -135,7 +136,7 @@ def test_cancelling_leaves_everything_as_it_was(explorer: GlassExplorer, monkeyp
         finally:
             over.set()
 
-    monkeypatch.setattr(session, "explain", watched)
+    monkeypatch.setattr(session_explaining, "explain", watched)
 
     async def main() -> None:
         shown.settings = {**shown.settings, "epochs": 100_000}

@@ -79,7 +79,7 @@ def test_the_rest_fades_while_an_explanation_is_shown(explorer: GlassExplorer, s
     assert opacity() == 1.0
     explorer.explain(wait=True)
     assert opacity() < 0.5
-    explorer.view.dim.value = False
+    explorer.view.controls.dim.value = False
     assert opacity() == 1.0
 
 
@@ -98,23 +98,23 @@ def test_a_page_that_has_drawn_or_failed_says_so(explorer: GlassExplorer) -> Non
 
 def test_colours_follow_the_choice(explorer: GlassExplorer, glass: Glass) -> None:
     view = explorer.view
-    assert "known barrier" in view.colour_by.options
-    np.testing.assert_array_equal(view.colouring().values, explorer.session.barriers)
-    view.colour_by.value = "known barrier"
-    np.testing.assert_array_equal(view.colouring().values, glass.barriers)
+    assert "known barrier" in view.controls.colour_by.options
+    np.testing.assert_array_equal(explorer.session.colouring().values, explorer.session.barriers)
+    view.controls.colour_by.value = "known barrier"
+    np.testing.assert_array_equal(explorer.session.colouring().values, glass.barriers)
     assert "Known barrier (eV)" in view.legend.value
-    view.colour_by.value = "species"
-    assert len(np.unique(view.colouring().rgb(), axis=0)) == len(glass.species)
+    view.controls.colour_by.value = "species"
+    assert len(np.unique(explorer.session.colouring().rgb(), axis=0)) == len(glass.species)
     explorer.select(2)
     explorer.explain(wait=True)
-    view.colour_by.value = "importance"
+    view.controls.colour_by.value = "importance"
     reached = np.unique(explorer.explanation.source)
-    assert set(np.flatnonzero(view.colouring().values)) <= set(reached)
+    assert set(np.flatnonzero(explorer.session.colouring().values)) <= set(reached)
 
 
 def test_without_known_barriers_they_are_not_offered(random_glass: Any, explorer: GlassExplorer) -> None:
     plain = GlassExplorer(random_glass(5, barriers=False), explorer.session.predictor)
-    assert "known barrier" not in plain.view.colour_by.options
+    assert "known barrier" not in plain.view.controls.colour_by.options
 
 
 def test_the_structure_text_reads_back(glass: Glass) -> None:

@@ -6,16 +6,32 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from plotly.colors import hex_to_rgb, sequential, unlabel_rgb
+from plotly.colors import diverging, hex_to_rgb, sequential, unlabel_rgb
 
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.plotting.style import VALUE_SCALE, species_colour
+from symgnn_explain.plotting.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT_GREY,
+    ORANGE,
+    PURPLE,
+    VALUE_SCALE,
+    VERMILION,
+    species_colour,
+)
 
 RgbArray = NDArray[np.uint8]
 
 BARRIER_SCALE = tuple(getattr(sequential, VALUE_SCALE))
 IMPORTANCE_SCALE = tuple(sequential.OrRd)
+SIGNED_SCALE = tuple(reversed(diverging.RdBu))
+"""From what lowers the barrier, or is predicted too low, to what raises it."""
+HOP_COLOURS = (PURPLE, VERMILION, ORANGE, GREEN, BLUE, LIGHT_GREY)
+"""The explained atom, the atoms one hop away and so on; the last colour is that of all beyond."""
+UNKNOWN_COLOUR = GREY
+"""Of atoms whose value is not a number."""
 SHOWN_QUANTILES = (0.005, 0.995)
 """Values beyond these quantiles get the colour of the end of the scale, so that a few extremes do not hide the rest."""
 
@@ -47,7 +63,8 @@ class Colouring:
     @classmethod
     def of_values(cls, label: str, values: FloatArray, scale: tuple[str, ...] = BARRIER_SCALE) -> Colouring:
         """Colour by a quantity, over the range that nearly all atoms lie in."""
-        low, high = (float(limit) for limit in np.quantile(values, SHOWN_QUANTILES))
+        known = values[np.isfinite(values)]
+        low, high = (float(limit) for limit in np.quantile(known, SHOWN_QUANTILES)) if len(known) else (0.0, 0.0)
         if not high > low:
             low, high = low - 0.5, low + 0.5
         return cls(label, values, scale, (low, high))
@@ -58,9 +75,19 @@ class Colouring:
         if self.categories:
             return anchors[self.values.astype(np.int64)].astype(np.uint8)
         low, high = self.domain
-        place = np.clip((self.values - low) / (high - low), 0.0, 1.0) * (len(anchors) - 1)
+        known = np.isfinite(self.values)
+        place = np.clip((np.where(known, self.values, low) - low) / (high - low), 0.0, 1.0) * (len(anchors) - 1)
         channels = [np.interp(place, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)]
-        return np.stack(channels, axis=1).round().astype(np.uint8)
+        colours = np.stack(channels, axis=1)
+        colours[~known] = channels_of(UNKNOWN_COLOUR)
+        return colours.round().astype(np.uint8)
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Smallest and largest value, or the domain where all values are equal or none is a number."""
+        known = self.values[np.isfinite(self.values)]
+        low, high = (float(known.min()), float(known.max())) if len(known) else self.domain
+        return (low, high) if high > low else self.domain
 
 
 def species_colouring(glass: Glass) -> Colouring:
@@ -84,6 +111,24 @@ def importance_colouring(explanation: AtomExplanation, n_atoms: int) -> Colourin
     return Colouring(label, importance, IMPORTANCE_SCALE, (0.0, float(importance.max()) or 1.0))
 
 
+def signed_colouring(explanation: AtomExplanation, n_atoms: int) -> Colouring:
+    """By how much what each atom sends raises or lowers the prediction."""
+    contribution = np.zeros(n_atoms)
+    by_atom = explanation.atom_contributions()
+    contribution[by_atom.index] = by_atom
+    return _balanced("Contribution (eV)", contribution, float(np.abs(contribution).max()))
+
+
+def difference_colouring(label: str, values: FloatArray) -> Colouring:
+    """Colour by a difference: white is none."""
+    return _balanced(label, values, float(np.quantile(np.abs(values), SHOWN_QUANTILES[1])))
+
+
+def _balanced(label: str, values: FloatArray, limit: float) -> Colouring:
+    limit = limit or 1.0
+    return Colouring(label, values, SIGNED_SCALE, (-limit, limit))
+
+
 def colour_bar(colouring: Colouring, marked: float | None = None) -> str:
     """Build the legend as HTML; ``marked`` is a value that gets a pointer (that of the selected atom)."""
     if colouring.categories:
@@ -98,7 +143,7 @@ def colour_bar(colouring: Colouring, marked: float | None = None) -> str:
         return f"left:{100 * (np.clip(value, low, high) - low) / (high - low):.2f}%"
 
     ticks = [f'<span style="{place(tick)}">{tick:g}</span>' for tick in _round_ticks(low, high)]
-    pointer = "" if marked is None else f'<i style="{place(marked)}"></i>'
+    pointer = "" if marked is None or not np.isfinite(marked) else f'<i style="{place(marked)}"></i>'
     gradient = f"background:linear-gradient(to right,{','.join(colouring.scale)})"
     scale = f'<div class="symgnn-scale" style="{gradient}">{pointer}{"".join(ticks)}</div>'
     return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{scale}</div>'

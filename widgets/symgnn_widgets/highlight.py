@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,19 +55,25 @@ def cell_edges(glass: Glass) -> tuple[FloatArray, FloatArray]:
     return start, end
 
 
-def mark_atom(atom: int, glass: Glass, positions: FloatArray) -> Highlight:
-    """Mark the selected atom alone, before it has been explained."""
+def mark_atoms(atoms: Sequence[int], glass: Glass, positions: FloatArray) -> Highlight:
+    """Mark atoms that are selected beside the one that is looked at: shells around them, to be drawn translucent."""
     none = np.zeros((0, 3))
+    chosen = np.array(atoms, dtype=np.int64)
     return Highlight(
-        atoms=np.array([atom]),
-        position=positions[[atom]],
-        colour=_rgb(PURPLE),
-        radius=SELECTED_GROWTH * drawn_radii(glass)[[atom]],
+        atoms=chosen,
+        position=positions[chosen],
+        colour=np.tile(_rgb(PURPLE), (len(chosen), 1)),
+        radius=SELECTED_GROWTH * drawn_radii(glass)[chosen],
         start=none,
         end=none,
         edge_colour=none,
         edge_radius=np.zeros(0),
     )
+
+
+def mark_atom(atom: int, glass: Glass, positions: FloatArray) -> Highlight:
+    """Mark the selected atom alone, before it has been explained."""
+    return mark_atoms([atom], glass, positions)
 
 
 def mark_explanation(

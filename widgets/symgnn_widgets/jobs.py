@@ -6,15 +6,38 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 Progress = Callable[[float], None]
 Delivery = Callable[[Callable[[Any], None], Any], None]
-Work = Callable[[Progress, threading.Event], Result]
 
 REPORT_INTERVAL = 0.1
 """Shortest time (s) between two reports of progress: each one is a message to the browser."""
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """What work is given to say how far it is: call it with a fraction in [0, 1].
+
+    Parameters
+    ----------
+    progress
+        Takes the fraction.
+    preview
+        Takes what the work has come to so far; each is a large message, so the work makes few of them.
+    """
+
+    progress: Progress
+    preview: Callable[[Any], None]
+
+    def __call__(self, fraction: float) -> None:
+        """Report a fraction."""
+        self.progress(fraction)
+
+
+Work = Callable[[Reporter, threading.Event], Result]
 
 
 class Worker(Generic[Result]):
@@ -31,14 +54,21 @@ class Worker(Generic[Result]):
         Called with what the work returned.
     on_error
         Called with what the work raised.
+    on_preview
+        Called with what the work has come to so far, where the work says so.
     """
 
     def __init__(
-        self, on_progress: Progress, on_result: Callable[[Result], None], on_error: Callable[[Exception], None]
+        self,
+        on_progress: Progress,
+        on_result: Callable[[Result], None],
+        on_error: Callable[[Exception], None],
+        on_preview: Callable[[Any], None] = lambda _preview: None,
     ) -> None:
         self._on_progress = on_progress
         self._on_result = on_result
         self._on_error = on_error
+        self._on_preview = on_preview
         self._generation = 0
         self._cancel = threading.Event()
         # The loop itself keeps only weak references to its tasks.
@@ -67,7 +97,11 @@ class Worker(Generic[Result]):
 
     def _run_in_place(self, work: Work[Result], deliver: Delivery, cancel: threading.Event) -> None:
         try:
-            result = work(_throttled(lambda fraction: deliver(self._on_progress, fraction)), cancel)
+            reporter = Reporter(
+                _throttled(lambda fraction: deliver(self._on_progress, fraction)),
+                lambda preview: deliver(self._on_preview, preview),
+            )
+            result = work(reporter, cancel)
         except Exception as error:
             deliver(self._on_error, error)
         else:
@@ -76,11 +110,15 @@ class Worker(Generic[Result]):
     async def _run_in_thread(
         self, work: Work[Result], deliver: Delivery, cancel: threading.Event, loop: asyncio.AbstractEventLoop
     ) -> None:
-        def report(fraction: float) -> None:
-            loop.call_soon_threadsafe(deliver, self._on_progress, fraction)
+        def later(callback: Callable[[Any], None]) -> Callable[[Any], None]:
+            def send(value: Any) -> None:
+                loop.call_soon_threadsafe(deliver, callback, value)
 
+            return send
+
+        reporter = Reporter(_throttled(later(self._on_progress)), later(self._on_preview))
         try:
-            result = await asyncio.to_thread(work, _throttled(report), cancel)
+            result = await asyncio.to_thread(work, reporter, cancel)
         except Exception as error:
             deliver(self._on_error, error)
         else:

@@ -75,9 +75,18 @@ class Stage(nglview.NGLWidget):
         """Where the view was last turned to: NGL's matrix of 16 numbers, or empty where no page has said."""
         return list(self._camera_orientation or [])
 
+    @property
+    def scene_keys(self) -> frozenset[str]:
+        """Keys that have been set."""
+        return frozenset(self._scene)
+
     def look_at(self, name: str) -> None:
         """Move the camera so that the component ``name`` fills the picture."""
         self._call("look", name)
+
+    def reset_view(self) -> None:
+        """Show the whole glass from where it was seen at first."""
+        self._call("reset", {})
 
     def take_picture(self) -> None:
         """Ask the browser for a PNG of what it shows; it arrives at ``on_picture``."""

@@ -9,13 +9,17 @@ import numpy as np
 
 from symgnn_explain.analysis.alpha import wrapped_positions
 from symgnn_explain.glass import FloatArray, Glass
-from symgnn_widgets.colours import Colouring, colour_bar, importance_colouring, species_colouring
-from symgnn_widgets.highlight import Highlight, cell_edges, drawn_radii, mark_atom, mark_explanation
-from symgnn_widgets.session import COLOUR_CHOICES, Session
+from symgnn_widgets.colourings import OF_EXPLANATIONS
+from symgnn_widgets.colours import colour_bar
+from symgnn_widgets.highlight import Highlight, cell_edges, drawn_radii, mark_atom, mark_atoms, mark_explanation
+from symgnn_widgets.session import Session
+from symgnn_widgets.session_colour import SHOWN
 from symgnn_widgets.stage import Stage, base64_bytes, base64_floats
+from symgnn_widgets.view_controls import ViewControls
 
 VIEW_HEIGHT = "350px"
 DIMMED_OPACITY = 0.13
+OTHERS_OPACITY = 0.45
 CELL_RADIUS = 0.06  # Å
 CELL_COLOUR = (0.45, 0.45, 0.5)
 
@@ -39,92 +43,82 @@ class StructureView:
             on_failure=lambda sentence: session.set_trait("error", sentence),
         )
         self.legend = widgets.HTML()
-        self.colour_by = widgets.Dropdown(
-            options=self._colour_choices(), value=session.colour_by, layout={"width": "140px"}
+        self.controls = ViewControls(
+            session, self.positions, focus=lambda: self.stage.look_at("selection"), reset=self.stage.reset_view
         )
-        self.zoom = widgets.Button(
-            description="Zoom in", tooltip="Zoom to the selected atom", disabled=True, layout={"width": "80px"}
-        )
-        self.overview = widgets.Button(description="Zoom out", tooltip="Show the whole glass", layout={"width": "84px"})
-        self.dim = widgets.Checkbox(value=True, description="Fade others", indent=False, layout={"width": "100px"})
-        self.ui = widgets.VBox(
-            [widgets.HBox([self.colour_by, self.zoom, self.overview, self.dim]), self.stage, self.legend]
-        )
+        self.ui = widgets.VBox([self.controls.bar, self.stage, self.legend, self.controls.filters])
         self._load()
         self._draw_selection()
+        self._draw_others()
         self._show_legend()
         self.stage.observe(self._on_pick, "picked")
-        self.colour_by.observe(lambda change: session.set_trait("colour_by", change["new"]), "value")
-        self.zoom.on_click(lambda _button: self.stage.look_at("selection"))
-        self.overview.on_click(lambda _button: self.stage.look_at("glass"))
-        self.dim.observe(self._draw_selection, "value")
+        self.controls.dim.observe(self._draw_selection, "value")
         session.observe(self._recolour, ["colour_by", "explanation"])
-        session.observe(self._draw_selection, ["selected_atom", "explanation", "k", "colour_by"])
+        session.observe(self._draw_selection, ["selected_atom", "explanation", "preview", "k", "colour_by"])
+        session.observe(self._draw_others, ["selection", "selected_atom"])
+        session.observe(self._filter, ["shown_range", "outside", "slab", "slab_axis"])
+        session.observe(self._draw_cell, "cell_shown")
         session.observe(self._take_picture, "picture_wanted")
         session.observe(self._show_legend, ["selected_atom", "explanation", "colour_by"])
-
-    def colouring(self) -> Colouring:
-        """Decide what colours the atoms now."""
-        session = self.session
-        match session.colour_by:
-            case "species":
-                return species_colouring(session.glass)
-            case "known barrier" if session.glass.barriers is not None:
-                return Colouring.of_values("Known barrier (eV)", session.glass.barriers)
-            case "importance" if session.explanation is not None:
-                return importance_colouring(session.explanation, len(session.glass))
-            case _:
-                return Colouring.of_values("Predicted barrier (eV)", session.barriers)
-
-    def _colour_choices(self) -> list[str]:
-        return [
-            choice for choice in COLOUR_CHOICES if choice != "known barrier" or self.session.glass.barriers is not None
-        ]
 
     def _load(self) -> None:
         self._recolour()
         self.stage.set_scene("glass", "load", pdb=pdb_text(self.session.glass, self.positions))
+        self._draw_cell()
+
+    def _draw_cell(self, _change: object = None) -> None:
         start, end = cell_edges(self.session.glass)
         frame = _cylinders(start, end, np.tile(CELL_COLOUR, (12, 1)), np.full(12, CELL_RADIUS))
-        self.stage.set_scene("cell", "draw", name="cell", cylinders=frame)
+        self.stage.set_scene("cell", "draw", name="cell", cylinders=frame if self.session.cell_shown else None)
 
-    def _recolour(self, _change: object = None) -> None:
-        self.stage.set_scene("colours", "colour", colours=base64_bytes(self.colouring().rgb()))
+    def _recolour(self, change: dict[str, Any] | None = None) -> None:
+        # An explanation that comes or goes changes only the colours that are made of it.
+        if change is None or change["name"] == "colour_by" or self.session.colour_by in OF_EXPLANATIONS:
+            self.stage.set_scene("colours", "colour", colours=base64_bytes(self.session.colouring().rgb()))
+
+    def _filter(self, _change: object = None) -> None:
+        drawn = self.session.visibility(self.positions)
+        everything = bool((drawn == SHOWN).all())
+        self.stage.set_scene("filter", "filter", drawn=None if everything else base64_bytes(drawn))
 
     def _draw_selection(self, _change: object = None) -> None:
         drawn = self.highlight()
-        self.zoom.disabled = drawn is None
+        self.controls.zoom.disabled = drawn is None
         if drawn is None:
             self.stage.set_scene("selection", "draw", name="selection", opacity=1.0)
             return
-        explained = self.session.explanation is not None
+        explained = (self.session.explanation or self.session.preview) is not None
         self.stage.set_scene(
             "selection",
             "draw",
             name="selection",
-            spheres={
-                "position": base64_floats(drawn.position),
-                "colour": base64_floats(drawn.colour),
-                "radius": base64_floats(drawn.radius),
-            },
+            spheres=_spheres(drawn),
             cylinders=_cylinders(drawn.start, drawn.end, drawn.edge_colour, drawn.edge_radius)
             if len(drawn.start)
             else None,
-            opacity=DIMMED_OPACITY if explained and self.dim.value else 1.0,
+            opacity=DIMMED_OPACITY if explained and self.controls.dim.value else 1.0,
         )
+
+    def _draw_others(self, _change: object = None) -> None:
+        """Mark the atoms that are selected beside the one that is looked at."""
+        others = [atom for atom in self.session.selection if atom != self.session.selected_atom]
+        if others or "others" in self.stage.scene_keys:
+            spheres = _spheres(mark_atoms(others, self.session.glass, self.positions)) if others else None
+            self.stage.set_scene("others", "draw", name="others", spheres=spheres, translucent=OTHERS_OPACITY)
 
     def highlight(self) -> Highlight | None:
         """Lay out what is drawn on top of the glass, if anything is selected."""
         session = self.session
-        if session.explanation is not None:
-            colours = self.colouring().rgb()
-            return mark_explanation(session.explanation, session.glass, session.k, self.positions, colours)
+        explanation = session.explanation or session.preview
+        if explanation is not None:
+            colours = session.colouring().rgb()
+            return mark_explanation(explanation, session.glass, session.k, self.positions, colours)
         if session.selected_atom is not None:
             return mark_atom(session.selected_atom, session.glass, self.positions)
         return None
 
     def _show_legend(self, _change: object = None) -> None:
-        colouring, atom = self.colouring(), self.session.selected_atom
+        colouring, atom = self.session.colouring(), self.session.selected_atom
         self.legend.value = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
 
     def _on_pick(self, change: dict[str, Any]) -> None:
@@ -152,6 +146,14 @@ def pdb_text(glass: Glass, positions: FloatArray) -> str:
             f"{x:8.3f}{y:8.3f}{z:8.3f}{1.0:6.2f}{radius:6.2f}          {symbol.upper():>2s}"
         )
     return "\n".join([*lines, "END"])
+
+
+def _spheres(drawn: Highlight) -> dict[str, str]:
+    return {
+        "position": base64_floats(drawn.position),
+        "colour": base64_floats(drawn.colour),
+        "radius": base64_floats(drawn.radius),
+    }
 
 
 def _cylinders(start: FloatArray, end: FloatArray, colour: FloatArray, radius: FloatArray) -> dict[str, str]:

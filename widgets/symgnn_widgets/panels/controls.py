@@ -8,14 +8,18 @@ from typing import Any
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
+from symgnn_widgets.panels.threshold import Threshold
 from symgnn_widgets.session import Session
-
-MAIN_SETTINGS = 1
-"""Settings that are always in sight: a method's first ones; the others fold away."""
-
+from symgnn_widgets.settings_form import setting_box, settings_of
+from symgnn_widgets.view_controls import bind
 
 _SEMANTICS = {"mean message instead": "reference", "message set to zero": "zero", "edge removed": "removal"}
 _UNITS = {"edges": "edge", "bonds": "bond", "atoms": "atom", "polyhedra": "polyhedron", "shells": "shell"}
+_MASK_HELP = (
+    "What masking a message means: what atoms of this glass receive on average instead, nothing (as published), or the "
+    "edge taken out of the graph"
+)
+_UNIT_HELP = "What is masked as one: single edges, bonds, all that an atom sends, all that it receives, or shells"
 
 
 class Controls:
@@ -27,55 +31,68 @@ class Controls:
             options=[(method.label, method.name) for method in METHODS.values()],
             value=session.method,
             description="Method",
+            tooltip="How the prediction is explained",
             layout={"width": "270px"},
             style={"description_width": "52px"},
         )
-        self.description = widgets.HTML(layout={"flex": "1 1 200px", "margin": "0 8px", "align_self": "center"})
-        self.semantics = _dropdown("Mask means", _SEMANTICS, session.semantics)
-        self.unit = _dropdown("Masked", _UNITS, session.unit)
+        self.description = widgets.HTML()
+        self.semantics = _dropdown("Mask means", _SEMANTICS, session.semantics, _MASK_HELP)
+        self.unit = _dropdown("Masked", _UNITS, session.unit, _UNIT_HELP)
         self.settings: dict[str, Any] = {}
         self._settings_of = ""
-        self.main_settings = widgets.HBox()
-        self.other_settings = widgets.HBox(layout={"flex_flow": "row wrap", "display": "none"})
-        self.more = widgets.ToggleButton(description="Settings", icon="sliders", layout={"width": "100px"})
+        self.problem = widgets.HTML()
+        self.boxes = widgets.HBox(layout={"flex_flow": "row wrap"})
+        self.help = widgets.HTML()
+        self.form = widgets.VBox([self.description, self.boxes, self.help, self.problem], layout={"display": "none"})
+        self.form.add_class("symgnn-form")
+        self.more = widgets.ToggleButton(
+            description="Settings",
+            icon="sliders",
+            tooltip="Settings of the method, with a sentence on each",
+            layout={"width": "96px"},
+        )
         self.atom = widgets.BoundedIntText(
             value=0,
             min=0,
             max=len(session.glass) - 1,
             description="Atom",
-            layout={"width": "130px"},
-            style={"description_width": "52px"},
+            tooltip="Index of the atom, from 0",
+            layout={"width": "120px"},
+            style={"description_width": "40px"},
         )
-        self.k = widgets.IntSlider(
-            value=session.k,
-            min=5,
-            max=200,
-            step=5,
-            description="Edges shown",
-            continuous_update=False,
-            layout={"width": "300px"},
-            style={"description_width": "88px"},
-        )
+        self.threshold = Threshold(session)
+        self.k = self.threshold.number
         self.explain_on_click = widgets.Checkbox(
-            value=session.explain_on_click, description="Explain on click", indent=False, layout={"width": "130px"}
+            value=session.explain_on_click,
+            description="on click",
+            indent=False,
+            tooltip="Explain an atom as soon as it is clicked",
+            layout={"width": "76px"},
         )
         self.explain = widgets.Button(
-            description="Explain", button_style="primary", icon="search", layout={"width": "100px"}
+            description="Explain",
+            button_style="primary",
+            icon="search",
+            tooltip="Find what the prediction for the selected atom rests on",
+            layout={"width": "92px"},
         )
-        self.cancel = widgets.Button(description="Cancel", icon="times", disabled=True, layout={"width": "90px"})
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"flex": "1 1 100px", "width": "auto"})
-        self.state = widgets.Label(layout={"min_width": "110px"})
+        self.cancel = widgets.Button(
+            description="Cancel",
+            icon="times",
+            disabled=True,
+            tooltip="Stop the explanation that is running",
+            layout={"width": "84px"},
+        )
+        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"flex": "1 1 80px", "width": "auto"})
+        self.state = widgets.Label(layout={"min_width": "100px"})
         self.error = widgets.HTML()
-        self.ui = widgets.VBox(
+        first = widgets.HBox(
             [
-                widgets.HBox([self.method, self.main_settings, self.more, self.description]),
-                self.other_settings,
-                widgets.HBox(
-                    [self.atom, self.explain, self.cancel, self.explain_on_click, self.k, self.bar, self.state],
-                ),
-                self.error,
+                *(self.atom, self.method, self.more, self.explain, self.explain_on_click, self.cancel),
+                *(self.bar, self.state),
             ]
         )
+        self.ui = widgets.VBox([first, self.form, self.error])
         self._show_method()
         self._show_state()
         self._connect()
@@ -83,29 +100,19 @@ class Controls:
     def _connect(self) -> None:
         session = self.session
         self.more.observe(self._unfold, "value")
-        self.method.observe(lambda change: session.set_trait("method", change["new"]), "value")
-        for name in ("semantics", "unit"):
-            self._bind(name, getattr(self, name))
-        self.k.observe(lambda change: session.set_trait("k", change["new"]), "value")
-        self.explain_on_click.observe(lambda change: session.set_trait("explain_on_click", change["new"]), "value")
+        for name in ("method", "semantics", "unit", "explain_on_click"):
+            bind(session, name, getattr(self, name))
         self.atom.observe(self._on_atom, "value")
         self.explain.on_click(self._on_explain)
         self.cancel.on_click(lambda _button: session.cancel())
-        session.observe(lambda change: self.method.set_trait("value", change["new"]), "method")
-        session.observe(lambda change: self.k.set_trait("value", change["new"]), "k")
-        session.observe(lambda change: self.explain_on_click.set_trait("value", change["new"]), "explain_on_click")
         session.observe(self._show_method, ["method", "settings"])
+        session.observe(self._show_problem, "settings_problem")
         session.observe(self._show_atom, "selected_atom")
         session.observe(self._show_state, ["status", "progress", "seconds_left", "explanation"])
         session.observe(self._show_error, "error")
 
-    def _bind(self, name: str, box: Any) -> None:
-        """Let a box and a trait of the session follow each other."""
-        box.observe(lambda change: self.session.set_trait(name, change["new"]), "value")
-        self.session.observe(lambda change: box.set_trait("value", change["new"]), name)
-
     def _unfold(self, change: dict[str, Any]) -> None:
-        self.other_settings.layout.display = "flex" if change["new"] else "none"
+        self.form.layout.display = "" if change["new"] else "none"
 
     def _on_atom(self, change: dict[str, Any]) -> None:
         if change["new"] != self.session.selected_atom:
@@ -125,30 +132,31 @@ class Controls:
         session = self.session
         if self._settings_of != session.method:
             self._settings_of = session.method
-            self.description.value = (
-                f'<div class="symgnn-note">{html.escape(METHODS[session.method].description)}</div>'
-            )
-            self.settings = {name: self._setting(name, value) for name, value in session.settings.items()}
-            boxes = tuple(self.settings.values())
-            self.main_settings.children = boxes[:MAIN_SETTINGS]
-            self.other_settings.children = (self.semantics, self.unit, *boxes[MAIN_SETTINGS:])
+            method = METHODS[session.method]
+            self.description.value = f'<div class="symgnn-note">{html.escape(method.description)}</div>'
+            settings = settings_of(method)
+            self.settings = {
+                setting.name: setting_box(setting, session.settings[setting.name], self._setter(setting.name))
+                for setting in settings
+            }
+            self.boxes.children = (self.semantics, self.unit, *self.settings.values())
+            sentences = [
+                f"<b>{html.escape(setting.label)}</b> ({setting.default}): {html.escape(setting.help)}"
+                for setting in settings
+            ]
+            self.help.value = f'<div class="symgnn-note">{"<br>".join(sentences)}</div>'
         for name, value in session.settings.items():
             self.settings[name].value = value
 
-    def _setting(self, name: str, value: Any) -> Any:
-        kinds = {bool: widgets.Checkbox, int: widgets.IntText, float: widgets.FloatText, str: widgets.Text}
-        box = kinds[type(value)](
-            value=value,
-            description=name.replace("_", " ").capitalize(),
-            layout={"width": "160px"},
-            style={"description_width": "86px"},
-        )
-        box.observe(lambda change: self._set(name, change["new"]), "value")
-        return box
+    def _setter(self, name: str) -> Any:
+        def store(value: Any) -> None:
+            if self.session.settings.get(name) != value:
+                self.session.configure(**{name: value})
 
-    def _set(self, name: str, value: Any) -> None:
-        if self.session.settings.get(name) != value:
-            self.session.settings = {**self.session.settings, name: value}
+        return store
+
+    def _show_problem(self, _change: object = None) -> None:
+        self.problem.value = _box(self.session.settings_problem)
 
     def _show_state(self, _change: object = None) -> None:
         session = self.session
@@ -159,17 +167,21 @@ class Controls:
         self.state.value = _state_in_words(session)
 
     def _show_error(self, _change: object = None) -> None:
-        text = html.escape(self.session.error)
-        self.error.value = f'<div class="symgnn-error">{text}</div>' if text else ""
+        self.error.value = _box(self.session.error)
 
 
-def _dropdown(description: str, options: dict[str, str], value: str) -> Any:
+def _box(sentence: str) -> str:
+    return f'<div class="symgnn-error">{html.escape(sentence)}</div>' if sentence else ""
+
+
+def _dropdown(description: str, options: dict[str, str], value: str, tooltip: str) -> Any:
     return widgets.Dropdown(
         options=list(options.items()),
         value=value,
         description=description,
+        tooltip=tooltip,
         layout={"width": "240px"},
-        style={"description_width": "76px"},
+        style={"description_width": "90px"},
     )
 
 

@@ -6,16 +6,17 @@ import ipywidgets as widgets
 
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
+from symgnn_widgets.clickable import Clickable, marked
 from symgnn_widgets.session import Session
 
 
 class TopEdges:
-    """Lists the ``k`` most important edges of the session's explanation."""
+    """Lists the ``k`` most important edges of the session's explanation; a click on an atom selects it."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.table = widgets.HTML()
-        self.ui = widgets.Box([self.table], layout={"overflow": "auto", "flex": "1 1 0", "min_height": "180px"})
+        self.table = Clickable(lambda _action, atom: session.pick(atom))
+        self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
         session.observe(self._fill, ["explanation", "k"])
         self._fill()
 
@@ -27,6 +28,9 @@ class TopEdges:
         self.table.value = edge_table(session.explanation, session.glass, session.k)
 
 
+TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 0", "min_height": "180px", "max_height": "420px"}
+
+
 def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> str:
     """Write the ``k`` most important edges as an HTML table, each from the sending to the receiving atom."""
     symbols = glass.symbols
@@ -34,15 +38,26 @@ def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> str:
     rows = []
     for edge in explanation.top_edges(k).to_dict("records"):
         source, target = edge["source"], edge["target"]
-        ends = f"{symbols[source]} {source} → {symbols[target]} {target}"
+        ends = f"{atom_link(source, symbols)} → {atom_link(target, symbols)}"
         length = f"{edge['distance']:.2f}"
         if edge["self_loop"]:
-            ends, length = f"{symbols[source]} {source} ↺", "–"
+            ends, length = f"{atom_link(source, symbols)} ↺", "–"
         score = f"{edge['score']:+.4f}" if explanation.signed else f"{edge['score']:.3f}"
         cells = (edge["rank"], ends, length, edge["hop"], score)
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    return (
-        '<table class="symgnn-table"><thead><tr><th>#</th><th>From → to</th><th>Å</th>'
-        f'<th title="edges between the receiving atom and the explained one">Hop</th><th>{heading}</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+    return html_table(
+        ("#", "From → to", "Å", '<span title="edges between the receiving atom and the explained one">Hop</span>'),
+        heading,
+        rows,
     )
+
+
+def atom_link(atom: int, symbols: list[str]) -> str:
+    """Write an atom so that a click selects it."""
+    return marked(f"{symbols[atom]} {atom}", "pick", atom, "Select this atom")
+
+
+def html_table(headings: tuple[str, ...], last: str, rows: list[str]) -> str:
+    """Write a table in the common style; its second column is text, the others numbers."""
+    cells = "".join(f"<th>{heading}</th>" for heading in (*headings, last))
+    return f'<table class="symgnn-table"><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

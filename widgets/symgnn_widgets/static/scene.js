@@ -7,6 +7,8 @@
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const floats = (text) => new Float32Array(bytes(text).buffer);
 
+  const FADED = 1, SHOWN = 2, FADED_OPACITY = 0.1;
+
   let rgb = new Uint8Array();
   let atoms = null;
   const perAtomColour = NGL.ColormakerRegistry.addScheme(function () {
@@ -17,12 +19,13 @@
   });
 
   // The camera's distance depends on the size of the picture, which a page may give it late.
-  let framed = false;
+  let framed = false, firstView = null;
   const frame = () => {
     stage.handleResize();
     if (framed || !atoms || stage.viewer.container.clientWidth < 50) return;
     framed = true;
     atoms.autoView();
+    firstView = stage.viewerControls.getOrientation();
   };
 
   // Loading is asynchronous; what comes later waits for it.
@@ -41,7 +44,10 @@
       next(async () => {
         stage.removeAllComponents();
         atoms = await stage.loadFile(new Blob([pdb], { type: "text/plain" }), { ext: "pdb", name: "glass", defaultRepresentation: false });
-        atoms.addRepresentation("spacefill", { color: perAtomColour, radiusType: "bfactor", radiusScale: 1 });
+        const look = { color: perAtomColour, radiusType: "bfactor", radiusScale: 1 };
+        atoms.addRepresentation("spacefill", look);
+        // Atoms that a filter fades; none at first.
+        atoms.addRepresentation("spacefill", { ...look, sele: "none", opacity: FADED_OPACITY });
         framed = false;
         frame();
         view.el.dataset.scene = "ready";
@@ -57,8 +63,23 @@
       });
     },
 
+    // One byte an atom says how it is drawn; without them all are.
+    filter({ drawn }) {
+      next(() => {
+        const kinds = drawn ? bytes(drawn) : null;
+        const of = (kind) => {
+          const indices = [];
+          kinds.forEach((value, index) => value === kind && indices.push(index));
+          return indices.length ? "@" + indices.join(",") : "none";
+        };
+        atoms.reprList[0].setSelection(kinds ? of(SHOWN) : "");
+        atoms.reprList[1].setSelection(kinds ? of(FADED) : "none");
+      });
+    },
+
     // Raw buffers let clicks through to the atoms; shapes drawn one by one would swallow them.
-    draw({ name, spheres, cylinders, opacity }) {
+    // `opacity` is that of the atoms of the glass, `translucent` that of what is drawn.
+    draw({ name, spheres, cylinders, arrows, opacity, translucent }) {
       next(() => {
         removeByName(name);
         if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity });
@@ -75,12 +96,28 @@
             color: colour, color2: colour, radius: floats(cylinders.radius),
           }, { openEnded: false }));
         }
-        if (spheres || cylinders) stage.addComponentFromObject(shape).addRepresentation("buffer", {});
+        if (arrows) {
+          shape.addBuffer(new NGL.ArrowBuffer({
+            position1: floats(arrows.start), position2: floats(arrows.end),
+            color: floats(arrows.colour), radius: floats(arrows.radius),
+          }, { aspectRatio: 2, openEnded: false }));
+        }
+        if (spheres || cylinders || arrows) {
+          stage.addComponentFromObject(shape).addRepresentation("buffer", translucent ? { opacity: translucent } : {});
+        }
       });
     },
 
     look(name) {
       next(() => stage.getComponentsByName(name).list.forEach((component) => component.autoView(500)));
+    },
+
+    // Back to where the camera was at first, its orientation too.
+    reset() {
+      next(() => {
+        stage.viewerControls.orient(firstView);
+        atoms.autoView(300);
+      });
     },
 
     picture() {

@@ -1,0 +1,113 @@
+"""What atoms can be coloured by: one entry a quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symgnn_explain.analysis.placement import place_atoms
+from symgnn_explain.glass import Glass
+from symgnn_explain.selection import selectable_values
+from symgnn_widgets.colours import (
+    HOP_COLOURS,
+    Colouring,
+    difference_colouring,
+    importance_colouring,
+    signed_colouring,
+    species_colouring,
+)
+
+if TYPE_CHECKING:
+    from symgnn_widgets.session_base import SessionBase
+
+ARRAY_UNITS = {"potential_energy": "eV", "energy": "eV", "energies": "eV", "uncertainty": "eV"}
+"""Units of per-atom arrays whose names say them; others are shown without."""
+
+
+@dataclass(frozen=True)
+class ColourChoice:
+    """A quantity: how atoms are coloured by it, or None while it is not known, and whether it is offered at all."""
+
+    make: Callable[[SessionBase], Colouring | None]
+    offered: Callable[[SessionBase], bool] = lambda _session: True
+
+    def require(self, session: SessionBase) -> Colouring:
+        """Colour by a quantity that is always known."""
+        colouring = self.make(session)
+        if colouring is None:
+            raise LookupError("this colouring is not known yet")
+        return colouring
+
+
+def _known_barrier(session: SessionBase) -> Colouring | None:
+    known = session.glass.barriers
+    return None if known is None else Colouring.of_values("Known barrier (eV)", known)
+
+
+def _error(session: SessionBase) -> Colouring | None:
+    known = session.glass.barriers
+    return None if known is None else difference_colouring("Predicted − known (eV)", session.barriers - known)
+
+
+def _importance(session: SessionBase) -> Colouring | None:
+    explanation = session.explanation
+    return None if explanation is None else importance_colouring(explanation, len(session.glass))
+
+
+def _contribution(session: SessionBase) -> Colouring | None:
+    explanation = session.explanation
+    if explanation is None or not explanation.signed:
+        return None
+    return signed_colouring(explanation, len(session.glass))
+
+
+def _hops(session: SessionBase) -> Colouring | None:
+    """Shells of the receptive field: bonds between each atom and the explained one."""
+    if session.explanation is None:
+        return None
+    placement = place_atoms(session.explanation)
+    last = int(placement.hop.max())
+    hops = np.full(len(session.glass), last + 1)
+    hops[placement.atoms] = placement.hop
+    names = ("explained atom", *(f"hop {hop}" for hop in range(1, last + 1)), "beyond")
+    inner = [HOP_COLOURS[min(hop, len(HOP_COLOURS) - 2)] for hop in range(last + 1)]
+    return Colouring(
+        "Hops", hops.astype(np.float64), (*inner, HOP_COLOURS[-1]), (0.0, float(last + 1)), categories=names
+    )
+
+
+def _has_barriers(session: SessionBase) -> bool:
+    return session.glass.barriers is not None
+
+
+COLOURINGS: dict[str, ColourChoice] = {
+    "predicted barrier": ColourChoice(lambda session: Colouring.of_values("Predicted barrier (eV)", session.barriers)),
+    "known barrier": ColourChoice(_known_barrier, _has_barriers),
+    "error": ColourChoice(_error, _has_barriers),
+    "species": ColourChoice(lambda session: species_colouring(session.glass)),
+    "importance": ColourChoice(_importance),
+    "contribution": ColourChoice(_contribution),
+    "hops": ColourChoice(_hops),
+}
+"""By the name in the menu; per-atom arrays of the glass come after them."""
+
+
+OF_EXPLANATIONS = frozenset({"importance", "contribution", "hops"})
+"""Colourings that change with the explanation."""
+
+
+def array_names(glass: Glass) -> tuple[str, ...]:
+    """Names of the per-atom arrays that hold numbers; of one with several columns, a name a column."""
+    known = ("x", "y", "z", "index", "barrier", "known_barrier", *COLOURINGS)
+    named = selectable_values(glass)
+    return tuple(name for name, array in named.items() if name not in known and array.dtype.kind in "iufb")
+
+
+def array_colouring(glass: Glass, name: str) -> Colouring:
+    """Colour by a per-atom array of the glass."""
+    unit = f" ({ARRAY_UNITS[name]})" if name in ARRAY_UNITS else ""
+    label = f"{name.replace('_', ' ').capitalize()}{unit}"
+    return Colouring.of_values(label, selectable_values(glass)[name].astype(np.float64))

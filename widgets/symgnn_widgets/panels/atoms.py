@@ -1,0 +1,84 @@
+"""The important atoms as a table, with their surroundings."""
+
+from __future__ import annotations
+
+import threading
+
+import ipywidgets as widgets
+
+from symgnn_explain.analysis import VoronoiCells, voronoi_cells
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import Glass
+from symgnn_widgets.clickable import Clickable
+from symgnn_widgets.jobs import Reporter, Worker
+from symgnn_widgets.panels.edges import TABLE_LAYOUT, atom_link, html_table
+from symgnn_widgets.session import Session, as_sentence
+
+
+class ImportantAtoms:
+    """Lists the explained atom and the atoms at the ends of its important edges, with their Voronoi cells.
+
+    The tessellation of the glass is made once, when the table is first looked at.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.active = False
+        self.cells: VoronoiCells | None = None
+        self.table = Clickable(lambda _action, atom: session.pick(atom))
+        self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
+        self._tessellating: Worker[VoronoiCells] = Worker(lambda _fraction: None, self._keep, self._fail)
+        session.observe(self._fill, ["explanation", "k"])
+        self._fill()
+
+    def activate(self, *, active: bool) -> None:
+        """Say whether the table is in sight."""
+        self.active = active
+        self._fill()
+
+    def _fill(self, _change: object = None) -> None:
+        session = self.session
+        if session.explanation is None:
+            self.table.value = '<div class="symgnn-note">The most important atoms will be listed here.</div>'
+        elif self.active and self.cells is None:
+            self.table.value = '<div class="symgnn-note">Finding the Voronoi cells of the glass …</div>'
+            self._tessellate()
+        elif self.active and self.cells is not None:
+            self.table.value = atom_table(session.explanation, session.glass, self.cells, session.k)
+
+    def _tessellate(self) -> None:
+        glass = self.session.glass
+
+        def work(_report: Reporter, _cancel: threading.Event) -> VoronoiCells:
+            return voronoi_cells(glass)
+
+        self._tessellating.start(work)
+
+    def _keep(self, cells: VoronoiCells) -> None:
+        self.cells = cells
+        self._fill()
+
+    def _fail(self, error: Exception) -> None:
+        self.active = False
+        self.session.error = as_sentence("The Voronoi cells could not be found", error)
+
+
+def atom_table(explanation: AtomExplanation, glass: Glass, cells: VoronoiCells, k: int) -> str:
+    """Write the explained atom and the important atoms as an HTML table, the most important first."""
+    symbols, labels, coordination = glass.symbols, cells.labels, cells.coordination
+    score = "Σ |eV|" if explanation.signed else "Σ mask"
+    table = explanation.important_atoms(k)
+    entries = [("★", explanation.atom, ""), *_ranked(table["atom"].tolist(), table["score"].tolist())]
+    rows = [
+        f"<tr><td>{rank}</td><td>{atom_link(atom, symbols)}</td>"
+        f"<td>{labels[atom]}</td><td>{coordination[atom]}</td><td>{value}</td></tr>"
+        for rank, atom, value in entries
+    ]
+    voronoi = '<span title="numbers of faces with 3, 4, 5 and 6 edges">Voronoi index</span>'
+    number = '<span title="coordination number: faces of the Voronoi cell">CN</span>'
+    return html_table(("#", "Atom", voronoi, number), score, rows)
+
+
+def _ranked(atoms: list[int], scores: list[float]) -> list[tuple[str, int, str]]:
+    ranked = enumerate(zip(atoms, scores, strict=True), start=1)
+    return [(str(rank), atom, f"{score:.3g}") for rank, (atom, score) in ranked]

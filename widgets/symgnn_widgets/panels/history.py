@@ -1,0 +1,50 @@
+"""The explanations made so far."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+
+from symgnn_explain.explain import METHODS
+from symgnn_widgets.clickable import Clickable, marked
+from symgnn_widgets.panels.edges import TABLE_LAYOUT
+from symgnn_widgets.session import Session
+from symgnn_widgets.session_base import Key
+
+
+class History:
+    """Lists earlier explanations, the latest first; a click goes back to one, with its method and settings."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.table = Clickable(self._recall)
+        self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
+        session.observe(self._list, ["history", "explanation"])
+        self._list()
+
+    def _recall(self, _action: str, place: int) -> None:
+        self.session.recall(list(self.session.history)[place])
+
+    def _list(self, _change: object = None) -> None:
+        session = self.session
+        if not session.history:
+            self.table.value = '<div class="symgnn-note">Explanations will be listed here.</div>'
+            return
+        rows = []
+        for place, (key, explanation) in reversed(list(enumerate(session.history.items()))):
+            name = f"{session.glass.symbols[key[0]]} {key[0]}, {METHODS[key[1]].label}"
+            shown = ' class="symgnn-looked-at"' if explanation is session.explanation else ""
+            difference = _difference(key, session.key)
+            rows.append(
+                f"<tr{shown}><td>{marked(name, 'recall', place, 'Go back to this explanation')}"
+                f'<div class="symgnn-note">{explanation.prediction:.3f} eV, {difference}</div></td></tr>'
+            )
+        self.table.value = f'<table class="symgnn-list"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _difference(key: Key, present: Key) -> str:
+    """Say what an explanation was made with, where that is not what is set now."""
+    _, method, semantics, unit, *settings = key
+    said = [semantics, unit]
+    if method == present[1]:
+        said += [f"{name} {value}" for name, value in settings if (name, value) not in present]
+    return ", ".join(said)

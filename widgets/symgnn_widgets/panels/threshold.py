@@ -1,0 +1,77 @@
+"""How many of the most important edges are shown: so many, so large a share, or all from a value on."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+
+from symgnn_widgets.session import Session
+from symgnn_widgets.session_explaining import MOST_SHOWN
+from symgnn_widgets.view_controls import bind
+
+_KINDS = {"the first": "number", "share of the sum": "share", "score of at least": "value"}
+_SLIDER = {"width": "230px"}
+
+
+class Threshold:
+    """Chooses the threshold, and says how many edges pass it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.kind = widgets.Dropdown(
+            options=list(_KINDS.items()),
+            value=session.threshold_by,
+            description="Edges",
+            tooltip="What decides which edges are shown",
+            style={"description_width": "40px"},
+            layout={"width": "180px"},
+        )
+        self.number = widgets.IntSlider(
+            value=session.k,
+            min=1,
+            max=MOST_SHOWN,
+            tooltip="So many of the most important edges",
+            continuous_update=False,
+            layout=_SLIDER,
+        )
+        self.share = widgets.FloatSlider(
+            value=session.share,
+            min=0.01,
+            max=1.0,
+            step=0.01,
+            readout_format=".0%",
+            tooltip="The most important edges that hold this share of the sum of all absolute scores",
+            continuous_update=False,
+            layout=_SLIDER,
+        )
+        self.least = widgets.FloatText(
+            value=session.least,
+            step=0.01,
+            tooltip="All edges with at least this score: of the mask, or in eV whatever the sign",
+            layout={"width": "110px"},
+        )
+        self.count = widgets.HTML(layout={"min_width": "120px"})
+        self.chosen = widgets.Box()
+        self.ui = widgets.HBox([self.kind, self.chosen, self.count], layout={"flex": "0 0 auto"})
+        bind(session, "threshold_by", self.kind)
+        bind(session, "k", self.number)
+        bind(session, "share", self.share)
+        bind(session, "least", self.least)
+        session.observe(self._show, ["threshold_by", "k", "explanation"])
+        self._show()
+
+    def _show(self, _change: object = None) -> None:
+        session = self.session
+        box = {"number": self.number, "share": self.share, "value": self.least}[session.threshold_by]
+        if self.chosen.children != (box,):
+            self.chosen.children = (box,)
+        self.count.value = f'<span class="symgnn-note">{_in_words(session)}</span>'
+
+
+def _in_words(session: Session) -> str:
+    explanation = session.explanation
+    if explanation is None:
+        return ""
+    scores = abs(explanation.score[explanation.rank()])
+    held = scores[: session.k].sum() / (scores.sum() or 1.0)
+    more = " at most" if session.threshold_by != "number" and session.k == MOST_SHOWN else ""
+    return f"{session.k}{more} of {len(explanation):,}, {held:.1%} of the sum"

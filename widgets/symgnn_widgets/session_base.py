@@ -1,0 +1,39 @@
+"""What every part of the session's state rests on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from traitlets import HasTraits, Instance, Int, Unicode
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+
+Key = tuple[Any, ...]
+"""Atom, method, semantics, unit and settings: what an explanation is known by."""
+
+_log = logging.getLogger(__name__)
+
+
+class SessionBase(HasTraits):
+    """The structure, the network, the atom that is looked at and what is known about it."""
+
+    glass = Instance(Glass)
+    predictor = Instance(Predictor)
+    barriers = Instance(np.ndarray, help="predicted barrier of each atom, eV")
+    selected_atom = Int(None, allow_none=True, help="the atom that is looked at, and explained when asked")
+    explanation = Instance(AtomExplanation, allow_none=True)
+    error = Unicode(help="one sentence about what went wrong last, or empty")
+
+
+def as_sentence(what: str, error: Exception) -> str:
+    """Say in one sentence what went wrong; what the program did not expect goes to the log in full."""
+    if isinstance(error, InputError):
+        return str(error)
+    _log.error("%s.", what, exc_info=error)
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+    return f"{what} ({type(error).__name__}: {reason})."

@@ -1,0 +1,77 @@
+"""What colours the atoms, and which of them are drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from traitlets import Bool, Enum, Float, TraitError, Tuple, Unicode, observe, validate
+
+from symgnn_explain.selection_language import did_you_mean
+from symgnn_widgets.colourings import COLOURINGS, array_colouring, array_names
+from symgnn_widgets.colours import Colouring
+from symgnn_widgets.session_base import SessionBase
+
+HIDDEN, FADED, SHOWN = 0, 1, 2
+"""How an atom is drawn."""
+
+AXES = ("x", "y", "z")
+
+
+class ColourState(SessionBase):
+    """The colouring, the range of its values that is shown, and a slab of the glass."""
+
+    colour_by = Unicode("predicted barrier")
+    shown_range: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="of the colouring's values")
+    outside = Enum(("fade", "hide"), default_value="fade", help="what happens to atoms outside the range")
+    slab_axis = Enum(AXES, default_value=None, allow_none=True)
+    slab: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="coordinates (Å) that are drawn")
+    cell_shown = Bool(True)
+
+    @property
+    def colour_choices(self) -> tuple[str, ...]:
+        """What the atoms can be coloured by, now or once an atom has been explained."""
+        named = [name for name, choice in COLOURINGS.items() if choice.offered(self)]
+        return (*named, *array_names(self.glass))
+
+    def colouring(self) -> Colouring:
+        """Colour by what was chosen, and by the predicted barrier while that is not known."""
+        if self.colour_by in COLOURINGS:
+            found = COLOURINGS[self.colour_by].make(self)
+            return COLOURINGS["predicted barrier"].require(self) if found is None else found
+        return array_colouring(self.glass, self.colour_by)
+
+    def visibility(self, places: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Tell how each atom is drawn, shape (N,): ``HIDDEN``, ``FADED`` or ``SHOWN``.
+
+        Parameters
+        ----------
+        places
+            Where the atoms are drawn, shape (N, 3), Å.
+        """
+        drawn = np.full(len(self.glass), SHOWN, dtype=np.uint8)
+        if self.shown_range is not None:
+            values, (low, high) = self.colouring().values, self.shown_range
+            # NaN is outside of every range.
+            drawn[~((values >= low) & (values <= high))] = FADED if self.outside == "fade" else HIDDEN
+        if self.slab_axis is not None and self.slab is not None:
+            along = places[:, AXES.index(self.slab_axis)]
+            drawn[(along < self.slab[0]) | (along > self.slab[1])] = HIDDEN
+        return drawn
+
+    @validate("colour_by")
+    def _require_known(self, proposal: dict[str, Any]) -> str:
+        name: str = proposal["value"]
+        if name not in self.colour_choices:
+            hint = did_you_mean(name, self.colour_choices)
+            raise TraitError(f"colour_by={name!r} is unknown{hint}: choose from {', '.join(self.colour_choices)}.")
+        return name
+
+    @observe("colour_by")
+    def _show_all_values(self, _change: object) -> None:
+        self.shown_range = None
+
+    @observe("slab_axis")
+    def _show_whole_glass(self, _change: object) -> None:
+        self.slab = None

@@ -1,0 +1,41 @@
+"""Tabs whose panels know whether they are in sight, so that what nobody sees is not computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import ipywidgets as widgets
+
+
+class Panel(Protocol):
+    """Something with a widget."""
+
+    ui: Any
+
+
+class Tabs:
+    """Shows one panel at a time.
+
+    Parameters
+    ----------
+    panels
+        By the title of their tab; those with a method ``activate(active=…)`` are told when they come and go.
+    """
+
+    def __init__(self, panels: Mapping[str, Panel]) -> None:
+        self.panels = dict(panels)
+        self.ui = widgets.Tab(children=[panel.ui for panel in panels.values()], titles=list(panels), selected_index=0)
+        self.ui.add_class("symgnn-tabs")
+        self.ui.observe(self._switch, "selected_index")
+        self._switch()
+
+    def open(self, title: str) -> None:
+        """Bring a tab to the front."""
+        self.ui.selected_index = list(self.panels).index(title)
+
+    def _switch(self, _change: object = None) -> None:
+        for place, panel in enumerate(self.panels.values()):
+            activate = getattr(panel, "activate", None)
+            if activate is not None:
+                activate(active=place == self.ui.selected_index)
