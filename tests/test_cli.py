@@ -23,13 +23,14 @@ from ase.io import read
 from scipy import stats
 
 from symgnn_explain import datasets, lab
-from symgnn_explain.cli import explaining, main
+from symgnn_explain.cli import VERBS, explaining, main
 from symgnn_explain.cli.training import published_split
 from symgnn_explain.explain import METHODS, AtomExplanation, explain
 from symgnn_explain.explain.units import Unit
 from symgnn_explain.glass import Glass
 from symgnn_explain.io import read_glass, write_glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.training.cross_validation import CrossValidation
 from symgnn_explain.training.module import BarrierModule
 
 EXPLANATION_FILES = {"explanation.json", "summary.json", "neighbourhood.html", "edges.csv", "atoms.csv"}
@@ -41,7 +42,8 @@ def two_files(random_glass: Callable[..., Glass], tmp_path: Path) -> list[Path]:
 
 
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("predict", "evaluate", "explain", "explain-many", "population", "train", "explore", "methods"):
+    for _, _, example in VERBS:
+        verb = example.split()[0]
         assert main([verb, "--help"]) == 0
         assert f"Example:\n    symgnn-explain {verb}" in capsys.readouterr().out
     assert main([]) == 0
@@ -292,6 +294,56 @@ def test_an_interrupted_explanation_writes_nothing(
     assert capsys.readouterr().err == "Interrupted.\n"
     assert 0.5 < seen[-1] < 1
     assert not out.exists()
+
+
+@pytest.mark.filterwarnings("ignore:The '(train|val)_dataloader' does not have many workers")
+def test_a_final_run_takes_what_cross_validation_chose(
+    two_files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, chosen, out = list(map(str, two_files)), tmp_path / "cv", tmp_path / "final"
+    command = ["cross-validate", *files, "--preset", "mlp", "--epochs", "3", "--seeds", "0,1", "--out", str(chosen)]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "glass1" in shown
+    assert "Pearson r " in shown
+    result = CrossValidation.load(chosen / "cross_validation.json")
+    assert result.seeds == (0, 1)
+    given = ["--final", "--cross-validation", str(chosen / "cross_validation.json"), "--seed", "7", "--out", str(out)]
+    assert main(["train", *files, *given]) == 0
+    card = Predictor.load(out / "predictor.safetensors").card
+    assert card["architecture"] == "MLP"
+    assert card["epoch"] == result.epoch
+    assert card["training_settings"]["seed"] == 7
+    assert card["training_settings"]["epochs"] == 3
+    assert card["protocol"]["pearson"] == result.to_dict()["pearson"]
+    assert card["provenance"]["data_sha256"].keys() == {"glass1.extxyz", "glass2.extxyz"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--final"], "--final needs --cross-validation JSON, or a number of --epochs"),
+        (["--final", "--epochs", "1", "--validate", "train0"], "leave out --validate"),
+        (["--cross-validation", "nowhere.json"], "--cross-validation goes with --final"),
+        (["--final", "--cross-validation", "nowhere.json", "--preset", "paper"], "names the preset"),
+        (["--final", "--cross-validation", "nowhere.json"], "nowhere.json does not hold a cross-validation"),
+        (["--preset", "resnet"], "there is no network 'resnet' to train: choose from paper, light, "),
+    ],
+)
+def test_train_refuses(
+    given: list[str], said: str, two_files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(two_files[0]), *given, "--out", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seeds", "said"), [("a,b", "cannot be understood"), ("1,1", "each once")])
+def test_cross_validate_refuses(
+    seeds: str, said: str, two_files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--preset", "mlp", "--seeds", seeds, "--out", str(tmp_path / "cv")]
+    assert main(["cross-validate", *map(str, two_files), *given]) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:The '(train|val)_dataloader' does not have many workers")

@@ -16,7 +16,7 @@ from symgnn_explain.cli.exploring import explore
 from symgnn_explain.cli.options import SAMPLE
 from symgnn_explain.cli.populations import explain_many, population
 from symgnn_explain.cli.predicting import evaluate, predict
-from symgnn_explain.cli.training import train
+from symgnn_explain.cli.training import cross_validate, train
 from symgnn_explain.errors import Cancelled, InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -47,6 +47,11 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         "population glass.extxyz --atoms central:50 --method gnnexplainer --workers 2 --out out/population",
     ),
     (train, "Train a predictor.", "train --validate train0,train1 --preset light --out out/train"),
+    (
+        cross_validate,
+        "Cross-validate a predictor over glasses.",
+        "cross-validate --preset light --seeds 0,1,2 --epochs 100 --out out/cross_validation",
+    ),
     (explore, "Open the explorer in JupyterLab.", "explore glass.extxyz"),
     (methods, "List the methods of explanation.", "methods"),
 )

@@ -20,13 +20,6 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-class Preset(StrEnum):
-    """Named hyperparameters."""
-
-    paper = "paper"
-    light = "light"
-
-
 Files = Annotated[
     list[str],
     typer.Argument(metavar="FILE", show_default=False, help="Extended XYZ, LAMMPS data or dump, POSCAR, CIF, …"),
@@ -59,6 +52,22 @@ UnitOption = Annotated[
 SettingsOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method, such as epochs=200; repeatable."),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        show_default=False,
+        help="Network and hyperparameters: light (the default) or paper, a SymGNN; or a baseline, such as schnet.",
+    ),
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option("--epochs", metavar="N", show_default=False, help="Passes over the glasses; default: the preset's."),
+]
+DevicesOption = Annotated[
+    int, typer.Option("--devices", metavar="N", help="GPUs (or processes on the CPU) that share the glasses.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed, the same result.")]
 DeviceOption = Annotated[Device, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the network runs.")]

@@ -1,23 +1,37 @@
-"""The verb ``train``."""
+"""The verbs ``train`` and ``cross-validate``."""
 
 from __future__ import annotations
 
 import hashlib
 import shlex
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from symgnn_explain.cli.inputs import read_all
-from symgnn_explain.cli.options import SAMPLE, Device, DeviceOption, Preset, SpeciesOption
+from symgnn_explain.cli.options import (
+    SAMPLE,
+    Device,
+    DeviceOption,
+    DevicesOption,
+    EpochsOption,
+    PresetOption,
+    SpeciesOption,
+)
 from symgnn_explain.cli.output import require_writable, table
 from symgnn_explain.errors import InputError
 
 if TYPE_CHECKING:
     from symgnn_explain.glass import Glass
+    from symgnn_explain.models.registry import NetworkConfig
+    from symgnn_explain.training.settings import TrainingSettings
+
+DEFAULT_PRESET = "light"
 
 
 def train(
@@ -36,52 +50,151 @@ def train(
             "where files are trained on; repeatable.",
         ),
     ] = None,
-    preset: Annotated[Preset, typer.Option(metavar="paper|light", help="Hyperparameters.")] = Preset.light,
-    epochs: Annotated[
-        int | None,
-        typer.Option(metavar="N", show_default=False, help="Passes over the glasses; default: the preset's."),
+    final: Annotated[
+        bool,
+        typer.Option("--final", help="Train on all glasses for a fixed number of epochs, and validate on none."),
+    ] = False,
+    cross_validation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            show_default=False,
+            help="With --final: hyperparameters and number of epochs are those of this cross_validation.json.",
+        ),
     ] = None,
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of weights, transformations and shuffling.")] = 0,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the run; an interrupted one resumes.")
     ] = Path("out/train"),
     species: SpeciesOption = None,
     device: DeviceOption = Device.auto,
+    devices: DevicesOption = 1,
 ) -> None:
     """Train a predictor on glasses with barriers; ends with predictor.safetensors and its card in the folder."""
     require_writable(out)
-    if files:
+    protocol: Mapping[str, Any] = {}
+    if cross_validation is not None:
+        if not final or preset is not None or epochs is not None:
+            raise InputError("--cross-validation goes with --final, and names the preset and the epochs itself.")
+        from symgnn_explain.training.cross_validation import CrossValidation
+
+        config, settings, protocol = CrossValidation.load(cross_validation).final_run(seed)
+    else:
+        config, settings = hyperparameters(preset, epochs, seed)
+    if final:
+        if validate:
+            raise InputError("--final trains on all glasses: leave out --validate.")
+        if cross_validation is None and epochs is None:
+            raise InputError("--final needs --cross-validation JSON, or a number of --epochs to stop after.")
+        (training, hashes), validation = all_glasses(files, species), {}
+    elif files:
         if not validate:
             raise InputError("training on files needs files to validate on: name them with --validate FILE.")
         training, validation = read_all(files, species, -1), read_all(validate, species, -1)
-        hashes = {Path(file).name: _sha256(Path(file)) for file in (*files, *validate) if file != SAMPLE}
+        hashes = _file_hashes([*files, *validate])
     else:
         training, validation, hashes = published_split(validate)
-    from symgnn_explain.glass import atomic_number
-    from symgnn_explain.models.symgnn import PRESETS
-    from symgnn_explain.training.settings import TRAINING_PRESETS
     from symgnn_explain.training.train import WEIGHTS_FILE
     from symgnn_explain.training.train import train as run
 
-    species_found = {symbol for glass in (*training.values(), *validation.values()) for symbol in glass.species}
-    chosen = replace(TRAINING_PRESETS[preset], seed=seed)
-    if epochs is not None:
-        chosen = replace(chosen, epochs=epochs, validate_every=max(1, min(chosen.validate_every, epochs)))
-    try:
+    with _resumable(out):
         predictor = run(
             list(training.values()),
             list(validation.values()),
-            config=replace(PRESETS[preset], species=tuple(sorted(species_found, key=atomic_number))),
-            settings=chosen,
+            config=with_species(config, [*training.values(), *validation.values()]),
+            settings=settings,
             out=out,
             device=device,
-            provenance={"command": shlex.join(["symgnn-explain", *context.obj]), "data_sha256": hashes},
+            devices=devices,
+            provenance=_provenance(context, hashes),
+            protocol=protocol,
         )
-    except KeyboardInterrupt:
-        print(f"The run is kept in {out}; the same command resumes it.", file=sys.stderr)
-        raise
-    print(table(predictor.card["metrics"]["validation"]).to_string(float_format="{:.4f}".format))
+    if validation:
+        print(table(predictor.card["metrics"]["validation"]).to_string(float_format="{:.4f}".format))
     print(f"Wrote {out / WEIGHTS_FILE} (epoch {predictor.card['epoch']})")
+
+
+def cross_validate(
+    context: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE…]", show_default=False, help="Glasses; default: the published training glasses."),
+    ] = None,
+    *,
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
+    seeds: Annotated[str, typer.Option(metavar="N,N,…", help="Each fold is trained with each of them.")] = "0,1,2",
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the runs; interrupted ones resume.")
+    ] = Path("out/cross_validation"),
+    species: SpeciesOption = None,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Hold out each group of related glasses in turn: r of the others' predictor on it, mean ± standard deviation."""
+    require_writable(out)
+    chosen_seeds = whole_numbers(seeds, "--seeds")
+    config, settings = hyperparameters(preset, epochs, chosen_seeds[0])
+    glasses, hashes = all_glasses(files, species)
+    from symgnn_explain.training.cross_validation import RESULT_FILE
+    from symgnn_explain.training.cross_validation import cross_validate as run
+
+    with _resumable(out):
+        result = run(
+            list(glasses.values()),
+            config=with_species(config, list(glasses.values())),
+            settings=settings,
+            out=out,
+            seeds=chosen_seeds,
+            device=device,
+            provenance=_provenance(context, hashes),
+        )
+    print(result.to_frame().to_string(float_format="{:.4f}".format))
+    pearson = result.pearson
+    print(
+        f"Pearson r {pearson['mean']:.4f} ± {pearson['std_folds']:.4f} over folds, ± {pearson['std_seeds']:.4f} over "
+        f"seeds, at epoch {result.epoch}, the best of their mean"
+    )
+    print(f"Wrote {out / RESULT_FILE}")
+
+
+def hyperparameters(preset: str | None, epochs: int | None, seed: int) -> tuple[NetworkConfig, TrainingSettings]:
+    """Return those of a preset, with another number of epochs where one is given."""
+    from symgnn_explain.training.recipes import recipe
+
+    chosen = recipe(preset or DEFAULT_PRESET)
+    settings = replace(chosen.settings, seed=seed)
+    if epochs is not None:
+        settings = replace(settings, epochs=epochs, validate_every=max(1, min(settings.validate_every, epochs)))
+    return chosen.config, settings
+
+
+def with_species(config: NetworkConfig, glasses: list[Glass]) -> NetworkConfig:
+    """Return the configuration for the species that are found, in order of atomic number."""
+    from symgnn_explain.glass import atomic_number
+
+    found = {symbol for glass in glasses for symbol in glass.species}
+    return replace(config, species=tuple(sorted(found, key=atomic_number)))
+
+
+def whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Turn ``"0,1,2"`` into numbers."""
+    entries = [entry.strip() for entry in text.split(",")]
+    if not all(entry.isdecimal() for entry in entries):
+        raise InputError(f'{option} {text!r} cannot be understood: expected whole numbers like "0,1,2".')
+    return tuple(int(entry) for entry in entries)
+
+
+def all_glasses(files: list[str] | None, species: str | None) -> tuple[dict[str, Glass], dict[str, str]]:
+    """Load the files, or the published training glasses where none are named, and the hash of each file."""
+    if files:
+        return read_all(files, species, -1), _file_hashes(files)
+    from symgnn_explain.datasets import SHA256, load_published
+    from symgnn_explain.training.splits import TRAINING_GLASSES
+
+    glasses = dict(zip(TRAINING_GLASSES, load_published(TRAINING_GLASSES), strict=True))
+    return glasses, {f"{name}.pickle": SHA256[name] for name in glasses}
 
 
 def published_split(validate: list[str] | None) -> tuple[dict[str, Glass], dict[str, Glass], dict[str, str]]:
@@ -98,5 +211,18 @@ def published_split(validate: list[str] | None) -> tuple[dict[str, Glass], dict[
     )
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+@contextmanager
+def _resumable(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"The run is kept in {out}; the same command resumes it.", file=sys.stderr)
+        raise
+
+
+def _provenance(context: typer.Context, hashes: Mapping[str, str]) -> dict[str, Any]:
+    return {"command": shlex.join(["symgnn-explain", *context.obj]), "data_sha256": dict(hashes)}
+
+
+def _file_hashes(files: list[str]) -> dict[str, str]:
+    return {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file != SAMPLE}
