@@ -39,7 +39,7 @@ CONDA_NAMES = {
 CONDA_ONLY = {"python": SpecifierSet(PROJECT["requires-python"]), "pip": SpecifierSet()}
 
 ROOMS = (
-    ("errors", "files", "lab", "memory", "parallel", "plain_pickle", "threads"),
+    ("archive", "errors", "files", "lab", "memory", "parallel", "plain_pickle", "threads"),
     ("glass",),
     ("io", "selection"),
     ("datasets",),
@@ -50,7 +50,7 @@ ROOMS = (
     ("analysis",),
     ("barriers",),
     ("plotting",),
-    ("export", "predictions"),
+    ("export", "predictions", "session_file"),
     ("cli",),
     ("__main__",),
 )

@@ -11,12 +11,13 @@ import io
 import json
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from symgnn_explain.archive import DamagedArchiveError, add_member, decode_array, encode_array, opened
 
 FORMAT_VERSION = 1
 HEADER = "record.json"
@@ -24,10 +25,10 @@ SHORTEST_ARRAY = 16
 """Lists of fewer numbers stay in the header."""
 
 _PLACE = "__array__"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can state
+_TYPES = {"bool": np.bool_, "int64": np.int64, "float64": np.float64}
 
 
-class DamagedRecordError(ValueError):
+class DamagedRecordError(DamagedArchiveError):
     """Bytes that are not a whole record."""
 
 
@@ -45,11 +46,9 @@ def pack(run: str, content: Mapping[str, Any]) -> bytes:
     header = {"record_version": FORMAT_VERSION, "run": run, "content": _without_arrays(dict(content), "", arrays)}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        _add(archive, HEADER, json.dumps(header, ensure_ascii=False).encode())
+        add_member(archive, HEADER, json.dumps(header, ensure_ascii=False).encode())
         for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
-            _add(archive, f"{name}.npy", member.getvalue())
+            add_member(archive, f"{name}.npy", encode_array(array))
     return stream.getvalue()
 
 
@@ -62,21 +61,13 @@ def unpack(blob: bytes) -> tuple[str, dict[str, Any]]:
         If these are not the bytes of a whole record.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+        with opened(blob) as archive:
             header = json.loads(archive.read(HEADER))
             if header["record_version"] != FORMAT_VERSION:
                 raise DamagedRecordError(f"its format is {header['record_version']}, expected {FORMAT_VERSION}")
             return header["run"], _with_arrays(header["content"], archive)
-    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, EOFError, NotImplementedError) as error:
-        raise DamagedRecordError(f"not a whole record ({type(error).__name__}: {error})") from error
-
-
-def _add(archive: zipfile.ZipFile, name: str, blob: bytes) -> None:
-    member = zipfile.ZipInfo(name, date_time=_EPOCH)
-    member.compress_type = zipfile.ZIP_DEFLATED
-    member.create_system = 3  # the same on every system
-    member.external_attr = 0o644 << 16
-    archive.writestr(member, blob)
+    except DamagedArchiveError as error:
+        raise DamagedRecordError(f"not a whole record ({error})") from error
 
 
 def _without_arrays(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
@@ -99,7 +90,7 @@ def _as_array(value: list[Any]) -> NDArray[Any] | None:
         return None
     if array.dtype.kind == "i":
         array = array.astype(np.int64)
-    return array if array.dtype in (np.bool_, np.int64, np.float64) else None
+    return array if array.dtype.name in _TYPES else None
 
 
 def _narrowed(array: NDArray[Any]) -> NDArray[Any]:
@@ -120,5 +111,4 @@ def _with_arrays(value: Any, archive: zipfile.ZipFile) -> Any:
         return value
     if _PLACE not in value:
         return {key: _with_arrays(inner, archive) for key, inner in value.items()}
-    member = io.BytesIO(archive.read(f"{value[_PLACE]}.npy"))
-    return np.lib.format.read_array(member, allow_pickle=False).astype(value["dtype"])
+    return decode_array(archive.read(f"{value[_PLACE]}.npy")).astype(_TYPES[value["dtype"]])

@@ -40,6 +40,8 @@ class Predictor:
         self.device = resolve_device(device)
         self.model = model.to(self.device).eval()
         self.card = card or {}
+        self.path: Path | None = None
+        """Where the weights were loaded from; None for the shipped ones, and for a network that was not loaded."""
 
     @classmethod
     def load(cls, path: str | Path | None = None, *, device: str = "auto") -> Predictor:
@@ -50,10 +52,11 @@ class Predictor:
         InputError
             If a file is missing or damaged, or the device is not there.
         """
-        if path is None:
-            path = Path(str(files("symgnn_explain") / "data" / SHIPPED_WEIGHTS))
-        model, card = load_checkpoint(Path(path))
-        return cls(model, card, device=device)
+        shipped = Path(str(files("symgnn_explain") / "data" / SHIPPED_WEIGHTS))
+        model, card = load_checkpoint(shipped if path is None else Path(path))
+        predictor = cls(model, card, device=device)
+        predictor.path = None if path is None else Path(path)
+        return predictor
 
     def save(self, path: str | Path) -> Path:
         """Write weights and card; see :meth:`load`."""

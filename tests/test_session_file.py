@@ -1,0 +1,315 @@
+"""A session comes back as it was saved; a file that is damaged or hostile ends in one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symgnn_explain.archive import DamagedArchiveError, decode_array, encode_array, opened
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.session_file import (
+    LARGEST_FILE,
+    PredictorIdentity,
+    SavedSession,
+    decode_session,
+    read_session,
+    write_session,
+)
+
+IDENTITY = PredictorIdentity("0" * 64)
+
+
+@pytest.fixture(scope="module")
+def explanations(tiny_predictor: Predictor, random_glass: Callable[..., Glass]) -> tuple[AtomExplanation, ...]:
+    glass = random_glass(6)
+    prepared = prepare(tiny_predictor, glass)
+    return tuple(
+        explain(tiny_predictor, glass, atom, method, prepared=prepared, unit=unit)
+        for atom, method, unit in ((0, "saliency", "edge"), (7, "input_gradient", "atom"), (7, "distance", "shell"))
+    )
+
+
+def same_explanation(first: AtomExplanation, second: AtomExplanation) -> None:
+    assert json.dumps(first.to_dict()) == json.dumps(second.to_dict())
+
+
+def same_glass(first: Glass, second: Glass) -> None:
+    assert (first.name, dict(first.provenance), first.content_hash) == (
+        second.name,
+        dict(second.provenance),
+        second.content_hash,
+    )
+    assert list(first.arrays) == list(second.arrays)
+    for name, array in first.arrays.items():
+        assert array.dtype == second.arrays[name].dtype
+        np.testing.assert_array_equal(array, second.arrays[name])
+    assert (first.barriers is None) == (second.barriers is None)
+    if first.barriers is not None:
+        np.testing.assert_array_equal(first.barriers, second.barriers)
+
+
+def test_a_session_comes_back(tmp_path: Path, glass: Glass, explanations: tuple[AtomExplanation, ...]) -> None:
+    glass = replace(glass, provenance={"file": "ü.extxyz"}).with_arrays(energy=glass.positions[:, 0], tag=["a"] * 216)
+    state = {"selected_atom": 7, "settings": {"steps": 3}, "colour_by": "species", "selection": [7, 9]}
+    saved = SavedSession(glass, IDENTITY, explanations, state)
+    path = write_session(saved, tmp_path / "a.symgnn")
+    loaded = read_session(path)
+    same_glass(loaded.glass, glass)
+    assert (loaded.predictor, loaded.state) == (IDENTITY, state)
+    for first, second in zip(loaded.explanations, explanations, strict=True):
+        same_explanation(first, second)
+    again = write_session(loaded, tmp_path / "b.symgnn")
+    assert again.read_bytes() == path.read_bytes()
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.text(min_size=1, max_size=10),
+    state=st.dictionaries(st.text(), plain, max_size=5),
+    positions=st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 3), min_size=1, max_size=6),
+    pbc=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    labelled=st.booleans(),
+)
+def test_any_glass_and_state_come_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    state: dict[str, Any],
+    positions: list[tuple[float, float, float]],
+    pbc: tuple[bool, bool, bool],
+    labelled: bool,
+) -> None:
+    values = np.arange(len(positions), dtype=np.float64)
+    glass = Glass(
+        positions=positions,
+        numbers=[29] * len(positions),
+        cell=np.eye(3) * 7,
+        pbc=pbc,
+        barriers=values if labelled else None,
+        name=name,
+        arrays={name: values.astype(np.int32)},
+    )
+    path = tmp_path_factory.mktemp("session") / "s.symgnn"
+    loaded = read_session(write_session(SavedSession(glass, IDENTITY, (), state), path))
+    same_glass(loaded.glass, glass)
+    assert loaded.state == state
+
+
+def test_weights_are_found_or_refused_in_a_sentence(
+    tmp_path: Path, tiny_predictor: Predictor, tiny_weights: Path, make_predictor: Callable[..., Predictor]
+) -> None:
+    identity = PredictorIdentity.of(Predictor.load(tiny_weights))
+    assert identity.path == str(tiny_weights)
+    assert PredictorIdentity.of(identity.load()) == identity
+    assert PredictorIdentity.of(tiny_predictor) == replace(identity, path="")  # the same network, never loaded
+    other = make_predictor(seed=1).save(tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match=r"made with another network .* than the weights .*other"):
+        identity.load(other)
+    with pytest.raises(InputError, match=r"another network .* than the shipped weights"):
+        replace(identity, path="").load()
+    with pytest.raises(InputError, match="which are not there: give their new path"):
+        replace(identity, path=str(tmp_path / "gone.safetensors")).load()
+    shipped = PredictorIdentity.of(Predictor.load())
+    assert shipped.path == ""
+    assert PredictorIdentity.of(shipped.load()) == shipped
+
+
+def rewritten(blob: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
+    """The archive with other members."""
+    with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def blob(tmp_path: Path, glass: Glass, explanations: tuple[AtomExplanation, ...]) -> bytes:
+    saved = SavedSession(glass, IDENTITY, explanations[:1], {"selected_atom": 0})
+    return write_session(saved, tmp_path / "blob.symgnn").read_bytes()
+
+
+def test_a_file_cut_anywhere_is_one_sentence(blob: bytes) -> None:
+    for length in np.linspace(0, len(blob) - 1, 40).astype(int):
+        with pytest.raises(InputError, match="not a whole session file") as caught:
+            decode_session(blob[:length])
+        assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_file_with_any_byte_changed_is_read_or_refused(blob_of_session: bytes, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(blob_of_session) - 1))
+    changed = bytearray(blob_of_session)
+    changed[place] ^= data.draw(st.integers(1, 255))
+    try:
+        decode_session(bytes(changed))
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - it may also be read
+
+
+@pytest.fixture(scope="module")
+def blob_of_session(
+    tmp_path_factory: pytest.TempPathFactory,
+    random_glass: Callable[..., Glass],
+    explanations: tuple[AtomExplanation, ...],
+) -> bytes:
+    saved = SavedSession(random_glass(6), IDENTITY, explanations[1:], {"k": 3})
+    return write_session(saved, tmp_path_factory.mktemp("blob") / "b.symgnn").read_bytes()
+
+
+def in_header(**changes: Any) -> Callable[[dict[str, bytes]], None]:
+    def change(members: dict[str, bytes]) -> None:
+        members["session.json"] = json.dumps(json.loads(members["session.json"]) | changes).encode()
+
+    return change
+
+
+def put(name: str, content: bytes) -> Callable[[dict[str, bytes]], None]:
+    return lambda members: members.update({name: content})
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("/tmp/symgnn-was-here"),))  # noqa: S108
+
+
+def npy(header: str, content: bytes = b"") -> bytes:
+    text = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
+
+
+HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "no header": (lambda members: members.pop("session.json"), "not a whole session"),
+    "header is a list": (put("session.json", b"[1]"), "not a whole session"),
+    "header nested beyond reason": (put("session.json", b"[" * 100_000), "not a whole session"),
+    "another version": (in_header(session_version=99), "has format 99, this version reads 1"),
+    "more explanations than there are": (in_header(n_explanations=5), "not a whole session"),
+    "state is a number": (in_header(state=3), "not a whole session"),
+    "predictor of other fields": (in_header(predictor={"code": "x"}), "not a whole session"),
+    "array of objects": (
+        put(
+            "glass/positions.npy", npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", pickle.dumps(Evil()))
+        ),
+        "not plain numbers or text",
+    ),
+    "array larger than memory": (
+        put("glass/positions.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000, 3), }")),
+        "has 0 bytes",
+    ),
+    "array of negative length": (
+        put("glass/positions.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 3), }")),
+        "not a whole session",
+    ),
+    "array header that calls": (
+        put("glass/positions.npy", npy("{'descr': __import__('os').system('true'), 'shape': (), }")),
+        "not a whole session",
+    ),
+    "positions that are not finite": (
+        put("glass/positions.npy", encode_array(np.full((216, 3), np.nan))),
+        "not finite",
+    ),
+    "another glass": (put("glass/numbers.npy", encode_array(np.full(216, 29))), "belongs to another glass"),
+    "an explanation that is none": (put("explanations/0.npz", b"PK"), "not a whole"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files_are_refused(blob: bytes, case: str) -> None:
+    change, said = HOSTILE[case]
+    hostile = rewritten(blob, change)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=said) as caught:
+        decode_session(hostile)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+    assert "\n" not in str(caught.value)
+    assert not Path("/tmp/symgnn-was-here").exists()  # noqa: S108
+
+
+def test_an_explanation_of_atoms_that_do_not_exist_is_refused(
+    tmp_path: Path, glass: Glass, explanations: tuple[AtomExplanation, ...]
+) -> None:
+    first = explanations[0]
+    for number, forged in enumerate(
+        (
+            replace(first, source=first.source + 216),
+            replace(first, target=first.target - 216),
+            replace(first, atom=216),
+            replace(first, method="exec"),
+            replace(first, displacement=first.displacement * np.nan),
+        )
+    ):
+        path = write_session(SavedSession(glass, IDENTITY, (forged,)), tmp_path / f"{number}.symgnn")
+        with pytest.raises(InputError, match="do not exist|does not exist"):
+            read_session(path)
+
+
+def test_a_bomb_is_refused_before_it_is_decompressed() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("session.json", b"0" * 10_000_000)
+    blob = stream.getvalue()
+    assert len(blob) < 20_000
+    with pytest.raises(DamagedArchiveError, match="claims 1 members of 10000000 bytes"), opened(blob, largest=10**6):
+        pass
+    # One that claims less than it holds gives no more than it claims.
+    lying = blob.replace((10_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little"))
+    with pytest.raises(DamagedArchiveError), opened(lying, largest=10**6) as archive:
+        archive.read("session.json")
+    with pytest.raises(InputError, match="not a whole session"):
+        decode_session(lying)
+
+
+def test_files_that_are_not_there_too_large_or_of_another_kind(tmp_path: Path, glass: Glass) -> None:
+    with pytest.raises(InputError, match="is not a file"):
+        read_session(tmp_path / "missing.symgnn")
+    with (tmp_path / "large.symgnn").open("wb") as stream:
+        stream.truncate(LARGEST_FILE + 1)
+    with pytest.raises(InputError, match="larger"):
+        read_session(tmp_path / "large.symgnn")
+    with pytest.raises(InputError, match=r"stored as \.symgnn files"):
+        write_session(SavedSession(glass, IDENTITY), tmp_path / "session.pickle")
+    (tmp_path / "mine.symgnn").write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        write_session(SavedSession(glass, IDENTITY), tmp_path / "mine.symgnn")
+    objects = glass.with_arrays(odd=np.array([object()] * 216))
+    with pytest.raises(InputError, match="'odd' holds object"):
+        write_session(SavedSession(objects, IDENTITY), tmp_path / "odd.symgnn")
+
+
+def test_arrays_come_back_in_any_order_of_memory() -> None:
+    for array in (np.asfortranarray(np.arange(6).reshape(2, 3)), np.array(3.5), np.zeros((0, 3)), np.array(["Å", "b"])):
+        back = decode_array(encode_array(array))
+        np.testing.assert_array_equal(back, array)
+        assert back.flags.writeable
