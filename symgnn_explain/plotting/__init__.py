@@ -20,6 +20,7 @@ from symgnn_explain.plotting.positions import position_figure
 from symgnn_explain.plotting.radial import radial_figure
 from symgnn_explain.plotting.rings import ring_figure
 from symgnn_explain.plotting.structure_factor import structure_factor_figure
+from symgnn_explain.plotting.values import values_figure
 
 __all__ = [
     "autocorrelation_figure",
@@ -45,5 +46,6 @@ __all__ = [
     "structure_factor_figure",
     "substructure_figure",
     "sufficiency_figure",
+    "values_figure",
     "voronoi_figure",
 ]

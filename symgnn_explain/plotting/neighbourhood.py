@@ -52,6 +52,8 @@ def neighbourhood_figure(
     periodic boundary are whole. Edge width is the score relative to the largest; for signed methods the colour says
     whether the edge raises or lowers the predicted barrier.
 
+    The ``customdata`` of an atom's marker is its number.
+
     Parameters
     ----------
     k
@@ -234,6 +236,7 @@ def _add_atoms(
                 "color": importance[atoms] if barriers is None else barriers[atoms],
                 "coloraxis": "coloraxis",
             },
+            customdata=atoms,
             hovertext=texts,
             hoverinfo="text",
             name=symbol,
@@ -283,6 +286,7 @@ def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -
         hovertext=[
             f"atom {explanation.atom} ({symbol}), explained<br>predicted barrier {explanation.prediction:.3f} eV"
         ],
+        customdata=[explanation.atom],
         hoverinfo="text",
         name=f"explained atom {explanation.atom} ({symbol})",
     )

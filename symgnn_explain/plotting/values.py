@@ -1,0 +1,73 @@
+"""One value of every atom against another, each point an atom that can be picked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import Glass
+from symgnn_explain.plotting.style import BLACK, PURPLE, new_figure, species_colour, translucent
+
+
+def values_figure(
+    glass: Glass,
+    horizontal: ArrayLike,
+    vertical: ArrayLike,
+    *,
+    names: tuple[str, str],
+    highlighted: Sequence[int] = (),
+) -> go.Figure:
+    """Draw one value of every atom against another, coloured by species.
+
+    The ``customdata`` of a point is the number of its atom.
+
+    Parameters
+    ----------
+    horizontal, vertical
+        Values, shapes (N,). Atoms with a value that is not a number are left out.
+    names
+        Titles of the axes, with units.
+    highlighted
+        Atoms that are marked.
+
+    Raises
+    ------
+    InputError
+        If there is not one value an atom.
+    """
+    x, y = (np.asarray(values, dtype=np.float64) for values in (horizontal, vertical))
+    for name, values in zip(names, (x, y), strict=True):
+        if values.shape != (len(glass),):
+            raise InputError(f"{name!r} has shape {values.shape}, expected ({len(glass)},): one value an atom.")
+    figure = new_figure(f"{names[1]} against {names[0]}", width=720, height=560)
+    symbols = np.array(glass.symbols)
+    known = np.isfinite(x) & np.isfinite(y)
+    groups = [(symbol, known & (symbols == symbol)) for symbol in glass.species]
+    for symbol, members in groups:
+        atoms = np.flatnonzero(members)
+        figure.add_scatter(
+            x=x[atoms],
+            y=y[atoms],
+            mode="markers",
+            marker={"size": 4, "color": translucent(species_colour(symbol), 0.6)},
+            customdata=atoms,
+            name=f"{symbol} ({len(atoms)})",
+            hovertemplate=f"{symbol} %{{customdata}}<br>%{{x:.4g}}, %{{y:.4g}}<extra></extra>",
+        )
+    marked = np.array([atom for atom in highlighted if known[atom]], dtype=np.int64)
+    if len(marked):
+        figure.add_scatter(
+            x=x[marked],
+            y=y[marked],
+            mode="markers",
+            marker={"size": 10, "color": PURPLE, "line": {"width": 1.2, "color": BLACK}},
+            customdata=marked,
+            name="selected",
+            hovertemplate="selected atom %{customdata}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+        )
+    figure.update_layout(xaxis={"title": {"text": names[0]}}, yaxis={"title": {"text": names[1]}})
+    return figure

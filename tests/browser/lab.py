@@ -1,0 +1,203 @@
+"""A real JupyterLab in a real Chromium: started, driven and watched; for tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Software WebGL and no sandbox: what a browser needs in a container without a graphics card.
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+START_TIMEOUT = 90.0
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab server."""
+
+    root: Path
+    url: str
+    token: str
+
+    def address(self, notebook: str) -> str:
+        """Where a notebook opens in a workspace of its own."""
+        return f"{self.url}/lab/workspaces/w{secrets.token_hex(3)}/tree/{notebook}?token={self.token}&reset"
+
+
+def chromium_path() -> str | None:
+    """Path of a Chromium or Chrome: the one that CHROME names, or one on the PATH."""
+    named = os.environ.get("CHROME")
+    candidates = [named] if named else [shutil.which(name) for name in CHROMIUM_NAMES]
+    return next((path for path in candidates if path and Path(path).exists()), None)
+
+
+@contextmanager
+def running_lab(home: Path, root: Path) -> Iterator[Lab]:
+    """Run a JupyterLab server of this environment, on a free port, that knows nothing of the user's configuration."""
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"),
+        *(f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True"),
+        *("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"),
+    ]
+    log = home / "lab.log"
+    url = f"http://127.0.0.1:{port}"
+    with log.open("w") as stream:
+        server = subprocess.Popen(command, env=environment, cwd=root, stdout=stream, stderr=subprocess.STDOUT)
+        try:
+            _wait_until_up(server, f"{url}/api/status?token={token}", log)
+            yield Lab(root, url, token)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait_until_up(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}") from None
+            time.sleep(0.1)
+
+
+LONG, SHORT = 180_000, 60_000  # ms: software WebGL on a busy machine
+
+KERNEL_IS_IDLE = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+STAGE = "document.querySelector('.symgnn-structure').glassScene.stage"
+FAILURE = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+# Places on the page where an atom is seen, near the middle of the picture, and which: at most so many different ones.
+_VISIBLE_ATOMS = f"""(count) => {{
+  const stage = {STAGE}, canvas = stage.viewer.renderer.domElement.getBoundingClientRect(), found = new Map();
+  const steps = [0.5, 0.47, 0.53, 0.44, 0.56, 0.41, 0.59, 0.38, 0.62];
+  for (const x of steps) for (const y of steps) {{
+    if (found.size >= count) break;
+    const hit = stage.pickingControls.pick(x * stage.viewer.width, y * stage.viewer.height);
+    if (hit?.atom && !found.has(hit.atom.index))
+      found.set(hit.atom.index, [canvas.x + x * canvas.width, canvas.y + (1 - y) * canvas.height, hit.atom.index]);
+  }}
+  return [...found.values()];
+}}"""
+
+
+@dataclass
+class ExplorerPage:
+    """A notebook with an explorer, in a page of its own.
+
+    Parameters
+    ----------
+    page
+        Playwright's page.
+    complaints
+        Errors of the page and of its console so far.
+    received
+        Bytes of each message that the kernel has sent so far.
+    """
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(SHORT)
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self._count))
+
+    def _count(self, frame: bytes | str) -> None:
+        self.received.append(len(frame))
+
+    def open(self, address: str) -> None:
+        """Open a notebook, and wait for its kernel."""
+        self.page.goto(address)
+        self.page.wait_for_function(KERNEL_IS_IDLE, timeout=LONG)
+
+    def run_all(self) -> float:
+        """Run all cells; return after how many seconds the structure was drawn."""
+        started = time.perf_counter()
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        self.page.wait_for_selector(f".symgnn-structure[data-scene=ready], {FAILURE}", timeout=LONG)
+        failures = self.page.locator(FAILURE).all_inner_texts()
+        assert failures == [], failures
+        self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
+        seconds = time.perf_counter() - started
+        self.page.locator(".symgnn-explorer").evaluate("(explorer) => explorer.scrollIntoView({block: 'start'})")
+        return seconds
+
+    def visible_atoms(self, count: int = 1) -> list[tuple[float, float, int]]:
+        """Find places on the page where atoms are seen: x, y, and the index of the atom."""
+        self.page.wait_for_function(f"({_VISIBLE_ATOMS})(1).length")
+        return [(x, y, int(atom)) for x, y, atom in self.page.evaluate(_VISIBLE_ATOMS, count)]
+
+    def click_atom(self) -> int:
+        """Click an atom that is seen near the middle of the 3D view; return its index."""
+        [(x, y, atom)] = self.visible_atoms()
+        self.page.mouse.click(x, y)
+        return atom
+
+    def wait_explained(self, atom: int) -> None:
+        """Wait until the explanation of an atom is shown, in 3D too."""
+        self.page.wait_for_selector(f".symgnn-summary[data-explained='{atom}']", timeout=LONG)
+        self.page.wait_for_function(
+            f"() => {STAGE}.getComponentsByName('selection').list.length === 1 && {STAGE}.tasks.count === 0",
+            timeout=LONG,
+        )
+
+    def open_tab(self, title: str) -> None:
+        """Bring a tab of the explorer to the front."""
+        self.page.locator(f".symgnn-tabs .lm-TabBar-tab:has-text('{title}')").first.click()
+
+    def picture(self, path: Path) -> None:
+        """Take a screenshot."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(path))
+
+    def close(self) -> None:
+        """Shut the kernel down."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.context.close()
