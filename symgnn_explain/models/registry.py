@@ -7,13 +7,32 @@ from typing import Any
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.baselines.base import Baseline, BaselineConfig
+from symgnn_explain.models.baselines.dimenet import DimeNet, DimeNetConfig
+from symgnn_explain.models.baselines.egat import EGAT, EGATConfig
+from symgnn_explain.models.baselines.egnn import EGNN, EGNNConfig
+from symgnn_explain.models.baselines.faenet import FAENet, FAENetConfig
+from symgnn_explain.models.baselines.gcn import GCN, GCNConfig
+from symgnn_explain.models.baselines.mgcn import MGCN, MGCNConfig
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
+from symgnn_explain.models.baselines.ridge import Ridge, RidgeConfig
+from symgnn_explain.models.baselines.schnet import SchNet, SchNetConfig
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 
 Network = SymGNN | Baseline
 NetworkConfig = SymGNNConfig | BaselineConfig
 
-_NETWORKS: tuple[tuple[type[Any], type[Any]], ...] = ((SymGNNConfig, SymGNN), (MLPConfig, MLP))
+_NETWORKS: tuple[tuple[type[Any], type[Any]], ...] = (
+    (SymGNNConfig, SymGNN),
+    (DimeNetConfig, DimeNet),
+    (EGATConfig, EGAT),
+    (EGNNConfig, EGNN),
+    (FAENetConfig, FAENet),
+    (GCNConfig, GCN),
+    (MGCNConfig, MGCN),
+    (MLPConfig, MLP),
+    (RidgeConfig, Ridge),
+    (SchNetConfig, SchNet),
+)
 
 
 def build_network(config: NetworkConfig) -> Any:

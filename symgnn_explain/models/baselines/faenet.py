@@ -1,0 +1,95 @@
+"""FAENet (Duval et al., ICML 2023): a network without symmetry, averaged over the frames of the structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+
+from symgnn_explain.models.baselines.base import Baseline, BaselineConfig, bonds, expand_distance
+
+
+@dataclass(frozen=True)
+class FAENetConfig(BaselineConfig):
+    """Hyperparameters of FAENet.
+
+    Parameters
+    ----------
+    dim, filters, layers
+        Width of the features and of the messages, and number of interactions.
+    radial_basis
+        Number of Gaussians of the distance.
+    """
+
+    dim: int = 64
+    filters: int = 64
+    layers: int = 4
+    radial_basis: int = 32
+
+
+class FAENet(Baseline):
+    """Reads displacements in the structure's own frames: one drawn at random in training, the mean of all 8 else.
+
+    The frames are the principal axes of all edges, with either sign each (Puny et al., ICLR 2022). A structure has them
+    where the three moments differ, as those of a finite glass do, if little; cubic symmetry would leave them undefined.
+    """
+
+    signs: Tensor
+
+    def __init__(self, config: FAENetConfig) -> None:
+        super().__init__(config)
+        dim, filters = config.dim, config.filters
+        self.radial_basis = config.radial_basis
+        self.species_embedding = nn.Linear(len(config.species), dim)
+        self.vector_encoder = nn.Linear(3, filters)
+        self.radial_encoder = nn.Linear(config.radial_basis, filters)
+        self.layers = nn.ModuleList(_Interaction(dim, filters) for _ in range(config.layers))
+        self.decoder = nn.Sequential(nn.Linear(dim, dim // 2 + 1), nn.SiLU(), nn.Linear(dim // 2 + 1, 1))
+        signs = torch.tensor(list(product([1.0, -1.0], repeat=3)))
+        self.register_buffer("signs", signs, persistent=False)
+
+    def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Predict in standardised units, shape (N,)."""
+        joined, displacement = bonds(edge_index, edge_attr)
+        aligned = displacement @ principal_axes(displacement)
+        signs = self.signs[torch.randint(len(self.signs), (1,), device="cpu")] if self.training else self.signs
+        radial = self.radial_encoder(expand_distance(displacement.norm(dim=1), self.config.cutoff, self.radial_basis))
+        total = x.new_zeros(len(x))
+        for sign in signs:
+            total = total + self._in_frame(x, joined, aligned * sign, radial)
+        return total / len(signs)
+
+    def _in_frame(self, x: Tensor, edge_index: Tensor, displacement: Tensor, radial: Tensor) -> Tensor:
+        edge = nn.functional.silu(torch.cat([self.vector_encoder(displacement / self.config.cutoff), radial], dim=1))
+        node = nn.functional.silu(self.species_embedding(x))
+        for layer in self.layers:
+            node = node + layer(node, edge_index, edge)
+        barriers: Tensor = self.decoder(node).squeeze(-1)
+        return barriers
+
+
+@torch.no_grad()
+def principal_axes(displacement: Tensor) -> Tensor:
+    """Eigenvectors of the second moment of all displacements (E, 3), as columns (3, 3); no gradient flows through."""
+    vectors = displacement.double()
+    return torch.linalg.eigh(vectors.T @ vectors).eigenvectors.to(displacement)
+
+
+class _Interaction(MessagePassing):
+    def __init__(self, dim: int, filters: int) -> None:
+        super().__init__(aggr="add")
+        self.geometry = nn.Sequential(nn.Linear(2 * filters + 2 * dim, filters), nn.SiLU())
+        self.down = nn.Sequential(nn.Linear(dim, filters), nn.SiLU())
+        self.norm = nn.BatchNorm1d(filters)
+        self.up = nn.Sequential(nn.Linear(filters, dim), nn.SiLU())
+
+    def forward(self, node: Tensor, edge_index: Tensor, edge: Tensor) -> Tensor:
+        source, target = edge_index
+        weight = self.geometry(torch.cat([edge, node[target], node[source]], dim=1))
+        return self.up(self.norm(self.propagate(edge_index, value=self.down(node), weight=weight)))
+
+    def message(self, value_j: Tensor, weight: Tensor) -> Tensor:
+        return value_j * weight
