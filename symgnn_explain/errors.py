@@ -1,8 +1,24 @@
-"""The one error that a user's input can raise, and the one that a user's own interruption raises."""
+"""The error that a user's input can raise, and the one that a user's own interruption raises."""
 
 
 class InputError(ValueError):
     """Input that cannot be used; the message says what was given, what was expected and what to do."""
+
+
+class SpeciesNeededError(InputError):
+    """A LAMMPS file does not say which species its types are.
+
+    Parameters
+    ----------
+    sentence
+        The message.
+    types
+        The types that the file has.
+    """
+
+    def __init__(self, sentence: str, types: tuple[int, ...]) -> None:
+        super().__init__(sentence)
+        self.types = types
 
 
 class Cancelled(Exception):  # noqa: N818 - an interruption that was asked for, not an error

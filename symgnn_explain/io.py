@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.glass import BARRIER_ARRAY, Glass, IntArray, atomic_number
 from symgnn_explain.plain_pickle import load_plain_pickle
 
@@ -58,7 +58,8 @@ def read_glass(
     Raises
     ------
     InputError
-        If the file is missing, truncated, unreadable, or holds no valid glass.
+        If the file is missing, truncated, unreadable, or holds no valid glass; ``SpeciesNeededError`` where only the
+        species of its types are missing.
     """
     path = Path(path)
     if not path.is_file():
@@ -77,6 +78,8 @@ def read_glass(
         if kind == "lammps-data":
             return _read_lammps_data(path, species)
         return _read_with_ase(path, format, frame)
+    except SpeciesNeededError as error:
+        raise SpeciesNeededError(f"{path}: {error}", error.types) from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from error.__cause__
     except OSError as error:
@@ -144,7 +147,7 @@ def _read_lammps_dump(path: Path, species: Mapping[int, str] | None, frame: int)
     if not {"element", "type"} & set(columns):
         raise InputError("the LAMMPS dump has neither a 'type' nor an 'element' column: dump one of them.")
     if "element" not in columns and species is None:
-        raise InputError(_species_needed("dump", sorted(_dump_types(path, columns))))
+        raise _species_needed("dump", sorted(_dump_types(path, columns)))
     if not {"x", "xu", "xs", "xsu"} & set(columns):
         raise InputError(
             f"the dump has the columns {' '.join(columns)}, but no positions: dump x y z (or xs ys zs, xu yu zu)."
@@ -166,7 +169,7 @@ def _read_lammps_data(path: Path, species: Mapping[int, str] | None) -> Glass:
 
     if species is None:
         types = range(1, (_header_count(path, "atom types") or 0) + 1)
-        raise InputError(_species_needed("data file", list(types)))
+        raise _species_needed("data file", list(types))
     numbers = {kind: atomic_number(symbol) for kind, symbol in species.items()}
     try:
         atoms = read(path, format="lammps-data", Z_of_type=numbers)
@@ -217,13 +220,15 @@ def _numbers_from_types(types: NDArray[Any], species: Mapping[int, str]) -> IntA
     return numbers
 
 
-def _species_needed(what: str, types: list[int]) -> str:
+def _species_needed(what: str, types: list[int]) -> SpeciesNeededError:
     example = ",".join(
         f"{kind}={symbol}" for kind, symbol in zip(types or [1, 2], ("Cu", "Zr", "Al", "Ag"), strict=False)
     )
-    return (
+    example = example or "1=Cu,2=Zr"
+    return SpeciesNeededError(
         f"a LAMMPS {what} does not say which species its types {types} are: give the map, "
-        f'for example species={{1: "Cu", 2: "Zr"}} in Python or --species {example or "1=Cu,2=Zr"} on the command line.'
+        f'for example species={{1: "Cu", 2: "Zr"}} in Python or --species {example} on the command line.',
+        tuple(types),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -18,6 +19,7 @@ from symgnn_widgets.panels import (
     Cycles,
     Distances,
     Export,
+    Files,
     History,
     ImportantAtoms,
     Neighbourhood,
@@ -26,6 +28,7 @@ from symgnn_widgets.panels import (
     TopEdges,
 )
 from symgnn_widgets.session import Session
+from symgnn_widgets.session_state import open_session, restore, save_session
 from symgnn_widgets.structure_page import structure_page
 from symgnn_widgets.structure_view import StructureView
 from symgnn_widgets.tabs import Tabs
@@ -61,7 +64,52 @@ class GlassExplorer:
 
     def __init__(self, glass: Glass, predictor: Predictor) -> None:
         require_environment()
-        self.session = Session(glass, predictor)
+        css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
+        self._basis = (widgets.HTML(f"<style>{css}</style>", layout={"display": "none"}), PlotlyLibrary())
+        self.ui = widgets.VBox(layout={"width": "100%"})
+        self.ui.add_class("symgnn-explorer")
+        self.files = Files(lambda: self.session, self.show)
+        self._build(Session(glass, predictor))
+
+    @classmethod
+    def open(cls, path: str | Path, *, weights: str | Path | None = None) -> GlassExplorer:
+        """Open a session that :meth:`save` wrote, in the same state.
+
+        Parameters
+        ----------
+        weights
+            Where the network is now, if it is not where it was.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, or the network is missing or another one.
+        """
+        saved, predictor = open_session(path, weights=weights)
+        explorer = cls(saved.glass, predictor)
+        restore(explorer.session, saved)
+        return explorer
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write glass, selection, explanations and settings as one ``.symgnn`` file; see :meth:`open`.
+
+        Raises
+        ------
+        InputError
+            If the file exists and may not be replaced, or the suffix is another.
+        """
+        return save_session(self.session, path, overwrite=overwrite)
+
+    def show(self, session: Session) -> None:
+        """Show another session, of another glass or network, in place of the present one, which ends."""
+        self.session.cancel()
+        past = self.view.stage
+        self._build(session)
+        past.close()
+
+    def _build(self, session: Session) -> None:
+        """Make the panels of a session."""
+        self.session = session
         # What is quick to draw comes first: panels are told of an explanation in the order in which they are made.
         self.controls = Controls(self.session)
         self.selection = Selection(self.session)
@@ -75,8 +123,16 @@ class GlassExplorer:
         self.atoms = ImportantAtoms(self.session)
         self.history = History(self.session)
         self.analyses = Tabs({"Distances": self.distances, "Cycles": self.cycles})
-        self.lists = Tabs({"Edges": self.edges, "Atoms": self.atoms, "History": self.history, "Export": self.export})
-        self.ui = self._compose()
+        self.lists = Tabs(
+            {
+                "Edges": self.edges,
+                "Atoms": self.atoms,
+                "History": self.history,
+                "Export": self.export,
+                "Files": self.files,
+            }
+        )
+        self.ui.children = (*self._basis, *self._compose())
 
     @property
     def explanation(self) -> AtomExplanation | None:
@@ -104,18 +160,12 @@ class GlassExplorer:
         """Build the 3D view as a page of its own that needs no network: HTML with everything inside."""
         return structure_page(self.view.stage, title, self.view.legend.value)
 
-    def _compose(self) -> widgets.Widget:
-        css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
-        style = widgets.HTML(f"<style>{css}</style>", layout={"display": "none"})
+    def _compose(self) -> list[widgets.Widget]:
         above = widgets.HBox([self.selection.ui], layout={"width": "100%"})
         pictures = widgets.HBox([_column(VIEW_SHARE, self.view.ui), _column(100 - VIEW_SHARE, self.neighbourhood.ui)])
         left = _column(LEFT_SHARE, pictures, self.controls.threshold.ui, self.analyses.ui)
         right = _column(100 - LEFT_SHARE, self.summary.ui, self.lists.ui)
-        ui = widgets.VBox(
-            [style, PlotlyLibrary(), self.controls.ui, above, widgets.HBox([left, right])], layout={"width": "100%"}
-        )
-        ui.add_class("symgnn-explorer")
-        return ui
+        return [self.controls.ui, above, widgets.HBox([left, right])]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.ui._repr_mimebundle_(**options)

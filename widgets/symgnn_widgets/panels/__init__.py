@@ -6,6 +6,7 @@ from symgnn_widgets.panels.cycles import Cycles
 from symgnn_widgets.panels.distances import Distances
 from symgnn_widgets.panels.edges import TopEdges
 from symgnn_widgets.panels.export import Export
+from symgnn_widgets.panels.files import Files
 from symgnn_widgets.panels.history import History
 from symgnn_widgets.panels.neighbourhood import Neighbourhood
 from symgnn_widgets.panels.selection import Selection
@@ -16,6 +17,7 @@ __all__ = [
     "Cycles",
     "Distances",
     "Export",
+    "Files",
     "History",
     "ImportantAtoms",
     "Neighbourhood",

@@ -1,0 +1,219 @@
+"""A session is saved and reopened in the same state; other glasses are opened, or refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.io import write
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.session_file import PredictorIdentity, SavedSession, read_session, write_session
+from symgnn_widgets import GlassExplorer
+from symgnn_widgets.session_state import _CHOSEN as CHOSEN
+
+EPOCHS = 4
+
+
+@pytest.fixture
+def lived_in(glass: Glass, tiny_weights: Path) -> GlassExplorer:
+    """An explorer in which some things have been done."""
+    explorer = GlassExplorer(glass.with_arrays(charge=np.arange(216.0)), Predictor.load(tiny_weights))
+    session = explorer.session
+    session.settings = {**session.settings, "epochs": EPOCHS}
+    for atom in (3, 7):
+        explorer.select(atom)
+        explorer.explain(wait=True)
+    session.method, session.unit = "input_gradient", "atom"
+    explorer.explain(wait=True)
+    session.select_many([9, 11], add=True)
+    session.threshold_by, session.share = "share", 0.4
+    session.colour_by = "charge"
+    session.shown_range = (10.0, 150.0)
+    session.slab_axis, session.slab = "y", (2.0, 9.0)
+    session.explain_on_click = session.cell_shown = False
+    return explorer
+
+
+def state_of(explorer: GlassExplorer) -> dict[str, Any]:
+    session = explorer.session
+    return {name: getattr(session, name) for name in (*CHOSEN, "selection", "selected_atom", "history")} | {
+        "glass": session.glass.content_hash,
+        "shown": None if session.explanation is None else session.explanation.to_dict(),
+        "history": {str(key): explanation.to_dict() for key, explanation in session.history.items()},
+        "weights": PredictorIdentity.of(session.predictor),
+    }
+
+
+def test_a_session_is_reopened_in_the_same_state(lived_in: GlassExplorer, tmp_path: Path) -> None:
+    path = lived_in.save(tmp_path / "a.symgnn")
+    opened = GlassExplorer.open(path)
+    assert json.dumps(state_of(opened), default=str) == json.dumps(state_of(lived_in), default=str)
+    # What the panels show is made of it.
+    assert opened.neighbourhood.figure.ui.figure == lived_in.neighbourhood.figure.ui.figure
+    assert opened.view.legend.value == lived_in.view.legend.value
+    # A known atom is shown at once.
+    [first, *_] = lived_in.session.history
+    opened.session.recall(first)
+    assert opened.explanation is opened.session.history[first]
+    assert opened.session.status != "running"
+    with pytest.raises(InputError, match="exists already"):
+        lived_in.save(path)
+
+
+def test_an_untouched_session_is_reopened(explorer: GlassExplorer, tiny_weights: Path, tmp_path: Path) -> None:
+    path = explorer.save(tmp_path / "a.symgnn")
+    opened = GlassExplorer.open(path, weights=tiny_weights)
+    assert (opened.session.selected_atom, opened.explanation, opened.session.history) == (None, None, {})
+    with pytest.raises(InputError, match="another network"):
+        GlassExplorer.open(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"method": "exec"}, "'exec' is unknown"),
+        ({"settings": {"steps": "many", "nonsense": 1}}, "has no setting nonsense"),
+        ({"selected_atom": 10**9}, "does not exist"),
+        ({"selection": [-1]}, "does not exist"),
+        ({"selection": 3}, "state of the session cannot be used"),
+        ({"shown_explanation": 99}, "state of the session cannot be used"),
+        ({"colour_by": "<b>"}, "state of the session cannot be used"),
+        ({"slab": ["a", "b"]}, "state of the session cannot be used"),
+        ({"k": -5}, "state of the session cannot be used"),
+    ],
+)
+def test_a_state_that_is_none_is_one_sentence(
+    lived_in: GlassExplorer, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    saved = read_session(lived_in.save(tmp_path / "a.symgnn"))
+    path = write_session(replace(saved, state={**saved.state, **change}), tmp_path / "b.symgnn")
+    with pytest.raises(InputError, match=said) as caught:
+        GlassExplorer.open(path)
+    assert "\n" not in str(caught.value)
+
+
+def opened(explorer: GlassExplorer, path: Path) -> str:
+    """Open a file through the panel; what it says."""
+    explorer.files.path.value = str(path)
+    explorer.files.open.click()
+    return explorer.files.said.value
+
+
+def test_the_panel_opens_another_glass_in_place_of_the_present_one(
+    lived_in: GlassExplorer, tmp_path: Path, random_glass: Any
+) -> None:
+    other = random_glass(5, seed=3)
+    write(tmp_path / "other.extxyz", other.to_ase())
+    past = lived_in.session
+    said = opened(lived_in, tmp_path / "other.extxyz")
+    assert "Opened other: 125 atoms" in said
+    assert lived_in.session is not past
+    assert len(lived_in.session.glass) == 125
+    assert (lived_in.session.history, lived_in.explanation, lived_in.session.selected_atom) == ({}, None, None)
+    assert lived_in.session.predictor is past.predictor
+    assert lived_in.files.ui in lived_in.lists.ui.children
+    lived_in.session.settings = {**lived_in.session.settings, "epochs": EPOCHS}
+    lived_in.select(100)
+    explanation = lived_in.explain(wait=True)
+    assert explanation is not None
+    assert explanation.glass_sha256 == lived_in.session.glass.content_hash
+
+
+def test_the_panel_saves_and_opens_sessions(lived_in: GlassExplorer, tmp_path: Path) -> None:
+    files = lived_in.files
+    files.folder.value = str(tmp_path / "kept")
+    before = state_of(lived_in)
+    files.save.click()
+    files.save.click()
+    names = sorted(path.name for path in (tmp_path / "kept").iterdir())
+    assert len(names) == 2
+    assert all(name.startswith("random_session_20") and name.endswith(".symgnn") for name in names)
+    assert "download" in files.said.value
+    lived_in.session.method, lived_in.session.colour_by = "saliency", "species"
+    lived_in.select(100)
+    said = opened(lived_in, tmp_path / "kept" / names[0])
+    assert "Opened random: 216 atoms" in said
+    assert json.dumps(state_of(lived_in), default=str) == json.dumps(before, default=str)
+
+
+def lammps_dump(path: Path, glass: Glass) -> Path:
+    edge = glass.cell[0, 0]
+    rows = [
+        f"{index + 1} {1 if number == 29 else 2} {x} {y} {z}"
+        for index, (number, (x, y, z)) in enumerate(zip(glass.numbers, glass.positions, strict=True))
+    ]
+    bounds = [f"0.0 {edge}"] * 3
+    head = ["ITEM: TIMESTEP", "0", "ITEM: NUMBER OF ATOMS", str(len(glass)), "ITEM: BOX BOUNDS pp pp pp", *bounds]
+    path.write_text("\n".join([*head, "ITEM: ATOMS id type x y z", *rows, ""]))
+    return path
+
+
+def test_lammps_types_are_asked_for(explorer: GlassExplorer, glass: Glass, tmp_path: Path) -> None:
+    files = explorer.files
+    said = opened(explorer, lammps_dump(tmp_path / "quench.lammpstrj", glass))
+    assert "say what the types 1, 2 are" in said
+    assert files.species.layout.display == "flex"
+    assert {kind: box.value for kind, box in files.types.items()} == {1: "Cu", 2: "Zr"}
+    files.types[2].value = "Xx"
+    files.open.click()
+    assert "expected a chemical symbol" in files.said.value
+    files.types[2].value = "Zr"
+    files.open.click()
+    assert "Opened quench: 216 atoms" in files.said.value
+    np.testing.assert_array_equal(explorer.session.glass.numbers, glass.numbers)
+    assert files.species.layout.display == "none"
+
+
+def test_an_uploaded_file_is_opened(explorer: GlassExplorer, glass: Glass, tmp_path: Path) -> None:
+    write(tmp_path / "mine.extxyz", glass.to_ase())
+    content = (tmp_path / "mine.extxyz").read_bytes()
+    upload = {"name": "../../mine.extxyz", "content": memoryview(content), "size": len(content), "type": ""}
+    explorer.files.upload.value = ({**upload, "last_modified": datetime.now(UTC)},)
+    assert "Opened mine: 216 atoms" in explorer.files.said.value
+    broken = {**upload, "name": "broken.extxyz", "content": memoryview(content[:5000])}
+    explorer.files.upload.value = ({**broken, "last_modified": datetime.now(UTC)},)
+    assert "broken.extxyz: the file cannot be read" in explorer.files.said.value
+    assert "symgnn-explain-" not in explorer.files.said.value
+    assert explorer.session.glass.name == "mine"
+
+
+def test_mistakes_are_sentences_and_leave_the_session(explorer: GlassExplorer, glass: Glass, tmp_path: Path) -> None:
+    session = explorer.session
+    gold = replace(glass, numbers=np.where(glass.numbers == 40, 79, glass.numbers))
+    write(tmp_path / "gold.extxyz", gold.to_ase())
+    (tmp_path / "empty.extxyz").touch()
+    (tmp_path / "cut.symgnn").write_bytes(explorer.save(tmp_path / "s.symgnn").read_bytes()[:2000])
+    write_session(SavedSession(glass, PredictorIdentity("1" * 64)), tmp_path / "other.symgnn")
+    for name, expected in (
+        ("", "Name a file, or upload one"),
+        ("missing.xyz", "is not a file"),
+        ("empty.extxyz", "is empty"),
+        ("gold.extxyz", "Au"),
+        ("cut.symgnn", "not a whole session file"),
+        ("other.symgnn", "another network"),
+    ):
+        said = opened(explorer, tmp_path / name if name else Path())
+        if name == "":
+            explorer.files.path.value = ""
+            explorer.files.open.click()
+            said = explorer.files.said.value
+        assert expected in said, name
+        assert 'class="symgnn-error"' in said
+        assert "Traceback" not in said
+        assert explorer.session is session
+        assert not explorer.files.open.disabled
+
+
+def test_a_bad_session_folder_is_a_sentence(explorer: GlassExplorer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    explorer.files.folder.value = str(tmp_path / "file" / "in")
+    assert explorer.files.keep() is None
+    assert "could not be saved" in explorer.files.said.value
