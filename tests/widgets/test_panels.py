@@ -76,9 +76,9 @@ def test_figures_show_the_explanation_and_go_with_it(explorer: GlassExplorer) ->
 
 
 def test_the_summary_names_the_atom_and_its_prediction(explorer: GlassExplorer) -> None:
-    assert "No atom selected" in explorer.summary.ui.value
+    assert "No atom selected" in explorer.summary.text.value
     explained(explorer, 7)
-    text = explorer.summary.ui.value
+    text = explorer.summary.text.value
     assert "Atom 7" in text
     assert f"{explorer.session.barriers[7]:.3f} eV" in text
     assert "GNNExplainer" in text
@@ -90,7 +90,7 @@ def test_caveats_of_an_explanation_are_shown_as_text(explorer: GlassExplorer) ->
     explorer.session.explanation = unfaithful
     assert unfaithful.caveats
     for sentence in unfaithful.caveats:
-        assert html.escape(sentence) in explorer.summary.ui.value
+        assert html.escape(sentence) in explorer.summary.text.value
 
 
 def test_semantics_and_unit_are_chosen_and_reported(explorer: GlassExplorer) -> None:
@@ -98,7 +98,7 @@ def test_semantics_and_unit_are_chosen_and_reported(explorer: GlassExplorer) -> 
     controls.semantics.value, controls.unit.value = "zero", "atom"
     explanation = explained(explorer, 7)
     assert (explanation.mask_semantics, explanation.unit) == ("zero", "atom")
-    assert "atoms; a mask means: message set to zero" in explorer.summary.ui.value
+    assert "atoms; a mask means: message set to zero" in explorer.summary.text.value
     session.unit = "bond"
     assert controls.unit.value == "bond"
     session.method = "gnnexplainer_published"

@@ -15,28 +15,35 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets.check import require_environment
 from symgnn_widgets.figure_view import PlotlyLibrary
 from symgnn_widgets.panels import (
+    AnalysisPanel,
+    Arrows,
+    Compare,
     Controls,
     Cycles,
     Distances,
     Export,
     Files,
+    GlassValues,
     History,
     ImportantAtoms,
     Neighbourhood,
+    Population,
+    Rings,
     Selection,
     Summary,
     TopEdges,
 )
+from symgnn_widgets.panels.analysis import ENRICHMENT, MOTIFS, NETWORK
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_state import open_session, restore, save_session
 from symgnn_widgets.structure_page import structure_page
 from symgnn_widgets.structure_view import StructureView
 from symgnn_widgets.tabs import Tabs
 
-LEFT_SHARE, VIEW_SHARE = 75, 53
-"""Per cent: pictures and analyses in the explorer's width, and the 3D view in the pictures'."""
+VIEW_SHARE, ANSWER_SHARE = 48, 40
+"""Per cent of the width: the 3D view beside the neighbourhood, summary and lists beside the analyses."""
 
-ANALYSIS_HEIGHT = 320
+PICTURE_HEIGHT, ANALYSIS_HEIGHT = 370, 330
 """Pixels."""
 
 
@@ -122,7 +129,27 @@ class GlassExplorer:
         self.export = Export(self.session, self.structure_page)
         self.atoms = ImportantAtoms(self.session)
         self.history = History(self.session)
-        self.analyses = Tabs({"Distances": self.distances, "Cycles": self.cycles})
+        self.compare = Compare(self.session)
+        self.arrows = Arrows(self.session, PICTURE_HEIGHT)
+        self.enrichment, self.motifs, self.network = (
+            AnalysisPanel(self.session, analysis) for analysis in (ENRICHMENT, MOTIFS, NETWORK)
+        )
+        self.rings = Rings(self.session, ANALYSIS_HEIGHT + 120)
+        self.population = Population(self.session, ANALYSIS_HEIGHT + 60)
+        self.values = GlassValues(self.session, ANALYSIS_HEIGHT + 40)
+        self.pictures = Tabs({"Neighbourhood": self.neighbourhood, "Arrows": self.arrows, "Compare": self.compare})
+        self.analyses = Tabs(
+            {
+                "Distances": self.distances,
+                "Enrichment": self.enrichment,
+                "Cycles": self.cycles,
+                "Rings": self.rings,
+                "Motifs": self.motifs,
+                "Network": self.network,
+                "Population": self.population,
+                "Glass": self.values,
+            }
+        )
         self.lists = Tabs(
             {
                 "Edges": self.edges,
@@ -162,13 +189,17 @@ class GlassExplorer:
 
     def _compose(self) -> list[widgets.Widget]:
         above = widgets.HBox([self.selection.ui], layout={"width": "100%"})
-        pictures = widgets.HBox([_column(VIEW_SHARE, self.view.ui), _column(100 - VIEW_SHARE, self.neighbourhood.ui)])
-        left = _column(LEFT_SHARE, pictures, self.controls.threshold.ui, self.analyses.ui)
-        right = _column(100 - LEFT_SHARE, self.summary.ui, self.lists.ui)
-        return [self.controls.ui, above, widgets.HBox([left, right])]
+        pictures = _row((VIEW_SHARE, self.view.ui), (100 - VIEW_SHARE, self.pictures.ui, self.controls.threshold.ui))
+        answers = _row((ANSWER_SHARE, self.summary.ui, self.lists.ui), (100 - ANSWER_SHARE, self.analyses.ui))
+        return [self.controls.ui, above, pictures, answers]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.ui._repr_mimebundle_(**options)
+
+
+def _row(*columns: tuple[Any, ...]) -> widgets.Widget:
+    """Put columns beside each other, each given as its share of the width (per cent) and what is in it."""
+    return widgets.HBox([_column(share, *content) for share, *content in columns], layout={"width": "100%"})
 
 
 def _column(share: int, *content: widgets.Widget) -> widgets.Widget:

@@ -7,6 +7,7 @@ brings five megabytes of code with each figure. Here the figure is the widget's 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -29,11 +30,50 @@ class PlotlyLibrary(anywidget.AnyWidget):
 
 
 class FigureView(anywidget.AnyWidget):
-    """Shows a figure at the full width of its place; needs a :class:`PlotlyLibrary` in the same page."""
+    """Shows a figure at the full width of its place; needs a :class:`PlotlyLibrary` in the same page.
+
+    Parameters
+    ----------
+    on_click
+        Called with the ``customdata`` (a whole number) of a point that was clicked.
+    on_select
+        Called with those of the points that were selected with the box or the lasso.
+    camera_group
+        Figures with one name turn together; empty for one that turns alone.
+    """
 
     _esm = (_STATIC / "figure.js").read_text(encoding="utf-8")
 
     figure: Any = traitlets.Dict({"data": [], "layout": {}}).tag(sync=True)
+    camera_group = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        *,
+        on_click: Callable[[int], None] | None = None,
+        on_select: Callable[[list[int]], None] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._on_click, self._on_select = on_click, on_select
+        self.on_msg(self._handle)
+
+    def click(self, number: int) -> None:
+        """Do what a click on a point with this ``customdata`` does."""
+        if self._on_click is not None:
+            self._on_click(number)
+
+    def select(self, numbers: list[int]) -> None:
+        """Do what selecting points with these ``customdata`` does."""
+        if self._on_select is not None:
+            self._on_select(numbers)
+
+    def _handle(self, _widget: object, message: dict[str, Any], _buffers: object) -> None:
+        numbers = [int(number) for number in message["numbers"]]
+        if message["action"] == "click":
+            self.click(numbers[0])
+        else:
+            self.select(numbers)
 
     def show(self, figure: go.Figure) -> None:
         """Show ``figure`` in place of the present one."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symgnn_explain.analysis import CyclePath
 from symgnn_explain.analysis.placement import SAME_PLACE, place_atoms
+from symgnn_explain.explain import PositionAttribution
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.plotting.positions import LONGEST_ARROW
 from symgnn_explain.plotting.style import BLACK, GREEN, LOWERS, PURPLE, RAISES, species_radius
 from symgnn_widgets.colours import RgbArray, channels_of
 
@@ -21,6 +24,12 @@ IMPORTANT_SHRINKAGE = 0.6
 """The same of important atoms: small enough to leave the edges between them in sight."""
 EDGE_RADII = (0.07, 0.30)
 """Radii (Å) of an edge of no importance and of the most important one."""
+RING_RADIUS = 0.22
+"""Radius (Å) of the bonds of a ring."""
+ARROWS = 30
+"""Atoms that have an arrow."""
+ARROW_RADIUS = 0.22
+"""Radius (Å) of the shaft of an arrow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +138,31 @@ def mark_explanation(
         edge_colour=edge_colour[~loop],
         edge_radius=EDGE_RADII[0] + strength[~loop] * (EDGE_RADII[1] - EDGE_RADII[0]),
     )
+
+
+def ring_cylinders(
+    ring: CyclePath, glass: Glass, near: FloatArray | None
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Start, end, colour and radius of a ring's bonds; at its image nearest ``near`` (shape (3,), Å), if given."""
+    shift: FloatArray = np.zeros(3)
+    if near is not None:
+        cells = np.linalg.solve(glass.cell.T, near - ring.start.mean(axis=0))
+        shift = np.where(glass.pbc, np.round(cells), 0.0) @ glass.cell
+    colour = np.tile(_rgb(GREEN), (len(ring), 1))
+    return ring.start + shift, ring.end + shift, colour, np.full(len(ring), RING_RADIUS)
+
+
+def arrow_cylinders(
+    attribution: PositionAttribution, k: int, origin: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Start, end, colour and radius of arrows along the ``k`` largest derivatives; the longest is LONGEST_ARROW."""
+    rows = attribution.rank()[:k]
+    largest = float(attribution.magnitude.max())
+    start = origin + attribution.position[rows]
+    along = attribution.gradient[rows] * (LONGEST_ARROW / largest if largest > 0 else 0.0)
+    moving = np.linalg.norm(along, axis=1) > 0
+    start, along = start[moving], along[moving]
+    return start, start + along, np.tile(_rgb(RAISES), (len(start), 1)), np.full(len(start), ARROW_RADIUS)
 
 
 def drawn_radii(glass: Glass) -> FloatArray:

@@ -6,20 +6,21 @@ import threading
 
 from traitlets import Bool, Bytes, Float, Instance, observe
 
-from symgnn_explain.analysis import CycleComparison, cycle_comparison, radial_distribution
+from symgnn_explain.analysis import CycleComparison, CyclePath, cycle_comparison, radial_distribution
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import prepare
+from symgnn_explain.explain import PositionAttribution, prepare
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets.jobs import Progress, Worker
 from symgnn_widgets.session_base import as_sentence
 from symgnn_widgets.session_colour import ColourState
-from symgnn_widgets.session_explaining import ExplainingState
+from symgnn_widgets.session_population import PopulationState
+from symgnn_widgets.structure_analyses import StructureAnalyses
 
 __all__ = ["Session", "as_sentence"]
 
 
-class Session(ExplainingState, ColourState):
+class Session(PopulationState, ColourState):
     """What is shown, what is selected, what is being computed.
 
     Panels observe these traits and set them, or ask for work with :meth:`pick`, :meth:`explain`, :meth:`cancel` and
@@ -41,6 +42,9 @@ class Session(ExplainingState, ColourState):
     cycles = Instance(CycleComparison, allow_none=True)
     counting = Bool(False, help="whether cycles are being counted")
     counting_progress = Float(0.0)
+    ring = Instance(CyclePath, allow_none=True, help="a ring of the structure that is drawn in 3D")
+    attribution = Instance(PositionAttribution, allow_none=True, help="derivatives by the positions of atoms")
+    arrows_shown = Bool(False, help="whether they are drawn as arrows in the 3D view")
     shown = Bool(False, help="whether a page has drawn the structure")
     picture_wanted = Bool(False, help="set to ask for a picture of the 3D view")
     picture = Bytes(help="the latest picture of the 3D view, a PNG")
@@ -49,6 +53,8 @@ class Session(ExplainingState, ColourState):
         self.prepared = prepare(predictor, glass)
         super().__init__(glass=glass, predictor=predictor, barriers=self.prepared.barriers)
         self.start_explaining()
+        self.start_populations()
+        self.structure = StructureAnalyses(glass)
         self.radial_distribution = radial_distribution(glass)
         self._counting: Worker[CycleComparison] = Worker(self._advance_counting, self._show_cycles, self._fail_counting)
 
@@ -68,6 +74,7 @@ class Session(ExplainingState, ColourState):
     def cancel(self) -> None:
         """Stop explaining and counting; what they would still deliver is dropped."""
         self.stop_explaining()
+        self.cancel_population()
         self._counting.cancel()
         self.counting = False
 

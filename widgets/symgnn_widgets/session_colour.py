@@ -25,7 +25,7 @@ class ColourState(SessionBase):
     colour_by = Unicode("predicted barrier")
     shown_range: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="of the colouring's values")
     outside = Enum(("fade", "hide"), default_value="fade", help="what happens to atoms outside the range")
-    slab_axis = Enum(AXES, default_value=None, allow_none=True)
+    slab_axis = Enum(("", *AXES), default_value="", help="what the slab is cut across; empty for the whole glass")
     slab: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="coordinates (Å) that are drawn")
     cell_shown = Bool(True)
 
@@ -55,7 +55,7 @@ class ColourState(SessionBase):
             values, (low, high) = self.colouring().values, self.shown_range
             # NaN is outside of every range.
             drawn[~((values >= low) & (values <= high))] = FADED if self.outside == "fade" else HIDDEN
-        if self.slab_axis is not None and self.slab is not None:
+        if self.slab_axis and self.slab is not None:
             along = places[:, AXES.index(self.slab_axis)]
             drawn[(along < self.slab[0]) | (along > self.slab[1])] = HIDDEN
         return drawn

@@ -60,11 +60,12 @@ class Stage(nglview.NGLWidget):
     def set_scene(self, key: str, method: str, **arguments: Any) -> None:
         """Call ``method`` of the scene (``static/scene.js``) now, and again whenever a page connects.
 
-        Of the calls with one ``key`` only the last is kept; they are repeated in the order in which keys were first
-        used.
+        Of the calls with one ``key`` only the last is kept, and one that repeats it is not sent again. They are sent to
+        a new page in the order in which keys were first used.
         """
-        self._scene[key] = (method, arguments)
-        self._call(method, arguments)
+        if self._scene.get(key) != (method, arguments):
+            self._scene[key] = (method, arguments)
+            self._call(method, arguments)
 
     def calls(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the calls that draw the present scene, in their order: method and arguments."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,7 +12,17 @@ from symgnn_explain.analysis.alpha import wrapped_positions
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_widgets.colourings import OF_EXPLANATIONS
 from symgnn_widgets.colours import colour_bar
-from symgnn_widgets.highlight import Highlight, cell_edges, drawn_radii, mark_atom, mark_atoms, mark_explanation
+from symgnn_widgets.highlight import (
+    ARROWS,
+    Highlight,
+    arrow_cylinders,
+    cell_edges,
+    drawn_radii,
+    mark_atom,
+    mark_atoms,
+    mark_explanation,
+    ring_cylinders,
+)
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_colour import SHOWN
 from symgnn_widgets.stage import Stage, base64_bytes, base64_floats
@@ -19,7 +30,7 @@ from symgnn_widgets.view_controls import ViewControls
 
 VIEW_HEIGHT = "350px"
 DIMMED_OPACITY = 0.13
-OTHERS_OPACITY = 0.45
+SHELL_OPACITY = 0.4
 CELL_RADIUS = 0.06  # Å
 CELL_COLOUR = (0.45, 0.45, 0.5)
 
@@ -54,9 +65,13 @@ class StructureView:
         self.stage.observe(self._on_pick, "picked")
         self.controls.dim.observe(self._draw_selection, "value")
         session.observe(self._recolour, ["colour_by", "explanation"])
-        session.observe(self._draw_selection, ["selected_atom", "explanation", "preview", "k", "colour_by"])
-        session.observe(self._draw_others, ["selection", "selected_atom"])
+        session.observe(
+            self._draw_selection, ["selection", "selected_atom", "explanation", "preview", "k", "colour_by"]
+        )
+        session.observe(self._draw_others, ["selection", "selected_atom", "colour_by"])
         session.observe(self._filter, ["shown_range", "outside", "slab", "slab_axis"])
+        session.observe(self._draw_ring, "ring")
+        session.observe(self._draw_arrows, ["attribution", "arrows_shown"])
         session.observe(self._draw_cell, "cell_shown")
         session.observe(self._take_picture, "picture_wanted")
         session.observe(self._show_legend, ["selected_atom", "explanation", "colour_by"])
@@ -84,10 +99,11 @@ class StructureView:
     def _draw_selection(self, _change: object = None) -> None:
         drawn = self.highlight()
         self.controls.zoom.disabled = drawn is None
+        together = len(self.session.selection) > 1
         if drawn is None:
             self.stage.set_scene("selection", "draw", name="selection", opacity=1.0)
             return
-        explained = (self.session.explanation or self.session.preview) is not None
+        explained = (self.session.explanation or self.session.preview) is not None or together
         self.stage.set_scene(
             "selection",
             "draw",
@@ -101,10 +117,35 @@ class StructureView:
 
     def _draw_others(self, _change: object = None) -> None:
         """Mark the atoms that are selected beside the one that is looked at."""
-        others = [atom for atom in self.session.selection if atom != self.session.selected_atom]
-        if others or "others" in self.stage.scene_keys:
-            spheres = _spheres(mark_atoms(others, self.session.glass, self.positions)) if others else None
-            self.stage.set_scene("others", "draw", name="others", spheres=spheres, translucent=OTHERS_OPACITY)
+        session = self.session
+        others = [atom for atom in session.selection if atom != session.selected_atom]
+        if not others and "others" not in self.stage.scene_keys:
+            return
+        atoms = shells = None
+        if others:
+            drawn = mark_atoms(others, session.glass, self.positions)
+            own = replace(
+                drawn, colour=session.colouring().rgb()[others] / 255.0, radius=drawn_radii(session.glass)[others]
+            )
+            atoms, shells = _spheres(own), _spheres(drawn)
+        self.stage.set_scene("others", "draw", name="others", spheres=atoms)
+        self.stage.set_scene("shells", "draw", name="shells", spheres=shells, translucent=SHELL_OPACITY)
+
+    def _draw_ring(self, _change: object = None) -> None:
+        session = self.session
+        if session.ring is None and "ring" not in self.stage.scene_keys:
+            return
+        near = None if session.selected_atom is None else self.positions[session.selected_atom]
+        drawn = None if session.ring is None else _cylinders(*ring_cylinders(session.ring, session.glass, near))
+        self.stage.set_scene("ring", "draw", name="ring", cylinders=drawn)
+
+    def _draw_arrows(self, _change: object = None) -> None:
+        session = self.session
+        shown = session.attribution if session.arrows_shown else None
+        if shown is None and "arrows" not in self.stage.scene_keys:
+            return
+        drawn = None if shown is None else _cylinders(*arrow_cylinders(shown, ARROWS, self.positions[shown.atom]))
+        self.stage.set_scene("arrows", "draw", name="arrows", arrows=drawn)
 
     def highlight(self) -> Highlight | None:
         """Lay out what is drawn on top of the glass, if anything is selected."""

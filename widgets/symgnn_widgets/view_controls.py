@@ -41,21 +41,20 @@ class ViewControls:
             tooltip="What the colours of the atoms mean",
             layout={"width": "150px"},
         )
-        self.zoom = _button("Focus", "crosshairs", "Move the camera to the selected atom and what explains it")
-        self.overview = _button("Reset", "home", "Show the whole glass from where it was seen at first")
+        self.zoom = _button("crosshairs", "Move the camera to the selected atom and what explains it")
+        self.overview = _button("home", "Show the whole glass from where it was seen at first")
         self.zoom.disabled = True
         self.dim = widgets.Checkbox(
             value=True,
             description="Fade others",
             indent=False,
             tooltip="Fade what does not belong to the explanation",
-            layout={"width": "96px"},
+            layout={"width": "100px", "flex": "0 0 auto"},
         )
         self.more = widgets.ToggleButton(
-            description="Filter",
             icon="filter",
             tooltip="Show a range of values, a slice, the cell",
-            layout={"width": "76px"},
+            layout={"width": "36px"},
         )
         self.range = widgets.FloatRangeSlider(
             description="Show",
@@ -70,14 +69,14 @@ class ViewControls:
             value=session.outside,
             description="others",
             tooltip="What happens to atoms outside the range",
-            style={"description_width": "40px"},
-            layout={"width": "120px"},
+            style={"description_width": "44px"},
+            layout={"width": "116px", "flex": "0 0 auto"},
         )
         self.slab_axis = widgets.Dropdown(
-            options=[(_WHOLE, None), *((f"slice in {axis}", axis) for axis in AXES)],
-            value=None,
+            options=[(_WHOLE, ""), *((f"slice in {axis}", axis) for axis in AXES)],
+            value=session.slab_axis,
             tooltip="Show a slice of the glass",
-            layout={"width": "110px"},
+            layout={"width": "104px", "flex": "0 0 auto"},
         )
         self.slab = widgets.FloatRangeSlider(
             tooltip="Coordinates of the slice (Å)",
@@ -87,7 +86,7 @@ class ViewControls:
             layout=_FULL_WIDTH,
         )
         self.cell = widgets.Checkbox(
-            value=session.cell_shown, description="Cell", indent=False, layout={"width": "56px"}
+            value=session.cell_shown, description="Cell", indent=False, layout={"width": "54px", "flex": "0 0 auto"}
         )
         self.filters = widgets.VBox(
             [widgets.HBox([self.range, self.outside]), widgets.HBox([self.slab_axis, self.slab, self.cell])],
@@ -125,8 +124,8 @@ class ViewControls:
 
     def _show_slab(self, _change: object = None) -> None:
         axis = self.session.slab_axis
-        self.slab.disabled = axis is None
-        if axis is not None:
+        self.slab.disabled = not axis
+        if axis:
             along = self.positions[:, AXES.index(axis)]
             low, high = float(np.floor(along.min())), float(np.ceil(along.max()))
             self._set(self.slab, low, high, (low, high))
@@ -160,5 +159,5 @@ def bind(session: Session, name: str, box: Any) -> None:
     session.observe(lambda change: box.set_trait("value", change["new"]), name)
 
 
-def _button(description: str, icon: str, tooltip: str) -> Any:
-    return widgets.Button(description=description, icon=icon, tooltip=tooltip, layout={"width": "84px"})
+def _button(icon: str, tooltip: str) -> Any:
+    return widgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px", "flex": "0 0 auto"})

@@ -6,7 +6,7 @@ import threading
 
 import ipywidgets as widgets
 
-from symgnn_explain.analysis import VoronoiCells, voronoi_cells
+from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_widgets.clickable import Clickable
@@ -24,7 +24,6 @@ class ImportantAtoms:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.active = False
-        self.cells: VoronoiCells | None = None
         self.table = Clickable(lambda _action, atom: session.pick(atom))
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
         self._tessellating: Worker[VoronoiCells] = Worker(lambda _fraction: None, self._keep, self._fail)
@@ -40,22 +39,21 @@ class ImportantAtoms:
         session = self.session
         if session.explanation is None:
             self.table.value = '<div class="symgnn-note">The most important atoms will be listed here.</div>'
-        elif self.active and self.cells is None:
+        elif self.active and (cells := session.structure.known_cells()) is not None:
+            self.table.value = atom_table(session.explanation, session.glass, cells, session.k)
+        elif self.active:
             self.table.value = '<div class="symgnn-note">Finding the Voronoi cells of the glass …</div>'
             self._tessellate()
-        elif self.active and self.cells is not None:
-            self.table.value = atom_table(session.explanation, session.glass, self.cells, session.k)
 
     def _tessellate(self) -> None:
-        glass = self.session.glass
+        structure = self.session.structure
 
         def work(_report: Reporter, _cancel: threading.Event) -> VoronoiCells:
-            return voronoi_cells(glass)
+            return structure.cells()
 
         self._tessellating.start(work)
 
-    def _keep(self, cells: VoronoiCells) -> None:
-        self.cells = cells
+    def _keep(self, _cells: VoronoiCells) -> None:
         self._fill()
 
     def _fail(self, error: Exception) -> None:

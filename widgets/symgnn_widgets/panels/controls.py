@@ -32,7 +32,7 @@ class Controls:
             value=session.method,
             description="Method",
             tooltip="How the prediction is explained",
-            layout={"width": "270px"},
+            layout={"width": "auto", "flex": "1 1 150px", "max_width": "300px"},
             style={"description_width": "52px"},
         )
         self.description = widgets.HTML()
@@ -49,7 +49,7 @@ class Controls:
             description="Settings",
             icon="sliders",
             tooltip="Settings of the method, with a sentence on each",
-            layout={"width": "96px"},
+            layout={"width": "96px", "flex": "0 0 auto"},
         )
         self.atom = widgets.BoundedIntText(
             value=0,
@@ -57,7 +57,7 @@ class Controls:
             max=len(session.glass) - 1,
             description="Atom",
             tooltip="Index of the atom, from 0",
-            layout={"width": "120px"},
+            layout={"width": "112px", "flex": "0 0 auto"},
             style={"description_width": "40px"},
         )
         self.threshold = Threshold(session)
@@ -67,24 +67,24 @@ class Controls:
             description="on click",
             indent=False,
             tooltip="Explain an atom as soon as it is clicked",
-            layout={"width": "76px"},
+            layout={"width": "78px", "flex": "0 0 auto"},
         )
         self.explain = widgets.Button(
             description="Explain",
             button_style="primary",
             icon="search",
             tooltip="Find what the prediction for the selected atom rests on",
-            layout={"width": "92px"},
+            layout={"width": "92px", "flex": "0 0 auto"},
         )
         self.cancel = widgets.Button(
             description="Cancel",
             icon="times",
             disabled=True,
             tooltip="Stop the explanation that is running",
-            layout={"width": "84px"},
+            layout={"width": "84px", "flex": "0 0 auto"},
         )
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"flex": "1 1 80px", "width": "auto"})
-        self.state = widgets.Label(layout={"min_width": "100px"})
+        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"flex": "1 1 50px", "width": "auto"})
+        self.state = widgets.Label(layout={"width": "92px", "flex": "0 0 auto"})
         self.error = widgets.HTML()
         first = widgets.HBox(
             [

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import plotly.graph_objects as go
 
-from symgnn_explain.plotting.style import GREY, template
+from symgnn_explain.plotting.style import GREY
 from symgnn_widgets.figure_view import FigureView
 
 EMPTY_NOTE = "Click an atom in the 3D view."
+
+
+@cache
+def _empty(height: int) -> dict[str, Any]:
+    """Make a figure that only says what to do: plain, so that many of them are made quickly."""
+    note = {"text": EMPTY_NOTE, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    hidden = {"visible": False}
+    layout = {"xaxis": hidden, "yaxis": hidden, "height": height, "paper_bgcolor": "white", "plot_bgcolor": "white"}
+    return {"data": [], "layout": {**layout, "annotations": [{**note, "font": {"color": GREY, "size": 14}}]}}
 
 
 class FigurePanel:
@@ -19,22 +31,21 @@ class FigurePanel:
         Of the figure, pixels.
     margin
         Around the plot, pixels by side (``l``, ``r``, ``t``, ``b``).
+    options
+        Of :class:`~symgnn_widgets.figure_view.FigureView`: what clicks do, and what turns with it.
     """
 
-    def __init__(self, height: int, margin: dict[str, int]) -> None:
+    def __init__(self, height: int, margin: dict[str, int], **options: Any) -> None:
         self.height = height
         self.margin = margin
-        self.ui = FigureView(layout={"width": "100%", "height": f"{height}px"})
+        self.ui = FigureView(layout={"width": "100%", "height": f"{height}px"}, **options)
         self.figure = go.Figure()
         self.clear()
 
     def clear(self) -> None:
         """Show that there is nothing to show yet."""
-        empty = go.Figure(layout={"template": template(), "xaxis": {"visible": False}, "yaxis": {"visible": False}})
-        empty.add_annotation(
-            text=EMPTY_NOTE, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"color": GREY}
-        )
-        self._show(empty)
+        self.figure = go.Figure()
+        self.ui.figure = _empty(self.height)
 
     def show(self, figure: go.Figure) -> None:
         """Show ``figure``, which was drawn for a page of its own."""

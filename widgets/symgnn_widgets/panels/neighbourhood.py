@@ -19,7 +19,7 @@ class Neighbourhood:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.figure = FigurePanel(HEIGHT, margin={"l": 14, "r": 44, "t": 34, "b": 0})
+        self.figure = FigurePanel(HEIGHT, margin={"l": 14, "r": 44, "t": 34, "b": 0}, on_click=session.pick)
         self.caption = widgets.HTML()
         self.ui = widgets.VBox([self.figure.ui, self.caption])
         session.observe(self._draw, ["explanation", "k"])
@@ -31,7 +31,9 @@ class Neighbourhood:
             self.caption.value = ""
             return
         explanation = session.explanation
-        figure = _compact(neighbourhood_figure(session.glass, explanation, k=session.k, barriers=session.barriers))
+        figure = compact_neighbourhood(
+            neighbourhood_figure(session.glass, explanation, k=session.k, barriers=session.barriers)
+        )
         low, high = Colouring.of_values("", session.barriers).domain
         figure.update_coloraxes(cmin=low, cmax=high)
         title = f"Neighbourhood of atom {explanation.atom} ({session.glass.symbols[explanation.atom]})"
@@ -49,9 +51,9 @@ class Neighbourhood:
         return f'<div class="symgnn-caption-line">{" ".join([_dot("explained atom", PURPLE), *rims, *lines])}</div>'
 
 
-def _compact(figure: go.Figure) -> go.Figure:
+def compact_neighbourhood(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
     """Scale markers and lines with the figure, and leave out the legend."""
-    shrink = HEIGHT / figure.layout.height
+    shrink = height / figure.layout.height
     for trace in figure.data:
         if isinstance(trace.marker.size, (int, float)):
             trace.marker.size *= shrink

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.sentence import explanation_sentence
 from symgnn_widgets.session import Session
 
 Rows = list[tuple[str, str]]
@@ -18,18 +19,34 @@ _MEANING = {"zero": "message set to zero", "removal": "edge removed", "reference
 
 
 class Summary:
-    """The selected atom in words and numbers."""
+    """The selected atom in words and numbers, and the sentences that a paper would say about it."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.ui = widgets.HTML()
+        self.text = widgets.HTML()
+        self.sentence = widgets.Textarea(
+            disabled=False,
+            rows=5,
+            tooltip="For a paper: made of the numbers of the explanation; select and copy",
+            layout={"width": "98%", "display": "none"},
+        )
+        self.quote = widgets.ToggleButton(
+            description="In words",
+            icon="quote-left",
+            tooltip="The sentences that a paper would say about this explanation, to copy",
+            layout={"width": "110px", "display": "none"},
+        )
+        self.ui = widgets.VBox([self.text, self.quote, self.sentence])
+        self.quote.observe(self._say, "value")
         session.observe(self._write, ["selected_atom", "explanation"])
+        session.observe(self._say, "k")
         self._write()
 
     def _write(self, _change: object = None) -> None:
         atom = self.session.selected_atom
+        self._say()
         if atom is None:
-            self.ui.value = (
+            self.text.value = (
                 '<div class="symgnn-summary"><h3>No atom selected</h3><div class="symgnn-note">Click an atom in the 3D '
                 "view: the network's prediction for it is explained by the edges and atoms it rests on.</div></div>"
             )
@@ -39,13 +56,25 @@ class Summary:
         if explanation is not None:
             rows += rows_of(explanation)
             warnings = list(explanation.caveats)
+        explained = f' data-explained="{atom}"' if explanation is not None else ""
         parts = [
             f"<h3>Atom {atom} <span>{glass.symbols[atom]} in {html.escape(glass.name)}</span></h3><table>",
             *(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows),
             "</table>",
             *(f'<div class="symgnn-warning">{html.escape(sentence)}</div>' for sentence in warnings),
         ]
-        self.ui.value = f'<div class="symgnn-summary">{"".join(parts)}</div>'
+        self.text.value = f'<div class="symgnn-summary"{explained}>{"".join(parts)}</div>'
+
+    def _say(self, _change: object = None) -> None:
+        """Write the sentences, where they are asked for."""
+        session = self.session
+        explanation = session.explanation
+        self.quote.layout.display = "none" if explanation is None else ""
+        if explanation is None or not self.quote.value:
+            self.sentence.layout.display = "none"
+            return
+        self.sentence.layout.display = ""
+        self.sentence.value = explanation_sentence(explanation, session.glass, k=session.k)
 
     def _barriers_of(self, atom: int) -> Rows:
         glass, barriers = self.session.glass, self.session.barriers
@@ -63,4 +92,11 @@ def rows_of(explanation: AtomExplanation) -> Rows:
     rows.append(("Masked", f"{_WHAT[explanation.unit]}; a mask means: {_MEANING[explanation.mask_semantics]}"))
     if explanation.masked_prediction is not None:
         rows.append(("With the mask", f"{explanation.masked_prediction:.3f} eV ({explanation.masked_change:+.3f} eV)"))
+    checked = explanation.fidelity
+    if checked is not None and 50 in checked.count:
+        row = list(checked.count).index(50)
+        kept, left = checked.kept[row] - checked.original, checked.removed[row] - checked.original
+        units = _WHAT[explanation.unit].removeprefix("single ")
+        meaning = f"how far the prediction moves with the 50 most important {units} alone, and without them"
+        rows.append(("Top 50", f'<span title="{meaning}">{kept:+.3f} eV alone, {left:+.3f} eV without them</span>'))
     return rows

@@ -1,16 +1,53 @@
 // Draws one plotly figure, at the width that the page gives it. The library comes once, with a widget of its own.
 const library = (globalThis.symgnnPlotly ??= Promise.withResolvers());
 
+// Figures of one group are seen from one side: turning one turns the others. By the group's name.
+const groups = (globalThis.symgnnCameras ??= new Map());
+
 export default {
   async render({ model, el }) {
     const plotly = await library.promise;
     const place = document.createElement("div");
     el.replaceChildren(place);
+    const group = model.get("camera_group");
+    const others = () => [...(groups.get(group) ?? [])].filter((other) => other !== place);
+    if (group) groups.set(group, (groups.get(group) ?? new Set()).add(place));
 
-    const draw = () => {
+    const turn = (change) => {
+      const camera = change["scene.camera"];
+      if (!camera) return;
+      for (const other of others()) {
+        const theirs = other._fullLayout?.scene?._scene;
+        // Set from outside it is no news of the other figure's own, so that nothing goes round in circles.
+        if (theirs) theirs.setViewport({ ...other._fullLayout.scene, camera });
+      }
+    };
+    const numbers = (event) => (event?.points ?? []).map((point) => point.customdata).filter((number) => number != null);
+    const listen = () => {
+      place.on("plotly_click", (event) => {
+        const [number] = numbers(event);
+        if (number != null) model.send({ action: "click", numbers: [number] });
+      });
+      place.on("plotly_selected", (event) => {
+        const chosen = [...new Set(numbers(event))];
+        if (chosen.length) model.send({ action: "select", numbers: chosen });
+      });
+      if (group) {
+        place.on("plotly_relayouting", turn);
+        place.on("plotly_relayout", turn);
+      }
+    };
+
+    let listening = false;
+    const draw = async () => {
       const width = el.clientWidth;
       const { data, layout } = model.get("figure");
-      if (width > 0) plotly.react(place, data, { ...layout, width }, { displaylogo: false });
+      if (width <= 0) return;
+      await plotly.react(place, data, { ...layout, width }, { displaylogo: false });
+      if (!listening) {
+        listening = true;
+        listen();
+      }
     };
     // Drawn once it has a width, and again with every other one.
     const observer = new ResizeObserver(draw);
@@ -19,6 +56,7 @@ export default {
 
     return () => {
       observer.disconnect();
+      groups.get(group)?.delete(place);
       plotly.purge(place);
     };
   },

@@ -1,0 +1,166 @@
+"""Analyses of the shown explanation: computed in the background once their tab is in sight."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+
+from symgnn_explain.analysis import enrichment_curve, motif_analysis, network_analysis, shell_analysis
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.scores import CancelSignal
+from symgnn_explain.plotting.enrichment import enrichment_figure
+from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
+from symgnn_explain.plotting.networks import network_figure
+from symgnn_widgets.jobs import Reporter, Worker
+from symgnn_widgets.panels.figure import FigurePanel
+from symgnn_widgets.session import Session, as_sentence
+
+Compute = Callable[[Session, AtomExplanation, int, Reporter, CancelSignal], Any]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis.
+
+    Parameters
+    ----------
+    name
+        What it is called in messages.
+    note
+        A sentence on what the figure shows.
+    compute
+        From session, explanation, k, reporter and cancel signal to a result; called in a thread.
+    draw
+        From the result to the figure, for each view of it.
+    height
+        Of the figure, pixels.
+    margin
+        Around the plot, pixels by side.
+    """
+
+    name: str
+    note: str
+    compute: Compute
+    draw: dict[str, Callable[[Any], go.Figure]]
+    height: int
+    margin: dict[str, int]
+
+
+def _enrichment(
+    session: Session, explanation: AtomExplanation, k: int, _report: Reporter, _cancel: CancelSignal
+) -> Any:
+    return enrichment_curve(shell_analysis(explanation, session.glass, k, rdf=session.radial_distribution))
+
+
+def _motifs(session: Session, explanation: AtomExplanation, k: int, _report: Reporter, _cancel: CancelSignal) -> Any:
+    return motif_analysis(
+        explanation, session.glass, session.structure.local_order(), k, rdf=session.radial_distribution
+    )
+
+
+def _network(session: Session, explanation: AtomExplanation, k: int, report: Reporter, cancel: CancelSignal) -> Any:
+    return network_analysis(explanation, session.glass, session.structure.network(report, cancel), k)
+
+
+ENRICHMENT = Analysis(
+    "enrichment",
+    "Important atoms against all atoms of the receptive field, by distance: 1 is what random atoms have.",
+    _enrichment,
+    {"enrichment": enrichment_figure},
+    height=380,
+    margin={"l": 56, "r": 10, "t": 12, "b": 150},
+)
+MOTIFS = Analysis(
+    "local order",
+    "Local order of important atoms against atoms of the same distance and species.",
+    _motifs,
+    {"Voronoi indices": voronoi_figure, "icosahedra": connection_figure},
+    height=420,
+    margin={"l": 56, "r": 10, "t": 60, "b": 110},
+)
+NETWORK = Analysis(
+    "network",
+    "The network of important bonds against random ones; the structure's rings take some seconds the first time.",
+    _network,
+    {"network": network_figure},
+    height=620,
+    margin={"l": 150, "r": 10, "t": 60, "b": 90},
+)
+
+
+class AnalysisPanel:
+    """Shows one analysis of the session's explanation, made anew when that or ``k`` changes and somebody looks.
+
+    Parameters
+    ----------
+    session
+        What is explained.
+    analysis
+        What is computed and drawn.
+    """
+
+    def __init__(self, session: Session, analysis: Analysis) -> None:
+        self.session = session
+        self.analysis = analysis
+        self.active = False
+        self.result: Any = None
+        self._of: tuple[AtomExplanation | None, int] | None = None
+        views = list(analysis.draw)
+        self.view = widgets.Dropdown(options=views, value=views[0], tooltip="Which figure", layout={"width": "170px"})
+        self.note = widgets.HTML(f'<div class="symgnn-note">{analysis.note}</div>')
+        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "display": "none"})
+        self.figure = FigurePanel(analysis.height, analysis.margin)
+        head = [self.view, self.note] if len(views) > 1 else [self.note]
+        self.ui = widgets.VBox([widgets.HBox(head), self.bar, self.figure.ui])
+        self._worker: Worker[Any] = Worker(self._advance, self._finish, self._fail)
+        self.view.observe(self._draw, "value")
+        session.observe(self._update, ["explanation", "k"])
+
+    def activate(self, *, active: bool) -> None:
+        """Say whether the panel is in sight."""
+        self.active = active
+        if active:
+            self._update()
+        else:
+            self._worker.cancel()
+            self._of = self._of if self.result is not None else None
+
+    def _update(self, _change: object = None) -> None:
+        session = self.session
+        explanation, k = session.explanation, session.k
+        if not self.active or self._of == (explanation, k):
+            return
+        self._of, self.result = (explanation, k), None
+        if explanation is None:
+            self._worker.cancel()
+            self.bar.layout.display = "none"
+            self.figure.clear()
+            return
+        self.bar.value, self.bar.layout.display = 0.0, ""
+
+        def work(report: Reporter, cancel: threading.Event) -> Any:
+            return self.analysis.compute(session, explanation, k, report, cancel)
+
+        self._worker.start(work)
+
+    def _advance(self, fraction: float) -> None:
+        self.bar.value = fraction
+
+    def _finish(self, result: Any) -> None:
+        self.result = result
+        self.bar.layout.display = "none"
+        self._draw()
+
+    def _draw(self, _change: object = None) -> None:
+        if self.result is not None:
+            self.figure.show(self.analysis.draw[self.view.value](self.result))
+
+    def _fail(self, error: Exception) -> None:
+        self.bar.layout.display = "none"
+        self.figure.clear()
+        self.session.error = as_sentence(f"The {self.analysis.name} could not be analysed", error)

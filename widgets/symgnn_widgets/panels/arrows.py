@@ -1,0 +1,81 @@
+"""Which displacement of which atom would raise the predicted barrier: arrows."""
+
+from __future__ import annotations
+
+import threading
+
+import ipywidgets as widgets
+
+from symgnn_explain.explain import PositionAttribution, explain_positions
+from symgnn_explain.plotting.positions import position_figure
+from symgnn_widgets.highlight import ARROWS
+from symgnn_widgets.jobs import Reporter, Worker
+from symgnn_widgets.panels.figure import FigurePanel
+from symgnn_widgets.session import Session, as_sentence
+
+_NOTE = (
+    "Moving an atom along its arrow raises the barrier that the network predicts for the selected atom; lengths are "
+    "derivatives (eV/Å). They hold for displacements of some hundredths of an ångström."
+)
+
+
+class Arrows:
+    """Differentiates the prediction for the selected atom by all positions, once the panel is in sight.
+
+    Parameters
+    ----------
+    session
+        What is selected; its ``attribution`` is set.
+    height
+        Of the figure, pixels.
+    """
+
+    def __init__(self, session: Session, height: int) -> None:
+        self.session = session
+        self.active = False
+        self.in_view = widgets.Checkbox(
+            value=session.arrows_shown,
+            description="in the 3D view too",
+            indent=False,
+            tooltip="Draw the arrows in the 3D view as well",
+        )
+        self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
+        self.figure = FigurePanel(height, margin={"l": 0, "r": 0, "t": 34, "b": 0})
+        self.ui = widgets.VBox([self.figure.ui, self.in_view, self.note])
+        self._worker: Worker[PositionAttribution] = Worker(lambda _fraction: None, self._keep, self._fail)
+        self.in_view.observe(lambda change: session.set_trait("arrows_shown", change["new"]), "value")
+        session.observe(self._update, "selected_atom")
+
+    def activate(self, *, active: bool) -> None:
+        """Say whether the panel is in sight."""
+        self.active = active
+        self._update()
+
+    def _update(self, _change: object = None) -> None:
+        session, atom = self.session, self.session.selected_atom
+        if session.attribution is not None and session.attribution.atom != atom:
+            session.attribution = None
+            self.figure.clear()
+        if not self.active or atom is None or session.attribution is not None:
+            return
+        prepared = session.prepared
+
+        def work(_report: Reporter, _cancel: threading.Event) -> PositionAttribution:
+            return explain_positions(prepared, atom)
+
+        self._worker.start(work)
+
+    def _keep(self, attribution: PositionAttribution) -> None:
+        if attribution.atom != self.session.selected_atom:
+            return
+        self.session.attribution = attribution
+        figure = position_figure(self.session.glass, attribution, k=ARROWS)
+        figure.update_layout(
+            title={"text": f"Arrows that raise the barrier of atom {attribution.atom}"},
+            showlegend=False,
+            uirevision=attribution.atom,
+        )
+        self.figure.show(figure)
+
+    def _fail(self, error: Exception) -> None:
+        self.session.error = as_sentence("The derivatives could not be computed", error)

@@ -1,0 +1,125 @@
+"""Two explanations side by side: of one atom by two methods, or of two atoms."""
+
+from __future__ import annotations
+
+import html
+import itertools
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import METHODS
+from symgnn_explain.explain.agreement import agreement
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
+from symgnn_widgets.panels.figure import FigurePanel
+from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
+from symgnn_widgets.session import Session
+from symgnn_widgets.session_base import Key
+
+HEIGHT = 300
+_NOTE = "Explain two atoms, or one atom with two methods: both can then be chosen here. Turning one turns the other."
+_groups = itertools.count()
+
+
+class Compare:
+    """Draws two neighbourhoods that turn together, and a table of how alike they are.
+
+    The latest two explanations are compared, until others are chosen.
+
+    Parameters
+    ----------
+    session
+        Whose history is compared.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.active = False
+        group = f"symgnn-compare-{next(_groups)}"
+        self.choices = [_choice("A"), _choice("B")]
+        margin = {"l": 0, "r": 0, "t": 30, "b": 0}
+        self.figures = [FigurePanel(HEIGHT, margin, on_click=session.pick, camera_group=group) for _ in self.choices]
+        self.table = widgets.HTML()
+        self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
+        half = {"width": "50%", "min_width": "0", "overflow": "hidden"}
+        sides = [
+            widgets.VBox([choice, figure.ui], layout=half)
+            for choice, figure in zip(self.choices, self.figures, strict=True)
+        ]
+        self.ui = widgets.VBox([widgets.HBox(sides, layout={"width": "100%"}), self.note, self.table])
+        for choice in self.choices:
+            choice.observe(self._draw, "value")
+        session.observe(self._offer, "history")
+        session.observe(self._draw, "k")
+
+    def activate(self, *, active: bool) -> None:
+        """Say whether the panel is in sight."""
+        self.active = active
+        self._draw()
+
+    def choose(self, first: Key, second: Key) -> None:
+        """Compare two explanations of the history."""
+        for choice, key in zip(self.choices, (first, second), strict=True):
+            choice.value = key
+
+    def _offer(self, _change: object) -> None:
+        latest = list(self.session.history)
+        options = [(_name(self.session, key), key) for key in reversed(latest)]
+        before = [choice.value for choice in self.choices]
+        for place, choice in enumerate(self.choices):
+            choice.options = options
+            choice.value = latest[max(len(latest) - 1 - place, 0)] if latest else before[place]
+        self._draw()
+
+    def _draw(self, _change: object = None) -> None:
+        if not self.active:
+            return
+        session = self.session
+        pair = [session.history[choice.value] for choice in self.choices if choice.value in session.history]
+        if len(pair) < len(self.choices):
+            self.table.value = ""
+            return
+        for panel, explanation in zip(self.figures, pair, strict=True):
+            figure = neighbourhood_figure(session.glass, explanation, k=session.k, barriers=session.barriers)
+            compact_neighbourhood(figure, HEIGHT)
+            figure.update_coloraxes(showscale=False)
+            title = f"atom {explanation.atom}, {explanation.prediction:.2f} eV"
+            figure.update_layout(title={"text": title}, uirevision="compare")
+            panel.show(figure)
+        self.table.value = self._written(*pair)
+
+    def _written(self, first: AtomExplanation, second: AtomExplanation) -> str:
+        try:
+            table = agreement(first, second).to_frame()
+        except InputError as error:
+            return f'<div class="symgnn-error">{html.escape(str(error))}</div>'
+        rows = []
+        for row in table.to_dict("records"):
+            cells = "".join(f"<td>{_number(row[column])}</td>" for column in ("first", "second", "both"))
+            rows.append(f"<tr><td>{html.escape(row['quantity'])}</td>{cells}</tr>")
+        heading = "<th></th><th>A</th><th>B</th><th>both</th>"
+        return (
+            f'<table class="symgnn-table symgnn-left"><thead><tr>{heading}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+
+
+def _choice(name: str) -> Any:
+    return widgets.Dropdown(
+        description=name,
+        tooltip="Which explanation of the history",
+        style={"description_width": "16px"},
+        layout={"width": "98%"},
+    )
+
+
+def _name(session: Session, key: Key) -> str:
+    atom, method, semantics, unit, *_ = key
+    return f"{session.glass.symbols[atom]} {atom}, {METHODS[method].label}, {semantics}, {unit}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or pd.isna(value) else f"{value:.3f}"
