@@ -51,7 +51,7 @@ $(READY): pyproject.toml constraints.txt scripts/check_python.sh scripts/setup_s
 	@sh scripts/check_python.sh "$(PYTHON)"
 	@echo "Setting up $(VENV) (some minutes the first time) …"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lab,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lab,app,docs,dev]'
 	@mkdir -p $(LAB_SETTINGS)
 	@cp scripts/jupyterlab_overrides.json $(LAB_SETTINGS)/overrides.json
 	@sh scripts/setup_system.sh

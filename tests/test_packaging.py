@@ -36,10 +36,13 @@ CONDA_NAMES = {
 }
 """Where conda-forge calls a package otherwise than the Python package index does."""
 
+INSTALLED = ("lab", "app", "docs", "dev")
+"""The extras that the Makefile and the conda environment install."""
+
 CONDA_ONLY = {"python": SpecifierSet(PROJECT["requires-python"]), "pip": SpecifierSet()}
 
 ROOMS = (
-    ("archive", "errors", "files", "lab", "memory", "parallel", "plain_pickle", "threads"),
+    ("archive", "errors", "files", "lab", "memory", "parallel", "plain_pickle", "progress", "threads"),
     ("glass",),
     ("io", "selection"),
     ("datasets",),
@@ -75,7 +78,7 @@ def pinned_versions() -> dict[str, str]:
 def test_conda_environment_and_pyproject_agree() -> None:
     from_pyproject = {
         CONDA_NAMES.get(canonicalize_name(requirement.name), canonicalize_name(requirement.name)): requirement.specifier
-        for requirement in requirements("lab", "dev")
+        for requirement in requirements(*INSTALLED)
     }
     from_conda = {spec.name.normalized: SpecifierSet(str(spec.version or "")) for spec in conda_specs()}
     assert from_conda == {**from_pyproject, **CONDA_ONLY}
@@ -90,7 +93,7 @@ def test_conda_installs_the_project_and_nothing_else_by_pip() -> None:
 
 def test_pinned_versions_satisfy_the_requirements() -> None:
     pins = pinned_versions()
-    for requirement in requirements("lab", "dev"):
+    for requirement in requirements(*INSTALLED):
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
     assert pins["torch"] == "2.13.0"
     assert pins["nglview"] == "4.0"
