@@ -202,10 +202,8 @@ class BarrierModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics, averaged over glasses, and add them to the history."""
-        per_glass = [regression_metrics(predicted.cpu(), known.cpu()) for predicted, known in self._validated]
-        means = {f"validation_{key}": float(np.mean([metrics[key] for metrics in per_glass])) for key in per_glass[0]}
         # Processes differ in the running statistics of their last glass; those of the first one are kept and count.
-        means = self.trainer.strategy.broadcast(means)
+        means = self.trainer.strategy.broadcast(mean_metrics(self._validated))
         self.log_dict(means, prog_bar=True)
         self._record(means)
 
@@ -238,3 +236,9 @@ class BarrierModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the learning curve and the watch."""
         self.history, self.training_seconds = checkpoint["history"], checkpoint["training_seconds"]
+
+
+def mean_metrics(validated: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """Metrics of predicted and known barriers, averaged over glasses, by their names in the history."""
+    per_glass = [regression_metrics(predicted.cpu(), known.cpu()) for predicted, known in validated]
+    return {f"validation_{key}": float(np.mean([metrics[key] for metrics in per_glass])) for key in per_glass[0]}

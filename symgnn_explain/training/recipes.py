@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.baselines.dimenet import DimeNetConfig
+from symgnn_explain.models.baselines.egat import EGATConfig
+from symgnn_explain.models.baselines.egnn import EGNNConfig
+from symgnn_explain.models.baselines.faenet import FAENetConfig
+from symgnn_explain.models.baselines.gcn import GCNConfig
+from symgnn_explain.models.baselines.mgcn import MGCNConfig
 from symgnn_explain.models.baselines.mlp import MLPConfig
+from symgnn_explain.models.baselines.ridge import RidgeConfig
+from symgnn_explain.models.baselines.schnet import SchNetConfig
 from symgnn_explain.models.registry import NetworkConfig
 from symgnn_explain.models.symgnn import PRESETS
 from symgnn_explain.training.settings import TRAINING_PRESETS, TrainingSettings
@@ -21,9 +29,21 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     **{name: Recipe(config, TRAINING_PRESETS.get(name, TrainingSettings())) for name, config in PRESETS.items()},
+    "ridge": Recipe(RidgeConfig(), TrainingSettings(epochs=1, validate_every=1)),
     "mlp": Recipe(MLPConfig(), TrainingSettings()),
+    "gcn": Recipe(GCNConfig(), TrainingSettings()),
+    "egnn": Recipe(EGNNConfig(), TrainingSettings(learning_rate=1e-3)),
+    "egat": Recipe(EGATConfig(), TrainingSettings()),
+    "schnet": Recipe(SchNetConfig(), TrainingSettings()),
+    "dimenet": Recipe(DimeNetConfig(), TrainingSettings(learning_rate=1e-3)),
+    "mgcn": Recipe(MGCNConfig(), TrainingSettings(learning_rate=1e-3)),
+    "faenet": Recipe(FAENetConfig(), TrainingSettings()),
+    "symgnn_unsymmetrized": Recipe(EGATConfig(edges="vector"), TrainingSettings()),
+    "symgnn_augmented": Recipe(EGATConfig(edges="vector"), TrainingSettings(augment=True)),
+    # The published network by the schedule that all others have: 20 000 epochs are beyond any common budget.
+    "symgnn_published": Recipe(PRESETS["paper"], TrainingSettings()),
 }
-"""By name: the presets of SymGNN, and the baselines."""
+"""By name: the presets of SymGNN, and what they are compared with."""
 
 
 def recipe(name: str) -> Recipe:

@@ -22,9 +22,11 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
+from symgnn_explain.models.baselines.ridge import Ridge
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.registry import NetworkConfig
+from symgnn_explain.training.closed_form import solve
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import MONITOR, BarrierModule, GlassDataModule
 from symgnn_explain.training.settings import TrainingSettings
@@ -33,8 +35,6 @@ from symgnn_explain.training.splits import require_unrelated
 WEIGHTS_FILE = "predictor.safetensors"
 LEARNING_CURVE_FILE = "learning_curve.csv"
 _CHECKPOINTS, _BEST, _LAST = "checkpoints", "best", "last"
-_BY_VALIDATION = "the one with the best mean Pearson r within the validation glasses"
-_FIXED = "the last: nothing was validated in this run"
 
 
 def train(
@@ -99,19 +99,24 @@ def train(
         _require_same_run(out, last, module)
         if (out / WEIGHTS_FILE).is_file():
             return Predictor.load(out / WEIGHTS_FILE, device=device)
-        with _quiet_lightning():
-            trainer = _trainer(out, settings, target, devices=devices, validates=bool(validation), progress=progress)
-            _fit(trainer, module, data, last if last.is_file() else None)
+        iterates = not isinstance(module.model, Ridge)
+        if iterates:
+            validates = bool(validation)
+            with _quiet_lightning():
+                trainer = _trainer(out, settings, target, devices=devices, validates=validates, progress=progress)
+                _fit(trainer, module, data, last if last.is_file() else None)
+        else:
+            solve(module, data, last)
 
     ended = torch.load(last, map_location="cpu", weights_only=True)
-    chosen = _finite_state(out / _CHECKPOINTS / f"{_BEST}.ckpt") if validation else _finite_state(last)
+    chosen = _finite_state(last.with_stem(_BEST) if iterates and validation else last)
     module.load_state_dict(chosen["state_dict"])
     module.prepare_evaluation()
     predictor = Predictor(module.evaluated, device=device)
     predictor.card = {
         "training_settings": asdict(settings),
         **described,
-        "protocol": {"epoch": _BY_VALIDATION if validation else _FIXED, **(protocol or {})},
+        "protocol": {"epoch": _epoch_choice(iterates=iterates, validates=bool(validation)), **(protocol or {})},
         "epoch": int(chosen["epoch"]) + 1,
         "metrics": {
             "validation": _metrics(predictor, validation),
@@ -128,6 +133,14 @@ def train(
     }
     predictor.save(out / WEIGHTS_FILE)
     return predictor
+
+
+def _epoch_choice(*, iterates: bool, validates: bool) -> str:
+    if not iterates:
+        return "none: solved in closed form"
+    if validates:
+        return "the one with the best mean Pearson r within the validation glasses"
+    return "the last: nothing was validated in this run"
 
 
 def _metrics(predictor: Predictor, glasses: Sequence[Glass]) -> dict[str, dict[str, float]]:

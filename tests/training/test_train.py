@@ -18,10 +18,13 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
+from symgnn_explain.models.baselines.ridge import Ridge, RidgeConfig
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.registry import build_network
 from symgnn_explain.models.symgnn import SymGNNConfig
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import BarrierModule, EpochShuffle, GlassDataModule
+from symgnn_explain.training.recipes import RECIPES, recipe
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.train import LEARNING_CURVE_FILE, WEIGHTS_FILE, train
 
@@ -396,6 +399,33 @@ class TestOtherNetworks:
         assert run(tmp_path, **given).card["history"] == predictor.card["history"]
         with pytest.raises(InputError, match="holds a run with other hyperparameters"):
             run(tmp_path)
+
+    def test_a_regression_is_solved_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: dict[str, Any] = {"config": RidgeConfig(cutoff=5.0, averages=1)}
+        predictor = run(tmp_path, **given)
+        card = predictor.card
+        assert card["metrics"]["validation"]["toy4"]["pearson"] > 0.6
+        assert [entry["epoch"] for entry in card["history"]] == [1]
+        assert card["history"][0]["validation_pearson"] == pytest.approx(
+            card["metrics"]["validation"]["toy4"]["pearson"], abs=1e-5
+        )
+        assert card["protocol"]["epoch"] == "none: solved in closed form"
+        assert card["metrics"]["symmetrization_error_ev"] < 1e-5
+        monkeypatch.setattr(Ridge, "fit", lambda *_: pytest.fail("a finished run is not repeated"))
+        assert run(tmp_path, **given).card["history"] == card["history"]
+        with pytest.raises(InputError, match="holds a run with other hyperparameters"):
+            run(tmp_path, config=RidgeConfig(cutoff=4.0))
+
+
+def test_every_recipe_names_a_network_of_its_own() -> None:
+    described = []
+    for name in RECIPES:
+        described.append((recipe(name).config, recipe(name).settings))
+        with torch.random.fork_rng():
+            assert sum(parameter.numel() for parameter in build_network(recipe(name).config).parameters()) < 300_000
+    assert all(described.count(each) == 1 for each in described)
+    with pytest.raises(InputError, match="there is no network 'resnet' to train"):
+        recipe("resnet")
 
 
 class TestAugmentation:
