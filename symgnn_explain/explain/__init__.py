@@ -1,7 +1,7 @@
 """Explanation: which atoms and edges are behind one atom's prediction."""
 
 from symgnn_explain.explain.api import METHODS, Method, explain
-from symgnn_explain.explain.batch import PopulationError, PopulationProgress, explain_many
+from symgnn_explain.explain.batch import PopulationError, explain_many
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.explanation_set import ExplanationSet
 from symgnn_explain.explain.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
@@ -12,6 +12,7 @@ from symgnn_explain.explain.positions import (
     path_contributions,
 )
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
+from symgnn_explain.progress import PopulationProgress
 
 __all__ = [
     "METHODS",

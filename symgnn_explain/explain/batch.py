@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import Method, explain_prepared, require_method, require_prepared
@@ -30,6 +29,7 @@ from symgnn_explain.glass import Glass
 from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.parallel import Report, run_each
+from symgnn_explain.progress import PopulationProgress, Tracker
 from symgnn_explain.selection import require_atoms, select_atoms
 from symgnn_explain.threads import one_thread
 
@@ -41,32 +41,6 @@ ATOMS_AT_ONCE_ON_GPU = 32
 
 NAMED_FAILURES = 10
 """How many atoms a message names before it ends in '…'."""
-
-
-class PopulationProgress(float):
-    """How far a population is: the fraction done, in [0, 1], that knows more.
-
-    Parameters
-    ----------
-    done, total
-        Atoms that are done, and all.
-    seconds_left
-        Estimate from the atoms of this run; None before there is anything to tell it by.
-    """
-
-    done: int
-    total: int
-    seconds_left: float | None
-
-    def __new__(cls, done: int, total: int, *, part: float = 0.0, seconds_left: float | None = None) -> Self:
-        """Count ``part`` of one more atom as done."""
-        progress = super().__new__(cls, (done + part) / total)
-        progress.done, progress.total, progress.seconds_left = done, total, seconds_left
-        return progress
-
-    def __str__(self) -> str:
-        left = "" if self.seconds_left is None else f", about {_duration(self.seconds_left)} left"
-        return f"{self.done} of {self.total} atoms{left}"
 
 
 class PopulationError(InputError):
@@ -184,7 +158,7 @@ def explain_many(
     missing = list(_without_record(records, wanted, Watch(cancel=cancel)))
     records.open()
     job = _Job(prepared, chosen, configured, semantics, unit, run_of(manifest))
-    tracker = _Tracker(len(wanted), len(missing), progress, warms_up=workers > 1 or client is not None)
+    tracker = Tracker(len(wanted), len(missing), progress, warms_up=workers > 1 or client is not None)
     errors: dict[int, Exception] = {}
     chunks = [tuple(missing[start : start + at_once]) for start in range(0, len(missing), at_once)]
     while chunks:
@@ -207,7 +181,7 @@ def _run(
     chunks: Sequence[tuple[int, ...]],
     records: Records,
     errors: dict[int, Exception],
-    tracker: _Tracker,
+    tracker: Tracker,
     *,
     workers: int,
     client: Client | None,
@@ -286,44 +260,3 @@ def _raise(errors: Mapping[int, Exception], explanations: ExplanationSet) -> NoR
         errors,
         explanations,
     ) from first
-
-
-class _Tracker:
-    """Turns the ends of tasks into reports of progress.
-
-    Workers that warm up say nothing about their pace until the first of them is done.
-    """
-
-    def __init__(
-        self, total: int, to_do: int, progress: Callable[[PopulationProgress], None] | None, *, warms_up: bool
-    ) -> None:
-        self._total, self._to_do, self._progress, self._warms_up = total, to_do, progress, warms_up
-        self._done = 0
-        self._clocked_at, self._clocked_from = time.perf_counter(), 0
-        self.part(0.0)
-
-    def finished(self, atoms: int) -> None:
-        """Count atoms as done."""
-        if self._warms_up and self._done == 0:
-            self._clocked_at, self._clocked_from = time.perf_counter(), atoms
-        self._done += atoms
-        self.part(0.0)
-
-    def part(self, atoms: float) -> None:
-        """Report, with a part of the next atoms done."""
-        if self._progress is None:
-            return
-        done = self._done + atoms
-        clocked = done - self._clocked_from
-        left = None
-        if clocked > 0:
-            left = (time.perf_counter() - self._clocked_at) / clocked * (self._to_do - done)
-        before = self._total - self._to_do
-        self._progress(PopulationProgress(before + self._done, self._total, part=atoms, seconds_left=left))
-
-
-def _duration(seconds: float) -> str:
-    minutes, hours = round(seconds / 60), round(seconds / 3600, 1)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{hours} h"

@@ -98,6 +98,8 @@ class RecordFolder:
         Where; made when the first file is written.
     manifest
         What the records are of; None to take it from the folder.
+    what
+        What the records are, for messages.
 
     Raises
     ------
@@ -105,19 +107,19 @@ class RecordFolder:
         If the folder's manifest is missing, cannot be read, or says otherwise.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest | None = None) -> None:
+    def __init__(self, folder: Path, manifest: Manifest | None = None, *, what: str = "explanations") -> None:
         self.folder = folder
         path = folder / MANIFEST
         if path.exists():
-            found = _read_manifest(path)
+            found = _read_manifest(path, what)
             if manifest is not None:
-                _require_same(folder, found, manifest)
+                _require_same(folder, found, manifest, what)
             self.manifest = MappingProxyType(found)
         elif manifest is None:
-            raise InputError(f"{folder} holds no explanations: it has no {MANIFEST}.")
+            raise InputError(f"{folder} holds no {what}: it has no {MANIFEST}.")
         elif next(self._files(), None) is not None:
             raise InputError(
-                f"{folder} holds explanations, but no {MANIFEST} that says what they are of: choose another folder."
+                f"{folder} holds {what}, but no {MANIFEST} that says what they are of: choose another folder."
             )
         else:
             self.manifest = MappingProxyType(dict(manifest))
@@ -228,17 +230,17 @@ def _encoded(manifest: Manifest, *, indent: int | None = None) -> bytes:
     return json.dumps(dict(manifest), ensure_ascii=False, sort_keys=True, indent=indent).encode()
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path, what: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}): choose another folder.") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is not the manifest of explanations: choose another folder.")
+        raise InputError(f"{path} is not the manifest of {what}: choose another folder.")
     return found
 
 
-def _require_same(folder: Path, found: Manifest, wanted: Manifest) -> None:
+def _require_same(folder: Path, found: Manifest, wanted: Manifest, what: str) -> None:
     """Raise InputError that names what two manifests differ in."""
     differing = [key for key in dict.fromkeys([*wanted, *found]) if wanted.get(key) != found.get(key)]
     if differing:
@@ -246,7 +248,7 @@ def _require_same(folder: Path, found: Manifest, wanted: Manifest) -> None:
             f"{key.replace('_', ' ')} ({_in_short(found.get(key), wanted.get(key))})" for key in differing
         )
         raise InputError(
-            f"{folder} holds explanations that differ in {named}: choose another folder, or repeat what was done there."
+            f"{folder} holds {what} that differ in {named}: choose another folder, or repeat what was done there."
         )
 
 
