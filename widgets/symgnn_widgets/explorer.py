@@ -40,8 +40,8 @@ from symgnn_widgets.structure_page import structure_page
 from symgnn_widgets.structure_view import StructureView
 from symgnn_widgets.tabs import Tabs
 
-VIEW_SHARE, ANSWER_SHARE = 48, 40
-"""Per cent of the width: the 3D view beside the neighbourhood, summary and lists beside the analyses."""
+VIEW_SHARE = 48
+"""Per cent of the width: the 3D view, beside the neighbourhood."""
 
 PICTURE_HEIGHT, ANALYSIS_HEIGHT = 370, 330
 """Pixels."""
@@ -189,9 +189,11 @@ class GlassExplorer:
 
     def _compose(self) -> list[widgets.Widget]:
         above = widgets.HBox([self.selection.ui], layout={"width": "100%"})
-        pictures = _row((VIEW_SHARE, self.view.ui), (100 - VIEW_SHARE, self.pictures.ui, self.controls.threshold.ui))
-        answers = _row((ANSWER_SHARE, self.summary.ui, self.lists.ui), (100 - ANSWER_SHARE, self.analyses.ui))
-        return [self.controls.ui, above, pictures, answers]
+        pictures = _row(
+            (VIEW_SHARE, self.view.ui, self.summary.ui),
+            (100 - VIEW_SHARE, self.pictures.ui, self.controls.threshold.ui, self.lists.ui),
+        )
+        return [self.controls.ui, above, pictures, self.analyses.ui]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.ui._repr_mimebundle_(**options)

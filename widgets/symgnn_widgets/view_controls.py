@@ -54,7 +54,7 @@ class ViewControls:
         self.more = widgets.ToggleButton(
             icon="filter",
             tooltip="Show a range of values, a slice, the cell",
-            layout={"width": "36px"},
+            layout={"width": "44px", "flex": "0 0 auto"},
         )
         self.range = widgets.FloatRangeSlider(
             description="Show",

@@ -73,7 +73,7 @@ ENRICHMENT = Analysis(
     _enrichment,
     {"enrichment": enrichment_figure},
     height=380,
-    margin={"l": 56, "r": 10, "t": 12, "b": 150},
+    margin={"l": 56, "r": 10, "t": 36, "b": 150},
 )
 MOTIFS = Analysis(
     "local order",

@@ -19,7 +19,7 @@ from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_base import Key
 
-HEIGHT = 300
+HEIGHT = 260
 _NOTE = "Explain two atoms, or one atom with two methods: both can then be chosen here. Turning one turns the other."
 _groups = itertools.count()
 
@@ -42,7 +42,7 @@ class Compare:
         self.choices = [_choice("A"), _choice("B")]
         margin = {"l": 0, "r": 0, "t": 30, "b": 0}
         self.figures = [FigurePanel(HEIGHT, margin, on_click=session.pick, camera_group=group) for _ in self.choices]
-        self.table = widgets.HTML()
+        self.table = widgets.HTML(layout={"max_height": "170px", "overflow": "auto"})
         self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
         half = {"width": "50%", "min_width": "0", "overflow": "hidden"}
         sides = [
@@ -122,4 +122,4 @@ def _name(session: Session, key: Key) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.3f}"
+    return "" if value is None or pd.isna(value) else f"{value:.3f}"

@@ -32,7 +32,7 @@ class Controls:
             value=session.method,
             description="Method",
             tooltip="How the prediction is explained",
-            layout={"width": "auto", "flex": "1 1 150px", "max_width": "300px"},
+            layout={"width": "auto", "flex": "1 1 120px", "min_width": "0", "max_width": "320px"},
             style={"description_width": "52px"},
         )
         self.description = widgets.HTML()
@@ -83,8 +83,10 @@ class Controls:
             tooltip="Stop the explanation that is running",
             layout={"width": "84px", "flex": "0 0 auto"},
         )
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"flex": "1 1 50px", "width": "auto"})
-        self.state = widgets.Label(layout={"width": "92px", "flex": "0 0 auto"})
+        self.bar = widgets.FloatProgress(
+            min=0.0, max=1.0, layout={"flex": "1 1 60px", "width": "auto", "min_width": "60px"}
+        )
+        self.state = widgets.Label(layout={"width": "112px", "flex": "0 0 auto"})
         self.error = widgets.HTML()
         first = widgets.HBox(
             [

@@ -10,7 +10,7 @@ from symgnn_explain.plotting.distances import distance_figure
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.session import Session
 
-LEGEND = {"y": -0.3, "borderwidth": 0}
+LEGEND = {"y": -0.34, "borderwidth": 0}
 """Below the axis titles, which take more of a low figure than of a high one."""
 
 

@@ -28,7 +28,7 @@ class TopEdges:
         self.table.value = edge_table(session.explanation, session.glass, session.k)
 
 
-TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 0", "min_height": "180px", "max_height": "420px"}
+TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 0", "min_height": "120px", "max_height": "236px"}
 
 
 def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> str:

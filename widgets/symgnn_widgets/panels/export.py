@@ -27,9 +27,11 @@ from symgnn_explain.export import (
     write_explanation,
     write_figures,
     write_graph,
+    write_report,
     write_table,
 )
 from symgnn_explain.files import write_atomically
+from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_widgets.jobs import Progress, Worker
 from symgnn_widgets.session import Session, as_sentence
 
@@ -97,12 +99,19 @@ class Export:
             tooltip="Write everything that is ticked; no file is replaced",
             layout={"width": "90px", "flex": "0 0 auto"},
         )
+        self.report = widgets.Button(
+            description="Report",
+            icon="file-text-o",
+            disabled=True,
+            tooltip="One page with sentence, warnings, figures, tables and settings, that needs no network",
+            layout={"width": "90px", "flex": "0 0 auto"},
+        )
         self.result = widgets.HTML()
         ticks = [*self.formats.values(), *self.view.values(), self.ratio]
         self.ui = widgets.VBox(
             [
                 widgets.HBox(ticks, layout={"flex_flow": "row wrap"}),
-                widgets.HBox([self.write, self.folder]),
+                widgets.HBox([self.write, self.report, self.folder]),
                 self.result,
             ]
         )
@@ -114,6 +123,7 @@ class Export:
                 self.formats[name].value, self.formats[name].disabled = False, True
                 self.formats[name].tooltip = NO_BROWSER
         self.write.on_click(lambda _button: self.start())
+        self.report.on_click(lambda _button: self.start_report())
         session.observe(self._enable, "explanation")
         session.observe(self._keep_view, "picture")
 
@@ -140,7 +150,7 @@ class Export:
         except InputError as error:
             self._fail(error)
             return []
-        self.write.disabled = True
+        self.write.disabled = self.report.disabled = True
         self.files = []
         self._view_path = _named(folder / stem, "view", "png") if self.view["png"].value and session.shown else None
 
@@ -153,8 +163,27 @@ class Export:
         self._worker.start(work, wait=wait)
         return self.files
 
+    def start_report(self, *, wait: bool = False) -> list[Path]:
+        """Write the report of what is shown, in the background unless ``wait``; returns the files written so far."""
+        session = self.session
+        if session.explanation is None:
+            session.error = "There is nothing to report yet: explain an atom first."
+            return []
+        findings = Findings(session.glass, session.barriers, session.explanation, session.k, session.cycles)
+        folder, weights = Path(self.folder.value).expanduser(), weights_sha256(session.predictor.model)
+        stem = free_stem(folder, export_stem(findings.explanation))
+        session.error = ""
+        self.write.disabled = self.report.disabled = True
+        self.files, self._view_path = [], None
+
+        def work(_progress: Progress, _cancel: threading.Event) -> list[Path]:
+            return [write_report(findings, _named(folder / stem, "report", "html"), weights_sha256=weights)]
+
+        self._worker.start(work, wait=wait)
+        return self.files
+
     def _enable(self, _change: object = None) -> None:
-        self.write.disabled = self.session.explanation is None
+        self.write.disabled = self.report.disabled = self.session.explanation is None
 
     def _advance(self, fraction: float) -> None:
         self.result.value = f'<div class="symgnn-note">Writing … {fraction:.0%}</div>'

@@ -10,6 +10,9 @@ import plotly.graph_objects as go
 from symgnn_explain.plotting.style import GREY
 from symgnn_widgets.figure_view import FigureView
 
+SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
+"""Of the axes of a small figure in space."""
+
 EMPTY_NOTE = "Click an atom in the 3D view."
 
 
