@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from symgnn_explain.cli.explaining import explain, methods
+from symgnn_explain.cli.explaining import explain, methods, report
 from symgnn_explain.cli.exploring import explore
 from symgnn_explain.cli.options import SAMPLE
 from symgnn_explain.cli.populations import explain_many, population
@@ -35,6 +35,11 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         explain,
         "Explain one atom's predicted barrier.",
         "explain sample --atom 1501 --method gnnexplainer --set epochs=200 --out out/atom1501",
+    ),
+    (
+        report,
+        "Explain one atom on one offline page.",
+        "report sample --atom 1501 --out out/atom1501.html",
     ),
     (
         explain_many,

@@ -1,13 +1,14 @@
-"""The verbs ``explain`` and ``methods``."""
+"""The verbs ``explain``, ``report`` and ``methods``."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +30,12 @@ from symgnn_explain.cli.output import progress_bar, require_writable, writing_in
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 
+if TYPE_CHECKING:
+    from symgnn_explain.explain.explanation import AtomExplanation
+    from symgnn_explain.explain.prepared import PreparedGlass
+    from symgnn_explain.glass import Glass
+    from symgnn_explain.models.predictor import Predictor
+
 
 def explain(
     file: File,
@@ -47,33 +54,91 @@ def explain(
     frame: FrameOption = -1,
 ) -> None:
     """Find the neighbours that made the network predict one atom's barrier, with figures and tables."""
-    if k < 1:
-        raise InputError(f"--k {k} must be at least 1: it is the number of edges that are shown.")
+    _require_edges(k)
     require_writable(out)
     glass = read(file, species, frame)
     glass.require_atom(atom)
     predictor = load_predictor(weights, device)
-    from symgnn_explain.explain import explain as run
-    from symgnn_explain.explain import prepare
     from symgnn_explain.export import NO_BROWSER, StaticImageWarning, export_explanation, static_images_available
 
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
-    prepared = prepare(predictor, glass)
-    with progress_bar(f"Explaining atom {atom}") as advance:
-        explanation = run(predictor, glass, atom, method, prepared=prepared, progress=advance, **chosen)
+    prepared, explanation = _explained(predictor, glass, atom, method, chosen)
     with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as staging:
         with progress_bar("Analysing") as advance, warnings.catch_warnings():
             warnings.simplefilter("ignore", StaticImageWarning)  # said below, in one line
             paths = export_explanation(explanation, glass, prepared.barriers, staging, k=k, progress=advance)
         with writing_into(out):
             written = [write_atomically(out / path.name, path.read_bytes()) for path in paths]
-    print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f} eV")
-    for caveat in explanation.caveats:
-        print(f"Mind: {caveat}")
+    _print_result(explanation, glass)
     for path in written:
         print(f"Wrote {path}")
     if not static_images_available():
         print(NO_BROWSER, file=sys.stderr)
+
+
+def report(
+    file: File,
+    *,
+    atom: Annotated[int, typer.Option("--atom", metavar="N", show_default=False, help="Index of the atom, from 0.")],
+    out: Annotated[Path, typer.Option("--out", metavar="F", show_default=False, help="The page to write: .html.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page where it exists.")] = False,
+    method: MethodOption = "gnnexplainer",
+    semantics: SemanticsOption = None,
+    unit: UnitOption = "edge",
+    k: Annotated[int, typer.Option("--k", metavar="K", help="How many of the most important edges to show.")] = 50,
+    settings: SettingsOption = None,
+    seed: SeedOption = 0,
+    weights: WeightsOption = None,
+    species: SpeciesOption = None,
+    device: DeviceOption = Device.auto,
+    frame: FrameOption = -1,
+) -> None:
+    """Explain one atom's barrier on one page that needs no network: sentence, warnings, figures, tables, hashes."""
+    _require_edges(k)
+    if out.suffix.lower() not in {".html", ".htm"}:
+        raise InputError(f"--out {out} has an unknown suffix: reports are written as .html.")
+    if out.exists() and not overwrite:
+        raise InputError(f"--out {out} exists already: choose another name, or allow it with --overwrite.")
+    require_writable(out.parent)
+    glass = read(file, species, frame)
+    glass.require_atom(atom)
+    predictor = load_predictor(weights, device)
+    from symgnn_explain.analysis import cycle_comparison
+    from symgnn_explain.export import Findings, write_report
+    from symgnn_explain.models.checkpoint import weights_sha256
+
+    chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
+    prepared, explanation = _explained(predictor, glass, atom, method, chosen)
+    with progress_bar("Counting cycles") as advance:
+        cycles = cycle_comparison(explanation, glass, progress=advance)
+    findings = Findings(glass, prepared.barriers, explanation, k, cycles)
+    with writing_into(out.parent):
+        write_report(findings, out, weights_sha256=weights_sha256(predictor.model), overwrite=overwrite)
+    _print_result(explanation, glass)
+    print(f"Wrote {out}")
+
+
+def _require_edges(k: int) -> None:
+    if k < 1:
+        raise InputError(f"--k {k} must be at least 1: it is the number of edges that are shown.")
+
+
+def _explained(
+    predictor: Predictor, glass: Glass, atom: int, method: str, chosen: Mapping[str, Any]
+) -> tuple[PreparedGlass, AtomExplanation]:
+    from symgnn_explain.explain import explain as run
+    from symgnn_explain.explain import prepare
+
+    prepared = prepare(predictor, glass)
+    with progress_bar(f"Explaining atom {atom}") as advance:
+        return prepared, run(predictor, glass, atom, method, prepared=prepared, progress=advance, **chosen)
+
+
+def _print_result(explanation: AtomExplanation, glass: Glass) -> None:
+    atom = explanation.atom
+    print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f} eV")
+    for caveat in explanation.caveats:
+        print(f"Mind: {caveat}")
 
 
 def methods() -> None:

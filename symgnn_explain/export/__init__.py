@@ -17,6 +17,7 @@ from symgnn_explain.export.figures import (
 )
 from symgnn_explain.export.findings import Findings
 from symgnn_explain.export.naming import SEPARATOR, export_stem, free_stem, require_free
+from symgnn_explain.export.report import report_html, write_report
 from symgnn_explain.export.results import export_explanation, export_population
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "export_population",
     "export_stem",
     "free_stem",
+    "report_html",
     "require_free",
     "static_images_available",
     "write_explained_glass",
@@ -37,5 +39,6 @@ __all__ = [
     "write_figure",
     "write_figures",
     "write_graph",
+    "write_report",
     "write_table",
 ]

@@ -180,3 +180,19 @@ def test_a_picture_of_a_view_that_no_page_shows_is_refused(explorer: GlassExplor
     tick(explorer, "view png")
     assert explorer.export.start(wait=True) == []
     assert "No page shows the 3D view" in explorer.session.error
+
+
+def test_the_report_is_one_click(explorer: GlassExplorer, tmp_path: Path) -> None:
+    export = explorer.export
+    assert export.report.disabled
+    assert export.start_report(wait=True) == []
+    assert "explain an atom first" in explorer.session.error
+    explanation = explained(explorer)
+    export.folder.value = str(tmp_path)
+    export.report.click()
+    export.report.click()
+    assert not export.report.disabled
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 2
+    assert all(name.endswith(f"{SEPARATOR}report.html") for name in names)
+    assert f"{explanation.prediction:.3f} eV" in export.files[0].read_text(encoding="utf-8")

@@ -1,0 +1,144 @@
+"""The report holds the explanation's own numbers on one page that fetches nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from symgnn_explain.cli import BAD_INPUT, main
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain.sentence import explanation_sentence
+from symgnn_explain.export import Findings, report_html, write_report
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what a page says, what it fetches, and whether its elements are closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.said: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [value or "" for name, value in attrs if name in {"src", "href"}]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in {"script", "style"}:
+            self.said.append(data)
+
+
+@pytest.fixture
+def findings(glass: Glass, tiny_predictor: Predictor) -> Findings:
+    prepared = prepare(tiny_predictor, glass)
+    explanation = explain(tiny_predictor, glass, 7, prepared=prepared, epochs=20)
+    return Findings(glass, prepared.barriers, explanation, 30)
+
+
+def test_the_page_says_what_the_explanation_says_and_fetches_nothing(findings: Findings) -> None:
+    text = report_html(findings, weights_sha256="c0ffee", uncertainty=0.11)
+    page = Page(text)
+    said = " ".join(page.said)
+    assert page.open == []
+    assert page.fetched == []
+    assert "default-src 'none'" in text
+    explanation, glass = findings.explanation, findings.glass
+    assert explanation_sentence(explanation, glass, k=30, uncertainty=0.11) in said
+    for expected in (
+        f"{explanation.prediction:.3f} eV",
+        glass.content_hash,
+        "c0ffee",
+        "epochs = 20",
+        f"{explanation.masked_prediction:.3f} eV",
+        f"{glass.barriers[7]:.3f} eV",
+        "torch ",
+    ):
+        assert expected in said
+    best = explanation.top_edges(1).iloc[0]
+    row = f"<td>1</td><td>{best['source']}</td><td>{best['target']}</td><td>{best['distance']:.3f}</td>"
+    assert row in text
+    assert text.count("Plotly.newPlot(") >= 3
+
+
+def test_warnings_are_shown_and_their_absence_is_not_praised(findings: Findings) -> None:
+    explanation = findings.explanation
+    unfaithful = replace(explanation, masked_prediction=explanation.prediction + 0.2)
+    said = " ".join(Page(report_html(replace(findings, explanation=unfaithful))).said)
+    for caveat in unfaithful.caveats:
+        assert caveat in said
+    assert "found nothing against it" not in said
+    assert explanation.fidelity is not None
+    kept = np.full_like(explanation.fidelity.kept, explanation.prediction)
+    low, high = explanation.prediction - 9, explanation.prediction + 9
+    fine = replace(
+        explanation,
+        masked_prediction=explanation.prediction,
+        prediction_range=(low, high),
+        fidelity=replace(explanation.fidelity, kept=kept, removed=kept),
+    )
+    said = " ".join(Page(report_html(replace(findings, explanation=fine))).said)
+    assert "That does not make it the only explanation, nor a cause" in said
+
+
+def test_names_from_files_are_text(findings: Findings) -> None:
+    evil = replace(findings.glass, name="</title><script>alert(1)</script>", provenance={"<b>": "<img src=http://x>"})
+    text = report_html(replace(findings, glass=evil))
+    assert "alert(1)</script>" not in text
+    assert Page(text).fetched == []
+
+
+def test_a_report_replaces_nothing_unasked(findings: Findings, tmp_path: Path) -> None:
+    path = write_report(findings, tmp_path / "new" / "report.html")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="exists already"):
+        write_report(findings, path)
+    with pytest.raises(InputError, match=r"written as \.html"):
+        write_report(findings, tmp_path / "report.pdf")
+    assert path.read_bytes() == before
+    assert write_report(findings, path, weights_sha256="other", overwrite=True).read_bytes() != before
+
+
+def test_the_command_line_writes_a_report(
+    tmp_path: Path,
+    tiny_weights: Path,
+    random_glass: Callable[..., Glass],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ase.io import write
+
+    from symgnn_explain.analysis import topology
+
+    monkeypatch.setattr(topology, "cycle_cache_folder", lambda: tmp_path / "cache")
+    write(tmp_path / "glass.extxyz", random_glass(5).to_ase())
+    out = tmp_path / "r" / "atom3.html"
+    command = ["report", str(tmp_path / "glass.extxyz"), "--atom", "3", "--method", "input_gradient", "--out", str(out)]
+    command += ["--weights", str(tiny_weights)]
+    assert main(command) == 0
+    assert f"Wrote {out}" in capsys.readouterr().out
+    said = " ".join(Page(out.read_text(encoding="utf-8")).said)
+    assert "Input × Gradient" in said
+    assert "Cycles through an edge" in said
+    assert main(command) == BAD_INPUT
+    assert re.fullmatch(r"--out .*atom3\.html exists already: .*--overwrite\.\n", capsys.readouterr().err)
+    assert main([*command, "--overwrite", "--k", "0"]) == BAD_INPUT
+    assert main([*command[:-1], "missing.safetensors", "--overwrite"]) == BAD_INPUT
+    assert main([*command, "--overwrite"]) == 0
