@@ -1,0 +1,160 @@
+"""Prediction of large glasses in bounded memory: chunk by chunk, each with all that its predictions depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.graph import build_graph
+
+CHUNK_ATOMS = 10_000
+"""Atoms that are predicted at once; what they depend on comes on top: four times as many for four hops of 5 Å."""
+
+
+@torch.no_grad()
+def predict_in_chunks(
+    network: Callable[[Tensor, Tensor, Tensor], Tensor],
+    glass: Glass,
+    *,
+    cutoff: float,
+    species: Sequence[str],
+    depth: int,
+    chunk_atoms: int = CHUNK_ATOMS,
+    device: torch.device | str = "cpu",
+    progress: Callable[[float], None] | None = None,
+) -> FloatArray:
+    """Predict every atom as the network would in one piece, to rounding; time and results are linear in N.
+
+    The glass is split into blocks of about ``chunk_atoms`` atoms. The neighbour list of each is built anew, and
+    followed from the block's atoms for ``depth`` hops; periodic images are atoms of their own there.
+
+    Parameters
+    ----------
+    network
+        Takes ``x, edge_index, edge_attr`` of a graph and gives one row an atom; in evaluation mode. What it says of an
+        atom must depend on nothing that is more than ``depth`` hops away.
+    glass
+        Any cell, periodic or not.
+    cutoff, species
+        As for :func:`~symgnn_explain.graph.build_graph`.
+    depth
+        Rounds of message passing.
+    chunk_atoms
+        Atoms a block; memory grows with it, and the overhead of shared surroundings falls.
+    device
+        Where the network is.
+    progress
+        Called with the fraction done.
+
+    Returns
+    -------
+    numpy.ndarray
+        Predictions in the order of the glass, shape (N,) or (N, …).
+
+    Raises
+    ------
+    InputError
+        If a number is not positive, or as :func:`~symgnn_explain.graph.build_graph` does.
+    """
+    if depth < 1 or chunk_atoms < 1:
+        raise InputError(f"{depth=} and {chunk_atoms=} must be at least 1.")
+    predicted: FloatArray | None = None
+    done = 0
+    for atoms, surroundings, n_core in _chunks(glass, reach=depth * cutoff, chunk_atoms=chunk_atoms):
+        graph = build_graph(surroundings, cutoff=cutoff, species=species)
+        field = receptive_field(graph, n_core, depth).to(device)
+        values = network(field.x, field.edge_index, field.edge_attr)[:n_core].double().cpu().numpy()
+        if predicted is None:
+            predicted = np.empty((len(glass), *values.shape[1:]))
+        predicted[atoms] = values
+        done += n_core
+        if progress is not None:
+            progress(done / len(glass))
+    assert predicted is not None  # noqa: S101 - a glass has atoms
+    return predicted
+
+
+def receptive_field(graph: Data, n_core: int, depth: int) -> Data:
+    """Return the part of a graph that ``depth`` rounds of message passing towards its first ``n_core`` atoms read.
+
+    It keeps the edges into atoms fewer than ``depth`` hops away; the core's atoms stay the first ones.
+    """
+    source, target = graph.edge_index
+    reached = torch.zeros(graph.num_nodes, dtype=torch.bool)
+    reached[:n_core] = True
+    for _ in range(depth - 1):
+        reached[source[reached[target]]] = True
+    kept = reached[target]
+    source, target = source[kept], target[kept]
+    reached[source] = True
+    number = reached.cumsum(0) - 1
+    return Data(
+        x=graph.x[reached],
+        edge_index=torch.stack([number[source], number[target]]),
+        edge_attr=graph.edge_attr[kept],
+    )
+
+
+def _chunks(glass: Glass, *, reach: float, chunk_atoms: int) -> Iterator[tuple[IntArray, Glass, int]]:
+    """Give the atoms of each block, and a cluster of them, in front, with every image within ``reach`` of the block."""
+    scaled = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    scaled = np.where(glass.pbc, scaled - np.floor(scaled), scaled)
+    low = np.where(glass.pbc, 0.0, scaled.min(axis=0))
+    extent = np.where(glass.pbc, 1.0, np.maximum(np.ptp(scaled, axis=0), 1e-9))
+    sides = extent / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)  # distances between opposite faces, Å
+    counts = _block_counts(sides, len(glass) / chunk_atoms)
+    # Positions in units of the blocks: block b holds [b, b + 1).
+    place = (scaled - low) / extent * counts
+    block = np.minimum(place.astype(np.int64), counts - 1)
+    flat = np.ravel_multi_index(tuple(block.T), tuple(counts))
+    order = np.argsort(flat, kind="stable")
+    ends = np.cumsum(np.bincount(flat, minlength=int(counts.prod())))
+    margin = reach / sides * counts
+
+    for number, corner in enumerate(np.ndindex(*counts)):
+        core = _members(order, ends, number)
+        if not core.size:
+            continue
+        lowest, highest = np.array(corner) - margin, np.array(corner) + 1 + margin
+        atoms, images = [core], [np.zeros((len(core), 3))]
+        for there in product(*(_along(lowest[k], highest[k], int(counts[k]), bool(glass.pbc[k])) for k in range(3))):
+            wrapped, image = np.mod(there, counts), np.floor_divide(there, counts)
+            if (np.array(there) == corner).all():
+                continue
+            members = _members(order, ends, int(np.ravel_multi_index(tuple(wrapped), tuple(counts))))
+            seen = place[members] + image * counts
+            near = ((seen >= lowest) & (seen <= highest)).all(axis=1)
+            atoms.append(members[near])
+            images.append(np.broadcast_to(image, (int(near.sum()), 3)))
+        all_atoms, all_images = np.concatenate(atoms), np.concatenate(images)
+        cluster = Glass(
+            positions=(scaled[all_atoms] + all_images) @ glass.cell,
+            numbers=glass.numbers[all_atoms],
+            cell=glass.cell,
+            pbc=np.zeros(3, dtype=bool),
+            name=glass.name,
+        )
+        yield core, cluster, len(core)
+
+
+def _block_counts(sides: FloatArray, wanted: float) -> IntArray:
+    """How many blocks fit along each side when about ``wanted`` of them, as cubic as can be, fill the glass."""
+    edge = (sides.prod() / max(wanted, 1.0)) ** (1 / 3)
+    return np.maximum(1, np.rint(sides / edge)).astype(np.int64)
+
+
+def _members(order: IntArray, ends: IntArray, number: int) -> IntArray:
+    return order[(ends[number - 1] if number else 0) : ends[number]]
+
+
+def _along(lowest: float, highest: float, count: int, periodic: bool) -> range:
+    """Blocks that an interval meets along one axis, images of the cell included where it repeats."""
+    first, last = int(np.floor(lowest)), int(np.floor(highest))
+    return range(first, last + 1) if periodic else range(max(first, 0), min(last, count - 1) + 1)
