@@ -1,0 +1,239 @@
+"""Panels that help to read an answer: thresholds, tables, analyses, rings, arrows, sentences, comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symgnn_explain.analysis import topology, voronoi_cells
+from symgnn_explain.explain import AtomExplanation, explain_positions
+from symgnn_explain.explain.agreement import agreement
+from symgnn_explain.explain.sentence import explanation_sentence
+from symgnn_widgets import GlassExplorer
+from symgnn_widgets.session_explaining import MOST_SHOWN
+
+TIMEOUT = 30.0
+
+
+@pytest.fixture(autouse=True)
+def cycles_are_kept_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep topologies out of the user's cache."""
+    monkeypatch.setattr(topology, "cycle_cache_folder", lambda: tmp_path)
+
+
+def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
+    explorer.select(atom)
+    explanation = explorer.explain(wait=True)
+    assert explanation is not None
+    return explanation
+
+
+def scene_floats(explorer: GlassExplorer, key: str, what: str, name: str) -> np.ndarray:
+    drawn: Any = explorer.view.stage._scene[key][1][what]
+    return np.frombuffer(base64.b64decode(drawn[name]), dtype="<f4").reshape(-1, 3)
+
+
+def test_the_threshold_is_a_number_a_share_or_a_value(explorer: GlassExplorer) -> None:
+    threshold, session = explorer.controls.threshold, explorer.session
+    scores = np.sort(np.abs(explained(explorer).score))[::-1]
+    threshold.kind.value = "share"
+    for share in (0.05, 0.2):
+        threshold.share.value = share
+        held = np.cumsum(scores) / scores.sum()
+        assert held[session.k - 1] >= share > (held[session.k - 2] if session.k > 1 else 0)
+    threshold.share.value = 1.0
+    assert session.k == min(MOST_SHOWN, len(scores))
+    assert "at most" in threshold.count.value
+    threshold.kind.value = "value"
+    threshold.least.value = float(scores[30])
+    assert session.k == (scores >= scores[30]).sum()
+    threshold.kind.value = "number"
+    assert threshold.chosen.children == (threshold.number,)
+    threshold.number.value = 12
+    assert f"{scores[:12].sum() / scores.sum():.1%}" in threshold.count.value
+
+
+def test_a_threshold_holds_for_the_next_atom(explorer: GlassExplorer) -> None:
+    session = explorer.session
+    session.threshold_by, session.share = "share", 0.1
+    drawn: list[int] = []
+    session.observe(lambda change: drawn.append(session.k) if change["new"] else None, "explanation")
+    for atom in (3, 4):
+        explanation = explained(explorer, atom)
+        assert drawn[-1] == session.shown_edges(explanation) == session.k
+
+
+def test_settings_have_a_box_a_default_and_a_sentence_each(explorer: GlassExplorer) -> None:
+    controls = explorer.controls
+    for name in controls.method.options:
+        controls.method.value = name[1]
+        assert set(controls.settings) == set(explorer.session.settings)
+        for box in controls.settings.values():
+            assert box.tooltip.partition("Default: ")[0].strip().endswith("."), (name, box.description)
+    controls.method.value = "attention"
+    assert controls.settings["aggregation"].options
+    controls.method.value = "gnnexplainer"
+    assert controls.form.layout.display == "none"
+    controls.more.value = True
+    assert controls.form.layout.display == ""
+
+
+def test_settings_that_cannot_be_used_are_said_at_once(explorer: GlassExplorer) -> None:
+    controls = explorer.controls
+    controls.settings["learning_rate"].value = -1.0
+    assert "must be positive" in controls.problem.value
+    controls.settings["learning_rate"].value = 0.1
+    assert controls.problem.value == ""
+
+
+def test_a_preview_is_drawn_and_goes(explorer: GlassExplorer) -> None:
+    session = explorer.session
+    explanation = explained(explorer)
+    session.select(8)
+    assert explorer.view.stage._scene["selection"][1]["opacity"] == 1.0
+    session.preview = explanation
+    assert explorer.view.stage._scene["selection"][1]["opacity"] < 0.5
+    assert len(explorer.neighbourhood.figure.figure.data) == 0
+    session.cancel()
+    assert session.preview is None
+
+
+def test_previews_arrive_while_an_explanation_runs(explorer: GlassExplorer) -> None:
+    session = explorer.session
+    seen: list[AtomExplanation] = []
+    session.observe(lambda change: seen.append(change["new"]) if change["new"] else None, "preview")
+
+    async def main() -> None:
+        session.settings = {**session.settings, "epochs": 100_000, "stop_early": False}
+        session.pick(8)
+        async with asyncio.timeout(TIMEOUT):
+            while not seen:
+                await asyncio.sleep(0.01)
+        session.cancel()
+
+    asyncio.run(main())
+    assert seen[0].atom == 8
+    assert session.explanation is None
+
+
+def test_the_table_of_atoms_has_their_voronoi_cells(explorer: GlassExplorer) -> None:
+    explanation = explained(explorer)
+    assert "⟨" not in explorer.atoms.table.value
+    explorer.lists.open("Atoms")
+    cells = voronoi_cells(explorer.session.glass)
+    rows = explorer.atoms.table.value.split("<tr>")[2:]
+    assert f"{cells.labels[7]}</td><td>{cells.coordination[7]}</td>" in rows[0]
+    atoms = explanation.important_atoms(explorer.session.k)["atom"].tolist()
+    assert len(rows) == 1 + len(atoms)
+    for row, atom in zip(rows[1:], atoms, strict=True):
+        assert f'data-number="{atom}"' in row
+        assert cells.labels[atom] in row
+
+
+@pytest.mark.parametrize("title", ["Enrichment", "Motifs", "Network"])
+def test_analyses_are_made_when_somebody_looks(explorer: GlassExplorer, title: str) -> None:
+    panel = explorer.analyses.panels[title]
+    explained(explorer)
+    assert panel.result is None
+    explorer.analyses.open(title)
+    assert explorer.session.error == ""
+    first = panel.result
+    assert len(panel.figure.figure.data) > 0
+    explorer.session.k = 30
+    assert panel.result is not first
+    for view in panel.view.options:
+        panel.view.value = view
+        assert len(panel.figure.figure.data) > 0
+    explorer.analyses.open("Distances")
+    second = panel.result
+    explorer.session.k = 20
+    assert panel.result is second
+
+
+def test_a_ring_that_is_clicked_is_drawn(explorer: GlassExplorer) -> None:
+    session = explorer.session
+    explanation = explained(explorer)
+    explorer.analyses.open("Rings")
+    assert session.error == ""
+    found = topology.structure_topology(session.glass)
+    marks = next(trace for trace in explorer.rings.figure.figure.data if "important edges" in (trace.name or ""))
+    top = explanation.rank()[: session.k]
+    edges = explanation.source[top], explanation.target[top], explanation.displacement[top]
+    np.testing.assert_array_equal(np.sort(marks.customdata.ravel()), found.cycles.through_edges(session.glass, *edges))
+    row = int(marks.customdata.ravel()[0])
+    explorer.rings.figure.ui.click(row)
+    path = found.cycles.path(session.glass, row)
+    start, end = (scene_floats(explorer, "ring", "cylinders", name) for name in ("start", "end"))
+    np.testing.assert_allclose(end - start, path.end - path.start, atol=1e-4)
+    # At the image of the ring that is nearest the atom, that is within half a cell of it along each vector.
+    away = np.linalg.solve(session.glass.cell.T, start.mean(0) - explorer.view.positions[7])
+    assert (np.abs(away) <= 0.5 + 1e-6).all()
+    assert f"Ring of {len(path)} bonds" in explorer.rings.shown.value
+    explorer.rings.clear.click()
+    assert explorer.view.stage._scene["ring"][1]["cylinders"] is None
+
+
+def test_arrows_are_the_derivatives(explorer: GlassExplorer) -> None:
+    session = explorer.session
+    explorer.select(5)
+    assert session.attribution is None
+    explorer.pictures.open("Arrows")
+    found = explain_positions(session.prepared, 5)
+    np.testing.assert_allclose(session.attribution.gradient, found.gradient)
+    assert "arrows" not in explorer.view.stage._scene
+    explorer.arrows.in_view.value = True
+    start, end = (scene_floats(explorer, "arrows", "arrows", name) for name in ("start", "end"))
+    rows = found.rank()[: len(start)]
+    np.testing.assert_allclose(start, explorer.view.positions[5] + found.position[rows], atol=1e-4)
+    along = (end - start) / np.linalg.norm(end - start, axis=1)[:, None]
+    np.testing.assert_allclose(along, found.gradient[rows] / found.magnitude[rows, None], atol=1e-3)
+    explorer.select(6)
+    assert session.attribution.atom == 6
+    explorer.arrows.in_view.value = False
+    assert explorer.view.stage._scene["arrows"][1]["arrows"] is None
+
+
+def test_the_summary_says_it_in_words(explorer: GlassExplorer) -> None:
+    summary, session = explorer.summary, explorer.session
+    assert summary.quote.layout.display == "none"
+    explanation = explained(explorer)
+    assert 'data-explained="7"' in summary.text.value
+    summary.quote.value = True
+    assert summary.sentence.value == explanation_sentence(explanation, session.glass, k=session.k)
+    session.k = 20
+    assert summary.sentence.value == explanation_sentence(explanation, session.glass, k=20)
+    explorer.select(8)
+    assert summary.sentence.layout.display == "none"
+
+
+def test_two_explanations_are_compared(explorer: GlassExplorer) -> None:
+    session, compare = explorer.session, explorer.compare
+    explorer.pictures.open("Compare")
+    assert compare.table.value == ""
+    first = explained(explorer)
+    session.method = "integrated_gradients"
+    second = explained(explorer)
+    both = agreement(second, first)
+    assert f"{both.correlation:.3f}" in compare.table.value
+    assert f"{both.edge_overlap[1]:.3f}" in compare.table.value
+    assert all(len(panel.figure.data) > 0 for panel in compare.figures)
+    groups = {panel.ui.camera_group for panel in compare.figures}
+    assert len(groups) == 1
+    assert groups != {""}
+    session.method = "gnnexplainer"
+    explained(explorer, 9)
+    keys = list(session.history)
+    compare.choose(keys[0], keys[2])
+    assert f"{session.barriers[9]:.3f}" in compare.table.value
+    compare.figures[1].ui.click(11)
+    assert session.selected_atom == 11
+
+
+def test_two_explorers_do_not_turn_each_other(explorer: GlassExplorer) -> None:
+    other = GlassExplorer(explorer.session.glass, explorer.session.predictor)
+    assert other.compare.figures[0].ui.camera_group != explorer.compare.figures[0].ui.camera_group
