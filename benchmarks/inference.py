@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 from _common import argument_parser, machine, write_json
+from _glasses import rattled_lattice
 
 from symgnn_explain import datasets
 from symgnn_explain.glass import Glass
@@ -23,12 +24,7 @@ SAMPLES = (1, 4, 16, 64)
 
 def glasses() -> dict[str, Glass]:
     """Return the sample, and a stand-in for the published training glasses: a rattled lattice of their size."""
-    sample = datasets.sample()
-    spacing = sample.number_density ** (-1 / 3)
-    lattice = np.stack(np.meshgrid(*[np.arange(20)] * 3), axis=-1).reshape(-1, 3) * spacing
-    rattled = lattice + np.random.default_rng(0).uniform(-0.4, 0.4, lattice.shape)
-    numbers = np.random.default_rng(1).choice([29, 40], len(lattice), p=[0.64, 0.36])
-    return {"3 000": sample, "8 000": Glass(positions=rattled, numbers=numbers, cell=np.eye(3) * 20 * spacing)}
+    return {"3 000": datasets.sample(), "8 000": rattled_lattice(20)}
 
 
 def median_seconds(predictor: Predictor, glass: Glass, rounds: int) -> float:

@@ -32,7 +32,7 @@ def predict_in_chunks(
 ) -> FloatArray:
     """Predict every atom as the network would in one piece, to rounding; time and results are linear in N.
 
-    The glass is split into blocks of about ``chunk_atoms`` atoms. The neighbour list of each is built anew, and
+    The glass is split into blocks of at most about ``chunk_atoms`` atoms. The neighbour list of each is built anew, and
     followed from the block's atoms for ``depth`` hops; periodic images are atoms of their own there.
 
     Parameters
@@ -65,19 +65,21 @@ def predict_in_chunks(
     """
     if depth < 1 or chunk_atoms < 1:
         raise InputError(f"{depth=} and {chunk_atoms=} must be at least 1.")
-    predicted: FloatArray | None = None
+    if len(glass) <= chunk_atoms:
+        whole = build_graph(glass, cutoff=cutoff, species=species).to(device)
+        return np.asarray(network(whole.x, whole.edge_index, whole.edge_attr).double().cpu().numpy())
+    predicted: FloatArray = np.empty(0)
     done = 0
     for atoms, surroundings, n_core in _chunks(glass, reach=depth * cutoff, chunk_atoms=chunk_atoms):
         graph = build_graph(surroundings, cutoff=cutoff, species=species)
         field = receptive_field(graph, n_core, depth).to(device)
         values = network(field.x, field.edge_index, field.edge_attr)[:n_core].double().cpu().numpy()
-        if predicted is None:
+        if done == 0:
             predicted = np.empty((len(glass), *values.shape[1:]))
         predicted[atoms] = values
         done += n_core
         if progress is not None:
             progress(done / len(glass))
-    assert predicted is not None  # noqa: S101 - a glass has atoms
     return predicted
 
 
@@ -145,9 +147,9 @@ def _chunks(glass: Glass, *, reach: float, chunk_atoms: int) -> Iterator[tuple[I
 
 
 def _block_counts(sides: FloatArray, wanted: float) -> IntArray:
-    """How many blocks fit along each side when about ``wanted`` of them, as cubic as can be, fill the glass."""
+    """How many blocks along each side make at least ``wanted`` of them, as cubic as can be."""
     edge = (sides.prod() / max(wanted, 1.0)) ** (1 / 3)
-    return np.maximum(1, np.rint(sides / edge)).astype(np.int64)
+    return np.maximum(1, np.ceil(sides / edge - 1e-6)).astype(np.int64)
 
 
 def _members(order: IntArray, ends: IntArray, number: int) -> IntArray:
