@@ -97,6 +97,35 @@ def weighted_sums(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> T
     return sums
 
 
+class KnownMessages(NamedTuple):
+    """Messages whose attention is known.
+
+    Parameters
+    ----------
+    attention
+        Shape (E, K).
+    value
+        Of the S atoms that send, shape (S, K, D).
+    source, target
+        Ends of the edges, shape (E,).
+    """
+
+    attention: Tensor
+    value: Tensor
+    source: Tensor
+    target: Tensor
+
+
+def attended_sums(messages: KnownMessages, mask: Tensor, n_targets: int) -> Tensor:
+    """Sum ``attention · mask · value`` by target, shape (n_targets, K, D); only ``mask`` (E,) gets gradients."""
+    if mask.device.type != "cpu":
+        attention, value, source, target = messages
+        message = value.index_select(0, source) * (attention * mask[:, None])[..., None]
+        return value.new_zeros(n_targets, *value.shape[1:]).index_add(0, target, message)
+    sums: Tensor = _CompiledMessages.apply(n_targets, mask, *messages)
+    return sums
+
+
 class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, n_hidden: int, renormalise: bool, *tensors: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,6 +176,27 @@ class _CompiledSums(torch.autograd.Function):
         towards_mask = weight.new_empty(len(weight))
         add_weighted_backward(*_arrays([weight, slot, towards_sums.contiguous(), towards_mask]))
         return None, towards_mask, None, None
+
+
+class _CompiledMessages(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, n_targets: int, mask: Tensor, *tensors: Tensor) -> Tensor:
+        from symgnn_explain.explain.kernels import add_messages
+
+        given = KnownMessages(*(tensor.contiguous() for tensor in tensors))
+        sums = given.value.new_zeros(n_targets, *given.value.shape[1:])
+        add_messages(_arrays(list(given)), *_arrays([mask.contiguous(), sums]))
+        ctx.save_for_backward(*given)
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, towards_sums: Tensor) -> tuple[Tensor | None, ...]:
+        from symgnn_explain.explain.kernels import add_messages_backward
+
+        given = list(ctx.saved_tensors)
+        towards_mask = towards_sums.new_empty(len(given[0]))
+        add_messages_backward(_arrays(given), *_arrays([towards_sums.contiguous(), towards_mask]))
+        return None, towards_mask, None, None, None, None
 
 
 def _arrays(tensors: list[Tensor]) -> tuple[Any, ...]:

@@ -122,3 +122,30 @@ def add_weighted_backward(weight: Any, slot: Any, towards_sums: Any, towards_mas
         for k in range(weight.shape[1]):
             gradient += weight[e, k] * towards_sums[slot[e], k]
         towards_mask[e] = gradient
+
+
+@_compiled
+def add_messages(given: Any, mask: Any, sums: Any) -> None:
+    """Add ``attention`` (E, K) times ``mask`` (E,) times the message (K, D) of the source to ``sums`` (T, K, D)."""
+    attention, value, source, target = given
+    for e in range(len(mask)):
+        i, j = target[e], source[e]
+        for k in range(value.shape[1]):
+            weight = attention[e, k] * mask[e]
+            for d in range(value.shape[2]):
+                sums[i, k, d] += weight * value[j, k, d]
+
+
+@_compiled
+def add_messages_backward(given: Any, towards_sums: Any, towards_mask: Any) -> None:
+    """Fill the gradient (E,) towards the mask."""
+    attention, value, source, target = given
+    for e in range(len(towards_mask)):
+        i, j = target[e], source[e]
+        gradient = attention[0, 0] * 0
+        for k in range(value.shape[1]):
+            product = attention[0, 0] * 0
+            for d in range(value.shape[2]):
+                product += towards_sums[i, k, d] * value[j, k, d]
+            gradient += attention[e, k] * product
+        towards_mask[e] = gradient

@@ -11,10 +11,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.edge_attention import EdgeInputs, edge_attention, weighted_sums
+from symgnn_explain.explain.constant_messages import ConstantMessages
+from symgnn_explain.explain.edge_attention import EdgeInputs, KnownMessages, edge_attention
 from symgnn_explain.explain.folded_layer import FoldedLayer
 from symgnn_explain.explain.receptive_field import ReceptiveField
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.symgnn import SymGNN, describe_graph
 
 MaskSemantics = Literal["zero", "removal", "reference"]
 """What a mask value m does to the message of an edge with attention a (softmax over the edges into an atom):
@@ -32,7 +33,7 @@ class MaskedForward:
 
     Two observations make it fast without approximating anything: a layer is evaluated only where the explained atom
     depends on it, and the first layer, whose attention and edge update do not depend on the mask, is a weighted sum of
-    one constant vector a species. Normalisation is folded into the linear maps that follow it.
+    constant vectors. Normalisation is folded into the linear maps that follow it.
 
     The caller's model is copied, never touched.
 
@@ -141,11 +142,11 @@ class MaskedForward:
         """Compute all that does not depend on the mask."""
         field, layer, depth = self.field, self._layers[0], len(self._layers)
         n_targets = field.n_nodes[depth - 1]
-        x = graph.x[field.nodes]
-        node = self._model.encode_nodes(x)
+        described = describe_graph(self._model, graph)[field.nodes]
+        node = self._model.encode_nodes(described)
         edge = self._model.encode_edges(graph.edge_attr[field.edges])
         source, target = field.source, field.target
-        hidden, self._attention = layer.attend(node, edge, source, target, n_targets)
+        hidden, attention = layer.attend(node, edge, source, target, n_targets)
         if depth > 1:
             n_next = field.n_edges[depth - 2]
             self._edge = layer.update_edge(edge[:n_next], hidden[:n_next])
@@ -155,21 +156,13 @@ class MaskedForward:
         self._node = node[:n_targets]
         self._received = torch.zeros(n_targets, dtype=edge.dtype, device=edge.device)
         self._received[target] = 1.0
-        # Before the first layer atoms of one species are equal, so their messages are multiples of one vector.
-        kinds, kind = torch.unique(x, dim=0, return_inverse=True)
-        self._kind_value = layer.value(self._model.encode_nodes(kinds))
+        value = layer.value(node)
         if self._reference is not None:
-            self._kind_value = self._kind_value - self._reference[0]
-        self._kind_slot = target * len(kinds) + kind[source]
+            value = value - self._reference[0]
+        self._first = ConstantMessages.of(KnownMessages(attention, value, source, target), n_targets)
 
     def _first_layer(self, mask: Tensor) -> Tensor:
-        layer, n_targets, n_kinds = self._layers[0], len(self._node), len(self._kind_value)
-        sums = weighted_sums(self._attention, mask, self._kind_slot, n_targets * n_kinds)
-        sums = sums.view(n_targets, n_kinds, layer.heads)
-        if self.semantics == "removal":
-            total = sums.sum(1, keepdim=True)
-            sums = sums / torch.where(total > 0, total, torch.ones_like(total))
-        aggregated = torch.einsum("nkh,khd->nhd", sums, self._kind_value)
+        aggregated = self._first.aggregate(mask, renormalise=self.semantics == "removal")
         if self._reference is not None:
             aggregated = aggregated + self._received[:, None, None] * self._reference[0]
-        return layer.update_node(self._node, aggregated)
+        return self._layers[0].update_node(self._node, aggregated)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.symgnn import SymGNN, describe_graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ def network_features(model: SymGNN, graph: Data) -> NetworkFeatures:
     """Run ``model`` over ``graph`` and keep what it computes; the model itself is never touched."""
     model = copy.deepcopy(model).eval()
     attention: list[Tensor] = []
-    node, edge = model.encode_nodes(graph.x), model.encode_edges(graph.edge_attr)
+    node, edge = model.encode_nodes(describe_graph(model, graph)), model.encode_edges(graph.edge_attr)
     for layer in model.attention_layers:
         layer.register_message_forward_pre_hook(partial(_keep_attention, attention))
         node, edge = layer(node, graph.edge_index, edge)

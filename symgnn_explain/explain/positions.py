@@ -257,7 +257,7 @@ def path_contributions(
 def _differentiate(model: SymGNN, graph: Data, atom: int) -> tuple[ReceptiveField, float, FloatArray]:
     """Return an atom's receptive field, its prediction (eV), and the derivative by the field's atoms (n, 3), eV/Å."""
     model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-    field = ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, len(model.layers))
+    field = ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, model.hops)
     displacement = graph.edge_attr[field.edges].clone().requires_grad_()
     barriers = model(graph.x[field.nodes], torch.stack([field.source, field.target]), displacement)
     (by_edge,) = torch.autograd.grad(barriers[0], displacement)

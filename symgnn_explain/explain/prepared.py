@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.masked_forward import MaskSemantics
@@ -14,6 +15,7 @@ from symgnn_explain.explain.reference import predict_with_reference
 from symgnn_explain.explain.units import SHELL_WIDTH, Unit
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.symgnn import with_description
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,8 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
     InputError
         If the predictor does not know a species of either glass.
     """
-    graph = predictor.graph(glass)
+    with torch.no_grad():
+        graph = with_description(predictor.model, predictor.graph(glass))
     barriers, messages = predict_with_reference(predictor.model, graph)
     if reference is None:
         reference = glass

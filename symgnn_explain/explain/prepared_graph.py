@@ -18,7 +18,7 @@ from symgnn_explain.explain.reference import predict_with_reference
 from symgnn_explain.explain.trimmed_forward import TrimmedForward, one_output_a_node
 from symgnn_explain.explain.units import SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.symgnn import SymGNN, with_description
 
 
 class SlowEngineWarning(UserWarning):
@@ -61,6 +61,7 @@ class PreparedGraph:
             If the network does not give one number a node.
         """
         if isinstance(model, SymGNN):
+            graph = with_description(model, graph)
             predictions, reference = predict_with_reference(model, graph)
             return cls(model, graph, predictions.double().cpu().numpy(), reference)
         warnings.warn(

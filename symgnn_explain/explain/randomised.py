@@ -41,8 +41,8 @@ def _stages(model: SymGNN) -> dict[str, list[nn.Module]]:
     stages: dict[str, list[nn.Module]] = {"head": [model.decoder]}
     for number in reversed(range(len(model.layers))):
         stages[f"layer {number + 1}"] = [model.layers[number]]
-    encoders = [model.species_embedding, model.node_encoder, model.edge_encoder]
-    stages["encoders"] = [*encoders, model.radial_encoder] if model.config.radial_basis else encoders
+    names = ("species_embedding", "node_encoder", "edge_encoder", "radial_encoder")
+    stages["encoders"] = [getattr(model, name) for name in names if hasattr(model, name)]
     return stages
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.symgnn import SymGNN, describe_graph
 
 
 @torch.no_grad()
@@ -29,7 +29,7 @@ def predict_with_reference(model: SymGNN, graph: Data) -> tuple[Tensor, list[Ten
     received: list[Tensor] = []
     for layer in model.attention_layers:
         layer.register_propagate_forward_hook(partial(_keep_mean, received))
-    return model(graph.x, graph.edge_index, graph.edge_attr), received
+    return model(graph.x, graph.edge_index, graph.edge_attr, describe_graph(model, graph)), received
 
 
 def _keep_mean(kept: list[Tensor], _module: Any, _inputs: Any, aggregated: Tensor) -> None:

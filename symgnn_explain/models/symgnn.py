@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import atomic_number
 from symgnn_explain.models.egat import EGATLayer
-from symgnn_explain.models.symmetrization import HaarO3, VonMisesO3
+from symgnn_explain.models.environment import AtomicEnvironment
+from symgnn_explain.models.symmetrization import DISTRIBUTIONS
 
 INFERENCE_SEED = 0
+
+Distribution = Literal["haar", "von_mises", "octahedral", "icosahedral", "identity", "none"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,21 @@ class SymGNNConfig:
     heads
         Attention heads of each layer; their number is the depth, and the radius of the receptive field in hops.
     distribution
-        What transformations are drawn from: the Haar measure on O(3), or learnable von Mises angles.
+        What transformations are drawn from: the Haar measure on O(3), learnable von Mises angles, or a finite group
+        (``octahedral`` has 48 elements, ``icosahedral`` 120; as many samples give exact invariance under the group).
+        ``identity`` is no symmetrization at all; with ``none`` edges are told by their lengths alone, and the network
+        is exactly invariant.
     training_samples, inference_samples
         Transformations drawn a training step, and kept fixed for inference.
     radial_basis
         Number of Gaussians of the distance, an exactly invariant edge feature beside the symmetrized vectors: 0 for
         none, else at least 2.
+    environment_radial, environment_degree
+        Whether nodes start from descriptors of their surroundings beside the species: the number of Gaussians in the
+        radial densities (0 for no descriptors, else at least 2), and the highest degree of the angular power spectrum
+        (0 for none); see :class:`~.environment.AtomicEnvironment`.
+    environment_width
+        Hidden width of what encodes the descriptors.
     decoder_layers
         Hidden layers of the prediction head.
     dropout
@@ -53,10 +68,13 @@ class SymGNNConfig:
     cutoff: float = 5.0
     dim: int = 32
     heads: tuple[int, ...] = (8, 4, 2, 1)
-    distribution: Literal["haar", "von_mises"] = "von_mises"
+    distribution: Distribution = "von_mises"
     training_samples: int = 2
     inference_samples: int = 16
     radial_basis: int = 0
+    environment_radial: int = 0
+    environment_degree: int = 0
+    environment_width: int = 64
     decoder_layers: int = 4
     dropout: float = 0.25
 
@@ -71,12 +89,26 @@ class SymGNNConfig:
             raise InputError(f"heads={self.heads} and dim={self.dim} must be positive, one number of heads a layer.")
         if not (math.isfinite(self.cutoff) and self.cutoff > 0):
             raise InputError(f"cutoff={self.cutoff} must be a positive length in Å.")
-        if self.distribution not in ("haar", "von_mises"):
-            raise InputError(f"distribution={self.distribution!r} is unknown: choose 'haar' or 'von_mises'.")
+        if self.distribution not in get_args(Distribution):
+            known = ", ".join(get_args(Distribution))
+            raise InputError(f"distribution={self.distribution!r} is unknown: choose from {known}.")
+        if self.distribution == "none" and not self.radial_basis:
+            raise InputError(
+                "distribution='none' leaves edges without features: give radial_basis at least 2 Gaussians."
+            )
         if self.training_samples < 1 or self.inference_samples < 1:
             raise InputError("at least one transformation is needed in training and in inference.")
         if self.radial_basis < 0 or self.radial_basis == 1:
             raise InputError(f"radial_basis={self.radial_basis} must be 0 (no distances) or at least 2 Gaussians.")
+        if self.environment_radial < 0 or self.environment_radial == 1 or self.environment_width < 1:
+            raise InputError(
+                f"environment_radial={self.environment_radial} must be 0 (no descriptors) or at least 2 Gaussians, and "
+                f"environment_width={self.environment_width} positive."
+            )
+        if self.environment_degree < 0 or (self.environment_degree and not self.environment_radial):
+            raise InputError(
+                f"environment_degree={self.environment_degree} must not be negative, and needs environment_radial."
+            )
         if self.decoder_layers < 0 or not 0 <= self.dropout < 1:
             raise InputError(
                 f"decoder_layers={self.decoder_layers} must not be negative, and dropout={self.dropout} lie in [0, 1)."
@@ -111,12 +143,21 @@ class SymGNN(nn.Module):
         super().__init__()
         self.config = config
         dim = config.dim
-        self.symmetrization = HaarO3() if config.distribution == "haar" else VonMisesO3()
-        self.species_embedding = nn.Linear(len(config.species), dim, bias=False)
-        self.node_encoder = nn.Sequential(
-            nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU()
-        )
-        self.edge_encoder = _encoder(3, dim)
+        if config.environment_radial:
+            self.environment = AtomicEnvironment(
+                len(config.species), config.cutoff, config.environment_radial, config.environment_degree
+            )
+            self.node_encoder: nn.Module = _EnvironmentEncoder(
+                self.environment.width, config.environment_width, dim, config.dropout
+            )
+        else:
+            self.species_embedding = nn.Linear(len(config.species), dim, bias=False)
+            self.node_encoder = nn.Sequential(
+                nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU()
+            )
+        if config.distribution != "none":
+            self.symmetrization = DISTRIBUTIONS[config.distribution]()
+            self.edge_encoder = _encoder(3, dim)
         if config.radial_basis:
             self.radial_encoder = _encoder(config.radial_basis, dim)
         last = len(config.heads) - 1
@@ -139,14 +180,26 @@ class SymGNN(nn.Module):
         """The rounds of message passing, in order."""
         return [layer for layer in self.layers if isinstance(layer, EGATLayer)]
 
+    @property
+    def hops(self) -> int:
+        """How many edges away an atom can be and still matter to a prediction."""
+        return len(self.layers) + bool(self.config.environment_radial)
+
+    def fit_inputs(self, graphs: Sequence[Data]) -> None:
+        """Standardise descriptors of surroundings, if there are any, on training graphs; it comes before training."""
+        if self.config.environment_radial:
+            self.environment.fit(graphs)
+
     @torch.no_grad()
     def fix_transformations(self, seed: int = INFERENCE_SEED) -> None:
         """Draw the set used in evaluation from the distribution as it is now; call it when training has changed it."""
+        if self.config.distribution == "none":
+            return
         generator = torch.Generator().manual_seed(seed)
         samples = self.symmetrization(self.config.inference_samples, generator)
         self.inference_transformations.copy_(samples)
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, environment: Tensor | None = None) -> Tensor:
         """Predict.
 
         Parameters
@@ -157,34 +210,51 @@ class SymGNN(nn.Module):
             Source and target of each directed edge, shape (2, E).
         edge_attr
             Displacements ``r_source - r_target``, shape (E, 3), Å.
+        environment
+            What :meth:`describe` returns, where it is known already.
 
         Returns
         -------
         Tensor
             Energy barriers, shape (N,), eV.
         """
-        node, edge = self.encode_nodes(x), self.encode_edges(edge_attr)
+        described = self.describe(x, edge_index, edge_attr) if environment is None else environment
+        node, edge = self.encode_nodes(described), self.encode_edges(edge_attr)
         for layer in self.layers:
             node, edge = layer(node, edge_index, edge)
         return self.decode(node)
 
-    def encode_nodes(self, x: Tensor) -> Tensor:
-        """Return initial node features (N, dim); they depend on the species alone."""
-        features: Tensor = self.node_encoder(self.species_embedding(x))
+    def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Return what nodes are encoded from, shape (N, F): the species, or descriptors of their surroundings.
+
+        It holds no trained weight, and no message passes an explainer's mask.
+        """
+        if not self.config.environment_radial:
+            return x
+        described: Tensor = self.environment(x, edge_index, edge_attr)
+        return described
+
+    def encode_nodes(self, described: Tensor) -> Tensor:
+        """Return initial node features (N, dim), each from its own row of what :meth:`describe` returns."""
+        if not self.config.environment_radial:
+            described = self.species_embedding(described)
+        features: Tensor = self.node_encoder(described)
         return features
 
     def encode_edges(self, displacement: Tensor) -> Tensor:
         """Return initial edge features (E, dim): the mean encoding over transformations, plus that of the distance."""
+        features = displacement.new_zeros(len(displacement), self.config.dim)
+        if self.config.radial_basis:
+            features = features + self.radial_encoder(self.expand_distance(displacement.norm(dim=1)))
+        if self.config.distribution == "none":
+            return features
         if self.training:
             transformations = self.symmetrization(self.config.training_samples)
         else:
             transformations = self.inference_transformations
         transformations = transformations.to(displacement)
-        features = displacement.new_zeros(len(displacement), self.config.dim)
         for transformation in transformations:
             features = features + self.edge_encoder(displacement @ transformation.T) / len(transformations)
-        if self.config.radial_basis:
-            features = features + self.radial_encoder(self.expand_distance(displacement.norm(dim=1)))
         return features
 
     def expand_distance(self, distance: Tensor) -> Tensor:
@@ -195,6 +265,44 @@ class SymGNN(nn.Module):
     def decode(self, node: Tensor) -> Tensor:
         """Return barriers (eV), shape (N,), from final node features (N, dim)."""
         return self.decoder(node).squeeze(-1) * self.barrier_scale + self.barrier_mean
+
+
+class _EnvironmentEncoder(nn.Module):
+    """From descriptors of surroundings to node features: a linear map, plus what a small network adds."""
+
+    def __init__(self, width: int, hidden: int, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, dim)
+        self.nonlinear = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, dim),
+        )
+
+    def forward(self, described: Tensor) -> Tensor:
+        features: Tensor = self.linear(described) + self.nonlinear(described)
+        return features
+
+
+def describe_graph(model: SymGNN, graph: Data) -> Tensor:
+    """Return what the nodes of a whole graph are encoded from, shape (N, F): as the graph carries it, or found anew."""
+    if "environment" in graph:
+        environment: Tensor = graph.environment
+        return environment
+    return model.describe(graph.x, graph.edge_index, graph.edge_attr)
+
+
+def with_description(model: SymGNN, graph: Data) -> Data:
+    """Return the graph with what its nodes are encoded from, so that nothing has to find it again."""
+    if not model.config.environment_radial:
+        return graph
+    described = copy.copy(graph)
+    described.environment = describe_graph(model, graph)
+    return described
 
 
 def _encoder(width: int, dim: int) -> nn.Sequential:

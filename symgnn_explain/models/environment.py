@@ -1,0 +1,132 @@
+"""What surrounds each atom, as exactly invariant numbers: the initial node features of a SymGNN that looks closely.
+
+Radial densities and the angular power spectrum of the neighbours' density, both resolved by species (as in the
+smooth overlap of atomic positions: Bartók, Kondor and Csányi, Phys. Rev. B 87, 184115, 2013), then standardised and
+whitened among atoms of one species. Whitening matters: barriers depend on combinations of densities, such as an
+atom's energy, that vary little beside the densities themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.utils import to_dense_batch
+
+NEAREST = 2.2
+"""First Gaussian of the radial densities, Å; the last one is at the cut-off."""
+
+ANGULAR_CENTRES, ANGULAR_WIDTH = (2.6, 3.0, 3.5), 0.3
+"""Radial functions of the power spectrum: Gaussians at these distances, with this standard deviation, Å."""
+
+ANGULAR_RANGE, ANGULAR_TAPER = 4.2, 0.4
+"""The power spectrum sees neighbours up to the first distance; over the second, before it, they fade out. Å."""
+
+FLOOR = 1e-5
+"""Variance, as a share of the largest, that is added to each direction before it is scaled to 1."""
+
+
+class AtomicEnvironment(nn.Module):
+    """Whitened descriptors of each atom's surroundings; a function of structure alone, without trained parameters.
+
+    Parameters
+    ----------
+    n_species
+        Number of species.
+    cutoff
+        Range of the graph, Å.
+    n_radial
+        Gaussians of the distance in the radial densities of each species.
+    degree
+        Highest degree l of the power spectrum; 0 for none.
+    """
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, n_species: int, cutoff: float, n_radial: int, degree: int) -> None:
+        super().__init__()
+        self.n_species, self.cutoff, self.n_radial, self.degree = n_species, cutoff, n_radial, degree
+        n_channels = n_species * len(ANGULAR_CENTRES)
+        self.n_raw = n_species * n_radial + degree * n_channels * (n_channels + 1) // 2
+        self.register_buffer("mean", torch.zeros(n_species, self.n_raw))
+        self.register_buffer("whitening", torch.eye(self.n_raw).repeat(n_species, 1, 1))
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return self.n_species * (self.n_raw + 1)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Return the features of each atom, shape (N, width): those of its own species' columns, with a 1, else 0."""
+        raw = self.raw(x, edge_index, edge_attr)
+        centred = raw - x @ self.mean
+        own = torch.zeros_like(raw)
+        for kind, whitening in enumerate(self.whitening):
+            own = own + x[:, kind, None] * (centred @ whitening)
+        own = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
+        return (x[:, :, None] * own[:, None, :]).flatten(1)
+
+    def raw(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Return radial densities and power spectrum, shape (N, n_raw)."""
+        joined = edge_index[0] != edge_index[1]
+        joined |= edge_attr.detach().square().sum(dim=1) > 0  # an atom's own image is a neighbour like any other
+        (source, target), vector = edge_index[:, joined], edge_attr[joined]
+        distance, kind = vector.norm(dim=1), x[source]
+        centres = torch.linspace(NEAREST, self.cutoff, self.n_radial, dtype=x.dtype, device=x.device)
+        gaussians = torch.exp(-0.5 * ((distance[:, None] - centres) / (centres[1] - centres[0])) ** 2)
+        columns = [_total((kind[:, :, None] * gaussians[:, None, :]).flatten(1), target, len(x))]
+        if self.degree:
+            near = distance < ANGULAR_RANGE
+            spectrum = self._power_spectrum(kind[near], vector[near], target[near], len(x))
+            columns.append(spectrum)
+        return torch.cat(columns, dim=1)
+
+    def _power_spectrum(self, kind: Tensor, vector: Tensor, target: Tensor, n_atoms: int) -> Tensor:
+        """Sum over pairs of an atom's neighbours of radial functions of both times P_l of the angle between them.
+
+        By the addition theorem that is the power spectrum of the neighbours' density, up to a factor for each l.
+        """
+        distance = vector.norm(dim=1)
+        centres = torch.tensor(ANGULAR_CENTRES, dtype=vector.dtype, device=vector.device)
+        fade = ((ANGULAR_RANGE - distance) / ANGULAR_TAPER).clamp(0, 1)
+        radial = torch.exp(-0.5 * ((distance[:, None] - centres) / ANGULAR_WIDTH) ** 2)
+        channel = (kind[:, :, None] * (radial * (fade * fade * (3 - 2 * fade))[:, None])[:, None, :]).flatten(1)
+        order = torch.argsort(target, stable=True)
+        direction = vector / distance[:, None]
+        dense, _ = to_dense_batch(torch.cat([channel, direction], dim=1)[order], target[order], batch_size=n_atoms)
+        channel, direction = dense[..., :-3], dense[..., -3:]
+        cosine = direction @ direction.transpose(1, 2)
+        upper = torch.triu_indices(channel.shape[2], channel.shape[2], device=vector.device)
+        before, legendre, columns = torch.ones_like(cosine), cosine, []
+        for degree in range(1, self.degree + 1):
+            product = channel.transpose(1, 2) @ legendre @ channel
+            columns.append(product[:, upper[0], upper[1]])
+            before, legendre = (
+                legendre,
+                ((2 * degree + 1) * cosine * legendre - degree * before) / (degree + 1),
+            )
+        return torch.cat(columns, dim=1)
+
+    @torch.no_grad()
+    def fit(self, graphs: Sequence[Data]) -> None:
+        """Measure means and covariances on these graphs, species by species; features have unit variance on them."""
+        raw = torch.cat([self.raw(graph.x, graph.edge_index, graph.edge_attr) for graph in graphs]).double()
+        kind = torch.cat([graph.x.argmax(dim=1) for graph in graphs])
+        for number in range(self.n_species):
+            values = raw[kind == number]
+            if len(values) < 2:
+                continue
+            mean = values.mean(dim=0)
+            spread = values.std(dim=0).clamp_min(1e-9)
+            standardised = (values - mean) / spread
+            variance, axes = torch.linalg.eigh(standardised.T @ standardised / len(values))
+            scale = (variance.clamp_min(0) + FLOOR * variance[-1]).rsqrt()
+            self.mean[number] = mean.to(self.mean)
+            self.whitening[number] = ((axes * scale) / spread[:, None]).to(self.whitening)
+
+
+def _total(values: Tensor, target: Tensor, n_atoms: int) -> Tensor:
+    return values.new_zeros(n_atoms, values.shape[1]).index_add(0, target, values)
