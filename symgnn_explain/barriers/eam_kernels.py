@@ -91,10 +91,10 @@ def list_pairs(  # noqa: PLR0917 - compiled
 @_compiled
 def _by_bin(bins: Any, n_bins: int) -> Any:
     """Return where each bin starts (n_bins + 1,) in the numbers of the things in bins, which are the second result."""
-    start = np.zeros(n_bins + 1, dtype=np.int64)
+    counts = np.zeros(n_bins + 1, dtype=np.int64)
     for bin_ in bins:
-        start[bin_ + 1] += 1
-    start = np.cumsum(start)
+        counts[bin_ + 1] += 1
+    start = np.cumsum(counts)
     filled = start.copy()
     order = np.empty(len(bins), dtype=np.int32)
     for thing in range(len(bins)):
