@@ -251,8 +251,7 @@ class _Parser:
     def _unknown(self) -> str:
         if self._next == _END:
             return "something is missing at the end"
-        hint = self._hint()
-        return f"{self._next.text!r} is not known there{hint}" if hint else f"{self._next.text!r} is not known there"
+        return f"{self._next.text!r} is not known there{self._hint()}"
 
     def _hint(self) -> str:
         return did_you_mean(self._next.text, WORDS) if self._next.kind == "word" else ""
@@ -332,4 +331,6 @@ class _Parser:
         raise self._error(f"{token.text!r} stands where a value should")
 
     def _error(self, reason: str) -> InputError:
-        return InputError(f"the atoms {self.text!r} cannot be understood, {reason}: write {FORMS}.")
+        # A guess says more than the list of all forms.
+        forms = "" if "did you mean" in reason else f": write {FORMS}"
+        return InputError(f"the atoms {self.text!r} cannot be understood, {reason}{forms}.")
