@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from symgnn_explain.cli.barriers import barriers
+from symgnn_explain.cli.benchmarking import benchmark
 from symgnn_explain.cli.explaining import explain, methods, report
 from symgnn_explain.cli.exploring import explore
 from symgnn_explain.cli.options import SAMPLE
@@ -56,6 +58,16 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         cross_validate,
         "Cross-validate a predictor over glasses.",
         "cross-validate --preset light --seeds 0,1,2 --epochs 100 --out out/cross_validation",
+    ),
+    (
+        benchmark,
+        "Compare networks under one budget.",
+        "benchmark --models ridge,schnet,light --budget 15min --seeds 0,1,2 --json out/benchmark.json",
+    ),
+    (
+        barriers,
+        "Compute atoms' barriers from first principles: searches for saddle points, resumable.",
+        "barriers sample --atoms 12,57 --searches 10 --potential CuZr_MendelevKramerOtt_2009.eam.fs --out out/barriers",
     ),
     (explore, "Open the explorer in JupyterLab.", "explore glass.extxyz"),
     (methods, "List the methods of explanation.", "methods"),

@@ -99,7 +99,7 @@ def train(
     from symgnn_explain.training.train import WEIGHTS_FILE
     from symgnn_explain.training.train import train as run
 
-    with _resumable(out):
+    with resumable(out):
         predictor = run(
             list(training.values()),
             list(validation.values()),
@@ -108,7 +108,7 @@ def train(
             out=out,
             device=device,
             devices=devices,
-            provenance=_provenance(context, hashes),
+            provenance=provenance(context, hashes),
             protocol=protocol,
         )
     if validation:
@@ -140,7 +140,7 @@ def cross_validate(
     from symgnn_explain.training.cross_validation import RESULT_FILE
     from symgnn_explain.training.cross_validation import cross_validate as run
 
-    with _resumable(out):
+    with resumable(out):
         result = run(
             list(glasses.values()),
             config=with_species(config, list(glasses.values())),
@@ -148,7 +148,7 @@ def cross_validate(
             out=out,
             seeds=chosen_seeds,
             device=device,
-            provenance=_provenance(context, hashes),
+            provenance=provenance(context, hashes),
         )
     print(result.to_frame().to_string(float_format="{:.4f}".format))
     pearson = result.pearson
@@ -212,7 +212,8 @@ def published_split(validate: list[str] | None) -> tuple[dict[str, Glass], dict[
 
 
 @contextmanager
-def _resumable(out: Path) -> Iterator[None]:
+def resumable(out: Path) -> Iterator[None]:
+    """Say, when the user interrupts, that nothing is lost."""
     try:
         yield
     except KeyboardInterrupt:
@@ -220,7 +221,8 @@ def _resumable(out: Path) -> Iterator[None]:
         raise
 
 
-def _provenance(context: typer.Context, hashes: Mapping[str, str]) -> dict[str, Any]:
+def provenance(context: typer.Context, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a card says of where its predictor comes from."""
     return {"command": shlex.join(["symgnn-explain", *context.obj]), "data_sha256": dict(hashes)}
 
 

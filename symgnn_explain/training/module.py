@@ -11,7 +11,8 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Sampler
 from torch_geometric.data import Data
@@ -22,7 +23,7 @@ from symgnn_explain.glass import Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.registry import NetworkConfig, build_network
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.symgnn import SymGNN, describe_graph, with_description
 from symgnn_explain.models.symmetrization import HaarO3
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.settings import TrainingSettings
@@ -56,14 +57,32 @@ class EpochShuffle(Sampler[int]):
 class GlassDataModule(lightning.LightningDataModule):
     """Graphs of labelled glasses, one glass a batch, in an order that ``seed`` determines.
 
+    Parameters
+    ----------
+    training, validation
+        Glasses with barriers (eV).
+    config
+        Of the network.
+    auxiliary
+        Names of the arrays that training graphs carry too, as ``auxiliary`` (N, A), standardised within each species.
+    seed
+        Of the order.
+
     Raises
     ------
     InputError
-        If a glass has no barriers, all barriers are equal, or a species is not one that the network knows.
+        If a glass has no barriers or a training glass no such array, all barriers are equal, or a species is not one
+        that the network knows.
     """
 
     def __init__(
-        self, training: Sequence[Glass], validation: Sequence[Glass], config: NetworkConfig, *, seed: int = 0
+        self,
+        training: Sequence[Glass],
+        validation: Sequence[Glass],
+        config: NetworkConfig,
+        *,
+        auxiliary: Sequence[str] = (),
+        seed: int = 0,
     ) -> None:
         super().__init__()
         for glass in (*training, *validation):
@@ -76,6 +95,9 @@ class GlassDataModule(lightning.LightningDataModule):
             [build_graph(glass, cutoff=config.cutoff, species=config.species) for glass in side]
             for side in (training, validation)
         )
+        if auxiliary:
+            for graph, values in zip(self.training, _standardised_arrays(training, auxiliary), strict=True):
+                graph.auxiliary = torch.from_numpy(values)
         barriers = torch.cat([graph.y for graph in self.training])
         if len(barriers.unique()) == 1:
             raise InputError(
@@ -83,6 +105,13 @@ class GlassDataModule(lightning.LightningDataModule):
             )
         self.barrier_statistics = (float(barriers.mean()), float(barriers.std()))
         """Mean and standard deviation (eV) of the training barriers."""
+
+    @torch.no_grad()
+    def describe(self, model: SymGNN) -> None:
+        """Let the graphs carry what the network encodes nodes from."""
+        self.training, self.validation = (
+            [with_description(model, graph) for graph in side] for side in (self.training, self.validation)
+        )
 
     def train_dataloader(self) -> DataLoader:
         """Return the training graphs of this process, shuffled anew each epoch."""
@@ -127,6 +156,11 @@ class BarrierModule(lightning.LightningModule):
             },
             logger=False,
         )
+        self.auxiliary_head: nn.Module | None = None
+        if settings.auxiliary:
+            if not isinstance(self.model, SymGNN):
+                raise InputError(f"a {type(self.model).__name__} learns no auxiliary arrays: leave them out.")
+            self.auxiliary_head = nn.Linear(self.model.config.dim, len(settings.auxiliary))
         self.averaged: AveragedModel | None = None
         if settings.ema_decay:
             average = get_ema_multi_avg_fn(settings.ema_decay)
@@ -142,11 +176,16 @@ class BarrierModule(lightning.LightningModule):
         """The network that is validated and shipped: with averaged weights where they are averaged."""
         return self.model if self.averaged is None else self.averaged.module
 
-    def set_barrier_statistics(self, mean: float, scale: float) -> None:
-        """Give the network mean and standard deviation (eV) of the training barriers."""
-        for network in (self.model, self.evaluated):
-            network.barrier_mean.fill_(mean)
-            network.barrier_scale.fill_(scale)
+    def fit_inputs(self, data: GlassDataModule) -> None:
+        """Give the network what it normalises with, measured on the training graphs; and graphs what never changes."""
+        mean, scale = data.barrier_statistics
+        if isinstance(self.model, SymGNN):
+            self.model.fit_inputs(data.training)
+            data.describe(self.model)
+        self.model.barrier_mean.fill_(mean)
+        self.model.barrier_scale.fill_(scale)
+        if self.averaged is not None:
+            self.averaged.module.load_state_dict(self.model.state_dict())
 
     def prepare_evaluation(self) -> None:
         """Give the network the transformations that a predictor would get now."""
@@ -174,11 +213,23 @@ class BarrierModule(lightning.LightningModule):
         displacement = batch.edge_attr
         if self.settings.augment:
             displacement = displacement @ self._augmentation(2)[torch.randint(2, ())].to(displacement).T
-        predicted = self.model(batch.x, batch.edge_index, displacement)
-        loss = ((predicted - batch.y) / self.model.barrier_scale).square().mean()
+        predicted = self._predict(self.model, batch, displacement)
+        error = (predicted - batch.y) / self.model.barrier_scale
+        level = error.mean()
+        loss = (error - level).square().mean() + self.settings.level_weight * level.square()
+        if self.auxiliary_head is not None:
+            encoded = self.model.encode_nodes(describe_graph(self.model, batch))
+            off = self.auxiliary_head(encoded) - batch.auxiliary
+            loss = loss + self.settings.auxiliary_weight * off.square().mean()
         self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         self._losses.append(loss.detach())
         return loss
+
+    @staticmethod
+    def _predict(network: Any, batch: Data, displacement: Tensor) -> Tensor:
+        described = (batch.environment,) if "environment" in batch else ()
+        predicted: Tensor = network(batch.x, batch.edge_index, displacement, *described)
+        return predicted
 
     def optimizer_step(self, *given: Any, **named: Any) -> None:
         """Make a step, and let the averaged weights follow."""
@@ -197,7 +248,7 @@ class BarrierModule(lightning.LightningModule):
 
     def validation_step(self, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Keep the predictions of one glass."""
-        predicted = self.evaluated(batch.x, batch.edge_index, batch.edge_attr)
+        predicted = self._predict(self.evaluated, batch, batch.edge_attr)
         self._validated.append((predicted.float(), batch.y))
 
     def on_validation_epoch_end(self) -> None:
@@ -220,14 +271,16 @@ class BarrierModule(lightning.LightningModule):
         """Return Adam, or AdamW with its schedule."""
         settings = self.settings
         if settings.schedule == "constant":
-            return torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate, amsgrad=True)
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+            return torch.optim.Adam(self._learned(), lr=settings.learning_rate, amsgrad=True)
+        optimizer = torch.optim.AdamW(self._learned(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=settings.learning_rate, total_steps=settings.epochs * self.steps_per_epoch, pct_start=0.2
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _learned(self) -> list[nn.Parameter]:
+        head = [] if self.auxiliary_head is None else list(self.auxiliary_head.parameters())
+        return [*self.model.parameters(), *head]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the learning curve and the time with the weights."""
@@ -236,6 +289,27 @@ class BarrierModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the learning curve and the watch."""
         self.history, self.training_seconds = checkpoint["history"], checkpoint["training_seconds"]
+
+
+def _standardised_arrays(glasses: Sequence[Glass], names: Sequence[str]) -> list[NDArray[np.float32]]:
+    """Return the arrays of each glass as columns, with mean 0 and variance 1 among all atoms of one species."""
+    for glass in glasses:
+        for name in names:
+            if name not in glass.arrays or glass.arrays[name].ndim != 1:
+                raise InputError(
+                    f"{glass.name!r} has no array {name!r} with one number an atom to learn beside the barriers: add "
+                    "it to the file, or train without auxiliary arrays."
+                )
+    values = np.concatenate([np.column_stack([glass.arrays[name] for name in names]) for glass in glasses])
+    values = values.astype(np.float64)
+    numbers = np.concatenate([glass.numbers for glass in glasses])
+    for number in np.unique(numbers):
+        own = values[numbers == number]
+        spread = own.std(axis=0)
+        values[numbers == number] = (own - own.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    if not np.isfinite(values).all():
+        raise InputError(f"the arrays {', '.join(names)} of the training glasses hold values that are not finite.")
+    return np.split(values.astype(np.float32), np.cumsum([len(glass) for glass in glasses])[:-1])
 
 
 def mean_metrics(validated: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:

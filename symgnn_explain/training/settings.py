@@ -40,6 +40,14 @@ class TrainingSettings:
         Whether each training glass is rotated or reflected at random in each step.
     precision
         Of arithmetic: ``32-true``, or mixed with 16 bits (``16-mixed`` on a GPU alone, ``bf16-mixed``).
+    auxiliary
+        Names of per-atom arrays that are learned beside the barriers, from the nodes' initial features: what an atom's
+        surroundings decide and no noise blurs, such as its potential energy. They are not needed to predict.
+    auxiliary_weight
+        Of the squared errors of these arrays, each standardised within a species.
+    level_weight
+        Of the squared error of a glass's mean barrier, beside that of its atoms' deviations from the mean; with 1 their
+        sum is the mean squared error.
     stop_after
         Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
 
@@ -60,9 +68,13 @@ class TrainingSettings:
     ema_decay: float = 0.0
     augment: bool = False
     precision: Precision = "32-true"
+    auxiliary: tuple[str, ...] = ()
+    auxiliary_weight: float = 1.0
+    level_weight: float = 1.0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "auxiliary", tuple(self.auxiliary))
         for name, choices in (("schedule", Schedule), ("precision", Precision)):
             if getattr(self, name) not in get_args(choices):
                 known = " or ".join(repr(choice) for choice in get_args(choices))
@@ -70,6 +82,10 @@ class TrainingSettings:
         if self.epochs < 1 or self.validate_every < 1 or self.patience < 1 or not self.learning_rate > 0:
             raise InputError(
                 f"{self} cannot be used: epochs, validate_every, patience and learning_rate must be positive."
+            )
+        if not (self.auxiliary_weight >= 0 and self.level_weight >= 0):
+            raise InputError(
+                f"auxiliary_weight={self.auxiliary_weight} and level_weight={self.level_weight} must not be negative."
             )
         if not 0 <= self.ema_decay < 1:
             raise InputError(f"ema_decay={self.ema_decay} must lie in [0, 1): 0 averages nothing.")

@@ -91,14 +91,14 @@ def train(
     out = Path(out)
     with isolate_rng():
         torch.manual_seed(settings.seed)
-        data = GlassDataModule(training, validation, config, seed=settings.seed)
+        data = GlassDataModule(training, validation, config, auxiliary=settings.auxiliary, seed=settings.seed)
         described = {"training": _describe(training), "validation": _describe(validation)}
         module = BarrierModule(config, settings, steps_per_epoch=-(-len(training) // devices), data=described)
-        module.set_barrier_statistics(*data.barrier_statistics)
         last = out / _CHECKPOINTS / f"{_LAST}.ckpt"
         _require_same_run(out, last, module)
         if (out / WEIGHTS_FILE).is_file():
             return Predictor.load(out / WEIGHTS_FILE, device=device)
+        module.fit_inputs(data)
         iterates = not isinstance(module.model, Ridge)
         if iterates:
             validates = bool(validation)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.models.baselines.base import Baseline, BaselineConfig, bonds
@@ -52,7 +52,6 @@ class Ridge(Baseline):
 
     feature_mean: Tensor
     feature_scale: Tensor
-    coefficient: Tensor
 
     def __init__(self, config: RidgeConfig) -> None:
         super().__init__(config)
@@ -61,7 +60,7 @@ class Ridge(Baseline):
         count = (1 + config.averages) * n_species * (1 + n_species * len(self._grid()) + len(SHELLS) * DEGREES)
         self.register_buffer("feature_mean", torch.zeros(count, dtype=torch.float64))
         self.register_buffer("feature_scale", torch.ones(count, dtype=torch.float64))
-        self.register_buffer("coefficient", torch.zeros(count, dtype=torch.float64))
+        self.coefficient = nn.Parameter(torch.zeros(count, dtype=torch.float64))
 
     def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Predict in standardised units, shape (N,)."""

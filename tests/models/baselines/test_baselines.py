@@ -68,7 +68,7 @@ def made(config: BaselineConfig, graph: Data) -> Baseline:
         model = build_network(config).double()
         if isinstance(model, Ridge):
             model.fit([graph])
-            model.coefficient.normal_()
+            torch.nn.init.normal_(model.coefficient)
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm1d):
                 module.momentum = None  # statistics are those of all that was seen
@@ -386,9 +386,9 @@ class TestRidge:
         features = torch.cat([model.features(graph.x, graph.edge_index, graph.edge_attr) for graph in graphs])
         features = (features - model.feature_mean) / model.feature_scale
         target = torch.cat([graph.y for graph in graphs])
-        residual = (target - target.mean()) / target.std() - features @ model.coefficient
+        residual = (target - target.mean()) / target.std() - features @ model.coefficient.detach()
         slope = features.T @ residual  # penalty times coefficient
         large = model.coefficient.abs() > 1e-3
-        penalties = (slope / model.coefficient)[large]
+        penalties = (slope / model.coefficient.detach())[large]
         torch.testing.assert_close(penalties, penalties.mean().expand(len(penalties)), rtol=1e-4, atol=1e-6)
         assert 1e-3 * 0.99 < penalties.mean() < 1e7 * 1.01

@@ -1,0 +1,231 @@
+"""One table of many networks: the same folds, seeds and budget for each, beside what the paper reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.files import write_atomically
+from symgnn_explain.glass import Glass, atomic_number
+from symgnn_explain.graph import build_graph
+from symgnn_explain.models.baselines.ridge import RidgeConfig
+from symgnn_explain.models.predictor import resolve_device
+from symgnn_explain.models.registry import NetworkConfig, build_network
+from symgnn_explain.training.cross_validation import CrossValidation, cross_validate
+from symgnn_explain.training.recipes import Recipe, recipe
+from symgnn_explain.training.settings import TrainingSettings
+from symgnn_explain.training.splits import related_groups
+
+PUBLISHED = {
+    "symgnn_published": 0.7859,
+    "schnet": 0.7588,
+    "mgcn": 0.7352,
+    "egat": 0.7264,
+    "symgnn_augmented": 0.6614,
+    "faenet": 0.6603,
+    "gcn": 0.5123,
+    "symgnn_unsymmetrized": 0.2669,
+    "egnn": 0.2588,
+    "mlp": 0.0575,
+}
+"""Pearson r on the two test glasses of Cu64Zr36, from the paper's table."""
+
+PUBLISHED_SOURCE = (
+    "Li, Zhang, Tang, Bauchy and Sun, Predicting and Interpreting Energy Barriers of Metallic Glasses with Graph "
+    "Neural Networks, ICML 2024 (PMLR 235:29373): test glasses of 3 000 atoms, on which the epoch was chosen, after up "
+    "to 20 000 epochs on all seven training glasses; not the protocol of the other columns."
+)
+
+PLAN_FILE = "plan.json"
+_VALIDATIONS = 20
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What each run may cost: minutes of training on this machine, or a number of epochs."""
+
+    amount: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read ``"15min"`` or ``"100epochs"``, or raise InputError."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(min|epochs)\s*", text)
+        if match is None or float(match[1]) <= 0 or (match[2] == "epochs" and not float(match[1]).is_integer()):
+            raise InputError(f'a budget of {text!r} cannot be understood: give it as "15min" or "100epochs" a run.')
+        return cls(float(match[1]), match[2])
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit}"
+
+
+def run_benchmark(
+    glasses: Sequence[Glass],
+    names: Sequence[str],
+    *,
+    budget: Budget,
+    seeds: Sequence[int],
+    out: str | Path,
+    device: str = "auto",
+    progress: bool = True,
+    provenance: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Cross-validate each network under the same budget; interrupted runs resume when it is called again.
+
+    A budget of minutes is turned into epochs once, by timing a step on this machine, so that the schedule of learning
+    rates runs to its end; what was timed is kept in ``plan.json`` of the network's folder.
+
+    Parameters
+    ----------
+    glasses
+        With barriers (eV); related ones are held out together.
+    names
+        Of recipes, see :data:`~.recipes.RECIPES`.
+    budget, seeds
+        Of every run. The ridge regression is solved in closed form and needs neither.
+    out
+        Folder; each network has one in it.
+    device, progress, provenance
+        As in :func:`~.train.train`.
+
+    Returns
+    -------
+    dict
+        Ready for JSON: ``rows`` with one entry a network, ``published`` with the source of the paper's figures,
+        ``machine``, ``folds``, ``seeds`` and ``budget``.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, a folder holds another benchmark, or a run cannot be made.
+    """
+    if len(set(names)) < len(names) or not names:
+        raise InputError(f"networks {', '.join(names)} must be named, and each once.")
+    recipes = {name: recipe(name) for name in names}
+    species = tuple(sorted({symbol for glass in glasses for symbol in glass.species}, key=atomic_number))
+    rows, folds = [], []
+    for name, chosen in recipes.items():
+        config = replace(chosen.config, species=species)
+        folder = Path(out) / name
+        settings = _planned(folder, Recipe(config, chosen.settings), budget, glasses, device)
+        result = cross_validate(
+            glasses,
+            config=config,
+            settings=settings,
+            out=folder,
+            seeds=seeds,
+            device=device,
+            progress=progress,
+            provenance=provenance,
+        )
+        folds = [list(fold) for fold in result.folds]
+        rows.append({"network": name, **_row(result), "published_r": PUBLISHED.get(name)})
+    return {
+        "budget": str(budget),
+        "seeds": list(seeds),
+        "folds": folds,
+        "machine": _machine(device),
+        "published": PUBLISHED_SOURCE,
+        "rows": rows,
+    }
+
+
+def benchmark_table(report: Mapping[str, Any]) -> pd.DataFrame:
+    """Lay out the rows of a report, the best network first."""
+    table = pd.DataFrame(report["rows"]).set_index("network").sort_values("r", ascending=False)
+    return table[["r", "std_folds", "std_seeds", "n_parameters", "seconds_per_epoch", "epochs", "published_r"]]
+
+
+def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, device: str) -> tuple[float, float]:
+    """Time a step of training, and a prediction, for one glass: seconds each, after one that does not count."""
+    target = resolve_device(device)
+    graph = build_graph(glass, cutoff=config.cutoff, species=config.species).to(target)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = build_network(config).to(target)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
+
+        def step() -> float:
+            started = time.perf_counter()
+            optimizer.zero_grad()
+            network(graph.x, graph.edge_index, graph.edge_attr).square().mean().backward()
+            optimizer.step()
+            _wait(target)
+            return time.perf_counter() - started
+
+        def predict() -> float:
+            started = time.perf_counter()
+            with torch.no_grad():
+                network(graph.x, graph.edge_index, graph.edge_attr)
+            _wait(target)
+            return time.perf_counter() - started
+
+        step()
+        of_step = step()
+        network.eval()
+        return of_step, predict()
+
+
+def _planned(folder: Path, chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str) -> TrainingSettings:
+    """Turn the budget into epochs, the way it was done when the folder was first used."""
+    path = folder / PLAN_FILE
+    if path.is_file():
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        if plan["budget"] != str(budget):
+            raise InputError(f"{folder} holds a benchmark with a budget of {plan['budget']}: choose another folder.")
+    else:
+        plan = {"budget": str(budget), **_plan(chosen, budget, glasses, device)}
+        write_atomically(path, (json.dumps(plan, indent=1) + "\n").encode())
+    epochs = int(plan["epochs"])
+    return replace(chosen.settings, epochs=epochs, validate_every=max(1, epochs // _VALIDATIONS), stop_after=None)
+
+
+def _plan(chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str) -> dict[str, Any]:
+    if isinstance(chosen.config, RidgeConfig):
+        return {"epochs": 1}
+    if budget.unit == "epochs":
+        return {"epochs": int(budget.amount)}
+    largest = max(glasses, key=len)
+    of_step, of_prediction = time_step(chosen.config, chosen.settings, largest, device)
+    held_out = [len(group) for group in related_groups(glasses)]
+    epoch = (len(glasses) - min(held_out)) * of_step  # the longest of any fold
+    validations = _VALIDATIONS * max(held_out) * of_prediction
+    epochs = round((60 * budget.amount - validations) / epoch)
+    return {"epochs": max(1, epochs), "seconds_per_step": of_step, "seconds_per_prediction": of_prediction}
+
+
+def _row(result: CrossValidation) -> dict[str, Any]:
+    pearson = result.to_dict()["pearson"]
+    return {
+        "r": pearson["mean"],
+        "std_folds": pearson["std_folds"],
+        "std_seeds": pearson["std_seeds"],
+        "r_by_fold": result.per_fold.mean(axis=1).tolist(),
+        "n_parameters": result.n_parameters,
+        "seconds_per_epoch": result.seconds_per_epoch,
+        "epochs": result.settings.epochs,
+        "best_epoch": result.epoch,
+    }
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _machine(device: str) -> str:
+    target = resolve_device(device)
+    gpu = f", {torch.cuda.get_device_name()}" if target.type == "cuda" else ""
+    processor = platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} CPUs{gpu}, torch {torch.__version__}, {torch.get_num_threads()} threads"
