@@ -237,3 +237,13 @@ def test_two_explanations_are_compared(explorer: GlassExplorer) -> None:
 def test_two_explorers_do_not_turn_each_other(explorer: GlassExplorer) -> None:
     other = GlassExplorer(explorer.session.glass, explorer.session.predictor)
     assert other.compare.figures[0].ui.camera_group != explorer.compare.figures[0].ui.camera_group
+
+
+def test_a_closed_explorer_computes_nothing_more(explorer: GlassExplorer) -> None:
+    explorer.analyses.open("Rings")
+    explorer.lists.open("Atoms")
+    explorer.close()
+    tabs = (explorer.analyses, explorer.lists, explorer.pictures)
+    assert not any(getattr(panel, "active", False) for one in tabs for panel in one.panels.values())
+    assert explorer.view.stage.comm is None
+    assert explorer.ui.comm is None

@@ -109,10 +109,21 @@ class GlassExplorer:
 
     def show(self, session: Session) -> None:
         """Show another session, of another glass or network, in place of the present one, which ends."""
-        self.session.cancel()
+        self._stop()
         past = self.view.stage
         self._build(session)
         past.close()
+
+    def close(self) -> None:
+        """Stop what is computed, and take the explorer out of its page: the browser gets its WebGL context back."""
+        self._stop()
+        self.view.stage.close()
+        self.ui.close()
+
+    def _stop(self) -> None:
+        self.session.cancel()
+        for tabs in (self.pictures, self.lists, self.analyses):
+            tabs.close()
 
     def _build(self, session: Session) -> None:
         """Make the panels of a session."""

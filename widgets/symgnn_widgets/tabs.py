@@ -34,8 +34,15 @@ class Tabs:
         """Bring a tab to the front."""
         self.ui.selected_index = list(self.panels).index(title)
 
+    def close(self) -> None:
+        """Tell every panel that it is out of sight, so that it stops what it computes."""
+        self._tell(None)
+
     def _switch(self, _change: object = None) -> None:
+        self._tell(self.ui.selected_index)
+
+    def _tell(self, in_sight: int | None) -> None:
         for place, panel in enumerate(self.panels.values()):
             activate = getattr(panel, "activate", None)
             if activate is not None:
-                activate(active=place == self.ui.selected_index)
+                activate(active=place == in_sight)

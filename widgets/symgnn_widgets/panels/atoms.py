@@ -24,7 +24,7 @@ class ImportantAtoms:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.active = False
-        self.table = Clickable(lambda _action, atom: session.pick(atom))
+        self.table = Clickable(lambda _action, atom: session.pick(atom), layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
         self._tessellating: Worker[VoronoiCells] = Worker(lambda _fraction: None, self._keep, self._fail)
         session.observe(self._fill, ["explanation", "k"])

@@ -15,7 +15,7 @@ class TopEdges:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.table = Clickable(lambda _action, atom: session.pick(atom))
+        self.table = Clickable(lambda _action, atom: session.pick(atom), layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
         session.observe(self._fill, ["explanation", "k"])
         self._fill()

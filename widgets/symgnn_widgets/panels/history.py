@@ -16,7 +16,7 @@ class History:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.table = Clickable(self._recall)
+        self.table = Clickable(self._recall, layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
         session.observe(self._list, ["history", "explanation"])
         self._list()
