@@ -1,9 +1,8 @@
-"""The attention layers of SymGNN without symmetrization, as the paper compares them (Li et al., ICML 2024, table 1)."""
+"""The attention layers of SymGNN on edge lengths alone, as the paper compares them (Li et al., ICML 2024)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -14,12 +13,10 @@ from symgnn_explain.models.egat import EGATLayer
 
 @dataclass(frozen=True)
 class EGATConfig(BaselineConfig):
-    """Hyperparameters of an EGAT network.
+    """Hyperparameters of an EGAT network on lengths.
 
     Parameters
     ----------
-    edges
-        What edges know: their ``length``, or the ``vector``, which is SymGNN without symmetrization: not invariant.
     dim
         Width of node and edge features, and of each attention head.
     heads
@@ -28,7 +25,6 @@ class EGATConfig(BaselineConfig):
         Probability with which a feature is dropped in training, in (0, 1).
     """
 
-    edges: Literal["length", "vector"] = "length"
     dim: int = 32
     heads: tuple[int, ...] = (8, 4, 2, 1)
     dropout: float = 0.25
@@ -36,22 +32,19 @@ class EGATConfig(BaselineConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "heads", tuple(self.heads))
-        if self.edges not in ("length", "vector"):
-            raise InputError(f"edges={self.edges!r} is unknown: choose 'length' or 'vector'.")
         if not self.heads or min(self.heads) < 1 or self.dropout >= 1:
             raise InputError(f"heads={self.heads} must be positive, and dropout={self.dropout} lie in (0, 1).")
 
 
 class EGAT(Baseline):
-    """A SymGNN whose edges know their length or vector, in units of the cut-off, not symmetrized displacements."""
+    """A SymGNN whose edges know their length (in units of the cut-off) instead of the symmetrized displacement."""
 
     def __init__(self, config: EGATConfig) -> None:
         super().__init__(config)
-        self.edges = config.edges
         dim, last = config.dim, len(config.heads) - 1
         self.node_encoder = nn.Sequential(nn.Linear(len(config.species), dim), nn.ReLU(), nn.Linear(dim, dim))
         self.edge_encoder = nn.Sequential(
-            nn.Linear(1 if config.edges == "length" else 3, dim),
+            nn.Linear(1, dim),
             nn.BatchNorm1d(dim),
             nn.ReLU(),
             nn.Linear(dim, dim),
@@ -67,8 +60,7 @@ class EGAT(Baseline):
     def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Predict in standardised units, shape (N,)."""
         node = self.node_encoder(x)
-        known = edge_attr.norm(dim=1, keepdim=True) if self.edges == "length" else edge_attr
-        edge = self.edge_encoder(known / self.config.cutoff)
+        edge = self.edge_encoder(edge_attr.norm(dim=1, keepdim=True) / self.config.cutoff)
         for layer in self.layers:
             node, edge = layer(node, edge_index, edge)
         barriers: Tensor = self.decoder(node).squeeze(-1)

@@ -212,7 +212,6 @@ class TestSettings:
             (EGATConfig(), {"heads": ()}),
             (EGATConfig(), {"heads": (2, 0)}),
             (EGATConfig(), {"dropout": 1.0}),
-            (EGATConfig(), {"edges": "angle"}),
         ],
     )
     def test_impossible_sizes(self, config: BaselineConfig, change: dict[str, Any]) -> None:
@@ -229,15 +228,6 @@ def test_the_mlp_sees_no_structure(slab: Glass) -> None:
     predicted = predict(made(NEURAL[0], graph), graph)
     for species in range(2):
         assert predicted[graph.x[:, species] == 1].std() < 1e-12
-
-
-def test_attention_on_vectors_is_not_invariant(slab: Glass) -> None:
-    config = EGATConfig(dim=4, heads=(2, 1), edges="vector")
-    graph = graph_of(slab, config)
-    model = made(config, graph)
-    [matrix] = HaarO3()(1, torch.Generator().manual_seed(0))
-    change = predict(model, graph, edge_attr=graph.edge_attr @ matrix.T) - predict(model, graph)
-    assert change.abs().max() > 1e-3
 
 
 def test_schnet_is_pygs(slab: Glass) -> None:
