@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from symgnn_explain.barriers.eam import EamCalculator
 from symgnn_explain.barriers.many import compute_barriers
 from symgnn_explain.barriers.potentials import find_potential
 from symgnn_explain.barriers.settings import SearchSettings
+from symgnn_explain.cli.inputs import parsed_settings
 from symgnn_explain.errors import InputError
 from symgnn_explain.export import write_table
 from symgnn_explain.files import write_atomically
@@ -50,18 +51,6 @@ def drawn(count: int, seed: int, glasses: dict[str, Glass]) -> list[tuple[str, i
     return [
         (names[turn % len(names)], int(atoms[names[turn % len(names)]][turn // len(names)])) for turn in range(count)
     ]
-
-
-def changed_settings(entries: list[str], searches: int) -> SearchSettings:
-    """Turn KEY=VALUE into settings."""
-    known = {field.name: field for field in fields(SearchSettings)}
-    values: dict[str, Any] = {"searches": searches}
-    for entry in entries:
-        key, _, text = entry.partition("=")
-        if key not in known:
-            raise InputError(f"--set {entry}: expected KEY=VALUE with a key among {', '.join(known)}.")
-        values[key] = int(text) if "int" in str(known[key].type) else float(text)
-    return SearchSettings(**values)
 
 
 def agreement(table: pd.DataFrame) -> dict[str, float]:
@@ -90,7 +79,8 @@ def main() -> None:
     parser.add_argument("--potential", type=Path, help="the eam.fs file; found as symgnn-explain barriers finds it")
     parser.add_argument("--out", type=Path, required=True, help="folder for records, table and summary")
     arguments = parser.parse_args()
-    settings = changed_settings(arguments.set, arguments.searches)
+    changed = parsed_settings(get_type_hints(SearchSettings), arguments.set)
+    settings = SearchSettings(**{"searches": arguments.searches, **changed})
     calculator = EamCalculator(find_potential(arguments.potential))
     glasses = dict(zip(GLASSES, datasets.load_published(GLASSES), strict=True))
     rows, outcomes = [], Counter[str]()
@@ -100,7 +90,8 @@ def main() -> None:
         published = glasses[name].barriers
         if published is None:
             raise InputError(f"{name} holds no barriers to compare with.")
-        rows.append({"glass": name, **found.to_frame().iloc[0].to_dict(), "published_eV": published[atom]})
+        row = found.to_frame().iloc[0].to_dict()
+        rows.append({"glass": name, **row, "published_eV": published[atom], "seconds": found.seconds().get(atom)})
         table = pd.DataFrame(rows)
         report = {"settings": asdict(settings), "seed_of_atoms": arguments.seed, "outcomes": dict(outcomes)}
         report |= agreement(table)

@@ -60,6 +60,10 @@ class BarrierSet(Sequence[AtomBarrier]):
         """What they are of: glass, potential, settings."""
         return self._records.manifest
 
+    def seconds(self) -> Mapping[int, float]:
+        """Return the processor time (s) that each atom took, where that is known."""
+        return self._records.seconds()
+
     def __len__(self) -> int:
         return len(self.atoms)
 
@@ -73,7 +77,6 @@ class BarrierSet(Sequence[AtomBarrier]):
         """One row an atom: barrier and standard error (eV), numbers of saddles and searches, every saddle's barrier."""
         import pandas as pd
 
-        seconds = self._records.seconds()
         return pd.DataFrame(
             [
                 {
@@ -82,7 +85,6 @@ class BarrierSet(Sequence[AtomBarrier]):
                     "standard_error_eV": np.nan if barrier.standard_error is None else barrier.standard_error,
                     "saddles": len(barrier.saddles),
                     "searches": barrier.searches,
-                    "seconds": seconds.get(barrier.atom, np.nan),
                     "barriers_eV": " ".join(f"{value:.4f}" for value in barrier.barriers),
                 }
                 for barrier in self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,12 @@ def method_settings(method: str, entries: Sequence[str], seed: int) -> dict[str,
     if method not in METHODS:
         raise InputError(f"--method {method} is unknown: choose from {', '.join(METHODS)}.")
     kinds = typing.get_type_hints(METHODS[method].settings)
-    chosen: dict[str, Any] = {"seed": seed} if "seed" in kinds else {}
+    return ({"seed": seed} if "seed" in kinds else {}) | parsed_settings(kinds, entries)
+
+
+def parsed_settings(kinds: Mapping[str, Any], entries: Sequence[str]) -> dict[str, Any]:
+    """Turn ``key=value`` into values of the types that are declared by name; ``none``, where that is one of them."""
+    chosen: dict[str, Any] = {}
     for entry in entries:
         key, equals, text = entry.partition("=")
         if not equals or key not in kinds:
@@ -79,4 +84,8 @@ def method_settings(method: str, entries: Sequence[str], seed: int) -> dict[str,
 
 
 def _parsed(kind: Any, text: str) -> Any:
+    if type(None) in typing.get_args(kind):
+        [kind] = set(typing.get_args(kind)) - {type(None)}
+        if text.lower() == "none":
+            return None
     return kind(text) if kind in (int, float) else text

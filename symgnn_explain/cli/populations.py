@@ -185,7 +185,7 @@ def _explained(
     wanted = select_atoms(glass, atoms, barriers=prepared.barriers, seed=seed).tolist()
     try:
         with (
-            _cluster(scheduler) as client,
+            cluster(scheduler) as client,
             writing_into(out),
             population_bar(f"Explaining {len(wanted)} atoms") as advance,
         ):
@@ -214,7 +214,8 @@ def _summarise(explanations: ExplanationSet, out: Path) -> None:
 
 
 @contextmanager
-def _cluster(scheduler: str | None) -> Iterator[Client | None]:
+def cluster(scheduler: str | None) -> Iterator[Client | None]:
+    """Connect to the Dask cluster whose scheduler has this address, if one is named."""
     if scheduler is None:
         yield None
         return

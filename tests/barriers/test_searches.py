@@ -110,7 +110,7 @@ def directions(vector: tuple[float, float]) -> Iterator[FloatArray]:
 
 @pytest.mark.parametrize(
     ("start", "direction", "expected"),
-    [("right", (-0.8, 0.6), "right"), ("middle", (-0.98, 0.2), "left"), ("middle", (0.9, -0.4), "right")],
+    [("right", (-0.8, 0.6), "right"), ("middle", (0.9, -0.4), "right")],
 )
 def test_a_push_towards_a_pass_of_the_muller_brown_surface_finds_it(
     start: str, direction: tuple[float, float], expected: str
