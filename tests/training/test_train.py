@@ -19,6 +19,7 @@ from symgnn_explain.glass import Glass
 from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.ridge import Ridge, RidgeConfig
+from symgnn_explain.models.baselines.schnet import SchNetConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import build_network
 from symgnn_explain.models.symgnn import SymGNNConfig
@@ -426,6 +427,21 @@ def test_every_recipe_names_a_network_of_its_own() -> None:
     assert all(described.count(each) == 1 for each in described)
     with pytest.raises(InputError, match="there is no network 'resnet' to train"):
         recipe("resnet")
+
+
+class TestPrecision:
+    @pytest.mark.parametrize(
+        "config", [CONFIG, replace(CONFIG, distribution="von_mises", radial_basis=0), SchNetConfig(dim=8)]
+    )
+    def test_sixteen_bits_learn_alike(self, tmp_path: Path, config: Any) -> None:
+        """Rounding to 8 bits of mantissa moves the loss by about a hundredth; weights stay in single precision."""
+        settings = replace(SETTINGS, epochs=2)
+        full = run(tmp_path / "32", config=config, settings=settings)
+        mixed = run(tmp_path / "16", config=config, settings=replace(settings, precision="bf16-mixed"))
+        losses = [predictor.card["history"][0]["training_loss"] for predictor in (full, mixed)]
+        assert losses[0] != losses[1]
+        assert losses[1] == pytest.approx(losses[0], rel=0.05)
+        assert {tensor.dtype for tensor in mixed.model.state_dict().values()} <= {torch.float32, torch.int64}
 
 
 class TestAugmentation:
