@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from symgnn_explain.models.registry import NetworkConfig
     from symgnn_explain.training.settings import TrainingSettings
 
-DEFAULT_PRESET = "light"
+DEFAULT_PRESET = "accurate"
 
 
 def train(
@@ -104,7 +104,7 @@ def train(
             list(training.values()),
             list(validation.values()),
             config=with_species(config, [*training.values(), *validation.values()]),
-            settings=settings,
+            settings=with_arrays_of(settings, list(training.values())),
             out=out,
             device=device,
             devices=devices,
@@ -144,7 +144,7 @@ def cross_validate(
         result = run(
             list(glasses.values()),
             config=with_species(config, list(glasses.values())),
-            settings=settings,
+            settings=with_arrays_of(settings, list(glasses.values())),
             out=out,
             seeds=chosen_seeds,
             device=device,
@@ -176,6 +176,15 @@ def with_species(config: NetworkConfig, glasses: list[Glass]) -> NetworkConfig:
 
     found = {symbol for glass in glasses for symbol in glass.species}
     return replace(config, species=tuple(sorted(found, key=atomic_number)))
+
+
+def with_arrays_of(settings: TrainingSettings, glasses: list[Glass]) -> TrainingSettings:
+    """Return the settings without auxiliary arrays that a glass lacks, and say so."""
+    known = tuple(name for name in settings.auxiliary if all(name in glass.arrays for glass in glasses))
+    if known != settings.auxiliary:
+        missing = ", ".join(name for name in settings.auxiliary if name not in known)
+        print(f"Not every glass has the array {missing}: it is not learned beside the barriers.", file=sys.stderr)
+    return replace(settings, auxiliary=known)
 
 
 def whole_numbers(text: str, option: str) -> tuple[int, ...]:

@@ -103,6 +103,15 @@ class TrainingSettings:
 
 
 TRAINING_PRESETS = {
+    "accurate": TrainingSettings(
+        epochs=30,
+        learning_rate=1e-2,
+        weight_decay=3e-2,
+        patience=30,
+        validate_every=1,
+        auxiliary=("potential_energy", "pressure", "von_mises_stress"),
+        level_weight=0.1,
+    ),
     "paper": TrainingSettings(
         epochs=20_000,
         learning_rate=1e-4,

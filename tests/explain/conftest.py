@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from symgnn_explain.glass import Glass
+from symgnn_explain.graph import build_graph
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 
@@ -18,7 +19,14 @@ def random_glass(n_atoms: int = 60, *, seed: int = 0, edge: float = 9.9) -> Glas
     return Glass(positions, rng.choice([29, 40], n_atoms), np.eye(3) * edge, name=f"random{seed}")
 
 
-def random_model(seed: int = 0, *, heads: tuple[int, ...] = (2, 2, 1), dim: int = 6, radial_basis: int = 4) -> SymGNN:
+def random_model(
+    seed: int = 0,
+    *,
+    heads: tuple[int, ...] = (2, 2, 1),
+    dim: int = 6,
+    radial_basis: int = 4,
+    environment: tuple[int, int] = (0, 0),
+) -> SymGNN:
     """An untrained network whose normalisation layers are not at their neutral values."""
     torch.manual_seed(seed)
     model = SymGNN(
@@ -29,6 +37,9 @@ def random_model(seed: int = 0, *, heads: tuple[int, ...] = (2, 2, 1), dim: int 
             distribution="haar",
             inference_samples=2,
             radial_basis=radial_basis,
+            environment_radial=environment[0],
+            environment_degree=environment[1],
+            environment_width=5,
             decoder_layers=1,
         )
     )
@@ -36,6 +47,8 @@ def random_model(seed: int = 0, *, heads: tuple[int, ...] = (2, 2, 1), dim: int 
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.normal_(0.0, 0.2)
             module.running_var.uniform_(0.5, 2.0)
+    graph = build_graph(random_glass(seed=seed), cutoff=3.6, species=("Cu", "Zr"))
+    model.fit_inputs([graph])
     model.barrier_mean.fill_(1.6)
     model.barrier_scale.fill_(0.3)
     return model.eval()

@@ -22,11 +22,15 @@ from .conftest import random_glass, random_model
     heads=st.lists(st.integers(1, 3), min_size=1, max_size=4),
     dim=st.integers(2, 7),
     edge=st.sampled_from([9.9, 7.0, 5.1]),
+    environment=st.sampled_from([(0, 0), (3, 0), (4, 2)]),
 )
 @settings(max_examples=25, deadline=None)
-def test_value_and_gradient_equal_the_plain_forward(seed: int, heads: list[int], dim: int, edge: float) -> None:
+def test_value_and_gradient_equal_the_plain_forward(
+    seed: int, heads: list[int], dim: int, edge: float, environment: tuple[int, int]
+) -> None:
     """``edge=5.1`` with a cut-off of 3.6 Å gives several images of a neighbour, and of the atom itself."""
-    model = random_model(seed, heads=tuple(heads), dim=dim, radial_basis=(0, 2, 5)[seed % 3]).double()
+    basis = (0, 2, 5)[seed % 3]
+    model = random_model(seed, heads=tuple(heads), dim=dim, radial_basis=basis, environment=environment).double()
     glass = random_glass(8 if edge < 6 else 40, seed=seed, edge=edge)
     graph = build_graph(glass, cutoff=model.config.cutoff, species=model.config.species)
     graph.x, graph.edge_attr = graph.x.double(), graph.edge_attr.double()

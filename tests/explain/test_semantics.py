@@ -25,7 +25,8 @@ from .conftest import random_glass, random_model
 def written_out(model: SymGNN, graph: Data, mask: Tensor, semantics: str, reference: list[Tensor]) -> Tensor:
     """The whole network on the whole graph, with what the mask means said in the plainest way."""
     source, target = graph.edge_index
-    node, edge = model.encode_nodes(graph.x), model.encode_edges(graph.edge_attr)
+    described = model.describe(graph.x, graph.edge_index, graph.edge_attr)
+    node, edge = model.encode_nodes(described), model.encode_edges(graph.edge_attr)
     for number, layer in enumerate(model.attention_layers):
         ends = layer.from_source(node)[source] + layer.from_target(node)[target]
         hidden = layer.hidden(ends, edge)
@@ -79,7 +80,9 @@ STRUCTURES = {
 )
 @settings(max_examples=60, deadline=None)
 def test_value_and_gradient_equal_the_network_written_out(seed, heads, dim, structure, semantics, last) -> None:
-    model = random_model(seed, heads=tuple(heads), dim=dim, radial_basis=(0, 2, 5)[seed % 3]).double()
+    environment = ((0, 0), (3, 0), (4, 2))[seed % 3]
+    model = random_model(seed, heads=tuple(heads), dim=dim, radial_basis=(0, 2, 5)[seed % 3], environment=environment)
+    model = model.double()
     glass = STRUCTURES[structure](seed)
     graph = double_graph(model, glass)
     atom = len(glass) - 1 if last else seed % len(glass)
