@@ -37,7 +37,7 @@ def in_chunks(predictor: Predictor, glass: Glass, chunk_atoms: int) -> FloatArra
         glass,
         cutoff=predictor.cutoff,
         species=predictor.species,
-        depth=len(predictor.model.config.heads),
+        depth=predictor.model.hops,
         chunk_atoms=chunk_atoms,
         device=predictor.device,
     )

@@ -83,6 +83,8 @@ def train(
         config, settings, protocol = CrossValidation.load(cross_validation).final_run(seed)
     else:
         config, settings = hyperparameters(preset, epochs, seed)
+        if final:
+            protocol = {"chosen_by": "hand: the number of epochs was given"}
     if final:
         if validate:
             raise InputError("--final trains on all glasses: leave out --validate.")
@@ -180,11 +182,11 @@ def with_species(config: NetworkConfig, glasses: list[Glass]) -> NetworkConfig:
 
 def with_arrays_of(settings: TrainingSettings, glasses: list[Glass]) -> TrainingSettings:
     """Return the settings without auxiliary arrays that a glass lacks, and say so."""
-    known = tuple(name for name in settings.auxiliary if all(name in glass.arrays for glass in glasses))
-    if known != settings.auxiliary:
-        missing = ", ".join(name for name in settings.auxiliary if name not in known)
+    known = settings.for_arrays(set.intersection(*(set(glass.arrays) for glass in glasses)))
+    if known != settings:
+        missing = ", ".join(name for name in settings.auxiliary if name not in known.auxiliary)
         print(f"Not every glass has the array {missing}: it is not learned beside the barriers.", file=sys.stderr)
-    return replace(settings, auxiliary=known)
+    return known
 
 
 def whole_numbers(text: str, option: str) -> tuple[int, ...]:

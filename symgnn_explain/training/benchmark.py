@@ -18,11 +18,11 @@ import torch
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass, atomic_number
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.baselines.ridge import RidgeConfig
 from symgnn_explain.models.predictor import resolve_device
-from symgnn_explain.models.registry import NetworkConfig, build_network
+from symgnn_explain.models.registry import NetworkConfig
 from symgnn_explain.training.cross_validation import CrossValidation, cross_validate
+from symgnn_explain.training.module import BarrierModule, GlassDataModule, predict_batch
 from symgnn_explain.training.recipes import Recipe, recipe
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.splits import related_groups
@@ -114,11 +114,12 @@ def run_benchmark(
         raise InputError(f"networks {', '.join(names)} must be named, and each once.")
     recipes = {name: recipe(name) for name in names}
     species = tuple(sorted({symbol for glass in glasses for symbol in glass.species}, key=atomic_number))
+    arrays = set.intersection(*(set(glass.arrays) for glass in glasses)) if glasses else set()
     rows, folds = [], []
     for name, chosen in recipes.items():
         config = replace(chosen.config, species=species)
         folder = Path(out) / name
-        settings = _planned(folder, Recipe(config, chosen.settings), budget, glasses, device)
+        settings = _planned(folder, Recipe(config, chosen.settings.for_arrays(arrays)), budget, glasses, device)
         result = cross_validate(
             glasses,
             config=config,
@@ -150,16 +151,18 @@ def benchmark_table(report: Mapping[str, Any]) -> pd.DataFrame:
 def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, device: str) -> tuple[float, float]:
     """Time a step of training, and a prediction, for one glass: seconds each, after one that does not count."""
     target = resolve_device(device)
-    graph = build_graph(glass, cutoff=config.cutoff, species=config.species).to(target)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        network = build_network(config).to(target)
+        data = GlassDataModule([glass], [], config, auxiliary=settings.auxiliary)
+        module = BarrierModule(config, settings, steps_per_epoch=1)
+        module.fit_inputs(data)
+        network, graph = module.model.to(target), data.training[0].to(target)
         optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
 
         def step() -> float:
             started = time.perf_counter()
             optimizer.zero_grad()
-            network(graph.x, graph.edge_index, graph.edge_attr).square().mean().backward()
+            predict_batch(network, graph, graph.edge_attr).square().mean().backward()
             optimizer.step()
             _wait(target)
             return time.perf_counter() - started
@@ -167,7 +170,7 @@ def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, d
         def predict() -> float:
             started = time.perf_counter()
             with torch.no_grad():
-                network(graph.x, graph.edge_index, graph.edge_attr)
+                predict_batch(network, graph, graph.edge_attr)
             _wait(target)
             return time.perf_counter() - started
 

@@ -213,7 +213,7 @@ class BarrierModule(lightning.LightningModule):
         displacement = batch.edge_attr
         if self.settings.augment:
             displacement = displacement @ self._augmentation(2)[torch.randint(2, ())].to(displacement).T
-        predicted = self._predict(self.model, batch, displacement)
+        predicted = predict_batch(self.model, batch, displacement)
         error = (predicted - batch.y) / self.model.barrier_scale
         level = error.mean()
         loss = (error - level).square().mean() + self.settings.level_weight * level.square()
@@ -224,12 +224,6 @@ class BarrierModule(lightning.LightningModule):
         self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         self._losses.append(loss.detach())
         return loss
-
-    @staticmethod
-    def _predict(network: Any, batch: Data, displacement: Tensor) -> Tensor:
-        described = (batch.environment,) if "environment" in batch else ()
-        predicted: Tensor = network(batch.x, batch.edge_index, displacement, *described)
-        return predicted
 
     def optimizer_step(self, *given: Any, **named: Any) -> None:
         """Make a step, and let the averaged weights follow."""
@@ -248,7 +242,7 @@ class BarrierModule(lightning.LightningModule):
 
     def validation_step(self, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Keep the predictions of one glass."""
-        predicted = self._predict(self.evaluated, batch, batch.edge_attr)
+        predicted = predict_batch(self.evaluated, batch, batch.edge_attr)
         self._validated.append((predicted.float(), batch.y))
 
     def on_validation_epoch_end(self) -> None:
@@ -310,6 +304,13 @@ def _standardised_arrays(glasses: Sequence[Glass], names: Sequence[str]) -> list
     if not np.isfinite(values).all():
         raise InputError(f"the arrays {', '.join(names)} of the training glasses hold values that are not finite.")
     return np.split(values.astype(np.float32), np.cumsum([len(glass) for glass in glasses])[:-1])
+
+
+def predict_batch(network: Any, batch: Data, displacement: Tensor) -> Tensor:
+    """Predict barriers (eV) with other displacements than the graph's, and the description that it may carry."""
+    described = (batch.environment,) if "environment" in batch else ()
+    predicted: Tensor = network(batch.x, batch.edge_index, displacement, *described)
+    return predicted
 
 
 def mean_metrics(validated: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:

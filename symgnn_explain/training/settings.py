@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from symgnn_explain.errors import InputError
@@ -95,6 +96,10 @@ class TrainingSettings:
             raise InputError(
                 f"validate_every={self.validate_every} exceeds epochs={self.last_epoch}: nothing would be validated."
             )
+
+    def for_arrays(self, names: Collection[str]) -> TrainingSettings:
+        """Return the settings without auxiliary arrays that are not among ``names``."""
+        return replace(self, auxiliary=tuple(name for name in self.auxiliary if name in names))
 
     @property
     def last_epoch(self) -> int:

@@ -92,7 +92,9 @@ def train(
     with isolate_rng():
         torch.manual_seed(settings.seed)
         data = GlassDataModule(training, validation, config, auxiliary=settings.auxiliary, seed=settings.seed)
-        described = {"training": _describe(training), "validation": _describe(validation)}
+        described: dict[str, Any] = {"training": _describe(training), "validation": _describe(validation)}
+        if devices > 1:
+            described["devices"] = devices  # a step is another one then
         module = BarrierModule(config, settings, steps_per_epoch=-(-len(training) // devices), data=described)
         last = out / _CHECKPOINTS / f"{_LAST}.ckpt"
         _require_same_run(out, last, module)
