@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help explore demo test lint bench clean
+.PHONY: help explore app docs demo test lint bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,12 +25,18 @@ help: ## Show the targets
 explore: $(READY) ## Open the explorer in JupyterLab: click an atom, see what made the network predict its barrier
 	$(BIN)/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_explore.ipynb
 
+app: $(READY) ## Open the explorer as a web page without code, served by Voilà
+	$(BIN)/python -m voila notebooks/app.ipynb
+
 demo: $(READY) ## Predict every barrier of the embedded glass and explain one atom, into out/demo/
 	$(BIN)/symgnn-explain predict sample --out out/demo/prediction.csv
 	$(BIN)/symgnn-explain explain sample --atom 1501 --out out/demo
 
 test: lint ## Lint, types and every test, on as many cores as there are
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n "$$(getconf _NPROCESSORS_ONLN)" --dist worksteal
+
+docs: $(READY) ## Build the documentation into docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 lint: $(READY) ## Lint, formatting and types
 	$(BIN)/ruff check .

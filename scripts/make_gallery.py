@@ -1,0 +1,159 @@
+"""Draw the gallery of the documentation: its pictures, and the page that shows them with their code.
+
+Run it from the root of the repository, with Chrome or Chromium installed: python scripts/make_gallery.py
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from symgnn_explain import Predictor, datasets
+from symgnn_explain import plotting as plot
+from symgnn_explain.analysis import (
+    bond_network,
+    cycle_comparison,
+    enrichment_curve,
+    local_order_analysis,
+    motif_analysis,
+    network_analysis,
+    partial_distributions,
+    persistent_homology,
+    radial_distribution,
+    shell_analysis,
+)
+from symgnn_explain.explain import explain, explain_positions, prepare
+from symgnn_explain.explain.fidelity import importance_order
+from symgnn_explain.explain.fidelity_nulls import fidelity_against_nulls
+from symgnn_explain.export import write_figures
+
+DOCS = Path("docs")
+PICTURES = Path("images") / "gallery"
+LARGEST = 200_000
+"""Bytes of a picture."""
+
+INTRODUCTION = """# Gallery
+
+Every figure is made by a pure function of a result and is a plotly figure: `figure.show()` in a notebook,
+`symgnn_explain.export.write_figure` for PNG, SVG, PDF or a page that needs no network. This page and its pictures are
+made by `scripts/make_gallery.py`. All is about atom 1501 of the embedded glass, explained with the shipped weights:
+
+```python
+"""
+
+# The lines between these two marks are shown on the page as they stand.
+# begin
+glass = datasets.sample()
+predictor = Predictor.load()
+prepared = prepare(predictor, glass)
+explanation = explain(predictor, glass, 1501, prepared=prepared)
+signed = explain(predictor, glass, 1501, "integrated_gradients", prepared=prepared)
+shells = shell_analysis(explanation, glass)
+# end
+
+
+def neighbourhood() -> go.Figure:
+    """The edges that the prediction rests on, around the explained atom; here contributions in eV, with their sign."""
+    return plot.neighbourhood_figure(glass, signed, barriers=prepared.barriers)
+
+
+def distances() -> go.Figure:
+    """How far the important atoms are, against all atoms of the receptive field, and the enrichment of each shell."""
+    return plot.distance_figure(shells)
+
+
+def enrichment() -> go.Figure:
+    """Enrichment as a curve: where important atoms are more frequent than all atoms, with the band of a null model."""
+    return plot.enrichment_figure(enrichment_curve(shells))
+
+
+def fidelity() -> go.Figure:
+    """What the network predicts with only, and without, the k most important edges, against rankings that ignore it."""
+    prediction = prepared.masked_prediction(1501, semantics="reference", unit="edge")
+    order = importance_order(explanation.score)
+    return plot.fidelity_figure(fidelity_against_nulls(prediction, order, draws=5))
+
+
+def cycles() -> go.Figure:
+    """Optimal cycles through important edges, against random edges (as published) and edges of the same length."""
+    return plot.cycle_figure(cycle_comparison(explanation, glass))
+
+
+def persistence() -> go.Figure:
+    """Births and deaths of the cycles of the periodic structure."""
+    return plot.persistence_figure(persistent_homology(glass))
+
+
+def motifs() -> go.Figure:
+    """Voronoi indices that are over- and under-represented among important atoms."""
+    return plot.voronoi_figure(motif_analysis(explanation, glass, local_order_analysis(glass)))
+
+
+def network() -> go.Figure:
+    """The network of the important bonds, against random, matched and rewired ones."""
+    return plot.network_figure(network_analysis(explanation, glass, bond_network(glass)))
+
+
+def positions() -> go.Figure:
+    """Where to move which atom to raise the barrier fastest."""
+    return plot.position_figure(glass, explain_positions(prepared, 1501))
+
+
+def radial() -> go.Figure:
+    """The radial distribution and its partials, whose minima bound the shells."""
+    return plot.radial_figure(radial_distribution(glass), partial_distributions(glass))
+
+
+def barriers() -> go.Figure:
+    """The predicted barriers of all atoms."""
+    return plot.barrier_histogram(glass, prepared.barriers, atom=1501)
+
+
+FIGURES: tuple[tuple[str, Callable[[], go.Figure]], ...] = (
+    ("Neighbourhood", neighbourhood),
+    ("Distances", distances),
+    ("Enrichment", enrichment),
+    ("Fidelity", fidelity),
+    ("Cycles", cycles),
+    ("Persistence", persistence),
+    ("Motifs", motifs),
+    ("Network", network),
+    ("Positions", positions),
+    ("Radial distribution", radial),
+    ("Barriers", barriers),
+)
+
+
+def main() -> None:
+    """Draw, write, and check the sizes."""
+    drawn = {title: draw() for title, draw in FIGURES}
+    paths = {title: DOCS / PICTURES / f"{draw.__name__}.png" for title, draw in FIGURES}
+    write_figures({paths[title]: figure for title, figure in drawn.items()}, pixel_ratio=1.0, overwrite=True)
+    for path in paths.values():
+        size = path.stat().st_size
+        print(f"{path} {size}")
+        if size > LARGEST:
+            raise SystemExit(f"{path} is too large for the repository: {size} bytes, at most {LARGEST}.")
+    source = inspect.getsource(inspect.getmodule(main))  # type: ignore[arg-type]
+    prepared_by = source.split("# begin\n")[1].split("# end\n")[0]
+    sections = [f"{INTRODUCTION}{prepared_by}```"]
+    for title, draw in FIGURES:
+        picture = (PICTURES / paths[title].name).as_posix()
+        caption = inspect.getdoc(draw)
+        sections.append(f"## {title}\n\n{caption}\n\n![{title}]({picture})\n\n```python\n{_body(draw)}\n```")
+    (DOCS / "gallery.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _body(draw: Callable[[], go.Figure]) -> str:
+    """Return the lines of a function below its docstring, as they would stand in a notebook."""
+    lines = inspect.getsource(draw).splitlines()
+    below = next(number for number, line in enumerate(lines) if number and line.rstrip().endswith('"""')) + 1
+    return textwrap.dedent("\n".join(lines[below:])).replace("return ", "").strip()
+
+
+if __name__ == "__main__":
+    main()
