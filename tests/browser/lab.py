@@ -109,17 +109,19 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str, log: Path) -> 
 LONG, SHORT = 180_000, 60_000  # ms: software WebGL on a busy machine
 
 KERNEL_IS_IDLE = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-STAGE = "document.querySelector('.symgnn-structure').glassScene.stage"
+SCENE = "document.querySelector('.symgnn-structure').glassScene"
+STAGE = f"{SCENE}.stage"
 FAILURE = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
 # Places on the page where an atom is seen, near the middle of the picture, and which: at most so many different ones.
 _VISIBLE_ATOMS = f"""(count) => {{
-  const stage = {STAGE}, canvas = stage.viewer.renderer.domElement.getBoundingClientRect(), found = new Map();
+  const scene = {SCENE}, stage = scene.stage, found = new Map();
+  const canvas = stage.viewer.renderer.domElement.getBoundingClientRect();
   const steps = [0.5, 0.47, 0.53, 0.44, 0.56, 0.41, 0.59, 0.38, 0.62];
   for (const x of steps) for (const y of steps) {{
     if (found.size >= count) break;
-    const hit = stage.pickingControls.pick(x * stage.viewer.width, y * stage.viewer.height);
-    if (hit?.atom && !found.has(hit.atom.index))
-      found.set(hit.atom.index, [canvas.x + x * canvas.width, canvas.y + (1 - y) * canvas.height, hit.atom.index]);
+    const atom = scene.atomAt(x * stage.viewer.width, y * stage.viewer.height);
+    if (atom >= 0 && !found.has(atom))
+      found.set(atom, [canvas.x + x * canvas.width, canvas.y + (1 - y) * canvas.height, atom]);
   }}
   return [...found.values()];
 }}"""

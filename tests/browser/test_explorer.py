@@ -1,82 +1,53 @@
-"""A newcomer's first minute: run the notebook, click an atom, see what explains it."""
+"""A newcomer's first minutes in a real JupyterLab: run the notebook, click atoms, see what explains them."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from symgnn_explain.explain import AtomExplanation
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
-SCREENSHOT_VARIABLE = "SYMGNN_EXPLAIN_SCREENSHOT"
-EPOCHS = 300
-VIEWPORT = {"width": 1500, "height": 1000}
-LONG, SHORT = 180_000, 60_000  # ms: software WebGL on a busy machine
+from .conftest import ROOT
+from .lab import LONG, STAGE, ExplorerPage
 
-KERNEL_IS_IDLE = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-STAGE = "document.querySelector('.symgnn-structure').glassScene.stage"
-FAILURE = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
-# Where on the page an atom is seen, near the middle of the picture, and which.
-VISIBLE_ATOM = f"""() => {{
-  const stage = {STAGE}, canvas = stage.viewer.renderer.domElement.getBoundingClientRect();
-  for (const x of [0.5, 0.47, 0.53, 0.44, 0.56]) for (const y of [0.5, 0.46, 0.54]) {{
-    const hit = stage.pickingControls.pick(x * stage.viewer.width, y * stage.viewer.height);
-    if (hit?.atom) return [canvas.x + x * canvas.width, canvas.y + (1 - y) * canvas.height, hit.atom.index];
-  }}
-  return null;
-}}"""
+SCREENSHOT_VARIABLE = "SYMGNN_EXPLAIN_SCREENSHOT"
+PICTURES = ROOT / "out" / "browser"
+EPOCHS = 300
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
 SHOWN_TRACES = (
     """() => [...document.querySelectorAll('.symgnn-explorer .js-plotly-plot')].map((plot) => plot.data.length)"""
 )
+OPACITY = f"() => {STAGE}.compList[0].reprList[0].getParameters().opacity"
+HIGHLIGHTED = f"() => {STAGE}.getComponentsByName('selection').list.length"
 
 
-@pytest.fixture
-def page(browser: Any, lab: Any) -> Any:
-    """The notebook, opened from a copy, with its kernel ready."""
-    shutil.copy(NOTEBOOK, lab.root / NOTEBOOK.name)
-    context = browser.new_context(viewport=VIEWPORT, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(SHORT)
-    page.goto(lab.address(NOTEBOOK.name))
-    page.wait_for_function(KERNEL_IS_IDLE, timeout=LONG)
-    yield page
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    context.close()
+def set_epochs(explorer: ExplorerPage, epochs: int) -> None:
+    """Set the epochs of GNNExplainer in its settings, and fold them away again."""
+    settings = explorer.page.locator("button:has-text('Settings')")
+    settings.click()
+    box = explorer.page.locator(".widget-text", has_text="Epochs").locator("input")
+    box.fill(str(epochs))
+    box.press("Enter")
+    settings.click()
 
 
-@pytest.mark.browser
-@pytest.mark.slow
-def test_a_click_explains_the_atom_under_the_mouse(page: Any, lab: Any) -> None:
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-
-    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-    page.wait_for_selector(f".symgnn-structure[data-scene=ready], {FAILURE}", timeout=LONG)
-    assert page.locator(FAILURE).all_inner_texts() == []
-    page.wait_for_function(f"() => ({SHOWN_TRACES})().length === 2", timeout=LONG)
+def test_a_click_explains_the_atom_under_the_mouse(explorer_page: ExplorerPage) -> None:
+    page = explorer_page.page
+    explorer_page.run_all()
     assert page.evaluate(f"() => {STAGE}.getComponentsByName('glass').list[0].structure.atomCount") == 3000
     assert "Predicted barrier (eV)" in page.locator(".symgnn-colour-bar").inner_text()
-    box = page.locator(".widget-text", has_text="Epochs").locator("input")
-    box.fill(str(EPOCHS))
-    box.press("Enter")
+    set_epochs(explorer_page, EPOCHS)
 
-    page.locator(".symgnn-explorer").evaluate("(explorer) => explorer.scrollIntoView({block: 'start'})")
-    page.wait_for_function(f"{VISIBLE_ATOM}")
-    x, y, atom = page.evaluate(VISIBLE_ATOM)
-    page.mouse.click(x, y)
-
-    page.wait_for_selector(f".symgnn-summary h3:has-text('Atom {atom} ')")
-    page.wait_for_selector(".symgnn-table", timeout=LONG)
-    page.wait_for_function(f"() => ({SHOWN_TRACES})().every((traces) => traces > 0)", timeout=LONG)
-    assert page.evaluate(f"() => {STAGE}.getComponentsByName('selection').list.length") == 1
-    assert page.evaluate(f"() => {STAGE}.compList[0].reprList[0].getParameters().opacity") < 0.5
-    assert page.locator(".symgnn-table tbody tr").count() == 50
+    atom = explorer_page.click_atom()
+    explorer_page.wait_explained(atom)
+    page.wait_for_function(f"() => ({SHOWN_TRACES})().filter((traces) => traces > 0).length >= 2", timeout=LONG)
+    assert page.evaluate(HIGHLIGHTED) == 1
+    assert page.evaluate(OPACITY) < 0.5
+    assert page.locator(".symgnn-table").first.locator("tbody tr").count() == 50
     assert page.locator(".symgnn-summary", has_text="GNNExplainer").count() == 1
     assert page.locator(".symgnn-error").count() == 0
 
@@ -88,17 +59,108 @@ def test_a_click_explains_the_atom_under_the_mouse(page: Any, lab: Any) -> None:
         <= 0
     )
     page.wait_for_timeout(1500)
+    explorer_page.picture(Path(os.environ.get(SCREENSHOT_VARIABLE, PICTURES / "explorer.png")))
 
-    picture = Path(os.environ.get(SCREENSHOT_VARIABLE, ROOT / "out" / "browser" / "explorer.png"))
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(picture))
-
-    for name in ("HTML", "PNG", "CSV", "3D view"):
-        page.locator(".symgnn-explorer .widget-checkbox", has_text=name).locator("input").uncheck()
-    page.locator(".symgnn-explorer button", has_text="Export").click()
+    explorer_page.open_tab("Export")
+    for box in page.locator(".symgnn-explorer .widget-checkbox:visible").all():
+        name = box.inner_text().strip()
+        if name not in ("JSON", "on click", "Fade others") and box.locator("input").is_checked():
+            box.locator("input").uncheck()
+    page.locator(".symgnn-explorer button:visible", has_text="Export").click()
     with page.expect_download() as download:
         page.locator(".symgnn-files a", has_text="explanation.json").click()
     exported = AtomExplanation.load(download.value.path())
     assert (exported.atom, exported.settings["epochs"]) == (atom, EPOCHS)
-    assert [path.name for path in (lab.root / "out" / "explorer").iterdir()] == [download.value.suggested_filename]
-    assert complaints == []
+    assert explorer_page.complaints == []
+
+
+def test_thirty_clicks_end_with_the_last_atom_and_flat_messages(explorer_page: ExplorerPage) -> None:
+    page = explorer_page.page
+    explorer_page.run_all()
+    set_epochs(explorer_page, 3)
+    sizes: list[int] = []
+    seen: set[int] = set()
+    for _ in range(30):
+        # Marked atoms are in front of the others, so what is where changes with every click.
+        places = explorer_page.visible_atoms(60)
+        x, y, atom = next((place for place in places if place[2] not in seen), places[-1])
+        seen.add(atom)
+        before = len(explorer_page.received)
+        page.mouse.click(x, y)
+        explorer_page.wait_explained(atom)
+        page.wait_for_timeout(300)
+        sizes.append(sum(explorer_page.received[before:]))
+    assert len(seen) >= 20
+    assert page.locator(f".symgnn-summary[data-explained='{atom}']").count() == 1
+    assert page.locator(".symgnn-explorer input[type='number']").first.input_value() == str(atom)
+    assert sum(sizes[-10:]) < 1.5 * sum(sizes[:10])
+    assert max(sizes) < 2_000_000
+    assert explorer_page.complaints == []
+    explorer_page.picture(PICTURES / "thirty_clicks.png")
+
+
+def test_a_run_is_cancelled(explorer_page: ExplorerPage) -> None:
+    page = explorer_page.page
+    explorer_page.run_all()
+    set_epochs(explorer_page, 1_000_000)
+    page.locator("button:has-text('Settings')").click()
+    page.locator(".widget-checkbox", has_text="Stop early").locator("input").uncheck()
+    page.locator("button:has-text('Settings')").click()
+    explorer_page.click_atom()
+    cancel = page.locator(".symgnn-explorer button:has-text('Cancel'):enabled").first
+    # The mask is seen while it is learned.
+    page.wait_for_function(f"{OPACITY[6:]} < 0.5", timeout=LONG)
+    explorer_page.picture(PICTURES / "preview.png")
+    cancel.click()
+    page.wait_for_selector(".symgnn-explorer :text('Cancelled')")
+    page.wait_for_function(f"{OPACITY[6:]} === 1", timeout=LONG)
+    assert page.locator(".symgnn-summary[data-explained]").count() == 0
+    assert explorer_page.complaints == []
+
+
+def test_threshold_words_and_filter(explorer_page: ExplorerPage) -> None:
+    page = explorer_page.page
+    explorer_page.run_all()
+    set_epochs(explorer_page, 20)
+    explorer_page.wait_explained(explorer_page.click_atom())
+    slider = page.locator(".symgnn-explorer .noUi-handle:visible").first
+    slider.focus()
+    for _ in range(10):
+        slider.press("ArrowLeft")
+    page.wait_for_function(
+        "() => document.querySelectorAll('.symgnn-table')[0].querySelectorAll('tbody tr').length < 50"
+    )
+
+    words = page.locator("input[placeholder^='species Zr']")
+    words.fill("within 5 of 12")
+    words.press("Enter")
+    page.wait_for_selector(".symgnn-chip.symgnn-looked-at")
+    page.wait_for_function(f"() => {STAGE}.getComponentsByName('others').list.length === 1")
+    assert page.locator(".symgnn-chip").count() > 10
+
+    page.locator(".symgnn-explorer button:has(.fa-filter)").click()
+    page.locator(".symgnn-explorer select:visible:has(option:text-is('slice in z'))").select_option(label="slice in z")
+    handle = page.locator(".symgnn-explorer .noUi-handle-lower:visible").nth(1)
+    handle.focus()
+    for _ in range(60):
+        handle.press("ArrowRight")
+    page.wait_for_function(f"() => {STAGE}.compList[0].reprList[0].repr.selection.string.startsWith('@')")
+    explorer_page.picture(PICTURES / "slice.png")
+    assert explorer_page.complaints == []
+
+
+def test_a_reloaded_page_shows_the_highlight_again(explorer_page: ExplorerPage) -> None:
+    page = explorer_page.page
+    explorer_page.run_all()
+    set_epochs(explorer_page, 20)
+    atom = explorer_page.click_atom()
+    explorer_page.wait_explained(atom)
+    # JupyterLab brings the widgets of a notebook back from its kernel once it is saved.
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_timeout(2000)
+    page.reload()
+    page.wait_for_selector(".symgnn-structure[data-scene=ready]", timeout=LONG)
+    page.wait_for_selector(f".symgnn-summary[data-explained='{atom}']", timeout=LONG)
+    page.wait_for_function(f"() => {STAGE}.getComponentsByName('selection').list.length === 1", timeout=LONG)
+    page.wait_for_function(f"{OPACITY[6:]} < 0.5", timeout=LONG)
+    explorer_page.picture(PICTURES / "reloaded.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import threading
@@ -37,6 +38,14 @@ def test_a_click_selects_and_explains(explorer: GlassExplorer) -> None:
     assert explorer.session.selected_atom == 12
     assert explorer.explanation.atom == 12
     assert explorer.controls.atom.value == 12
+
+
+def test_a_click_on_a_drawn_atom_selects_it(explorer: GlassExplorer) -> None:
+    explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_pick", "data": 14}, [])
+    assert explorer.explanation.atom == 14
+    drawn: Any = explorer.view.stage._scene["selection"][1]["spheres"]
+    atoms = np.frombuffer(base64.b64decode(drawn["atom"]), dtype="<i4")
+    np.testing.assert_array_equal(atoms, explorer.view.highlight().atoms)
 
 
 def test_only_atoms_are_selected(explorer: GlassExplorer) -> None:

@@ -18,6 +18,11 @@ def base64_floats(values: NDArray[Any]) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
+def base64_integers(values: NDArray[Any]) -> str:
+    """Little-endian 32-bit integers as base64 text."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<i4").tobytes()).decode()
+
+
 def base64_bytes(values: NDArray[np.uint8]) -> str:
     """Bytes as base64 text."""
     return base64.b64encode(np.ascontiguousarray(values, dtype=np.uint8).tobytes()).decode()
@@ -36,6 +41,8 @@ class Stage(nglview.NGLWidget):
         Height of the picture, a CSS length.
     on_ready
         Called each time a page has drawn the structure.
+    on_pick
+        Called with the atom, where what was clicked is drawn on top of the structure; else nglview's ``picked`` is set.
     on_picture
         Called with the PNG that :meth:`take_picture` asked for.
     on_failure
@@ -47,11 +54,13 @@ class Stage(nglview.NGLWidget):
         height: str,
         *,
         on_ready: Callable[[], None],
+        on_pick: Callable[[int], None],
         on_picture: Callable[[bytes], None],
         on_failure: Callable[[str], None],
     ) -> None:
         self._scene: dict[str, tuple[str, dict[str, Any]]] = {}
         self._on_ready = on_ready
+        self._on_pick = on_pick
         self._on_picture = on_picture
         self._on_failure = on_failure
         super().__init__(width="100%", height=height)
@@ -121,6 +130,8 @@ class Stage(nglview.NGLWidget):
         match message.get("type"):
             case "scene_ready":
                 self._on_ready()
+            case "scene_pick":
+                self._on_pick(int(message["data"]))
             case "scene_picture":
                 self._on_picture(base64.b64decode(message["data"]))
             case "scene_error":

@@ -25,7 +25,7 @@ from symgnn_widgets.highlight import (
 )
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_colour import SHOWN
-from symgnn_widgets.stage import Stage, base64_bytes, base64_floats
+from symgnn_widgets.stage import Stage, base64_bytes, base64_floats, base64_integers
 from symgnn_widgets.view_controls import ViewControls
 
 VIEW_HEIGHT = "350px"
@@ -50,6 +50,7 @@ class StructureView:
         self.stage = Stage(
             VIEW_HEIGHT,
             on_ready=lambda: session.set_trait("shown", True),
+            on_pick=session.pick,
             on_picture=self._keep_picture,
             on_failure=lambda sentence: session.set_trait("error", sentence),
         )
@@ -191,6 +192,7 @@ def pdb_text(glass: Glass, positions: FloatArray) -> str:
 
 def _spheres(drawn: Highlight) -> dict[str, str]:
     return {
+        "atom": base64_integers(drawn.atoms),
         "position": base64_floats(drawn.position),
         "colour": base64_floats(drawn.colour),
         "radius": base64_floats(drawn.radius),

@@ -13,7 +13,7 @@ from symgnn_widgets.figure_view import FigureView
 SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
 """Of the axes of a small figure in space."""
 
-EMPTY_NOTE = "Click an atom in the 3D view."
+EMPTY_NOTE = "Explain an atom to see this."
 
 
 @cache

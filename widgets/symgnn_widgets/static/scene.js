@@ -28,6 +28,43 @@
     firstView = stage.viewerControls.getOrientation();
   };
 
+  // What is drawn on top of the glass and stands for atoms: positions, radii and atoms by name.
+  const marks = new Map();
+
+  // The foremost marked atom at a place of the canvas (pixels, from below), or -1.
+  const markedAt = (x, y) => {
+    const { camera, width, height, translationGroup, rotationGroup } = stage.viewer;
+    let found = -1, foremost = -Infinity;
+    for (const { position, radius, atoms } of marks.values()) {
+      atoms.forEach((atom, i) => {
+        const centre = camera.position.clone().fromArray(position, 3 * i);
+        centre.add(translationGroup.position).applyMatrix4(rotationGroup.matrix);
+        const depth = centre.z, rim = centre.clone();
+        rim.x += radius[i];
+        centre.project(camera);
+        const reach = Math.abs(rim.project(camera).x - centre.x) * width / 2;
+        const away = Math.hypot((centre.x + 1) * width / 2 - x, (centre.y + 1) * height / 2 - y);
+        if (away <= reach && depth > foremost) [found, foremost] = [atom, depth];
+      });
+    }
+    return found;
+  };
+
+  // NGL draws nothing under an opacity of 0.3 where it looks for what was clicked, so faded atoms are opaque there.
+  const pickable = (drawn) =>
+    drawn.bufferList.forEach(({ pickingMaterial }) => { pickingMaterial.uniforms.opacity.value = 1; });
+  const pick = stage.pickingControls.pick.bind(stage.pickingControls);
+  const atomUnder = (x, y) => {
+    atoms?.reprList.forEach(({ repr }) => pickable(repr));
+    return pick(x, y);
+  };
+  // A click on a marked atom means that one, whatever faded atom is in front of it.
+  stage.pickingControls.pick = (x, y) => {
+    const marked = markedAt(x, y);
+    if (marked < 0) return atomUnder(x, y);
+    view.send({ type: "scene_pick", data: marked });
+  };
+
   // Loading is asynchronous; what comes later waits for it.
   let queue = Promise.resolve();
   const next = (step) => {
@@ -82,6 +119,11 @@
     draw({ name, spheres, cylinders, arrows, opacity, translucent }) {
       next(() => {
         removeByName(name);
+        marks.delete(name);
+        if (spheres?.atom) {
+          const atom = new Int32Array(bytes(spheres.atom).buffer);
+          marks.set(name, { position: floats(spheres.position), radius: floats(spheres.radius), atoms: atom });
+        }
         if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity });
         const shape = new NGL.Shape(name);
         if (spheres) {
@@ -106,6 +148,12 @@
           stage.addComponentFromObject(shape).addRepresentation("buffer", translucent ? { opacity: translucent } : {});
         }
       });
+    },
+
+    // The atom that a click at a place of the canvas means, or -1.
+    atomAt(x, y) {
+      const marked = markedAt(x, y);
+      return marked < 0 ? atomUnder(x, y)?.atom?.index ?? -1 : marked;
     },
 
     look(name) {
