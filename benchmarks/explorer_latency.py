@@ -1,0 +1,136 @@
+"""Seconds from a click on an atom to its highlighted explanation, in a real JupyterLab and Chromium.
+
+Measured from outside, with the mouse: from the click until the explanation's atoms and edges are drawn in the 3D view.
+
+- ``click_to_highlight_s``: the default method, atoms that were not explained before;
+- ``cached_click_s``: atoms that were;
+- ``amortised_click_s``: PGExplainer, trained for this on a few atoms (its time is not counted), new atoms;
+- ``first_picture_s``: from Run All to the coloured structure of 3 000 atoms;
+- ``message_growth``: bytes from the kernel in the last ten of thirty clicks over those in the first ten, minus one.
+
+The kernel, the server and the browser, which draws in software, share the machine: run it when nothing else does. Run
+``python benchmarks/explorer_latency.py``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _common import argument_parser, machine, write_json
+
+from symgnn_explain import Predictor, datasets
+from symgnn_explain.explain import PGTrainingSettings, prepare, train_pg_explainer
+from symgnn_explain.selection import select_atoms
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+
+from lab import CHROMIUM_FLAGS, ExplorerPage, chromium_path, running_lab  # noqa: E402
+
+NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
+VIEWPORT = {"width": 1500, "height": 1000}
+CLICKS = 30
+GOALS = {
+    "click_to_highlight_s": 2.5,
+    "cached_click_s": 0.5,
+    "amortised_click_s": 0.7,
+    "first_picture_s": 10.0,
+    "message_growth": 0.2,
+}
+
+
+def trained_explainer(path: Path) -> Path:
+    """Train a PGExplainer for the sample, long enough to be one: what it finds does not change how long it takes."""
+    glass = datasets.sample()
+    prepared = prepare(Predictor.load(device="cpu"), glass)
+    atoms = select_atoms(glass, "random:8").tolist()
+    explainer = train_pg_explainer(prepared, atoms, settings=PGTrainingSettings(passes=2))
+    return Path(explainer.save(path))
+
+
+def clicked(explorer: ExplorerPage, place: tuple[float, float, int]) -> float:
+    """Click an atom; return the seconds until its explanation is drawn."""
+    x, y, atom = place
+    started = time.perf_counter()
+    explorer.page.mouse.click(x, y)
+    explorer.wait_explained(atom)
+    return time.perf_counter() - started
+
+
+def choose_amortised(explorer: ExplorerPage, explainer: Path) -> None:
+    """Choose PGExplainer with a trained explainer."""
+    page = explorer.page
+    page.locator(".symgnn-explorer select").first.select_option(label="PGExplainer (needs training)")
+    page.locator("button:has-text('Settings')").click()
+    box = page.locator(".widget-text", has_text="Explainer").locator("input")
+    box.fill(str(explainer))
+    box.press("Enter")
+    page.locator("button:has-text('Settings')").click()
+
+
+def measure(explorer: ExplorerPage, explainer: Path, rounds: int) -> dict[str, Any]:
+    """Run the notebook and click."""
+    first_picture = explorer.run_all()
+    places = explorer.visible_atoms(CLICKS)
+    if len(places) < 3:
+        raise SystemExit(f"only {len(places)} atoms can be clicked in the 3D view")
+    clicked(explorer, places[0])  # compiles and loads what every later click finds ready
+    fresh = [clicked(explorer, place) for place in places[1 : rounds + 1]]
+    known = places[: rounds + 1]
+    cached = [clicked(explorer, place) for place in known]
+    choose_amortised(explorer, explainer)
+    amortised, sizes = [], []
+    for number in range(CLICKS):
+        before = len(explorer.received)
+        seconds = clicked(explorer, places[number % len(places)])
+        explorer.page.wait_for_timeout(300)  # figures and tables follow the highlight
+        sizes.append(sum(explorer.received[before:]))
+        if number < len(places):
+            amortised.append(seconds)
+    return {
+        "click_to_highlight_s": float(np.median(fresh)),
+        "cached_click_s": float(np.median(cached)),
+        "amortised_click_s": float(np.median(amortised)),
+        "first_picture_s": first_picture,
+        "message_growth": float(np.mean(sizes[-10:]) / np.mean(sizes[:10]) - 1),
+        "clicks": {"fresh": fresh, "cached": cached, "amortised": amortised, "bytes": sizes},
+        "complaints": explorer.complaints,
+    }
+
+
+def main() -> None:
+    """Measure, print the table, write JSON."""
+    arguments = argument_parser(__doc__, rounds=8).parse_args()
+    from playwright.sync_api import sync_playwright
+
+    browser = chromium_path()
+    if browser is None:
+        raise SystemExit("no browser: set CHROME, or put Chromium on the PATH")
+    with tempfile.TemporaryDirectory(prefix="symgnn-latency-") as folder:
+        home, root = Path(folder) / "home", Path(folder) / "root"
+        home.mkdir()
+        root.mkdir()
+        shutil.copy(NOTEBOOK, root / NOTEBOOK.name)
+        explainer = trained_explainer(Path(folder) / "explainer.safetensors")
+        with running_lab(home, root) as lab, sync_playwright() as driver:
+            chromium = driver.chromium.launch(executable_path=browser, headless=True, args=CHROMIUM_FLAGS)
+            explorer = ExplorerPage(chromium.new_context(viewport=VIEWPORT).new_page())
+            explorer.open(lab.address(NOTEBOOK.name))
+            figures = measure(explorer, explainer, arguments.rounds)
+            explorer.close()
+            chromium.close()
+    print(f"{'':24}{'measured':>10}{'goal':>8}")
+    for name, goal in GOALS.items():
+        print(f"{name:24}{figures[name]:>10.2f}{goal:>8.2f}")
+    print(f"medians of {arguments.rounds} clicks, software WebGL; {machine()}")
+    write_json(arguments.json, {"machine": machine(), "goals": GOALS, **figures})
+
+
+if __name__ == "__main__":
+    main()
