@@ -51,8 +51,8 @@ class SymGNNConfig:
         Whether nodes start from descriptors of their surroundings beside the species: the number of Gaussians in the
         radial densities (0 for no descriptors, else at least 2), and the highest degree of the angular power spectrum
         (0 for none); see :class:`~.environment.AtomicEnvironment`.
-    environment_width
-        Hidden width of what encodes the descriptors.
+    environment_width, environment_dropout
+        Hidden width of what encodes the descriptors, and the probability with which a hidden feature is dropped there.
     decoder_layers
         Hidden layers of the prediction head.
     dropout
@@ -75,6 +75,7 @@ class SymGNNConfig:
     environment_radial: int = 0
     environment_degree: int = 0
     environment_width: int = 64
+    environment_dropout: float = 0.0
     decoder_layers: int = 4
     dropout: float = 0.25
 
@@ -105,6 +106,8 @@ class SymGNNConfig:
                 f"environment_radial={self.environment_radial} must be 0 (no descriptors) or at least 2 Gaussians, and "
                 f"environment_width={self.environment_width} positive."
             )
+        if not 0 <= self.environment_dropout < 1:
+            raise InputError(f"environment_dropout={self.environment_dropout} must lie in [0, 1).")
         if self.environment_degree < 0 or (self.environment_degree and not self.environment_radial):
             raise InputError(
                 f"environment_degree={self.environment_degree} must not be negative, and needs environment_radial."
@@ -122,13 +125,15 @@ class SymGNNConfig:
 PRESETS = {
     "accurate": SymGNNConfig(
         dim=16,
-        heads=(2, 2),
+        heads=(2, 1),
         distribution="none",
         radial_basis=12,
         environment_radial=14,
         environment_degree=6,
+        environment_width=128,
+        environment_dropout=0.4,
         decoder_layers=1,
-        dropout=0.3,
+        dropout=0.0,
     ),
     "light": SymGNNConfig(heads=(2, 2, 2, 1), distribution="haar", radial_basis=16, decoder_layers=2, dropout=0.1),
     "paper": SymGNNConfig(),
@@ -161,7 +166,7 @@ class SymGNN(nn.Module):
                 len(config.species), config.cutoff, config.environment_radial, config.environment_degree
             )
             self.node_encoder: nn.Module = _EnvironmentEncoder(
-                self.environment.width, config.environment_width, dim, config.dropout
+                self.environment.width, config.environment_width, dim, config.environment_dropout
             )
         else:
             self.species_embedding = nn.Linear(len(config.species), dim, bias=False)

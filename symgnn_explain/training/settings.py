@@ -109,10 +109,10 @@ class TrainingSettings:
 
 TRAINING_PRESETS = {
     "accurate": TrainingSettings(
-        epochs=30,
+        epochs=20,
         learning_rate=1e-2,
-        weight_decay=3e-2,
-        patience=30,
+        weight_decay=0.3,
+        patience=20,
         validate_every=1,
         auxiliary=("potential_energy", "pressure", "von_mises_stress"),
         level_weight=0.1,
