@@ -117,11 +117,14 @@ _VISIBLE_ATOMS = f"""(count) => {{
   const scene = {SCENE}, stage = scene.stage, found = new Map();
   const canvas = stage.viewer.renderer.domElement.getBoundingClientRect();
   const steps = [0.5, 0.47, 0.53, 0.44, 0.56, 0.41, 0.59, 0.38, 0.62];
-  for (const x of steps) for (const y of steps) {{
+  for (const fromLeft of steps) for (const fromTop of steps) {{
     if (found.size >= count) break;
-    const atom = scene.atomAt(x * stage.viewer.width, y * stage.viewer.height);
-    if (atom >= 0 && !found.has(atom))
-      found.set(atom, [canvas.x + x * canvas.width, canvas.y + (1 - y) * canvas.height, atom]);
+    // Whole pixels, as mice have, and well inside of what is seen there.
+    const x = Math.round(canvas.x + fromLeft * canvas.width), y = Math.round(canvas.y + fromTop * canvas.height);
+    const under = [[0, 0], [2, 0], [-2, 0], [0, 2], [0, -2]].map(
+      ([right, down]) => scene.atomAt(x + right - canvas.x, canvas.bottom - y - down));
+    const [atom] = under;
+    if (atom >= 0 && under.every((other) => other === atom) && !found.has(atom)) found.set(atom, [x, y, atom]);
   }}
   return [...found.values()];
 }}"""

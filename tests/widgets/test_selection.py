@@ -144,6 +144,7 @@ def test_undo_and_redo_go_back_and_forth(explorer: GlassExplorer) -> None:
 
 def test_history_lists_explanations_and_goes_back(explorer: GlassExplorer) -> None:
     session, history = explorer.session, explorer.history
+    explorer.lists.open("History")
     session.pick(1)
     first = session.explanation
     session.unit = "bond"

@@ -38,6 +38,7 @@ class Compare:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.active = False
+        self._offered: tuple[Key, ...] = ()
         group = f"symgnn-compare-{next(_groups)}"
         self.choices = [_choice("A"), _choice("B")]
         margin = {"l": 0, "r": 0, "t": 30, "b": 0}
@@ -58,14 +59,20 @@ class Compare:
     def activate(self, *, active: bool) -> None:
         """Say whether the panel is in sight."""
         self.active = active
-        self._draw()
+        if active:
+            self._offer()
 
     def choose(self, first: Key, second: Key) -> None:
         """Compare two explanations of the history."""
         for choice, key in zip(self.choices, (first, second), strict=True):
             choice.value = key
 
-    def _offer(self, _change: object) -> None:
+    def _offer(self, _change: object = None) -> None:
+        """Offer the explanations of the history, once there are others and somebody looks."""
+        if not self.active or self._offered == tuple(self.session.history):
+            self._draw()
+            return
+        self._offered = tuple(self.session.history)
         latest = list(self.session.history)
         options = [(_name(self.session, key), key) for key in reversed(latest)]
         before = [choice.value for choice in self.choices]

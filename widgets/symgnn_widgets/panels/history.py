@@ -16,9 +16,15 @@ class History:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.active = False
         self.table = Clickable(self._recall, layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
         session.observe(self._list, ["history", "explanation"])
+        self._list()
+
+    def activate(self, *, active: bool) -> None:
+        """Say whether the list is in sight: it grows with every explanation, and is sent as a whole."""
+        self.active = active
         self._list()
 
     def _recall(self, _action: str, place: int) -> None:
@@ -26,6 +32,8 @@ class History:
 
     def _list(self, _change: object = None) -> None:
         session = self.session
+        if not self.active:
+            return
         if not session.history:
             self.table.value = '<div class="symgnn-note">Explanations will be listed here.</div>'
             return
