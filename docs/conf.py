@@ -26,11 +26,13 @@ myst_heading_anchors = 3
 
 
 def setup(app: Any) -> None:
-    """Read |x| in docstrings as an absolute value; to Sphinx it would be a name to substitute."""
+    """Read |x| in docstrings as an absolute value, and numpy.str_ as a name; to Sphinx they would be references."""
     app.connect("autodoc-process-docstring", _escape_bars)
 
 
 def _escape_bars(_app: Any, _what: str, _name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
     for number, line in enumerate(lines):
         parts = re.split(r"(``.*?``)", line)
-        lines[number] = "".join(part if part.startswith("``") else part.replace("|", r"\|") for part in parts)
+        lines[number] = "".join(
+            part if part.startswith("``") else part.replace("|", r"\|").replace("str_]", r"str\_]") for part in parts
+        )

@@ -110,8 +110,9 @@ class GlassExplorer:
     def show(self, session: Session) -> None:
         """Show another session, of another glass or network, in place of the present one, which ends."""
         self._stop()
-        past = self.view.stage
+        past, in_front = self.view.stage, self.lists.ui.selected_index
         self._build(session)
+        self.lists.ui.selected_index = in_front
         past.close()
 
     def close(self) -> None:

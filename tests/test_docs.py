@@ -1,0 +1,33 @@
+"""The documentation builds without a warning, and shows pictures of a size that a repository can hold."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="Sphinx is not installed: pip install 'symgnn-explain[docs]'")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(tmp_path / "trees")]
+    done = subprocess.run([*command, str(DOCS), str(tmp_path / "html")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    reference = (tmp_path / "html" / "api" / "explaining.html").read_text(encoding="utf-8")
+    for name in ("symgnn_explain.explain.api.explain", "symgnn_explain.explain.explanation.AtomExplanation.top_edges"):
+        assert f'id="{name}"' in reference
+
+
+def test_the_gallery_shows_every_picture_and_none_is_large() -> None:
+    page = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    shown = {DOCS / name for name in re.findall(r"!\[.*?\]\((.*?)\)", page)}
+    assert shown == set((DOCS / "images" / "gallery").iterdir())
+    assert all(path.stat().st_size < 200_000 for path in shown)
+    script = (ROOT / "scripts" / "make_gallery.py").read_text(encoding="utf-8")
+    assert page.count("\n## ") == script.count(") -> go.Figure:") == len(shown)
