@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 from _common import argument_parser, machine, write_json
-from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 from ase.mep import DimerControl, MinModeAtoms, MinModeTranslate
 
 from symgnn_explain import datasets
 from symgnn_explain.barriers import EamCalculator, EnergySurface, SearchSettings, find_potential, search_saddles
 from symgnn_explain.barriers.artn import Summit
-from symgnn_explain.barriers.calculator import within
+from symgnn_explain.barriers.calculator import as_ase, within
 from symgnn_explain.barriers.connectivity import connection
 from symgnn_explain.barriers.lanczos import softest_mode
 from symgnn_explain.barriers.relax import at
@@ -31,22 +29,6 @@ from symgnn_explain.selection import select_atoms
 
 MOST_DIMER_STEPS = 1000
 DIMER_DISPLACEMENT = 0.1
-
-
-class OfSurface(Calculator):
-    """An energy surface as a calculator of ASE, for its movable atoms alone."""
-
-    implemented_properties = ("energy", "forces")
-
-    def __init__(self, surface: EnergySurface) -> None:
-        super().__init__()
-        self._surface = surface
-
-    def calculate(self, atoms: Atoms, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
-        """Compute energy (eV) and forces (eV/Å)."""
-        super().calculate(atoms, properties, system_changes)
-        energy, forces = self._surface(atoms.positions)
-        self.results = {"energy": energy, "forces": forces}
 
 
 def artn(glass: Glass, calculator: EamCalculator, atoms: list[int], searches: int) -> dict[str, Any]:
@@ -98,9 +80,8 @@ def _climb(
     glass: Glass, surface: EnergySurface, displacement: np.ndarray, mode: np.ndarray, settings: SearchSettings
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return displacement and mode of the saddle point that the dimer finds from a displacement."""
-    atoms = glass.to_ase()[surface.mobile]
-    atoms.positions = surface.start + displacement
-    atoms.calc = OfSurface(surface)
+    atoms = as_ase(glass, surface)
+    atoms.positions += displacement
     climbing = MinModeAtoms(atoms, DimerControl(logfile=None), [mode / np.linalg.norm(mode)], random_seed=0)
     with MinModeTranslate(climbing, trajectory=None, logfile=None) as steps:
         converged = steps.run(fmax=settings.force_tolerance, steps=MOST_DIMER_STEPS)

@@ -105,6 +105,27 @@ class AseSurface:
         return float(self._atoms.get_potential_energy()), self._atoms.get_forces()[self.mobile]
 
 
+def as_ase(glass: Glass, surface: EnergySurface) -> Atoms:
+    """Return the movable atoms of a surface as ASE's, with a calculator: for optimisers and dynamics of ASE."""
+    from ase.calculators.calculator import Calculator as AseBase
+    from ase.calculators.calculator import all_changes
+
+    class OfSurface(AseBase):
+        implemented_properties = ("energy", "forces")
+
+        def calculate(
+            self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
+        ) -> None:
+            super().calculate(atoms, properties, system_changes)
+            energy, forces = surface(self.atoms.positions)
+            self.results = {"energy": energy, "forces": forces}
+
+    atoms = glass.to_ase()[surface.mobile]
+    atoms.positions = surface.start
+    atoms.calc = OfSurface()
+    return atoms
+
+
 def centred(glass: Glass, atom: int) -> FloatArray:
     """Return the image of each atom in the cell that has ``atom`` in its middle, shape (N, 3), Å."""
     scaled = np.linalg.solve(glass.cell.T, (glass.positions - glass.positions[atom]).T).T

@@ -27,6 +27,8 @@ class EamPotential:
         What the potential is called: its file.
     sha256
         Of the file, in hexadecimal digits.
+    form
+        ``eam.alloy`` or ``eam.fs``; the former where both are the same.
     elements
         Chemical symbols, in the order of the tables.
     masses
@@ -47,6 +49,7 @@ class EamPotential:
 
     name: str
     sha256: str
+    form: str
     elements: tuple[str, ...]
     masses: FloatArray
     cutoff: float
@@ -112,6 +115,7 @@ def parse_eam(text: str, *, name: str, sha256: str) -> EamPotential:
     return EamPotential(
         name=name,
         sha256=sha256,
+        form=form,
         elements=elements,
         masses=np.array(masses),
         cutoff=cutoff,

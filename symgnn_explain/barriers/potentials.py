@@ -41,10 +41,23 @@ def find_potential(path: str | Path | None = None) -> EamPotential:
     named = path or os.environ.get(POTENTIAL_VARIABLE)
     if named:
         return read_eam(named)
+    return read_kim_model(_installed_model())
+
+
+def potential_text(path: str | Path | None = None) -> str:
+    """Return the text of the file that :func:`find_potential` reads, for programs that want a file."""
+    named = path or os.environ.get(POTENTIAL_VARIABLE)
+    if named:
+        read_eam(named)  # says what is wrong with it
+        return Path(named).read_text(encoding="latin-1")
+    return _table_of(_installed_model())
+
+
+def _installed_model() -> Path:
     for folder in _model_folders():
         library = folder / MODEL / _LIBRARY
         if library.is_file():
-            return read_kim_model(library)
+            return library
     raise InputError(HOW_TO_GET_IT)
 
 
@@ -58,6 +71,11 @@ def read_kim_model(library: Path) -> EamPotential:
     InputError
         If it holds no such table.
     """
+    text = _table_of(library)
+    return parse_eam(text, name=MODEL, sha256=sha256(text.encode()).hexdigest())
+
+
+def _table_of(library: Path) -> str:
     blob = library.read_bytes()
     runs = re.findall(rb"[\t\n\r\x20-\x7e]{%d,}" % _SHORTEST_TABLE, blob)
     if not runs:
@@ -66,8 +84,7 @@ def read_kim_model(library: Path) -> EamPotential:
     header = next((place for place, line in enumerate(lines) if re.match(r"\s*\d+(\s+[A-Z][a-z]?)+\s*$", line)), None)
     if header is None or header < 3:
         raise InputError(f"{library} holds a text that is no eam table: give an eam.fs file instead.")
-    text = "\n".join(lines[header - 3 :]) + "\n"
-    return parse_eam(text, name=MODEL, sha256=sha256(text.encode()).hexdigest())
+    return "\n".join(lines[header - 3 :]) + "\n"
 
 
 def _model_folders() -> Iterator[Path]:
