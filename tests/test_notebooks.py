@@ -33,3 +33,20 @@ def test_the_paper_figures_are_drawn_with_few_atoms(tmp_path: Path, monkeypatch:
     assert "The embedded sample" in texts
     assert texts.count("2 atoms of cu64zr36_sample") == 2
     assert len(figures) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["02_explain_one_atom", "04_your_own_structure", "05_compare_and_trust"])
+def test_a_notebook_runs_and_ends_in_a_figure(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    monkeypatch.setenv("SYMGNN_EXPLAIN_NOTEBOOK_EPOCHS", "5")
+    monkeypatch.setenv("SYMGNN_EXPLAIN_NOTEBOOK_DRAWS", "2")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    [*_, last] = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    [figure] = [output["data"]["application/vnd.plotly.v1+json"] for output in last.outputs if "data" in output]
+    assert len(figure["data"]) > 1
+    assert not [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if output.get("name") == "stderr"
+    ]
