@@ -188,10 +188,8 @@ class ExplorerPage:
     def wait_explained(self, atom: int) -> None:
         """Wait until the explanation of an atom is shown, in 3D too."""
         self.page.wait_for_selector(f".symgnn-summary[data-explained='{atom}']", timeout=LONG)
-        self.page.wait_for_function(
-            f"() => {STAGE}.getComponentsByName('selection').list.length === 1 && {STAGE}.tasks.count === 0",
-            timeout=LONG,
-        )
+        self.page.wait_for_selector(f".symgnn-structure[data-explained='{atom}']", timeout=LONG)
+        self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
 
     def open_tab(self, title: str) -> None:
         """Bring a tab of the explorer to the front."""

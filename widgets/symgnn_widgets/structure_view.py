@@ -114,6 +114,7 @@ class StructureView:
             if len(drawn.start)
             else None,
             opacity=DIMMED_OPACITY if explained and self.controls.dim.value else 1.0,
+            explained=None if self.session.explanation is None else self.session.explanation.atom,
         )
 
     def _draw_others(self, _change: object = None) -> None:

@@ -116,10 +116,12 @@
 
     // Raw buffers let clicks through to the atoms; shapes drawn one by one would swallow them.
     // `opacity` is that of the atoms of the glass, `translucent` that of what is drawn.
-    draw({ name, spheres, cylinders, arrows, opacity, translucent }) {
+    draw({ name, spheres, cylinders, arrows, opacity, translucent, explained }) {
       next(() => {
         removeByName(name);
         marks.delete(name);
+        // Whose explanation is drawn, for whoever watches the page.
+        if (name === "selection") view.el.dataset.explained = explained ?? "";
         if (spheres?.atom) {
           const atom = new Int32Array(bytes(spheres.atom).buffer);
           marks.set(name, { position: floats(spheres.position), radius: floats(spheres.radius), atoms: atom });
