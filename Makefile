@@ -50,7 +50,7 @@ bench: $(READY) ## Print the tables of the README anew: one script a claim, in b
 	done
 
 clean: ## Remove what these targets made: .venv, out/demo, build output, caches
-	rm -rf $(VENV) out/demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis lightning_logs
+	rm -rf $(VENV) out/demo docs/_build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis lightning_logs
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt scripts/check_python.sh scripts/setup_system.sh scripts/jupyterlab_overrides.json
