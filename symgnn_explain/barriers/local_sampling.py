@@ -133,16 +133,14 @@ def _after_pulse(  # noqa: PLR0917
     settings: SamplingSettings,
     rng: np.random.Generator,
 ) -> Point:
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from ase.md.verlet import VelocityVerlet
-    from ase.units import fs
+    from ase.units import fs, kB
 
     atoms = as_ase(glass, surface)
     atoms.positions = start.positions
-    part = atoms[heated]
-    MaxwellBoltzmannDistribution(part, temperature_K=temperature, rng=rng)
     momenta = np.zeros_like(atoms.positions)
-    momenta[heated] = part.get_momenta()
+    spread = np.sqrt(atoms.get_masses()[heated] * kB * temperature)
+    momenta[heated] = spread[:, None] * rng.normal(size=(len(heated), 3))
     atoms.set_momenta(momenta)
     with VelocityVerlet(atoms, timestep=settings.time_step * fs) as dynamics:
         dynamics.run(settings.steps)
