@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,9 @@ def train(
     preset: PresetOption = None,
     epochs: EpochsOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of weights, transformations and shuffling.")] = 0,
+    members: Annotated[
+        int, typer.Option(metavar="N", help="Networks, of successive seeds, whose mean is the predictor.")
+    ] = 1,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the run; an interrupted one resumes.")
     ] = Path("out/train"),
@@ -98,9 +102,13 @@ def train(
         hashes = _file_hashes([*files, *validate])
     else:
         training, validation, hashes = published_split(validate)
+    if members < 1:
+        raise InputError(f"--members {members} must be at least 1.")
+    from symgnn_explain.training.ensemble import train_ensemble
     from symgnn_explain.training.train import WEIGHTS_FILE
-    from symgnn_explain.training.train import train as run
+    from symgnn_explain.training.train import train as train_one
 
+    run = train_one if members == 1 else partial(train_ensemble, n_members=members)
     with resumable(out):
         predictor = run(
             list(training.values()),
@@ -115,7 +123,8 @@ def train(
         )
     if validation:
         print(table(predictor.card["metrics"]["validation"]).to_string(float_format="{:.4f}".format))
-    print(f"Wrote {out / WEIGHTS_FILE} (epoch {predictor.card['epoch']})")
+    epochs_kept = [member["epoch"] for member in predictor.card.get("members", [predictor.card])]
+    print(f"Wrote {out / WEIGHTS_FILE} (epoch {', '.join(map(str, epochs_kept))})")
 
 
 def cross_validate(

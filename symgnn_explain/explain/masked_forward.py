@@ -15,7 +15,8 @@ from symgnn_explain.explain.constant_messages import ConstantMessages
 from symgnn_explain.explain.edge_attention import EdgeInputs, KnownMessages, edge_attention
 from symgnn_explain.explain.folded_layer import FoldedLayer
 from symgnn_explain.explain.receptive_field import ReceptiveField
-from symgnn_explain.models.symgnn import SymGNN, describe_graph
+from symgnn_explain.models.ensemble import describe_graph
+from symgnn_explain.models.symgnn import SymGNN
 
 MaskSemantics = Literal["zero", "removal", "reference"]
 """What a mask value m does to the message of an edge with attention a (softmax over the edges into an atom):

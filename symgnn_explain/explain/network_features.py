@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from symgnn_explain.models.symgnn import SymGNN, describe_graph
+from symgnn_explain.models.ensemble import SymGNNLike, describe_graph, members_of
+from symgnn_explain.models.symgnn import SymGNN
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +35,24 @@ class NetworkFeatures:
 
 
 @torch.no_grad()
-def network_features(model: SymGNN, graph: Data) -> NetworkFeatures:
-    """Run ``model`` over ``graph`` and keep what it computes; the model itself is never touched."""
+def network_features(model: SymGNNLike, graph: Data) -> NetworkFeatures:
+    """Run ``model`` over ``graph`` and keep what it computes; the model itself is never touched.
+
+    Features and heads of an ensemble are those of its members, one after another.
+    """
+    described = describe_graph(model, graph)
+    each = [_member_features(member, graph, described) for member in members_of(model)]
+    return NetworkFeatures(
+        torch.cat([member.node for member in each], dim=1),
+        torch.cat([member.edge for member in each], dim=1),
+        tuple(torch.cat(layer, dim=1) for layer in zip(*(member.attention for member in each), strict=True)),
+    )
+
+
+def _member_features(model: SymGNN, graph: Data, described: Tensor) -> NetworkFeatures:
     model = copy.deepcopy(model).eval()
     attention: list[Tensor] = []
-    node, edge = model.encode_nodes(describe_graph(model, graph)), model.encode_edges(graph.edge_attr)
+    node, edge = model.encode_nodes(described), model.encode_edges(graph.edge_attr)
     for layer in model.attention_layers:
         layer.register_message_forward_pre_hook(partial(_keep_attention, attention))
         node, edge = layer(node, graph.edge_index, edge)

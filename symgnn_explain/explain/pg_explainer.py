@@ -27,7 +27,7 @@ from symgnn_explain.explain.prepared_graph import PreparedGraph
 from symgnn_explain.explain.scores import CancelSignal, UnitScores, Watch
 from symgnn_explain.files import write_atomically
 from symgnn_explain.models.checkpoint import card_path, weights_sha256
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.ensemble import SymGNNLike, members_of
 from symgnn_explain.threads import one_thread
 
 FORMAT_VERSION = 1
@@ -380,12 +380,13 @@ def _initial_scorer(prepared: PreparedGlass, seed: int) -> EdgeScorer:
     model = prepared.predictor.model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        scorer = EdgeScorer(model.config.dim, len(model.attention_layers))
+        width = sum(member.config.dim for member in members_of(model))
+        scorer = EdgeScorer(width, len(model.layers))
     return scorer.to(model.barrier_scale)
 
 
 def _weights_of(prepared: PreparedGraph) -> str:
-    if not isinstance(prepared.model, SymGNN):
+    if not isinstance(prepared.model, SymGNNLike):
         raise InputError(f"a PGExplainer explains a SymGNN, not a {type(prepared.model).__name__}.")
     return weights_sha256(prepared.model)
 

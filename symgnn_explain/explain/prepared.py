@@ -11,11 +11,11 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.masked_forward import MaskSemantics
 from symgnn_explain.explain.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.prepared_graph import PreparedGraph
-from symgnn_explain.explain.reference import predict_with_reference
+from symgnn_explain.explain.reference import predict_with_references
 from symgnn_explain.explain.units import SHELL_WIDTH, Unit
 from symgnn_explain.glass import Glass
+from symgnn_explain.models.ensemble import with_description
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.models.symgnn import with_description
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +70,11 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
     """
     with torch.no_grad():
         graph = with_description(predictor.model, predictor.graph(glass))
-    barriers, messages = predict_with_reference(predictor.model, graph)
+    barriers, messages = predict_with_references(predictor.model, graph)
     if reference is None:
         reference = glass
     else:
-        _, messages = predict_with_reference(predictor.model, predictor.graph(reference))
+        _, messages = predict_with_references(predictor.model, predictor.graph(reference))
     values = barriers.double().cpu().numpy()
     if not np.isfinite(values).all():
         raise InputError(

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.ensemble_forward import EnsembleForward
 from symgnn_explain.explain.masked_forward import MaskedForward, MaskSemantics
 from symgnn_explain.explain.masked_prediction import ForwardUnderMask, MaskedPrediction
 from symgnn_explain.explain.network_features import NetworkFeatures, network_features
-from symgnn_explain.explain.reference import predict_with_reference
+from symgnn_explain.explain.reference import predict_with_references
 from symgnn_explain.explain.trimmed_forward import TrimmedForward, one_output_a_node
 from symgnn_explain.explain.units import SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.models.symgnn import SymGNN, with_description
+from symgnn_explain.models.ensemble import SymGNNEnsemble, SymGNNLike, with_description
+from symgnn_explain.models.symgnn import SymGNN
 
 
 class SlowEngineWarning(UserWarning):
@@ -38,13 +40,14 @@ class PreparedGraph:
     barriers
         Predictions, shape (N,), eV.
     reference
-        What atoms receive on average in each layer, shape (heads, dim) each; None where the network is no SymGNN.
+        What atoms receive on average in each layer of each member of an ensemble (or of the one network), shape
+        (heads, dim); None where the network is no SymGNN.
     """
 
     model: nn.Module
     graph: Data
     barriers: FloatArray
-    reference: Sequence[Tensor] | None
+    reference: Sequence[Sequence[Tensor]] | None
 
     @classmethod
     def of(cls, model: nn.Module, graph: Data) -> PreparedGraph:
@@ -60,9 +63,9 @@ class PreparedGraph:
         InputError
             If the network does not give one number a node.
         """
-        if isinstance(model, SymGNN):
+        if isinstance(model, SymGNNLike):
             graph = with_description(model, graph)
-            predictions, reference = predict_with_reference(model, graph)
+            predictions, reference = predict_with_references(model, graph)
             return cls(model, graph, predictions.double().cpu().numpy(), reference)
         warnings.warn(
             f"{type(model).__name__} is not a SymGNN, so the fast engine does not know its layers: each step evaluates "
@@ -80,14 +83,17 @@ class PreparedGraph:
     @cached_property
     def features(self) -> NetworkFeatures:
         """What the network computes on the way to its predictions; one more pass, made when it is first asked for."""
-        if not isinstance(self.model, SymGNN):
+        if not isinstance(self.model, SymGNNLike):
             raise InputError(f"attention and features are only known for SymGNN, not for {type(self.model).__name__}.")
         return network_features(self.model, self.graph)
 
     def masked_forward(self, atoms: int | list[int], semantics: MaskSemantics) -> ForwardUnderMask:
         """Build the prediction of one atom, or several, as a function of a mask over their receptive fields' edges."""
         if isinstance(self.model, SymGNN):
-            return MaskedForward(self.model, self.graph, atoms, semantics=semantics, reference=self.reference)
+            reference = self.reference[0] if self.reference is not None else None
+            return MaskedForward(self.model, self.graph, atoms, semantics=semantics, reference=reference)
+        if isinstance(self.model, SymGNNEnsemble):
+            return EnsembleForward(self.model, self.graph, atoms, semantics=semantics, reference=self.reference)
         spread = float(self.barriers.std()) or 1.0
         return TrimmedForward(self.model, self.graph, atoms, semantics=semantics, barrier_scale=spread)
 

@@ -11,8 +11,8 @@ from torch_geometric.data import Data
 
 from symgnn_explain.explain.prepared import PreparedGlass, prepare
 from symgnn_explain.models.egat import EGATLayer
+from symgnn_explain.models.ensemble import SymGNNLike, members_of
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.models.symgnn import SymGNN
 
 
 def cascade(prepared: PreparedGlass, *, seed: int = 0) -> Iterator[tuple[str, PreparedGlass]]:
@@ -37,12 +37,13 @@ def cascade(prepared: PreparedGlass, *, seed: int = 0) -> Iterator[tuple[str, Pr
         yield stage, prepare(predictor, prepared.glass)
 
 
-def _stages(model: SymGNN) -> dict[str, list[nn.Module]]:
-    stages: dict[str, list[nn.Module]] = {"head": [model.decoder]}
+def _stages(model: SymGNNLike) -> dict[str, list[nn.Module]]:
+    members = members_of(model)
+    stages: dict[str, list[nn.Module]] = {"head": [member.decoder for member in members]}
     for number in reversed(range(len(model.layers))):
-        stages[f"layer {number + 1}"] = [model.layers[number]]
+        stages[f"layer {number + 1}"] = [member.layers[number] for member in members]
     names = ("species_embedding", "node_encoder", "edge_encoder", "radial_encoder")
-    stages["encoders"] = [getattr(model, name) for name in names if hasattr(model, name)]
+    stages["encoders"] = [getattr(member, name) for member in members for name in names if hasattr(member, name)]
     return stages
 
 
@@ -62,7 +63,7 @@ def _draw(modules: list[nn.Module], *, seed: int) -> None:
 
 
 @torch.no_grad()
-def _renormalise(model: SymGNN, graph: Data) -> None:
+def _renormalise(model: SymGNNLike, graph: Data) -> None:
     """Give every normalisation the statistics of one glass."""
     normalisations = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
     momenta = [module.momentum for module in normalisations]
@@ -77,13 +78,16 @@ def _renormalise(model: SymGNN, graph: Data) -> None:
 
 
 @torch.no_grad()
-def _match_predictions(model: SymGNN, prepared: PreparedGlass) -> None:
-    """Scale the last linear map so that predictions have the mean and the spread of the original ones."""
-    graph, wanted, last = prepared.graph, prepared.barriers, model.decoder[-1]
-    if not isinstance(last, nn.Linear):
-        raise TypeError("the decoder must end in a linear map")
+def _match_predictions(model: SymGNNLike, prepared: PreparedGlass) -> None:
+    """Scale the last linear maps so that predictions have the mean and the spread of the original ones."""
+    graph, wanted = prepared.graph, prepared.barriers
     barriers = model(graph.x, graph.edge_index, graph.edge_attr)
     factor = float(wanted.std()) / float(barriers.double().std(correction=0).clamp(min=1e-12))
-    mean = float((barriers.mean() - model.barrier_mean) / model.barrier_scale)
-    last.weight.mul_(factor)
-    last.bias.copy_((last.bias - mean) * factor + (float(wanted.mean()) - model.barrier_mean) / model.barrier_scale)
+    for member in members_of(model):
+        last = member.decoder[-1]
+        if not isinstance(last, nn.Linear):
+            raise TypeError("the decoder must end in a linear map")
+        mean = float((barriers.mean() - member.barrier_mean) / member.barrier_scale)
+        level = (float(wanted.mean()) - member.barrier_mean) / member.barrier_scale
+        last.weight.mul_(factor)
+        last.bias.copy_((last.bias - mean) * factor + level)

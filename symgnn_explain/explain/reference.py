@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from symgnn_explain.models.symgnn import SymGNN, describe_graph
+from symgnn_explain.models.ensemble import SymGNNLike, describe_graph, members_of, with_description
+from symgnn_explain.models.symgnn import SymGNN
 
 
 @torch.no_grad()
@@ -30,6 +31,14 @@ def predict_with_reference(model: SymGNN, graph: Data) -> tuple[Tensor, list[Ten
     for layer in model.attention_layers:
         layer.register_propagate_forward_hook(partial(_keep_mean, received))
     return model(graph.x, graph.edge_index, graph.edge_attr, describe_graph(model, graph)), received
+
+
+@torch.no_grad()
+def predict_with_references(model: SymGNNLike, graph: Data) -> tuple[Tensor, list[list[Tensor]]]:
+    """Predict with a network or an ensemble, and keep the reference messages of each member."""
+    graph = with_description(model, graph)
+    each = [predict_with_reference(member, graph) for member in members_of(model)]
+    return torch.stack([barriers for barriers, _ in each]).mean(0), [received for _, received in each]
 
 
 def _keep_mean(kept: list[Tensor], _module: Any, _inputs: Any, aggregated: Tensor) -> None:

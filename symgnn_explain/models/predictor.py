@@ -16,7 +16,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.registry import Network
 
 SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
 
@@ -36,9 +36,9 @@ class Predictor:
         ``auto`` (a GPU when there is one), ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, model: SymGNN, card: dict[str, Any] | None = None, *, device: str = "auto") -> None:
+    def __init__(self, model: Network, card: dict[str, Any] | None = None, *, device: str = "auto") -> None:
         self.device = resolve_device(device)
-        self.model = model.to(self.device).eval()
+        self.model: Any = model.to(self.device).eval()
         self.card = card or {}
         self.path: Path | None = None
         """Where the weights were loaded from; None for the shipped ones, and for a network that was not loaded."""

@@ -16,13 +16,18 @@ from symgnn_explain.models.baselines.mgcn import MGCN, MGCNConfig
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.ridge import Ridge, RidgeConfig
 from symgnn_explain.models.baselines.schnet import SchNet, SchNetConfig
+from symgnn_explain.models.ensemble import EnsembleConfig, SymGNNEnsemble
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 
-Network = SymGNN | Baseline
+Network = SymGNN | SymGNNEnsemble | Baseline
 NetworkConfig = SymGNNConfig | BaselineConfig
+"""Of what can be trained by itself; an ensemble is made of trained networks."""
+
+StoredConfig = NetworkConfig | EnsembleConfig
 
 _NETWORKS: tuple[tuple[type[Any], type[Any]], ...] = (
     (SymGNNConfig, SymGNN),
+    (EnsembleConfig, SymGNNEnsemble),
     (DimeNetConfig, DimeNet),
     (EGATConfig, EGAT),
     (EGNNConfig, EGNN),
@@ -35,12 +40,12 @@ _NETWORKS: tuple[tuple[type[Any], type[Any]], ...] = (
 )
 
 
-def build_network(config: NetworkConfig) -> Any:
+def build_network(config: StoredConfig) -> Any:
     """Return an untrained network with these hyperparameters: a :data:`Network`, whichever the configuration is of."""
     return next(network for kind, network in _NETWORKS if type(config) is kind)(config)
 
 
-def read_config(architecture: str, values: Mapping[str, Any]) -> NetworkConfig:
+def read_config(architecture: str, values: Mapping[str, Any]) -> StoredConfig:
     """Return the configuration of the network class ``architecture``.
 
     Raises
@@ -52,7 +57,7 @@ def read_config(architecture: str, values: Mapping[str, Any]) -> NetworkConfig:
     """
     for kind, network in _NETWORKS:
         if network.__name__ == architecture:
-            config: NetworkConfig = kind(**values)
+            config: StoredConfig = kind(**values)
             return config
     known = ", ".join(network.__name__ for _, network in _NETWORKS)
     raise InputError(f"{architecture!r} is not the name of a network: choose from {known}.")

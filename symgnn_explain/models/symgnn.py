@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -303,23 +302,6 @@ class _EnvironmentEncoder(nn.Module):
     def forward(self, described: Tensor) -> Tensor:
         features: Tensor = self.linear(described) + self.nonlinear(described)
         return features
-
-
-def describe_graph(model: SymGNN, graph: Data) -> Tensor:
-    """Return what the nodes of a whole graph are encoded from, shape (N, F): as the graph carries it, or found anew."""
-    if "environment" in graph:
-        environment: Tensor = graph.environment
-        return environment
-    return model.describe(graph.x, graph.edge_index, graph.edge_attr)
-
-
-def with_description(model: SymGNN, graph: Data) -> Data:
-    """Return the graph with what its nodes are encoded from, so that nothing has to find it again."""
-    if not model.config.environment_radial:
-        return graph
-    described = copy.copy(graph)
-    described.environment = describe_graph(model, graph)
-    return described
 
 
 def _encoder(width: int, dim: int) -> nn.Sequential:

@@ -15,6 +15,7 @@ import pandas as pd
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass
+from symgnn_explain.models.ensemble import EnsembleConfig
 from symgnn_explain.models.registry import NetworkConfig, read_config
 from symgnn_explain.training.module import MONITOR
 from symgnn_explain.training.settings import TrainingSettings
@@ -155,7 +156,13 @@ class CrossValidation:
             "pearson": {name: _or_none(value) for name, value in self.pearson.items()},
             "sha256": hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest(),
         }
-        return read_config(self.architecture, self.config), settings, protocol
+        return self._trainable(), settings, protocol
+
+    def _trainable(self) -> NetworkConfig:
+        config = read_config(self.architecture, self.config)
+        if isinstance(config, EnsembleConfig):
+            raise InputError("an ensemble is not trained by itself: cross-validate what its members are.")
+        return config
 
 
 def cross_validate(

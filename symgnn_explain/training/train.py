@@ -121,7 +121,7 @@ def train(
         "protocol": {"epoch": _epoch_choice(iterates=iterates, validates=bool(validation)), **(protocol or {})},
         "epoch": int(chosen["epoch"]) + 1,
         "metrics": {
-            "validation": _metrics(predictor, validation),
+            "validation": validation_metrics(predictor, validation),
             "symmetrization_error_ev": symmetrization_error(predictor, (*validation, *training)[0]),
         },
         "history": ended["history"],
@@ -145,7 +145,8 @@ def _epoch_choice(*, iterates: bool, validates: bool) -> str:
     return "the last: nothing was validated in this run"
 
 
-def _metrics(predictor: Predictor, glasses: Sequence[Glass]) -> dict[str, dict[str, float]]:
+def validation_metrics(predictor: Predictor, glasses: Sequence[Glass]) -> dict[str, dict[str, float]]:
+    """Compare predictions with known barriers, glass by glass; one without barriers is left out."""
     return {
         glass.name: regression_metrics(predictor.predict(glass), glass.barriers)
         for glass in glasses

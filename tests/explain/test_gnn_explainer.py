@@ -96,7 +96,7 @@ def test_several_atoms_at_once_are_explained_as_one_by_one(unit) -> None:
     single = prepare(predictor, glass)
     predictor.model.double()
     graph = single.graph.apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
-    prepared = replace(single, graph=graph, reference=[message.double() for message in single.reference])
+    prepared = replace(single, graph=graph, reference=[[message.double() for message in single.reference[0]]])
     predictions = [prepared.masked_prediction(atom, semantics="reference", unit=unit) for atom in (4, 60, 33)]
     settings = GNNExplainerSettings(epochs=170)
     together = gnn_explainer_many(predictions, settings, Watch())

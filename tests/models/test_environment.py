@@ -13,8 +13,9 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models import environment
+from symgnn_explain.models.ensemble import with_description
 from symgnn_explain.models.environment import AtomicEnvironment
-from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig, with_description
+from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 from symgnn_explain.models.symmetrization import HaarO3
 
 CUTOFF = 5.0
