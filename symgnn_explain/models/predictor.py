@@ -16,6 +16,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
+from symgnn_explain.models.chunked import predict_in_chunks
+from symgnn_explain.models.ensemble import SymGNNLike
 from symgnn_explain.models.registry import Network
 
 SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
@@ -84,13 +86,24 @@ class Predictor:
     def predict(self, glass: Glass) -> FloatArray:
         """Predict the energy barrier of every atom, shape (N,), eV.
 
+        A glass of more than 10 000 atoms is predicted piece by piece, to the same result but for rounding.
+
         Raises
         ------
         InputError
             If the glass holds a species that the network does not know.
         """
-        graph = self.graph(glass)
         with evaluation_mode(self.model):
+            if isinstance(self.model, SymGNNLike):
+                return predict_in_chunks(
+                    self.model,
+                    glass,
+                    cutoff=self.cutoff,
+                    species=self.species,
+                    depth=self.model.hops,
+                    device=self.device,
+                )
+            graph = self.graph(glass)
             barriers: FloatArray = self.model(graph.x, graph.edge_index, graph.edge_attr).double().cpu().numpy()
         return barriers
 
