@@ -189,7 +189,7 @@ class _Question:
             case Within(radius, of):
                 return atoms_within(glass, radius, self.answer(of))
             case NeighboursOf(of):
-                from symgnn_explain.analysis.neighbours import first_shell_cutoff
+                from symgnn_explain.radial import first_shell_cutoff
 
                 centres = self.answer(of)
                 return np.setdiff1d(atoms_within(glass, first_shell_cutoff(glass), centres), centres)

@@ -44,7 +44,7 @@ CONDA_ONLY = {"python": SpecifierSet(PROJECT["requires-python"]), "pip": Specifi
 ROOMS = (
     ("archive", "errors", "files", "lab", "memory", "parallel", "plain_pickle", "progress", "threads"),
     ("glass",),
-    ("io", "selection"),
+    ("io", "pairs", "radial", "selection", "selection_language"),
     ("datasets",),
     ("graph",),
     ("models",),

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.neighbours import first_shell_cutoff
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
+from symgnn_explain.radial import first_shell_cutoff
 from symgnn_explain.selection import centre_of, require_atoms, select_atoms
 
 

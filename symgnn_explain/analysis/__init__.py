@@ -29,7 +29,6 @@ from symgnn_explain.analysis.networks import NetworkAnalysis, network_analysis
 from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, NullModel, NullTest, null_test
 from symgnn_explain.analysis.persistence import Persistence
 from symgnn_explain.analysis.population import PopulationAnalysis, population_analysis
-from symgnn_explain.analysis.radial import RadialDistribution, partial_distributions, radial_distribution
 from symgnn_explain.analysis.steinhardt import BondOrder, bond_order
 from symgnn_explain.analysis.structure_factor import DiffractionPeak, StructureFactor, static_structure_factor
 from symgnn_explain.analysis.structure_network import BondNetwork, RingStatistics, bond_network
@@ -43,6 +42,7 @@ from symgnn_explain.analysis.topology import (
 )
 from symgnn_explain.analysis.voronoi import VoronoiCells, voronoi_cells
 from symgnn_explain.analysis.warren_cowley import ChemicalOrder, chemical_order
+from symgnn_explain.radial import RadialDistribution, partial_distributions, radial_distribution
 
 __all__ = [
     "ATOM_NULLS",

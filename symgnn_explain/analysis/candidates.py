@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symgnn_explain.analysis.pairs import pairs_within
-from symgnn_explain.analysis.placement import place_atoms
-from symgnn_explain.analysis.radial import RadialDistribution, radial_distribution
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.placement import place_atoms
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.pairs import pairs_within
+from symgnn_explain.radial import RadialDistribution, radial_distribution
 
 BoolArray = NDArray[np.bool_]
 

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from symgnn_explain.analysis.blocks import spatial_blocks
 from symgnn_explain.analysis.descriptors import REACH, gaussian_average, local_descriptors
 from symgnn_explain.analysis.nulls import CONFIDENCE, interval
-from symgnn_explain.analysis.pairs import pairs_within
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.pairs import pairs_within
 
 LENGTHS = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
 """Coarse-graining lengths (Å) that are tried."""

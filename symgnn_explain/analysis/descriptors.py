@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgnn_explain.analysis.pairs import Pairs, pairs_within
 from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.pairs import Pairs, pairs_within
 
 LOCAL_RANGE = 5.0
 """Neighbours up to this distance (Å) are local; it is the cut-off of the published network."""

@@ -10,11 +10,12 @@ import pandas as pd
 
 from symgnn_explain.analysis.icosahedra import PolyhedronConnections, polyhedron_connections
 from symgnn_explain.analysis.local_entropy import PairEntropy, pair_entropy
-from symgnn_explain.analysis.neighbours import first_shell_cutoff, neighbours_within
+from symgnn_explain.analysis.neighbours import neighbours_within
 from symgnn_explain.analysis.steinhardt import BondOrder, bond_order
 from symgnn_explain.analysis.voronoi import SHORTEST_EDGE, SMALLEST_FACE, VoronoiCells, voronoi_cells
 from symgnn_explain.analysis.warren_cowley import ChemicalOrder, chemical_order
 from symgnn_explain.glass import Glass
+from symgnn_explain.radial import first_shell_cutoff
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ from symgnn_explain.analysis.candidates import Candidates, atom_candidates
 from symgnn_explain.analysis.icosahedra import KINDS
 from symgnn_explain.analysis.local_order import LocalOrder
 from symgnn_explain.analysis.nulls import CONFIDENCE, LENGTH_TOLERANCE, interval, two_sided_p
-from symgnn_explain.analysis.radial import RadialDistribution
 from symgnn_explain.analysis.stratified import DRAWS, classes_of, draw_in_classes, length_classes
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.radial import RadialDistribution
 
 NULLS: Mapping[str, str] = MappingProxyType(
     {

@@ -11,13 +11,13 @@ import pandas as pd
 
 from symgnn_explain.analysis.candidates import Candidates, atom_candidates
 from symgnn_explain.analysis.nulls import ATOM_NULLS, CONFIDENCE, DRAWS, NullDraws, interval, two_sided_p
-from symgnn_explain.analysis.radial import (
+from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.radial import (
     RadialDistribution,
     partial_distributions,
     radial_distribution,
 )
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 __all__ = [
     "RadialDistribution",

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symgnn_explain.analysis.radial import radial_distribution
-from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 
@@ -49,17 +47,3 @@ def neighbours_within(glass: Glass, cutoff: float) -> Neighbours:
     source, target, displacement = neighbour_edges(glass, cutoff)
     bonds = (source != target) | displacement.any(axis=1)
     return Neighbours(target[bonds], source[bonds], displacement[bonds])
-
-
-def first_shell_cutoff(glass: Glass) -> float:
-    """Where the first shell of neighbours ends: the first minimum of g(r), Å.
-
-    Raises
-    ------
-    InputError
-        If g(r) has no minimum.
-    """
-    minima = radial_distribution(glass).minima
-    if not minima.size:
-        raise InputError(f"g(r) of {glass.name!r} has no minimum that would end the first shell: give a cut-off in Å.")
-    return float(minima[0])

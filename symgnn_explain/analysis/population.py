@@ -13,12 +13,12 @@ from symgnn_explain.analysis.enrichment import EnrichmentCurve, enrichment_curve
 from symgnn_explain.analysis.local_order import LocalOrder, local_order_analysis
 from symgnn_explain.analysis.pooled import Estimate, NullPool, corrected, effects_between, estimate, ratio_estimate
 from symgnn_explain.analysis.population_atom import DISTANCE_NULLS, AtomAnalyst
-from symgnn_explain.analysis.radial import RadialDistribution, radial_distribution
 from symgnn_explain.analysis.topology import Boundary, structure_topology
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.glass import Glass
+from symgnn_explain.radial import RadialDistribution, radial_distribution
 
 DRAWS = 300
 """Draws of each null model for each atom."""

@@ -18,11 +18,11 @@ from symgnn_explain.analysis.motifs import AtomFeatures, atom_features
 from symgnn_explain.analysis.mro import SHELL_NULLS, ShellAnalysis, shell_analysis
 from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, NullModel, Permuted
 from symgnn_explain.analysis.pooled import NullPool
-from symgnn_explain.analysis.radial import RadialDistribution
 from symgnn_explain.analysis.topology import Boundary, cycles_through_edges
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.radial import RadialDistribution
 
 N_INDICES = 4
 """Voronoi indices that are compared besides the full icosahedron: the most frequent ones."""

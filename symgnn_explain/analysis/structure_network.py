@@ -12,11 +12,12 @@ import pandas as pd
 from ase.data import chemical_symbols
 
 from symgnn_explain.analysis.alpha import canonical_bonds, wrapped_positions
-from symgnn_explain.analysis.neighbours import Neighbours, first_shell_cutoff, neighbours_within
+from symgnn_explain.analysis.neighbours import Neighbours, neighbours_within
 from symgnn_explain.analysis.rings import Graph, RingList, kings_rings, primitive_rings
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.radial import first_shell_cutoff
 
 if TYPE_CHECKING:
     import networkx as nx

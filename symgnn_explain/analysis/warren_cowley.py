@@ -12,9 +12,9 @@ import pandas as pd
 
 from symgnn_explain.analysis.neighbours import Neighbours, neighbours_within
 from symgnn_explain.analysis.nulls import interval
-from symgnn_explain.analysis.radial import radial_distribution
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.radial import radial_distribution
 
 RESAMPLES = 1000
 

@@ -172,7 +172,7 @@ def quality(glass: Glass) -> dict[str, Any]:
     The published glasses of Cu64Zr36 have 0.0630 to 0.0631 atoms per Å³, -4.460 to -4.483 eV an atom, maxima of g(r) at
     2.65, 4.85 and 6.95 Å, and 13.3 to 13.7 neighbours.
     """
-    from symgnn_explain.analysis.radial import radial_distribution
+    from symgnn_explain.radial import radial_distribution
 
     report: dict[str, Any] = {"formula": glass.formula, "atoms_per_cubic_angstrom": round(glass.number_density, 5)}
     if "potential_energy" in glass.arrays:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.placement import place_atoms
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.placement import place_atoms
 from symgnn_explain.explain.rank_agreement import rank_correlation, top_overlap
 from symgnn_explain.glass import FloatArray
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgnn_explain.analysis.placement import place_atoms
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
 from symgnn_explain.explain.explanation import AtomExplanation
 from symgnn_explain.explain.fidelity import TOLERANCE
+from symgnn_explain.explain.placement import place_atoms
 from symgnn_explain.glass import Glass
 
 _MEANING = {

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.radial import RadialDistribution
 from symgnn_explain.plotting.curves import pair_style
 from symgnn_explain.plotting.style import BLACK, BLUE, GREY, new_figure, translucent
+from symgnn_explain.radial import RadialDistribution
 
 
 def radial_figure(

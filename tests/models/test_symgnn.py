@@ -221,7 +221,7 @@ class TestConfig:
             ({"dim": 0}, "dim"),
             ({"cutoff": 0.0}, "cutoff"),
             ({"cutoff": float("nan")}, "cutoff"),
-            ({"distribution": "gauss"}, "'haar' or 'von_mises'"),
+            ({"distribution": "gauss"}, "choose from haar, von_mises"),
             ({"training_samples": 0}, "at least one transformation"),
             ({"inference_samples": 0}, "at least one transformation"),
             ({"radial_basis": 1}, "radial_basis=1"),

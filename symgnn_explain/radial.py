@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from symgnn_explain.analysis.pairs import Pairs, pairs_within
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass, IntArray, atomic_number
+from symgnn_explain.pairs import Pairs, pairs_within
 
 SMOOTHING = 0.1
 """Standard deviation (Å) of the Gaussian that g(r) is smoothed with before its extrema are sought."""
@@ -202,3 +202,17 @@ def _refine(places: IntArray, curve: FloatArray, window: int) -> IntArray:
         highest = near[curve[near] == curve[near].max()]
         refined.append(highest[np.abs(highest - place).argmin()])
     return np.array(refined, dtype=np.int64)
+
+
+def first_shell_cutoff(glass: Glass) -> float:
+    """Where the first shell of neighbours ends: the first minimum of g(r), Å.
+
+    Raises
+    ------
+    InputError
+        If g(r) has no minimum.
+    """
+    minima = radial_distribution(glass).minima
+    if not minima.size:
+        raise InputError(f"g(r) of {glass.name!r} has no minimum that would end the first shell: give a cut-off in Å.")
+    return float(minima[0])
