@@ -17,15 +17,13 @@ from vesin import NeighborList
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass, IntArray, atomic_number
+from symgnn_explain.pairs import periodic_cell
 
 CLOSEST_APPROACH = 0.5
 """Distance (Å) under which two atoms are taken for one that stands twice in the file."""
 
 LARGEST_NUMBER_DENSITY = 1.0
 """Atoms per Å³ above which the lengths of a periodic structure cannot be in Å (diamond has 0.18)."""
-
-_MOST_BINS = 1e5
-_SAFE_BINS = 2.0
 
 
 def neighbour_edges(glass: Glass, cutoff: float) -> tuple[IntArray, IntArray, FloatArray]:
@@ -126,30 +124,6 @@ def _require_plausible_lengths(glass: Glass) -> None:
             # Of two atoms at one place either can come first.
             other = next(int(atom) for atom in neighbour[closest] if atom != closest)
             raise _overlap(glass, closest, other, distance[closest, 1])
-
-
-def periodic_cell(glass: Glass, cutoff: float) -> FloatArray:
-    """Stretch the cell where the glass does not repeat, until periodic images lie beyond the cut-off.
-
-    Every glass is a periodic one then, as vesin has them best: without periodicity, version 0.6 can take minutes.
-
-    Raises
-    ------
-    InputError
-        If the glass is a sheet or scattered so wide that vesin would divide by zero, which ends the process: it bins
-        atoms by the cut-off and scales the bins down evenly to ``_MOST_BINS``, which leaves none along a short side.
-    """
-    scaled = np.linalg.solve(glass.cell.T, glass.positions.T)
-    heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
-    stretch = np.where(glass.pbc, 1.0, np.ptp(scaled, axis=1) + (cutoff + 1.0) / heights)
-    bins = np.maximum(1, stretch * heights // cutoff)
-    if bins.prod() > _MOST_BINS and bins.min() * np.cbrt(_MOST_BINS / bins.prod()) < _SAFE_BINS:
-        sides = " × ".join(f"{side:.0f}" for side in stretch * heights)
-        raise InputError(
-            f"{glass.name!r} spreads {len(glass)} atoms over {sides} Å, too wide for its thickness: "
-            "remove stray atoms, or give a smaller piece."
-        )
-    return glass.cell * stretch[:, None]
 
 
 def _overlap(glass: Glass, first: int, second: int, distance: float) -> InputError:
