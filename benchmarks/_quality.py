@@ -13,7 +13,9 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, PreparedGlass, prepare, train_pg_explainer
-from symgnn_explain.explain.fidelity import (
+from symgnn_explain.explain.engine.masked_forward import MaskSemantics
+from symgnn_explain.explain.engine.units import Unit
+from symgnn_explain.explain.fidelity.measure import (
     STANDARD_COUNTS,
     directed_orders,
     fidelity,
@@ -21,10 +23,9 @@ from symgnn_explain.explain.fidelity import (
     log_counts,
     soft_fidelity,
 )
-from symgnn_explain.explain.fidelity_nulls import NullOrder, fidelity_against_nulls
-from symgnn_explain.explain.masked_forward import MaskSemantics
-from symgnn_explain.explain.planted import PLANTS, plant_in
-from symgnn_explain.explain.sanity import (
+from symgnn_explain.explain.fidelity.nulls import NullOrder, fidelity_against_nulls
+from symgnn_explain.explain.fidelity.sparsity import sparsity
+from symgnn_explain.explain.sanity.checks import (
     Request,
     completeness,
     planted_test,
@@ -34,8 +35,7 @@ from symgnn_explain.explain.sanity import (
     rotation_stability,
     seed_stability,
 )
-from symgnn_explain.explain.sparsity import sparsity
-from symgnn_explain.explain.units import Unit
+from symgnn_explain.explain.sanity.planted import PLANTS, plant_in
 from symgnn_explain.files import write_atomically
 from symgnn_explain.models.checkpoint import weights_sha256
 

@@ -31,9 +31,9 @@ from _quality import (
 
 from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, prepare
-from symgnn_explain.explain.fidelity import TOLERANCE, Fidelity
-from symgnn_explain.explain.intervals import Interval, bootstrap
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.fidelity.intervals import Interval, bootstrap
+from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 

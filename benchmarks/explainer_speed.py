@@ -20,9 +20,9 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 from torch_geometric.utils import k_hop_subgraph
 
 from symgnn_explain import datasets
-from symgnn_explain.explain.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
-from symgnn_explain.explain.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
 from symgnn_explain.explain.scores import Watch
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import PRESETS, SymGNN

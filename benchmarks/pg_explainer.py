@@ -19,8 +19,8 @@ from _common import argument_parser, machine, write_json
 
 from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, PGTrainingSettings, PreparedGlass, prepare, train_pg_explainer
-from symgnn_explain.explain.fidelity import TOLERANCE, fidelity
-from symgnn_explain.explain.intervals import bootstrap
+from symgnn_explain.explain.fidelity.intervals import bootstrap
+from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity
 from symgnn_explain.explain.scores import Watch
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.threads import one_thread

@@ -27,8 +27,8 @@ from symgnn_explain.analysis import (
     shell_analysis,
 )
 from symgnn_explain.explain import explain, explain_positions, prepare
-from symgnn_explain.explain.fidelity import importance_order
-from symgnn_explain.explain.fidelity_nulls import fidelity_against_nulls
+from symgnn_explain.explain.fidelity.measure import importance_order
+from symgnn_explain.explain.fidelity.nulls import fidelity_against_nulls
 from symgnn_explain.export import write_figures
 
 DOCS = Path("docs")

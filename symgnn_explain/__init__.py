@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symgnn_explain import datasets, explain
     from symgnn_explain.errors import InputError
-    from symgnn_explain.explain.explanation import AtomExplanation
+    from symgnn_explain.explain.result.explanation import AtomExplanation
     from symgnn_explain.glass import Glass
     from symgnn_explain.io import read_glass, write_glass
     from symgnn_explain.models.predictor import Predictor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "AtomExplanation": "symgnn_explain.explain.explanation",
+    "AtomExplanation": "symgnn_explain.explain.result.explanation",
     "Glass": "symgnn_explain.glass",
     "InputError": "symgnn_explain.errors",
     "Predictor": "symgnn_explain.models.predictor",

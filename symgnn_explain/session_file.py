@@ -1,8 +1,8 @@
 """What an explorer shows as one file, to be reopened in the same state elsewhere: no pickle, nothing executed.
 
 A zip archive: ``session.json`` for all that is no array, the glass as numpy arrays, and one record an explanation in
-the format of :mod:`symgnn_explain.explain.record_format`. The network is not inside: the file names the hash of its
-weights, and where they were.
+the format of :mod:`symgnn_explain.explain.population.record_format`. The network is not inside: the file names the hash
+of its weights, and where they were.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from symgnn_explain.archive import PLAIN_KINDS, DamagedArchiveError, add_member, decode_array, encode_array, opened
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
-from symgnn_explain.explain.record_format import pack, unpack
-from symgnn_explain.explain.units import UNITS
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.units import UNITS
+from symgnn_explain.explain.population.record_format import pack, unpack
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.naming import require_free
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass

@@ -26,7 +26,7 @@ from symgnn_explain import datasets, lab
 from symgnn_explain.cli import VERBS, explaining, main
 from symgnn_explain.cli.training import published_split
 from symgnn_explain.explain import METHODS, AtomExplanation, explain
-from symgnn_explain.explain.units import Unit
+from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.glass import Glass
 from symgnn_explain.io import read_glass, write_glass
 from symgnn_explain.models.predictor import Predictor

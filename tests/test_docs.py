@@ -20,7 +20,10 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run([*command, str(DOCS), str(tmp_path / "html")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     reference = (tmp_path / "html" / "api" / "explaining.html").read_text(encoding="utf-8")
-    for name in ("symgnn_explain.explain.api.explain", "symgnn_explain.explain.explanation.AtomExplanation.top_edges"):
+    for name in (
+        "symgnn_explain.explain.api.explain",
+        "symgnn_explain.explain.result.explanation.AtomExplanation.top_edges",
+    ):
         assert f'id="{name}"' in reference
 
 

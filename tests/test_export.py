@@ -18,7 +18,7 @@ from PIL import Image
 from symgnn_explain import export
 from symgnn_explain.analysis import topology
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export import figures
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass

@@ -14,7 +14,7 @@ import pytest
 from symgnn_explain.cli import BAD_INPUT, main
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.sentence import explanation_sentence
+from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export import Findings, report_html, write_report
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from symgnn_explain.archive import DamagedArchiveError, decode_array, encode_array, opened
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.session_file import (

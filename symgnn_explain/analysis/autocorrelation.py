@@ -15,8 +15,8 @@ from symgnn_explain.analysis.blocks import spatial_blocks
 from symgnn_explain.analysis.correlation_length import CorrelationLength, exponential_length, integral_length
 from symgnn_explain.analysis.nulls import CONFIDENCE
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.pairs import Pairs, pairs_within, smallest_height

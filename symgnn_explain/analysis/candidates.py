@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.pairs import pairs_within
 from symgnn_explain.radial import RadialDistribution, radial_distribution
@@ -76,7 +76,7 @@ def atom_candidates(
 
     Attributes: ``hop`` and ``distance`` (Å) from the explained atom, ``coordination`` (neighbours inside the first
     minimum of the total g(r); left out where it has none), ``number`` (atomic), and whether the atom's place is
-    ``ambiguous`` (:class:`~.placement.Placement`).
+    ``ambiguous`` (:class:`~.result.placement.Placement`).
 
     Parameters
     ----------

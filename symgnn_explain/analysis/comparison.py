@@ -11,7 +11,7 @@ import pandas as pd
 from symgnn_explain.analysis.candidates import edge_candidates
 from symgnn_explain.analysis.nulls import EDGE_NULLS, Matched, NullDraws, Permuted, interval, two_sided_p
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, IntArray
 
 

@@ -12,8 +12,8 @@ from symgnn_explain.analysis.nulls import LENGTH_TOLERANCE
 from symgnn_explain.analysis.stratified import classes_of, draw_in_classes, length_classes
 from symgnn_explain.analysis.structure_network import name_bonds
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 SWAPS_PER_BOND = 10

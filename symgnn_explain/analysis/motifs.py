@@ -17,7 +17,7 @@ from symgnn_explain.analysis.local_order import LocalOrder
 from symgnn_explain.analysis.nulls import CONFIDENCE, LENGTH_TOLERANCE, interval, two_sided_p
 from symgnn_explain.analysis.stratified import DRAWS, classes_of, draw_in_classes, length_classes
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.radial import RadialDistribution
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from symgnn_explain.analysis.candidates import Candidates, atom_candidates
 from symgnn_explain.analysis.nulls import ATOM_NULLS, CONFIDENCE, DRAWS, NullDraws, interval, two_sided_p
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.radial import (
     RadialDistribution,
@@ -235,11 +235,11 @@ def shell_analysis(
     """Compare the distances of important atoms with those of all atoms of the receptive field, shell by shell.
 
     Important atoms are those at either end of the ``k`` most important edges, without the explained one. Distances
-    are taken along the fewest edges that join an atom to the explained one (:func:`~.placement.place_atoms`): the
-    minimum-image distance, unless the receptive field wraps around the cell. Shells lie between the minima of the total
-    g(r): inside the first is short-range order, beyond it medium-range order (Li et al., ICML 2024, look for peaks of
-    the distance near 2.6, 5.2 and 7.0 Å). More atoms sit farther away and g(r) has peaks of its own, so counts alone
-    say little; enrichment compares with the atoms that could have been chosen.
+    are taken along the fewest edges that join an atom to the explained one (:func:`~.result.placement.place_atoms`):
+    the minimum-image distance, unless the receptive field wraps around the cell. Shells lie between the minima of the
+    total g(r): inside the first is short-range order, beyond it medium-range order (Li et al., ICML 2024, look for
+    peaks of the distance near 2.6, 5.2 and 7.0 Å). More atoms sit farther away and g(r) has peaks of its own, so counts
+    alone say little; enrichment compares with the atoms that could have been chosen.
 
     Null models: important atoms drawn at random from the receptive field; with the same number at each hop, since
     edges near the explained atom matter more to any network whatever the distance; with the same coordination numbers;

@@ -16,7 +16,7 @@ from symgnn_explain.analysis.graph_statistics import LARGEST_RING, GraphBatch, s
 from symgnn_explain.analysis.nulls import LENGTH_TOLERANCE, interval, two_sided_p
 from symgnn_explain.analysis.structure_network import BondNetwork, RingStatistics
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:

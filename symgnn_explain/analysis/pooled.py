@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from symgnn_explain.analysis.nulls import NullDraws, interval, two_sided_p
-from symgnn_explain.explain.intervals import RESAMPLES, bootstrap
+from symgnn_explain.explain.fidelity.intervals import RESAMPLES, bootstrap
 from symgnn_explain.glass import FloatArray
 
 ROUNDING = 1e-9

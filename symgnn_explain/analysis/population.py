@@ -15,7 +15,7 @@ from symgnn_explain.analysis.pooled import Estimate, NullPool, corrected, effect
 from symgnn_explain.analysis.population_atom import DISTANCE_NULLS, AtomAnalyst
 from symgnn_explain.analysis.topology import Boundary, structure_topology
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.glass import Glass
 from symgnn_explain.radial import RadialDistribution, radial_distribution

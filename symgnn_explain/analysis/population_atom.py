@@ -20,7 +20,7 @@ from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERAN
 from symgnn_explain.analysis.pooled import NullPool
 from symgnn_explain.analysis.topology import Boundary, cycles_through_edges
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.radial import RadialDistribution
 

@@ -11,8 +11,8 @@ from symgnn_explain.analysis.alpha import LARGEST_VOID
 from symgnn_explain.analysis.cycle_counts import CycleKind
 from symgnn_explain.analysis.homology import Progress, StructureTopology, compute_topology
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.placement import SAME_PLACE, Placement, follow_edges, place_atoms
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.placement import SAME_PLACE, Placement, follow_edges, place_atoms
 from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 

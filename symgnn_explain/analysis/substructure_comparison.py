@@ -17,8 +17,8 @@ from symgnn_explain.analysis.nulls import EDGE_NULLS, interval, two_sided_p
 from symgnn_explain.analysis.persistence import describe_pairs, persistence_pairs
 from symgnn_explain.analysis.substructure import open_structure
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.placement import Placement, place_atoms
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.placement import Placement, place_atoms
 from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 

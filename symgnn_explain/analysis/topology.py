@@ -17,7 +17,7 @@ from symgnn_explain.analysis.persistence import Persistence
 from symgnn_explain.analysis.substructure import open_topology
 from symgnn_explain.analysis.topology_store import read_topology, store_path, write_topology
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.glass import Glass, IntArray
 

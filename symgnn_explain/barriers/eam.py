@@ -97,11 +97,13 @@ class EamSurface:
 
 @dataclass(frozen=True)
 class _Tables:
-    """Values and derivatives by node: pair (K, K, m, 2), density at either atom (K, K, m, 4), embedding (K, n, 2)."""
+    """Values and derivatives by node: pair (K K m, 2), density at either atom (K K m, 4), embedding (K, n, 2)."""
 
     pair: FloatArray
     density: FloatArray
     embedding: FloatArray
+    n_kinds: int
+    n_nodes: int
     spacing: float
     density_spacing: float
     cutoff: float
@@ -113,10 +115,12 @@ def _tables(potential: EamPotential) -> _Tables:
     beyond = np.flatnonzero(np.any(density != 0, axis=(0, 1, 3)))
     last = int(beyond[-1]) + 1 if beyond.size else 0
     return _Tables(
-        pair=_with_derivatives(potential.pair),
+        pair=_with_derivatives(potential.pair).reshape(-1, 2),
         # By the kinds of the two atoms: what the second makes at the first, and the first at the second.
-        density=np.ascontiguousarray(np.concatenate([density.swapaxes(0, 1), density], axis=-1)),
+        density=np.ascontiguousarray(np.concatenate([density.swapaxes(0, 1), density], axis=-1).reshape(-1, 4)),
         embedding=_with_derivatives(potential.embedding),
+        n_kinds=len(potential.elements),
+        n_nodes=potential.pair.shape[-1],
         spacing=potential.spacing,
         density_spacing=potential.density_spacing,
         cutoff=potential.cutoff,
@@ -192,7 +196,15 @@ class _Engine:
         sites[self._n_mobile :] += self._site_shift
         np.copyto(self._density, self._frozen_density)
         tables = self._tables
-        given = (tables.pair, tables.density, tables.spacing, tables.cutoff, tables.density_cutoff)
+        given = (
+            tables.pair,
+            tables.density,
+            tables.n_kinds,
+            tables.n_nodes,
+            tables.spacing,
+            tables.cutoff,
+            tables.density_cutoff,
+        )
         listed = (self._first, self._partner, self._site_atom)
         return float(add_pairs(given, listed, sites, self._kind, self._density, self._work, per_atom))
 
@@ -214,8 +226,11 @@ class _Engine:
         self._listed_at = positions.copy()
         n_pairs = len(self._partner)
         self._work = (
-            np.empty((n_pairs, 3)),
-            np.empty((n_pairs, 3)),
-            np.empty(n_pairs, dtype=np.int32),
+            # One more than pairs: what is not counted is written, too.
+            np.empty((n_pairs + 1, 3)),
+            np.empty((n_pairs + 1, 3)),
+            np.empty(n_pairs + 1, dtype=np.int32),
             np.empty(self._n_mobile + 1, dtype=np.int64),
+            np.empty(n_pairs + 1),
+            np.empty(n_pairs + 1, dtype=np.int64),
         )

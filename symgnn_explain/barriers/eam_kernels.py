@@ -15,6 +15,10 @@ import numpy as np
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 
+# Places in arrays, where they are known not to be negative: numba then need not look.
+_unsigned = np.uint64
+_ONE = np.uint64(1)
+
 
 @_compiled
 def list_sites(positions: Any, n_mobile: int, shifts: Any, reach: float) -> Any:
@@ -110,72 +114,78 @@ def add_pairs(  # noqa: PLR0917 - compiled
     """Add up pair energies (eV), and electron densities in ``density`` (N,); fill ``work`` for :func:`add_forces`.
 
     ``work`` holds, a pair: the vector (P, 3), three factors of the force (P, 3) and the partner's atom (P,), for those
-    closer than the cut-off; and where the pairs of each movable atom start. ``per_atom`` (N,) takes half of each pair
-    energy, or is empty.
+    closer than the cut-off; where the pairs of each movable atom start; and room for distances (P,) and for numbers of
+    pairs (P,). ``per_atom`` (N,) takes half of each pair energy, or is empty.
     """
-    pair_table, density_table, spacing, cutoff, density_cutoff = tables
+    pair_table, density_table, n_kinds, n_nodes, spacing, cutoff, density_cutoff = tables
     first, partner, atom = listed
-    vector, factor, close, close_first = work
-    n_nodes = pair_table.shape[2]
+    vector, factor, close, close_first, distance, dense = work
+    last = n_nodes - 2
     energy, count = 0.0, 0
     per_spacing = 1 / spacing
     for i in range(len(first) - 1):
         close_first[i] = count
         x, y, z = sites[i, 0], sites[i, 1], sites[i, 2]
         start = count
-        for q in range(first[i], first[i + 1]):
-            s = partner[q]
+        # What a distance decides is counted, not branched upon: half of such branches would be guessed wrong.
+        for q in range(_unsigned(first[i]), _unsigned(first[i + 1])):
+            s, c = _unsigned(partner[q]), _unsigned(count)
             dx, dy, dz = x - sites[s, 0], y - sites[s, 1], z - sites[s, 2]
             r2 = dx * dx + dy * dy + dz * dz
-            if r2 < cutoff * cutoff:
-                vector[count, 0], vector[count, 1], vector[count, 2] = dx, dy, dz
-                factor[count, 0] = r2
-                close[count] = atom[s]
-                count += 1
-        kind_i = kind[i]
+            vector[c, 0], vector[c, 1], vector[c, 2] = dx, dy, dz
+            distance[c] = r2
+            close[c] = atom[s]
+            count += r2 < cutoff * cutoff
+        of_kind = kind[i] * n_kinds
         own_density, own_energy = 0.0, 0.0
-        for q in range(start, count):
-            j = close[q]
-            kind_j = kind[j]
-            r = math.sqrt(factor[q, 0])
-            m = min(int(r * per_spacing), n_nodes - 2)
+        n_dense = 0
+        for q in range(_unsigned(start), _unsigned(count)):
+            j = _unsigned(close[q])
+            r = math.sqrt(distance[q])
+            m = min(int(r * per_spacing), last)
             p = min(r * per_spacing - m, 1.0)
+            row = _unsigned((of_kind + kind[j]) * n_nodes + m)
             value, slope = _cubic(
-                pair_table[kind_i, kind_j, m, 0],
-                pair_table[kind_i, kind_j, m, 1],
-                pair_table[kind_i, kind_j, m + 1, 0],
-                pair_table[kind_i, kind_j, m + 1, 1],
-                p,
+                pair_table[row, 0], pair_table[row, 1], pair_table[row + _ONE, 0], pair_table[row + _ONE, 1], p
             )
             per_r = 1 / r
             phi = value * per_r
             factor[q, 0] = (phi - slope * per_spacing) * per_r * per_r
+            factor[q, 1] = 0.0
+            factor[q, 2] = 0.0
             own_energy += phi
             if len(per_atom) > 0:
                 per_atom[i] += phi / 2
                 per_atom[j] += phi / 2
-            if r < density_cutoff:
-                value, slope = _cubic(
-                    density_table[kind_i, kind_j, m, 0],
-                    density_table[kind_i, kind_j, m, 1],
-                    density_table[kind_i, kind_j, m + 1, 0],
-                    density_table[kind_i, kind_j, m + 1, 1],
-                    p,
-                )
-                own_density += value
-                factor[q, 1] = slope * per_spacing * per_r
-                value, slope = _cubic(
-                    density_table[kind_i, kind_j, m, 2],
-                    density_table[kind_i, kind_j, m, 3],
-                    density_table[kind_i, kind_j, m + 1, 2],
-                    density_table[kind_i, kind_j, m + 1, 3],
-                    p,
-                )
-                density[j] += value
-                factor[q, 2] = slope * per_spacing * per_r
-            else:
-                factor[q, 1] = 0.0
-                factor[q, 2] = 0.0
+            distance[q] = r
+            dense[n_dense] = q
+            n_dense += r < density_cutoff
+        for d in range(n_dense):
+            q = _unsigned(dense[d])
+            j = _unsigned(close[q])
+            r = distance[q]
+            m = min(int(r * per_spacing), last)
+            p = min(r * per_spacing - m, 1.0)
+            row = _unsigned((of_kind + kind[j]) * n_nodes + m)
+            to_force = per_spacing / r
+            value, slope = _cubic(
+                density_table[row, 0],
+                density_table[row, 1],
+                density_table[row + _ONE, 0],
+                density_table[row + _ONE, 1],
+                p,
+            )
+            own_density += value
+            factor[q, 1] = slope * to_force
+            value, slope = _cubic(
+                density_table[row, 2],
+                density_table[row, 3],
+                density_table[row + _ONE, 2],
+                density_table[row + _ONE, 3],
+                p,
+            )
+            density[j] += value
+            factor[q, 2] = slope * to_force
         density[i] += own_density
         energy += own_energy
     close_first[len(first) - 1] = count
@@ -202,7 +212,7 @@ def embed(  # noqa: PLR0917 - compiled
 @_compiled
 def add_forces(slope: Any, work: Any, forces: Any) -> None:
     """Add the forces (eV/Å) on movable atoms to ``forces`` (n_mobile, 3)."""
-    vector, factor, close, close_first = work
+    vector, factor, close, close_first = work[:4]
     n_mobile = len(forces)
     for i in range(n_mobile):
         fx, fy, fz = 0.0, 0.0, 0.0

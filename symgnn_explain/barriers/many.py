@@ -17,8 +17,15 @@ from symgnn_explain.barriers.calculator import Calculator
 from symgnn_explain.barriers.saddles import at_minimum, search_saddles
 from symgnn_explain.barriers.settings import SearchSettings
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.record_format import DamagedRecordError, pack, unpack
-from symgnn_explain.explain.records import Manifest, RecordFolder, Records, RecordsInMemory, plain_manifest, run_of
+from symgnn_explain.explain.population.record_format import DamagedRecordError, pack, unpack
+from symgnn_explain.explain.population.records import (
+    Manifest,
+    RecordFolder,
+    Records,
+    RecordsInMemory,
+    plain_manifest,
+    run_of,
+)
 from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.glass import Glass
 from symgnn_explain.parallel import Report, run_each

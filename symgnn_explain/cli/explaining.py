@@ -31,8 +31,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 
 if TYPE_CHECKING:
-    from symgnn_explain.explain.explanation import AtomExplanation
-    from symgnn_explain.explain.prepared import PreparedGlass
+    from symgnn_explain.explain.engine.prepared import PreparedGlass
+    from symgnn_explain.explain.result.explanation import AtomExplanation
     from symgnn_explain.glass import Glass
     from symgnn_explain.models.predictor import Predictor
 

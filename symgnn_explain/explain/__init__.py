@@ -1,17 +1,17 @@
 """Explanation: which atoms and edges are behind one atom's prediction."""
 
 from symgnn_explain.explain.api import METHODS, Method, explain
-from symgnn_explain.explain.batch import PopulationError, explain_many
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.explanation_set import ExplanationSet
-from symgnn_explain.explain.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
-from symgnn_explain.explain.positions import (
+from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
+from symgnn_explain.explain.methods.positions import (
     PathContributions,
     PositionAttribution,
     explain_positions,
     path_contributions,
 )
-from symgnn_explain.explain.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.population.batch import PopulationError, explain_many
+from symgnn_explain.explain.population.explanation_set import ExplanationSet
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.progress import PopulationProgress
 
 __all__ = [

@@ -8,8 +8,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.attention import AttentionSettings, attention_weights
-from symgnn_explain.explain.captum_methods import (
+from symgnn_explain.explain.engine.masked_forward import MaskSemantics
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.engine.units import Unit
+from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, importance_order
+from symgnn_explain.explain.methods.attention import AttentionSettings, attention_weights
+from symgnn_explain.explain.methods.captum_methods import (
     InputGradientSettings,
     IntegratedGradientsSettings,
     SaliencySettings,
@@ -17,19 +22,15 @@ from symgnn_explain.explain.captum_methods import (
     integrated_gradients,
     saliency,
 )
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.fidelity import Fidelity, fidelity, importance_order
-from symgnn_explain.explain.gnn_explainer import (
+from symgnn_explain.explain.methods.gnn_explainer import (
     GNNExplainerSettings,
     PublishedGNNExplainerSettings,
     gnn_explainer,
     gnn_explainer_many,
     published_gnn_explainer,
 )
-from symgnn_explain.explain.masked_forward import MaskSemantics
-from symgnn_explain.explain.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.nested_masks import NestedMasksSettings, nested_masks
-from symgnn_explain.explain.perturbation_methods import (
+from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, nested_masks
+from symgnn_explain.explain.methods.perturbation_methods import (
     FeatureAblationSettings,
     KernelShapSettings,
     ShapleySamplingSettings,
@@ -37,11 +38,10 @@ from symgnn_explain.explain.perturbation_methods import (
     kernel_shap,
     shapley_sampling,
 )
-from symgnn_explain.explain.pg_explainer import PGExplainerSettings, pg_explainer
-from symgnn_explain.explain.prepared import PreparedGlass, prepare
-from symgnn_explain.explain.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
+from symgnn_explain.explain.methods.pg_explainer import PGExplainerSettings, pg_explainer
+from symgnn_explain.explain.methods.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal, Preview, UnitScores, Watch
-from symgnn_explain.explain.units import Unit
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.threads import one_thread

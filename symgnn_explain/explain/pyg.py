@@ -15,10 +15,10 @@ from torch_geometric.explain.config import ExplanationType, MaskType, ModelMode,
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import require_method
-from symgnn_explain.explain.masked_forward import MaskSemantics
-from symgnn_explain.explain.prepared_graph import PreparedGraph
+from symgnn_explain.explain.engine.masked_forward import MaskSemantics
+from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
+from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.scores import CancelSignal, Watch
-from symgnn_explain.explain.units import Unit
 from symgnn_explain.threads import one_thread
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from symgnn_explain.analysis import CycleComparison, ShellAnalysis, shell_analysis
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.data import require_one_an_atom
 from symgnn_explain.glass import FloatArray, Glass
 

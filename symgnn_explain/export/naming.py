@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 
 SEPARATOR = "."
 """Between the name of an export and what a file of it holds."""

@@ -14,9 +14,9 @@ import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.fidelity import TOLERANCE
-from symgnn_explain.explain.sentence import explanation_sentence
+from symgnn_explain.explain.fidelity.measure import TOLERANCE
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free, today
 from symgnn_explain.files import write_atomically

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import Cancelled
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.export import figures as pictures
 from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table

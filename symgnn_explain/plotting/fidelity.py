@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity import TOLERANCE, Fidelity, SoftFidelity
-from symgnn_explain.explain.fidelity_nulls import FidelityAgainstNulls
-from symgnn_explain.explain.fidelity_population import PopulationFidelity
-from symgnn_explain.explain.sanity_battery import SanityBattery
-from symgnn_explain.explain.sparsity import Sparsity
+from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity, SoftFidelity
+from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
+from symgnn_explain.explain.fidelity.population import PopulationFidelity
+from symgnn_explain.explain.fidelity.sparsity import Sparsity
+from symgnn_explain.explain.sanity.battery import SanityBattery
 from symgnn_explain.glass import FloatArray, IntArray
 from symgnn_explain.plotting.style import (
     BLUE,

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.plotting.style import (
     BLACK,

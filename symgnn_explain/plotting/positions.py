@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.positions import PositionAttribution
+from symgnn_explain.explain.methods.positions import PositionAttribution
 from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.plotting.style import BLACK, PURPLE, RAISES, new_figure, species_colour, species_radius
 

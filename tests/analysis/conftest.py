@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import neighbour_edges
 

@@ -13,7 +13,7 @@ from symgnn_explain.analysis.autocorrelation import field_autocorrelation, impor
 from symgnn_explain.analysis.blocks import spatial_blocks
 from symgnn_explain.analysis.correlation_length import exponential_length, integral_length
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import Glass
 
 

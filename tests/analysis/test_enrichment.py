@@ -11,7 +11,7 @@ from symgnn_explain.analysis.candidates import Candidates
 from symgnn_explain.analysis.enrichment import enrichment_curve
 from symgnn_explain.analysis.mro import shell_analysis
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.placement import place_atoms
 
 
 def radial_score(explanation, around):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from symgnn_explain.analysis.mro import partial_distributions, radial_distribution, shell_analysis
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import Glass
 
 CRYSTALS = {

@@ -14,7 +14,7 @@ from symgnn_explain.analysis.field_bonds import field_bonds
 from symgnn_explain.analysis.networks import NULLS, important_network, network_analysis
 from symgnn_explain.analysis.structure_network import BondNetwork, bond_network, name_bonds
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 
 

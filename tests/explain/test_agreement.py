@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import AtomExplanation, explain
-from symgnn_explain.explain.agreement import agreement
+from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 

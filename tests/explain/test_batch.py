@@ -29,7 +29,7 @@ from symgnn_explain.explain import (
     explain_many,
     prepare,
 )
-from symgnn_explain.explain.records import DamagedRecordWarning
+from symgnn_explain.explain.population.records import DamagedRecordWarning
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.selection import select_atoms
 from symgnn_explain.threads import one_thread

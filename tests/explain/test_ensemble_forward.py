@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.ensemble_forward import EnsembleForward
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS, MaskedForward
-from symgnn_explain.explain.randomised import cascade
-from symgnn_explain.explain.reference import predict_with_references
+from symgnn_explain.explain.engine.ensemble_forward import EnsembleForward
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
+from symgnn_explain.explain.engine.reference import predict_with_references
+from symgnn_explain.explain.sanity.randomised import cascade
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor

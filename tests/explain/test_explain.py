@@ -21,8 +21,8 @@ from symgnn_explain.explain import (
     train_pg_explainer,
 )
 from symgnn_explain.explain import scores as scores_module
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
-from symgnn_explain.explain.units import UNITS
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 

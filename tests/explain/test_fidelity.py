@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.fidelity import (
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.unit_geometry import UnitGeometry, unit_geometry
+from symgnn_explain.explain.engine.units import UNITS
+from symgnn_explain.explain.fidelity.intervals import bootstrap
+from symgnn_explain.explain.fidelity.measure import (
     Fidelity,
     directed_orders,
     fidelity,
@@ -21,20 +25,16 @@ from symgnn_explain.explain.fidelity import (
     log_counts,
     soft_fidelity,
 )
-from symgnn_explain.explain.fidelity_nulls import (
+from symgnn_explain.explain.fidelity.nulls import (
     LENGTH_BIN,
     NULL_ORDERS,
     FidelityAgainstNulls,
     fidelity_against_nulls,
     null_order,
 )
-from symgnn_explain.explain.fidelity_population import PopulationFidelity
-from symgnn_explain.explain.intervals import bootstrap
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.fidelity.population import PopulationFidelity
+from symgnn_explain.explain.fidelity.sparsity import sparsity
 from symgnn_explain.explain.scores import UnitScores, Watch
-from symgnn_explain.explain.sparsity import sparsity
-from symgnn_explain.explain.unit_geometry import UnitGeometry, unit_geometry
-from symgnn_explain.explain.units import UNITS
 
 from .conftest import random_model
 

@@ -11,10 +11,10 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.fidelity import TOLERANCE
-from symgnn_explain.explain.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
-from symgnn_explain.explain.receptive_field import ReceptiveField
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.receptive_field import ReceptiveField
+from symgnn_explain.explain.fidelity.measure import TOLERANCE
+from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
 from symgnn_explain.explain.scores import Watch
 from symgnn_explain.models.predictor import Predictor
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 from torch_geometric.utils import k_hop_subgraph
 
-from symgnn_explain.explain.masked_forward import MaskedForward
-from symgnn_explain.explain.receptive_field import ReceptiveField
+from symgnn_explain.explain.engine.masked_forward import MaskedForward
+from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.graph import build_graph
 
 from .conftest import random_glass, random_model

@@ -8,11 +8,11 @@ import torch
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.fidelity import TOLERANCE, fidelity, importance_order, log_counts
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
-from symgnn_explain.explain.nested_masks import NestedMasksSettings, nested_masks
-from symgnn_explain.explain.planted import PLANTS, plant_in
-from symgnn_explain.explain.sanity import Request
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, importance_order, log_counts
+from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, nested_masks
+from symgnn_explain.explain.sanity.checks import Request
+from symgnn_explain.explain.sanity.planted import PLANTS, plant_in
 from symgnn_explain.explain.scores import Watch
 
 from .conftest import random_glass

@@ -14,7 +14,7 @@ import torch
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import AtomExplanation, PGExplainer, PGTrainingSettings, explain, prepare
 from symgnn_explain.explain import train_pg_explainer as train
-from symgnn_explain.explain.units import UNITS
+from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.models.predictor import Predictor
 
 from .conftest import random_glass, random_model

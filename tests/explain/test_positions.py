@@ -14,7 +14,7 @@ import torch
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.positions import displaced_prediction, explain_positions, path_contributions
+from symgnn_explain.explain.methods.positions import displaced_prediction, explain_positions, path_contributions
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.predictor import Predictor

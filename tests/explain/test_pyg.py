@@ -12,9 +12,9 @@ from torch_geometric.nn import GATv2Conv, GraphConv
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import METHODS, explain, prepare
-from symgnn_explain.explain.prepared_graph import PreparedGraph, SlowEngineWarning
+from symgnn_explain.explain.engine.prepared_graph import PreparedGraph, SlowEngineWarning
+from symgnn_explain.explain.engine.trimmed_forward import TrimmedForward
 from symgnn_explain.explain.pyg import FastExplainer
-from symgnn_explain.explain.trimmed_forward import TrimmedForward
 from symgnn_explain.graph import build_graph
 
 from .conftest import random_glass

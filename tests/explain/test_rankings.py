@@ -10,7 +10,7 @@ import torch
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.units import UNITS
+from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.models.predictor import Predictor
 
 from .conftest import random_glass, random_model

@@ -14,9 +14,8 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.planted import PLANTS, EdgeClass, Plant, plant_in
-from symgnn_explain.explain.rank_agreement import rank_correlation, roc_auc, top_overlap
-from symgnn_explain.explain.sanity import (
+from symgnn_explain.explain.fidelity.rank_agreement import rank_correlation, roc_auc, top_overlap
+from symgnn_explain.explain.sanity.checks import (
     Request,
     completeness,
     planted_test,
@@ -26,6 +25,7 @@ from symgnn_explain.explain.sanity import (
     rotation_stability,
     seed_stability,
 )
+from symgnn_explain.explain.sanity.planted import PLANTS, EdgeClass, Plant, plant_in
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor

@@ -12,9 +12,9 @@ from torch_geometric.data import Data
 from torch_geometric.utils import scatter
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.edge_attention import EdgeInputs, edge_attention, edge_attention_in_torch
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS, MaskedForward
-from symgnn_explain.explain.reference import predict_with_reference
+from symgnn_explain.explain.engine.edge_attention import EdgeInputs, edge_attention, edge_attention_in_torch
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
+from symgnn_explain.explain.engine.reference import predict_with_reference
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.symgnn import SymGNN

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.units import UNITS, group_edges
+from symgnn_explain.explain.engine.units import UNITS, group_edges
 from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.models.predictor import Predictor
 

@@ -9,13 +9,13 @@ import pytest
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.fidelity import Fidelity, SoftFidelity, fidelity, log_counts
-from symgnn_explain.explain.fidelity_nulls import NULL_ORDERS, fidelity_against_nulls
-from symgnn_explain.explain.fidelity_population import PopulationFidelity
-from symgnn_explain.explain.intervals import Interval
-from symgnn_explain.explain.sanity import Request
-from symgnn_explain.explain.sanity_battery import SanityBattery, SanityCheck, sanity_battery
-from symgnn_explain.explain.sparsity import sparsity
+from symgnn_explain.explain.fidelity.intervals import Interval
+from symgnn_explain.explain.fidelity.measure import Fidelity, SoftFidelity, fidelity, log_counts
+from symgnn_explain.explain.fidelity.nulls import NULL_ORDERS, fidelity_against_nulls
+from symgnn_explain.explain.fidelity.population import PopulationFidelity
+from symgnn_explain.explain.fidelity.sparsity import sparsity
+from symgnn_explain.explain.sanity.battery import SanityBattery, SanityCheck, sanity_battery
+from symgnn_explain.explain.sanity.checks import Request
 from symgnn_explain.plotting import fidelity_figure, sanity_figure, sufficiency_figure
 from symgnn_explain.plotting.style import BLUE, VERMILION
 

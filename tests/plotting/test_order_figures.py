@@ -12,7 +12,7 @@ from symgnn_explain.analysis.motifs import MotifAnalysis
 from symgnn_explain.analysis.networks import NetworkAnalysis
 from symgnn_explain.analysis.structure_network import BondNetwork
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.plotting import connection_figure, network_figure, ring_figure, voronoi_figure

@@ -10,7 +10,7 @@ import pytest
 
 from symgnn_explain.analysis import population_analysis
 from symgnn_explain.analysis.population import CYCLE_GROUPS
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.plotting import population_cycle_figure, population_distance_figure, soft_hard_figure
 from symgnn_explain.plotting.population import PUBLISHED_CYCLES, PUBLISHED_PEAKS

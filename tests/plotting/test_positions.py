@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.positions import PositionAttribution
+from symgnn_explain.explain.methods.positions import PositionAttribution
 from symgnn_explain.glass import Glass
 from symgnn_explain.plotting import position_figure
 from symgnn_explain.plotting.positions import LONGEST_ARROW

@@ -12,8 +12,8 @@ import pytest
 
 from symgnn_explain.analysis import topology, voronoi_cells
 from symgnn_explain.explain import AtomExplanation, explain_positions
-from symgnn_explain.explain.agreement import agreement
-from symgnn_explain.explain.sentence import explanation_sentence
+from symgnn_explain.explain.result.agreement import agreement
+from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.session_explaining import MOST_SHOWN
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from traitlets import TraitError
 
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import Glass
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.session_colour import FADED, HIDDEN, SHOWN

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symgnn_explain.explain.placement import place_atoms
+from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import Glass
 from symgnn_explain.selection import selectable_values
 from symgnn_widgets.colours import (

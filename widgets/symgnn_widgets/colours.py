@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.colors import diverging, hex_to_rgb, sequential, unlabel_rgb
 
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.plotting.style import (
     BLUE,

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets.check import require_environment

@@ -16,6 +16,8 @@ import plotly.graph_objects as go
 import traitlets
 from plotly.offline import get_plotlyjs
 
+from symgnn_widgets.theme import theme_code
+
 _STATIC = files("symgnn_widgets") / "static"
 
 
@@ -42,7 +44,7 @@ class FigureView(anywidget.AnyWidget):
         Figures with one name turn together; empty for one that turns alone.
     """
 
-    _esm = (_STATIC / "figure.js").read_text(encoding="utf-8")
+    _esm = theme_code() + (_STATIC / "figure.js").read_text(encoding="utf-8")
 
     figure: Any = traitlets.Dict({"data": [], "layout": {}}).tag(sync=True)
     camera_group = traitlets.Unicode().tag(sync=True)

@@ -9,7 +9,7 @@ import numpy as np
 from traitlets import HasTraits, Instance, Int, Unicode
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 

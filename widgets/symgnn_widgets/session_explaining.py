@@ -13,10 +13,10 @@ from traitlets import Bool, Dict, Enum, Float, Instance, Int, Unicode, observe
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, explain
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.masked_forward import MASK_SEMANTICS
-from symgnn_explain.explain.prepared import PreparedGlass
-from symgnn_explain.explain.units import UNITS
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.prepared import PreparedGlass
+from symgnn_explain.explain.engine.units import UNITS
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.session_base import Key, as_sentence
 from symgnn_widgets.session_selection import SelectionState

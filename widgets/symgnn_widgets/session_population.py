@@ -8,7 +8,7 @@ from pathlib import Path
 from traitlets import Enum, Float, Instance, Unicode
 
 from symgnn_explain.explain import ExplanationSet, PopulationProgress, explain_many
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.session_base import Key, as_sentence
 from symgnn_widgets.session_explaining import ExplainingState

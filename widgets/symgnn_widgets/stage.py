@@ -12,6 +12,8 @@ import nglview
 import numpy as np
 from numpy.typing import NDArray
 
+from symgnn_widgets.theme import theme_code
+
 
 def base64_floats(values: NDArray[Any]) -> str:
     """Little-endian 32-bit floats as base64 text."""
@@ -109,7 +111,7 @@ class Stage(nglview.NGLWidget):
         self._remote_call("executeCode", args=[code])
 
     def _send_scene(self, _change: object) -> None:
-        self._execute((files("symgnn_widgets") / "static" / "scene.js").read_text(encoding="utf-8"))
+        self._execute(theme_code() + (files("symgnn_widgets") / "static" / "scene.js").read_text(encoding="utf-8"))
         for method, arguments in self.calls():
             self._call(method, arguments)
 

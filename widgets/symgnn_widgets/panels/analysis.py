@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from symgnn_explain.analysis import enrichment_curve, motif_analysis, network_analysis, shell_analysis
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure

@@ -7,7 +7,7 @@ import threading
 import ipywidgets as widgets
 
 from symgnn_explain.analysis import VoronoiCells
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_widgets.clickable import Clickable
 from symgnn_widgets.jobs import Reporter, Worker

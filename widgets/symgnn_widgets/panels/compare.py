@@ -11,8 +11,8 @@ import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS
-from symgnn_explain.explain.agreement import agreement
-from symgnn_explain.explain.explanation import AtomExplanation
+from symgnn_explain.explain.result.agreement import agreement
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.panels.neighbourhood import compact_neighbourhood

@@ -8,8 +8,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from symgnn_explain.explain import METHODS
-from symgnn_explain.explain.explanation import AtomExplanation
-from symgnn_explain.explain.sentence import explanation_sentence
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_widgets.session import Session
 
 Rows = list[tuple[str, str]]

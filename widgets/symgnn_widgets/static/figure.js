@@ -1,4 +1,5 @@
 // Draws one plotly figure, at the width that the page gives it. The library comes once, with a widget of its own.
+const theme = globalThis.symgnnTheme;
 const library = (globalThis.symgnnPlotly ??= Promise.withResolvers());
 
 // Figures of one group are seen from one side: turning one turns the others. By the group's name.
@@ -41,7 +42,7 @@ export default {
     let listening = false;
     const draw = async () => {
       const width = el.clientWidth;
-      const { data, layout } = model.get("figure");
+      const { data, layout } = theme.of(model.get("figure"));
       if (width <= 0) return;
       await plotly.react(place, data, { ...layout, width }, { displaylogo: false });
       if (!listening) {
@@ -53,9 +54,11 @@ export default {
     const observer = new ResizeObserver(draw);
     observer.observe(el);
     model.on("change:figure", draw);
+    const unwatch = theme.watch(draw);
 
     return () => {
       observer.disconnect();
+      unwatch();
       groups.get(group)?.delete(place);
       plotly.purge(place);
     };

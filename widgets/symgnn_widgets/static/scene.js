@@ -8,6 +8,20 @@
   const floats = (text) => new Float32Array(bytes(text).buffer);
 
   const FADED = 1, SHOWN = 2, FADED_OPACITY = 0.1;
+  const PAPER = { light: "white", dark: "#111111" }, INK_BELOW = 0.15, INK_IN_DARK = 0.9;
+
+  // A page of its own has no theme: it is light.
+  const theme = globalThis.symgnnTheme;
+  let dark = theme?.isDark() ?? false;
+  const paper = () => stage.setParameters({ backgroundColor: dark ? PAPER.dark : PAPER.light });
+  // Black lines are drawn light on a dark page.
+  const ink = (colours) => {
+    if (!dark) return colours;
+    for (let i = 0; i < colours.length; i += 3) {
+      if (Math.max(colours[i], colours[i + 1], colours[i + 2]) < INK_BELOW) colours.fill(INK_IN_DARK, i, i + 3);
+    }
+    return colours;
+  };
 
   let rgb = new Uint8Array();
   let atoms = null;
@@ -74,6 +88,57 @@
   const removeByName = (name) =>
     stage.getComponentsByName(name).list.slice().forEach((component) => stage.removeComponent(component));
 
+  // What was drawn last by each name, to draw it again in another theme.
+  const drawn = new Map();
+  const useTheme = (isDark) => {
+    if (dark === isDark) return;
+    dark = isDark;
+    paper();
+    drawn.forEach(put);
+  };
+
+  // Raw buffers let clicks through to the atoms; shapes drawn one by one would swallow them.
+  const put = ({ name, spheres, cylinders, arrows, translucent }) => {
+    removeByName(name);
+    const shape = new NGL.Shape(name);
+    if (spheres) {
+      shape.addBuffer(new NGL.SphereBuffer({
+        position: floats(spheres.position), color: floats(spheres.colour), radius: floats(spheres.radius),
+      }));
+    }
+    if (cylinders) {
+      const colour = ink(floats(cylinders.colour));
+      shape.addBuffer(new NGL.CylinderBuffer({
+        position1: floats(cylinders.start), position2: floats(cylinders.end),
+        color: colour, color2: colour, radius: floats(cylinders.radius),
+      }, { openEnded: false }));
+    }
+    if (arrows) {
+      shape.addBuffer(new NGL.ArrowBuffer({
+        position1: floats(arrows.start), position2: floats(arrows.end),
+        color: floats(arrows.colour), radius: floats(arrows.radius),
+      }, { aspectRatio: 2, openEnded: false }));
+    }
+    if (spheres || cylinders || arrows) {
+      stage.addComponentFromObject(shape).addRepresentation("buffer", translucent ? { opacity: translucent } : {});
+    }
+  };
+
+  // The skin of the region where a field on a grid (first index fastest) is above a level. Beyond the grid it is below,
+  // so that the skin is closed where the region meets a face of the cell.
+  const skin = (field, [nx, ny, nz], matrix, level) => {
+    const closed = new Float32Array((nx + 2) * (ny + 2) * (nz + 2)).fill(-1e6);
+    for (let z = 0; z < nz; z++) for (let y = 0; y < ny; y++) {
+      closed.set(field.subarray((z * ny + y) * nx, (z * ny + y + 1) * nx), ((z + 1) * (ny + 2) + y + 1) * (nx + 2) + 1);
+    }
+    const volume = new NGL.Volume("regions", "", closed, nx + 2, ny + 2, nz + 2);
+    const oneStepBack = new NGL.Matrix4().makeTranslation(-1, -1, -1);
+    volume.setMatrix(new NGL.Matrix4().fromArray(matrix).multiply(oneStepBack));
+    const surface = volume.getSurface(level, 0);
+    surface.name = "regions";
+    return surface;
+  };
+
   const scene = {
     stage,
 
@@ -114,11 +179,9 @@
       });
     },
 
-    // Raw buffers let clicks through to the atoms; shapes drawn one by one would swallow them.
     // `opacity` is that of the atoms of the glass, `translucent` that of what is drawn.
     draw({ name, spheres, cylinders, arrows, opacity, translucent, explained }) {
       next(() => {
-        removeByName(name);
         marks.delete(name);
         // Whose explanation is drawn, for whoever watches the page.
         if (name === "selection") view.el.dataset.explained = explained ?? "";
@@ -127,27 +190,21 @@
           marks.set(name, { position: floats(spheres.position), radius: floats(spheres.radius), atoms: atom });
         }
         if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity });
-        const shape = new NGL.Shape(name);
-        if (spheres) {
-          shape.addBuffer(new NGL.SphereBuffer({
-            position: floats(spheres.position), color: floats(spheres.colour), radius: floats(spheres.radius),
-          }));
-        }
-        if (cylinders) {
-          const colour = floats(cylinders.colour);
-          shape.addBuffer(new NGL.CylinderBuffer({
-            position1: floats(cylinders.start), position2: floats(cylinders.end),
-            color: colour, color2: colour, radius: floats(cylinders.radius),
-          }, { openEnded: false }));
-        }
-        if (arrows) {
-          shape.addBuffer(new NGL.ArrowBuffer({
-            position1: floats(arrows.start), position2: floats(arrows.end),
-            color: floats(arrows.colour), radius: floats(arrows.radius),
-          }, { aspectRatio: 2, openEnded: false }));
-        }
-        if (spheres || cylinders || arrows) {
-          stage.addComponentFromObject(shape).addRepresentation("buffer", translucent ? { opacity: translucent } : {});
+        const what = { name, spheres, cylinders, arrows, translucent };
+        drawn.set(name, what);
+        put(what);
+      });
+    },
+
+    // Translucent skins around the regions where a field is above a level, or below it.
+    regions({ field, size, matrix, skins, opacity }) {
+      next(() => {
+        removeByName("regions");
+        for (const { above, level, colour } of skins) {
+          const sign = above ? 1 : -1;
+          const surface = skin(floats(field).map((value) => sign * value), size, matrix, sign * level);
+          stage.addComponentFromObject(surface).addRepresentation(
+            "surface", { color: colour, opacity, side: "double", opaqueBack: false, disablePicking: true });
         }
       });
     },
@@ -172,7 +229,11 @@
 
     picture() {
       next(async () => {
+        // Pictures are for white paper, whatever the page looks like.
+        const before = dark;
+        useTheme(false);
         const blob = await stage.makeImage({ factor: 2, antialias: true, trim: false, transparent: false });
+        useTheme(before);
         const reader = new FileReader();
         reader.onload = () => view.send({ type: "scene_picture", data: reader.result.split(",")[1] });
         reader.readAsDataURL(blob);
@@ -182,7 +243,9 @@
 
   // A click selects an atom here; it must not move the camera. Hovering would cost a picking pass on every rest of the mouse.
   stage.mouseControls.remove("clickPick-left");
-  stage.setParameters({ hoverTimeout: -1, backgroundColor: "white", clipNear: 0, fogNear: 55, fogFar: 100 });
+  stage.setParameters({ hoverTimeout: -1, clipNear: 0, fogNear: 55, fogFar: 100 });
+  paper();
+  const unwatch = theme?.watch((isDark) => next(() => useTheme(isDark)));
   const observer = new ResizeObserver(frame);
   observer.observe(stage.viewer.container);
 
@@ -193,6 +256,7 @@
   const remove = view.remove.bind(view);
   view.remove = () => {
     observer.disconnect();
+    unwatch?.();
     stage.viewer.render = () => {}; // frames may still be due
     stage.dispose();
     stage.viewer.renderer.forceContextLoss();

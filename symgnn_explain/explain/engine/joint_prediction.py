@@ -1,0 +1,60 @@
+"""The predictions of several atoms of one glass as a function of one long mask: one pass, no atom sees another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+
+
+class JointPrediction:
+    """Predictions (A,), eV, as a function of the masks of A atoms, one after the other, shape (n_units,).
+
+    Parameters
+    ----------
+    predictions
+        Of the atoms, each as a function of its own mask; all of one glass, with one meaning of a mask.
+    """
+
+    def __init__(self, predictions: Sequence[MaskedPrediction]) -> None:
+        self.predictions = predictions
+        first = predictions[0]
+        sizes = torch.tensor([prediction.n_units for prediction in predictions])
+        device = first.full(0.0).device
+        self.owner = torch.repeat_interleave(torch.arange(len(sizes)), sizes).to(device)
+        self.n_units = int(sizes.sum())
+        self.sizes = sizes.to(device)
+        self.original = first.full(0.0).new_tensor([prediction.original for prediction in predictions])
+        self.barrier_scale = first.barrier_scale
+        if len(predictions) > 1:
+            self._forward = first.prepared.masked_forward([one.atom for one in predictions], first.semantics)
+            offsets = (sizes.cumsum(0) - sizes).tolist()
+            of_edge = torch.cat(
+                [torch.from_numpy(one.units.of_edge) + offset for one, offset in zip(predictions, offsets, strict=True)]
+            ).to(device)
+            # Each atom's edges keep their order among themselves.
+            self._of_edge = torch.empty_like(of_edge)
+            self._of_edge[torch.argsort(self._forward.field.owner, stable=True)] = of_edge
+
+    def __call__(self, mask: Tensor) -> Tensor:
+        """Predict (A,), eV, under a mask (n_units,); differentiable."""
+        if len(self.predictions) == 1:
+            return self.predictions[0](mask)[None]
+        return self._forward(mask.index_select(0, self._of_edge))
+
+    def full(self, value: float) -> Tensor:
+        """Return a mask of one value everywhere, of the network's precision and on its device."""
+        return self.original.new_full((self.n_units,), value)
+
+    def sums(self, of_units: Tensor) -> Tensor:
+        """Sum over each atom's units, shape (n_units,) to (A,)."""
+        if len(self.predictions) == 1:
+            return of_units.sum()[None]
+        return torch.zeros_like(self.original).index_add(0, self.owner, of_units)
+
+    def split(self, of_units: Tensor) -> tuple[Tensor, ...]:
+        """Cut (n_units,) into one piece an atom."""
+        return of_units.split([prediction.n_units for prediction in self.predictions])

@@ -1,0 +1,92 @@
+"""What explaining any atom of one glass needs, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.masked_forward import MaskSemantics
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
+from symgnn_explain.explain.engine.reference import predict_with_references
+from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.ensemble import with_description
+from symgnn_explain.models.predictor import Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedGlass(PreparedGraph):
+    """A glass as a predictor sees it; make one with :func:`prepare`.
+
+    Parameters
+    ----------
+    model, graph, barriers, reference
+        Of the :class:`PreparedGraph`.
+    predictor, glass
+        What predicts, and what about.
+    reference_name, reference_sha256
+        The glass that the reference messages come from, and the hash of its content.
+    """
+
+    predictor: Predictor
+    glass: Glass
+    reference_name: str
+    reference_sha256: str
+
+    @property
+    def structure(self) -> Glass:
+        """The glass."""
+        return self.glass
+
+    def masked_prediction(
+        self, atom: int, *, semantics: MaskSemantics, unit: Unit, shell_width: float = SHELL_WIDTH
+    ) -> MaskedPrediction:
+        """Build the prediction of one atom as a function of a mask over units; see :class:`PreparedGraph`."""
+        atom = self.glass.require_atom(atom)
+        return super().masked_prediction(atom, semantics=semantics, unit=unit, shell_width=shell_width)
+
+
+def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = None) -> PreparedGlass:
+    """Predict a glass once, and keep what its explanations need.
+
+    Parameters
+    ----------
+    predictor
+        What predicts. Its network is copied where it has to be changed, never touched.
+    glass
+        The structure.
+    reference
+        The glass whose mean messages stand for "nothing particular" under the semantics ``reference``; the glass
+        itself where None.
+
+    Raises
+    ------
+    InputError
+        If the predictor does not know a species of either glass.
+    """
+    with torch.no_grad():
+        graph = with_description(predictor.model, predictor.graph(glass))
+    barriers, messages = predict_with_references(predictor.model, graph)
+    if reference is None:
+        reference = glass
+    else:
+        _, messages = predict_with_references(predictor.model, predictor.graph(reference))
+    values = barriers.double().cpu().numpy()
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"the predictor gives barriers of {glass.name!r} that are not finite: its weights are damaged."
+        )
+    return PreparedGlass(
+        model=predictor.model,
+        graph=graph,
+        barriers=values,
+        reference=messages,
+        predictor=predictor,
+        glass=glass,
+        reference_name=reference.name,
+        reference_sha256=reference.content_hash,
+    )

@@ -1,0 +1,264 @@
+"""How well a ranking of units accounts for a prediction: keep only the best k, or mask only them, and predict.
+
+PyG's fidelity is for classes. For a barrier these are changes of the prediction, |Δŷ|, in eV: *sufficiency* when only
+the most important units are kept, *necessity* when only they are masked. Over all k they are the insertion and the
+deletion curve (Petsiuk et al., BMVC 2018), here over the logarithm of k, since a handful of 20 000 units is what a
+reader can look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.integrate import trapezoid
+from torch import Tensor
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.scores import UnitScores, Watch
+from symgnn_explain.glass import FloatArray, IntArray
+from symgnn_explain.threads import one_thread
+
+STANDARD_COUNTS = (1, 3, 10, 50, 300, 1000)
+"""Numbers of units that every explanation is checked at."""
+
+TOLERANCE = 0.05
+"""Change of a prediction (eV) up to which it counts as the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fidelity:
+    """Predictions with only the ``count`` most important units, and with all but them.
+
+    Parameters
+    ----------
+    count
+        Numbers of units in ascending order, shape (n,).
+    kept, removed
+        Predictions with only, and without, so many most important units, shape (n,), eV.
+    original, baseline
+        Predictions with all units, and with none, eV.
+    prediction_spread
+        Standard deviation of the glass's predictions, eV; None where it is not known.
+    """
+
+    count: IntArray
+    kept: FloatArray
+    removed: FloatArray
+    original: float
+    baseline: float
+    prediction_spread: float | None = None
+
+    @property
+    def sufficiency(self) -> FloatArray:
+        """|change| of the prediction when only so many units are kept, shape (n,), eV: the smaller the better."""
+        return np.abs(self.kept - self.original)
+
+    @property
+    def necessity(self) -> FloatArray:
+        """|change| of the prediction when so many units are removed, shape (n,), eV: the larger the better."""
+        return np.abs(self.removed - self.original)
+
+    @property
+    def insertion_area(self) -> float:
+        """Mean sufficiency (eV) over log k, between the smallest and the largest count ≥ 1: the smaller the better.
+
+        A perfect ranking of a prediction that hangs on one unit has 0, and ``deletion_area`` |original - baseline|.
+        Areas compare rankings that were checked at the same counts.
+        """
+        return _mean_over_log_count(self.count, self.sufficiency)
+
+    @property
+    def deletion_area(self) -> float:
+        """Mean necessity (eV) over log k, between the smallest and the largest count ≥ 1: the larger the better."""
+        return _mean_over_log_count(self.count, self.necessity)
+
+    def sufficient_count(self, tolerance: float = TOLERANCE) -> int | None:
+        """Smallest count from which on keeping suffices: |Δŷ| ≤ ``tolerance`` (eV) there and at all larger counts.
+
+        None where the largest count does not suffice. A curve that crosses the original prediction by accident and
+        leaves it again is not counted as sufficient; see :meth:`first_sufficient_count`.
+        """
+        suffices = self.sufficiency <= tolerance
+        from_here_on = np.logical_and.accumulate(suffices[::-1])[::-1]
+        return int(self.count[from_here_on.argmax()]) if from_here_on.any() else None
+
+    def first_sufficient_count(self, tolerance: float = TOLERANCE) -> int | None:
+        """Smallest count at which keeping suffices, whatever happens at larger ones; None where none does.
+
+        Insertion curves swing through the original prediction, so this is smaller the wilder a curve is.
+        """
+        suffices = self.sufficiency <= tolerance
+        return int(self.count[suffices.argmax()]) if suffices.any() else None
+
+    def share_outside(self, prediction_range: tuple[float, float]) -> float:
+        """Share of the masked predictions outside the range of real ones (eV)."""
+        masked = np.concatenate([self.kept, self.removed])
+        low, high = prediction_range
+        return float(np.mean((masked < low) | (masked > high)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Fidelity:
+        """Invert :meth:`to_dict`."""
+        return cls(
+            count=np.array(plain["count"], dtype=np.int64),
+            kept=np.array(plain["kept"], dtype=np.float64),
+            removed=np.array(plain["removed"], dtype=np.float64),
+            original=plain["original"],
+            baseline=plain["baseline"],
+            prediction_spread=plain.get("prediction_spread"),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a count: count, kept, removed, sufficiency, necessity (eV), and both in spreads where it is known."""
+        table = pd.DataFrame(
+            {
+                "count": self.count,
+                "kept": self.kept,
+                "removed": self.removed,
+                "sufficiency": self.sufficiency,
+                "necessity": self.necessity,
+            }
+        )
+        if self.prediction_spread is not None:
+            table["sufficiency_in_spreads"] = self.sufficiency / self.prediction_spread
+            table["necessity_in_spreads"] = self.necessity / self.prediction_spread
+        return table
+
+
+def fidelity(
+    prediction: MaskedPrediction,
+    order: IntArray,
+    counts: Sequence[int] | IntArray = STANDARD_COUNTS,
+    *,
+    watch: Watch | None = None,
+) -> Fidelity:
+    """Keep, and remove, the first units of ``order``, for each of ``counts``.
+
+    Parameters
+    ----------
+    prediction
+        The prediction as a function of a mask; its semantics say what removing means.
+    order
+        All units from the most to the least important, shape (n_units,).
+    counts
+        Numbers of units; those that the prediction does not have are left out. :func:`log_counts` for curves.
+    watch
+        Progress and cancellation.
+
+    Raises
+    ------
+    InputError
+        If ``order`` does not name every unit once, or a count is negative.
+    """
+    order = np.asarray(order)
+    if not np.array_equal(np.sort(order), np.arange(prediction.n_units)):
+        raise InputError(f"the order must name each of the {prediction.n_units} units once.")
+    possible = np.unique(np.asarray([count for count in counts if count <= prediction.n_units], dtype=np.int64))
+    if possible.size and possible[0] < 0:
+        raise InputError(f"count={possible[0]} must not be negative.")
+    ranked = torch.from_numpy(np.ascontiguousarray(order))
+    chosen = [ranked[:count] for count in possible]
+    masks = [prediction.keep(units) for units in chosen] + [prediction.remove(units) for units in chosen]
+    with torch.no_grad(), one_thread():
+        predicted = prediction.batch(torch.stack(masks)).double().cpu().numpy() if masks else np.empty(0)
+    (watch or Watch()).advance(1.0)
+    return Fidelity(
+        count=possible,
+        kept=predicted[: len(possible)],
+        removed=predicted[len(possible) :],
+        original=prediction.original,
+        baseline=prediction.baseline,
+        prediction_spread=float(prediction.prepared.barriers.std()),
+    )
+
+
+def log_counts(n_units: int, *, per_decade: int = 8) -> IntArray:
+    """Choose the counts of a curve: 0, an even grid of log k, the standard counts, and all units."""
+    decades = np.log10(max(n_units, 1))
+    grid = np.rint(10 ** (np.arange(int(decades * per_decade) + 1) / per_decade)).astype(np.int64)
+    counts = np.unique(np.concatenate([[0], grid, STANDARD_COUNTS, [n_units]]))
+    return counts[counts <= n_units]
+
+
+def importance_order(score: FloatArray) -> IntArray:
+    """Units from the most to the least important, by absolute score; ties in the order of the units."""
+    return np.argsort(-np.abs(score), kind="stable")
+
+
+def directed_orders(score: FloatArray) -> dict[str, IntArray]:
+    """Order signed contributions by what they do: ``raises``, the largest first, and ``lowers``, the smallest first.
+
+    Among the k largest by absolute value, contributions of both signs cancel when they are removed together, whatever
+    each of them does. Removing those of one sign measures what a signed method claims.
+    """
+    return {"raises": np.argsort(-score, kind="stable"), "lowers": np.argsort(score, kind="stable")}
+
+
+@dataclass(frozen=True)
+class SoftFidelity:
+    """Predictions under a soft mask, and under what it leaves out.
+
+    Parameters
+    ----------
+    kept, removed
+        Predictions under the mask and under one minus the mask, eV.
+    original, baseline
+        Predictions with all units, and with none, eV.
+    """
+
+    kept: float
+    removed: float
+    original: float
+    baseline: float
+
+    @property
+    def sufficiency(self) -> float:
+        """|change| of the prediction under the mask, eV: the smaller the better."""
+        return abs(self.kept - self.original)
+
+    @property
+    def necessity(self) -> float:
+        """|change| of the prediction under one minus the mask, eV: the larger the better."""
+        return abs(self.removed - self.original)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row: kept, removed, sufficiency, necessity (eV)."""
+        row = {"kept": self.kept, "removed": self.removed}
+        return pd.DataFrame([row | {"sufficiency": self.sufficiency, "necessity": self.necessity}])
+
+
+@torch.no_grad()
+def soft_fidelity(prediction: MaskedPrediction, scores: UnitScores) -> SoftFidelity:
+    """Apply scores as a mask: mask values as they are, contributions as |score| / largest |score|."""
+    mask = _as_mask(prediction, scores)
+    return SoftFidelity(
+        kept=float(prediction(mask)),
+        removed=float(prediction(1 - mask)),
+        original=prediction.original,
+        baseline=prediction.baseline,
+    )
+
+
+def _as_mask(prediction: MaskedPrediction, scores: UnitScores) -> Tensor:
+    magnitude = np.abs(scores.score)
+    if scores.signed and magnitude.any():
+        magnitude = magnitude / magnitude.max()
+    return torch.from_numpy(magnitude).to(prediction.full(0.0))
+
+
+def _mean_over_log_count(count: IntArray, value: FloatArray) -> float:
+    counted = count >= 1
+    if counted.sum() < 2:
+        raise InputError("an area needs at least two counts of 1 or more.")
+    place = np.log(count[counted])
+    return float(trapezoid(value[counted], place) / (place[-1] - place[0]))

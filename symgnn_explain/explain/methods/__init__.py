@@ -1,0 +1,1 @@
+"""The methods: each scores the units of one atom's prediction."""

@@ -1,0 +1,262 @@
+"""Many atoms of one glass: here, in worker processes or on a Dask cluster; resumable, and the same whichever it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.api import Method, explain_prepared, require_method, require_prepared
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSemantics
+from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.engine.units import UNITS, Unit
+from symgnn_explain.explain.population.explanation_set import ExplanationSet
+from symgnn_explain.explain.population.records import (
+    Manifest,
+    RecordFolder,
+    Records,
+    RecordsInMemory,
+    encode,
+    plain_manifest,
+    run_of,
+)
+from symgnn_explain.explain.scores import CancelSignal, Watch
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.checkpoint import weights_sha256
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.parallel import Report, run_each
+from symgnn_explain.progress import PopulationProgress, Tracker
+from symgnn_explain.selection import require_atoms, select_atoms
+from symgnn_explain.threads import one_thread
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+ATOMS_AT_ONCE_ON_GPU = 32
+"""Atoms that are explained side by side on a GPU, where the method can."""
+
+NAMED_FAILURES = 10
+"""How many atoms a message names before it ends in '…'."""
+
+
+class PopulationError(InputError):
+    """Some atoms could not be explained; the others are kept.
+
+    Parameters
+    ----------
+    errors
+        What each atom's explanation raised.
+    explanations
+        Those of the other atoms.
+    """
+
+    def __init__(self, message: str, errors: Mapping[int, Exception], explanations: ExplanationSet) -> None:
+        super().__init__(message)
+        self.errors, self.explanations = dict(errors), explanations
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every atom's task needs; sent once to each worker."""
+
+    prepared: PreparedGlass
+    method: Method
+    configured: Any
+    semantics: MaskSemantics
+    unit: Unit
+    run: str
+
+
+def explain_many(
+    predictor: Predictor,
+    glass: Glass,
+    atoms: Sequence[int] | str,
+    method: str = "gnnexplainer",
+    *,
+    out: str | Path | None = None,
+    workers: int = 1,
+    client: Client | None = None,
+    semantics: MaskSemantics | None = None,
+    unit: Unit = "edge",
+    prepared: PreparedGlass | None = None,
+    atoms_at_once: int | None = None,
+    progress: Callable[[PopulationProgress], None] | None = None,
+    cancel: CancelSignal | None = None,
+    **settings: Any,
+) -> ExplanationSet:
+    """Explain many atoms, each exactly as :func:`symgnn_explain.explain.explain` would.
+
+    An explanation depends on the settings and the atom, not on where or beside which others it was computed: every seed
+    is that of the settings. So one process, several, and a Dask cluster of like machines write the same bytes.
+
+    Parameters
+    ----------
+    predictor, glass
+        What predicts, and what about.
+    atoms
+        Numbers of atoms, or words for :func:`symgnn_explain.selection.select_atoms`, such as ``central:50``.
+    method
+        A name in :data:`symgnn_explain.explain.METHODS`.
+    out
+        Folder for one record an atom, and a manifest. What is there already is not computed again, so a run that was
+        stopped continues; records that are not whole are computed anew. Without it all records are kept in memory.
+    workers
+        Processes, with one thread each; for a predictor on the CPU. They take some seconds to start. Scripts and
+        notebooks need no ``if __name__ == "__main__"`` for them (a Dask ``LocalCluster`` with processes does).
+    client
+        A ``dask.distributed`` client, to compute on its cluster instead. The cluster's machines need this package; the
+        records are written here.
+    semantics, unit, **settings
+        As for ``explain``.
+    prepared
+        What ``prepare(predictor, glass)`` returned.
+    atoms_at_once
+        How many atoms are explained side by side, where the method can; where None, one on a CPU, and
+        ``ATOMS_AT_ONCE_ON_GPU`` elsewhere. Results may differ in the last digits with this.
+    progress
+        Called with the fraction done, which also knows the atoms done and the time left.
+    cancel
+        Anything with ``is_set()``; once set, the run stops with ``Cancelled``. Records in ``out`` are kept.
+
+    Returns
+    -------
+    ExplanationSet
+        The explanations of these atoms, in this order, read one at a time.
+
+    Raises
+    ------
+    InputError
+        If something that was given cannot be used, or ``out`` holds explanations of another glass, by another
+        predictor, or with another method or settings.
+    PopulationError
+        If some atoms could not be explained, after all others were.
+    Cancelled
+        If ``cancel`` was set.
+    """
+    chosen = require_method(method)
+    configured = chosen.configure(**settings)
+    semantics = semantics or chosen.semantics
+    for value, allowed, what in ((semantics, MASK_SEMANTICS, "semantics"), (unit, UNITS, "unit")):
+        if value not in allowed:
+            raise InputError(f"{what}={value!r} is unknown: choose from {', '.join(allowed)}.")
+    if workers > 1 and predictor.device.type != "cpu":
+        raise InputError(f"{workers=} processes cannot share the {predictor.device} device: give one, or use the CPU.")
+    at_once = _atoms_at_once(chosen, predictor) if atoms_at_once is None else atoms_at_once
+    if at_once < 1:
+        raise InputError(f"{atoms_at_once=} must be at least 1.")
+    named = [] if isinstance(atoms, str) else require_atoms(glass, atoms).tolist()
+    # With one thread, so that what is prepared is the same however many the process was given.
+    with one_thread():
+        prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
+    wanted = select_atoms(glass, atoms, barriers=prepared.barriers).tolist() if isinstance(atoms, str) else named
+    manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
+    records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest)
+    missing = list(_without_record(records, wanted, Watch(cancel=cancel)))
+    records.open()
+    job = _Job(prepared, chosen, configured, semantics, unit, run_of(manifest))
+    tracker = Tracker(len(wanted), len(missing), progress, warms_up=workers > 1 or client is not None)
+    errors: dict[int, Exception] = {}
+    chunks = [tuple(missing[start : start + at_once]) for start in range(0, len(missing), at_once)]
+    while chunks:
+        chunks = _run(job, chunks, records, errors, tracker, workers=workers, client=client, cancel=cancel)
+    explanations = ExplanationSet(records, [atom for atom in wanted if atom not in errors])
+    if errors:
+        _raise(errors, explanations)
+    return explanations
+
+
+def _without_record(records: Records, atoms: Sequence[int], watch: Watch) -> Iterator[int]:
+    for place, atom in enumerate(atoms):
+        watch.advance(place / len(atoms))
+        if not records.holds(atom):
+            yield atom
+
+
+def _run(
+    job: _Job,
+    chunks: Sequence[tuple[int, ...]],
+    records: Records,
+    errors: dict[int, Exception],
+    tracker: Tracker,
+    *,
+    workers: int,
+    client: Client | None,
+    cancel: CancelSignal | None,
+) -> list[tuple[int, ...]]:
+    """Explain chunks of atoms, keep the records and the errors, and return atoms to try again, each alone."""
+    again: list[tuple[int, ...]] = []
+    tasks = run_each(
+        _explain_chunk,
+        job,
+        chunks,
+        workers=workers,
+        client=client,
+        report=lambda fraction: tracker.part(fraction * len(chunks[0])),
+        cancelled=(lambda: False) if cancel is None else cancel.is_set,
+    )
+    with closing(tasks):
+        for outcome in tasks:
+            if outcome.result is not None:
+                for atom, blob, seconds in outcome.result:
+                    records.write(atom, blob, seconds)
+            elif len(outcome.item) > 1:
+                # One atom's error ended the whole chunk.
+                again += [(atom,) for atom in outcome.item]
+                continue
+            elif outcome.error is not None:
+                errors[outcome.item[0]] = outcome.error
+            tracker.finished(len(outcome.item))
+    return again
+
+
+def _explain_chunk(job: _Job, atoms: tuple[int, ...], report: Report) -> list[tuple[int, bytes, float]]:
+    """Return number, record and seconds of each atom."""
+    explanations = explain_prepared(
+        job.prepared, atoms, job.method, job.configured, Watch(report), semantics=job.semantics, unit=job.unit
+    )
+    return [(one.atom, encode(one, job.run), one.wall_time) for one in explanations]
+
+
+def _atoms_at_once(method: Method, predictor: Predictor) -> int:
+    # On a CPU the arrays of one atom stay in the cache, and those of several would not.
+    return 1 if predictor.device.type == "cpu" or method.run_many is None else ATOMS_AT_ONCE_ON_GPU
+
+
+def _manifest(
+    prepared: PreparedGlass, method: Method, configured: Any, *, semantics: MaskSemantics, unit: Unit
+) -> Manifest:
+    predictor, glass = prepared.predictor, prepared.glass
+    reference = {"name": prepared.reference_name, "sha256": prepared.reference_sha256}
+    return plain_manifest(
+        glass={"sha256": glass.content_hash, "name": glass.name, "n_atoms": len(glass)},
+        predictor={
+            "weights_sha256": weights_sha256(predictor.model),
+            "config": predictor.model.config.to_dict(),
+            "device": predictor.device.type,
+        },
+        method=method.name,
+        mask_semantics=semantics,
+        reference_glass=reference if semantics == "reference" else None,
+        unit=unit,
+        settings=asdict(configured),
+        version_of_symgnn_explain=version("symgnn_explain"),
+    )
+
+
+def _raise(errors: Mapping[int, Exception], explanations: ExplanationSet) -> NoReturn:
+    first = next(iter(errors.values()))
+    if len(explanations) == 0 and isinstance(first, InputError):
+        raise first
+    names = [str(atom) for atom in sorted(errors)]
+    named = ", ".join(names[:NAMED_FAILURES]) + (", …" if len(names) > NAMED_FAILURES else "")
+    reason = " ".join(str(first).split()).rstrip(".") or "no message"
+    raise PopulationError(
+        f"{len(errors)} of {len(errors) + len(explanations)} atoms could not be explained ({named}; the first because "
+        f"of {type(first).__name__}: {reason}): the others were, and are kept.",
+        errors,
+        explanations,
+    ) from first

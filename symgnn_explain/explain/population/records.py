@@ -1,0 +1,263 @@
+"""Where the explanations of a population are kept: one record an atom, in a folder or in memory."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.population.record_format import DamagedRecordError, pack, unpack
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.files import write_atomically
+
+MANIFEST = "manifest.json"
+SECONDS = "seconds.csv"
+_RECORD = re.compile(r"atom-(\d{6,})\.npz")
+
+Manifest = Mapping[str, Any]
+"""What a population is of: glass, predictor, method, settings; plain values."""
+
+
+class DamagedRecordWarning(UserWarning):
+    """A record was not whole."""
+
+
+class Records(Protocol):
+    """Encoded explanations by atom, and the seconds that each took."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What they are of."""
+        ...
+
+    def open(self) -> None:
+        """Make ready for writing."""
+        ...
+
+    def holds(self, atom: int) -> bool:
+        """Whether there is a whole record of the atom."""
+        ...
+
+    def read(self, atom: int) -> bytes:
+        """Return an atom's record."""
+        ...
+
+    def write(self, atom: int, blob: bytes, seconds: float) -> None:
+        """Keep an atom's record."""
+        ...
+
+    def seconds(self) -> Mapping[int, float]:
+        """Return how long explaining took, by atom, where that is known."""
+        ...
+
+
+class RecordsInMemory:
+    """Keeps records for as long as it lives; about 0.3 MB an atom for the published architecture."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = MappingProxyType(dict(manifest))
+        self._blobs: dict[int, bytes] = {}
+        self._seconds: dict[int, float] = {}
+
+    def open(self) -> None:
+        """Make ready for writing: there is nothing to do."""
+
+    def holds(self, atom: int) -> bool:
+        """Whether there is a record of the atom."""
+        return atom in self._blobs
+
+    def read(self, atom: int) -> bytes:
+        """Return an atom's record."""
+        return self._blobs[atom]
+
+    def write(self, atom: int, blob: bytes, seconds: float) -> None:
+        """Keep an atom's record."""
+        self._blobs[atom], self._seconds[atom] = blob, seconds
+
+    def seconds(self) -> Mapping[int, float]:
+        """Return how long explaining took, by atom."""
+        return self._seconds
+
+
+class RecordFolder:
+    """Keeps records in files that appear whole or not at all, beside a manifest.
+
+    The records and the manifest are the same for the same results. How long each took is another file's matter.
+
+    Parameters
+    ----------
+    folder
+        Where; made when the first file is written.
+    manifest
+        What the records are of; None to take it from the folder.
+    what
+        What the records are, for messages.
+
+    Raises
+    ------
+    InputError
+        If the folder's manifest is missing, cannot be read, or says otherwise.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest | None = None, *, what: str = "explanations") -> None:
+        self.folder = folder
+        path = folder / MANIFEST
+        if path.exists():
+            found = _read_manifest(path, what)
+            if manifest is not None:
+                _require_same(folder, found, manifest, what)
+            self.manifest = MappingProxyType(found)
+        elif manifest is None:
+            raise InputError(f"{folder} holds no {what}: it has no {MANIFEST}.")
+        elif next(self._files(), None) is not None:
+            raise InputError(
+                f"{folder} holds {what}, but no {MANIFEST} that says what they are of: choose another folder."
+            )
+        else:
+            self.manifest = MappingProxyType(dict(manifest))
+        self._run = run_of(self.manifest)
+
+    def open(self) -> None:
+        """Write the manifest, unless it is there; raises InputError where nothing can be written."""
+        if not (path := self.folder / MANIFEST).exists():
+            with self._writing():
+                write_atomically(path, _encoded(self.manifest, indent=1) + b"\n")
+
+    def atoms(self) -> list[int]:
+        """Return the atoms that have a record, in ascending order; whether it is whole is another question."""
+        return sorted(int(match[1]) for path in self._files() if (match := _RECORD.fullmatch(path.name)))
+
+    def holds(self, atom: int) -> bool:
+        """Whether there is a whole record of the atom; warns of one that is not whole.
+
+        Raises
+        ------
+        InputError
+            If there is one that belongs to another run or another atom.
+        """
+        path = self._path(atom)
+        if not path.exists():
+            return False
+        try:
+            run, content = unpack(path.read_bytes())
+        except DamagedRecordError as error:
+            warnings.warn(f"{path} is not whole ({error}); it is computed anew.", DamagedRecordWarning, stacklevel=2)
+            return False
+        if run != self._run or content.get("atom") != atom:
+            raise InputError(
+                f"{path} is of another run or another atom than its folder and its name say: remove it, or choose "
+                "another folder."
+            )
+        return True
+
+    def read(self, atom: int) -> bytes:
+        """Return an atom's record; raises InputError where it cannot be read."""
+        try:
+            return self._path(atom).read_bytes()
+        except OSError as error:
+            raise InputError(f"the record of atom {atom} cannot be read ({error}).") from error
+
+    def write(self, atom: int, blob: bytes, seconds: float) -> None:
+        """Keep an atom's record; raises InputError where nothing can be written."""
+        with self._writing():
+            write_atomically(self._path(atom), blob)
+            with (self.folder / SECONDS).open("a", encoding="utf-8", newline="") as stream:
+                stream.write(f"\n{atom},{seconds:.6f}")  # on a line of its own, whatever a killed run left
+
+    def seconds(self) -> Mapping[int, float]:
+        """Return how long explaining took, by atom, where that is known.
+
+        A line that a killed run did not finish tells nothing, and is passed over.
+        """
+        path = self.folder / SECONDS
+        if not path.exists():
+            return {}
+        with path.open(encoding="utf-8", newline="") as stream:
+            return {int(row[0]): float(row[1]) for row in csv.reader(stream) if _is_timing(row)}
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"nothing can be written into {self.folder} ({error.strerror or error}): make room, or choose another "
+                "folder; what was done is kept."
+            ) from error
+
+    def _path(self, atom: int) -> Path:
+        return self.folder / f"atom-{atom:06d}.npz"
+
+    def _files(self) -> Iterator[Path]:
+        return self.folder.glob("atom-*.npz")
+
+
+def plain_manifest(**content: Any) -> Manifest:
+    """Build a manifest as it would be read back from a file."""
+    return MappingProxyType(json.loads(_encoded(content)))
+
+
+def run_of(manifest: Manifest) -> str:
+    """Name a run: SHA-256 of its manifest."""
+    return hashlib.sha256(_encoded(manifest)).hexdigest()
+
+
+def encode(explanation: AtomExplanation, run: str) -> bytes:
+    """Turn an explanation into a record: everything but how long it took."""
+    content = explanation.to_dict()
+    content.pop("wall_time")
+    return pack(run, content)
+
+
+def decode(blob: bytes, *, seconds: float | None = None) -> AtomExplanation:
+    """Invert :func:`encode`; raises InputError where these are not the bytes of a whole record."""
+    try:
+        _, content = unpack(blob)
+    except DamagedRecordError as error:
+        raise InputError(f"a record is damaged ({error}): compute it anew.") from error
+    return AtomExplanation.from_dict(content if seconds is None else content | {"wall_time": seconds})
+
+
+def _encoded(manifest: Manifest, *, indent: int | None = None) -> bytes:
+    return json.dumps(dict(manifest), ensure_ascii=False, sort_keys=True, indent=indent).encode()
+
+
+def _read_manifest(path: Path, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}): choose another folder.") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is not the manifest of {what}: choose another folder.")
+    return found
+
+
+def _require_same(folder: Path, found: Manifest, wanted: Manifest, what: str) -> None:
+    """Raise InputError that names what two manifests differ in."""
+    differing = [key for key in dict.fromkeys([*wanted, *found]) if wanted.get(key) != found.get(key)]
+    if differing:
+        named = ", ".join(
+            f"{key.replace('_', ' ')} ({_in_short(found.get(key), wanted.get(key))})" for key in differing
+        )
+        raise InputError(
+            f"{folder} holds {what} that differ in {named}: choose another folder, or repeat what was done there."
+        )
+
+
+def _in_short(found: Any, wanted: Any) -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        differing = [key for key in dict.fromkeys([*wanted, *found]) if found.get(key) != wanted.get(key)]
+        return "; ".join(f"{key}: {_in_short(found.get(key), wanted.get(key))}" for key in differing)
+    return f"{found!s:.24} there, {wanted!s:.24} here"
+
+
+def _is_timing(row: list[str]) -> bool:
+    return len(row) == 2 and row[0].isdecimal() and re.fullmatch(r"\d+\.\d{6}", row[1]) is not None

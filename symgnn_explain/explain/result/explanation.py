@@ -1,0 +1,383 @@
+"""The result of explaining one atom's prediction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.masked_forward import MaskSemantics
+from symgnn_explain.explain.engine.units import Unit, Units, group_edges
+from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
+from symgnn_explain.glass import FloatArray, Glass, IntArray
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from torch_geometric.explain import Explanation
+
+FORMAT_VERSION = 2
+_ARRAYS = ("source", "target", "displacement", "hop", "score")
+
+
+@dataclass(frozen=True, eq=False)
+class AtomExplanation:
+    """Which directed edges, and through them which atoms, made the network predict one atom's barrier.
+
+    Parameters
+    ----------
+    atom
+        The explained atom.
+    method, settings, seed
+        What explained it.
+    source, target
+        Atoms that send and receive along each edge of the receptive field, shape (E,); numbered as in the glass.
+    displacement
+        ``r_source - r_target`` of each edge, shape (E, 3), Å.
+    hop
+        Bonds between the explained atom and the edge's receiving atom, shape (E,): 0 for edges into the atom itself.
+    score
+        Importance of each edge, shape (E,).
+    signed
+        Whether scores are signed contributions (eV), of which the edges of a unit have equal shares; else they are mask
+        values in [0, 1], the same for all edges of a unit.
+    units
+        The groups of edges that the method masked together; None for single edges.
+    spread
+        Standard deviation of each edge's score over repetitions of the method, shape (E,); None for a single run.
+    prediction
+        Predicted barrier, eV.
+    masked_prediction
+        Prediction with the mask applied, eV; None for a method that makes no mask.
+    prediction_range
+        Smallest and largest predicted barrier in the glass, eV.
+    diagnostics
+        Further numbers that the method reports about itself, by name.
+    wall_time
+        Seconds that the explanation took.
+    glass_name, glass_sha256
+        Which glass was explained.
+    mask_semantics
+        What a mask value does to a message.
+    reference_name
+        The glass whose mean messages replace masked ones, under the semantics ``reference``.
+    fidelity
+        Predictions with only, and without, the most important units.
+    """
+
+    atom: int
+    method: str
+    source: IntArray
+    target: IntArray
+    displacement: FloatArray
+    hop: IntArray
+    score: FloatArray
+    signed: bool
+    prediction: float
+    prediction_range: tuple[float, float]
+    masked_prediction: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    wall_time: float = 0.0
+    glass_name: str = "glass"
+    glass_sha256: str = ""
+    mask_semantics: MaskSemantics = "zero"
+    reference_name: str = ""
+    units: Units | None = None
+    spread: FloatArray | None = None
+    fidelity: Fidelity | None = None
+
+    def __post_init__(self) -> None:
+        for name, dtype in zip(_ARRAYS, (np.int64, np.int64, np.float64, np.int64, np.float64), strict=True):
+            array = np.array(getattr(self, name), dtype=dtype)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        n_edges = len(self.source)
+        for name in _ARRAYS:
+            expected = (n_edges, 3) if name == "displacement" else (n_edges,)
+            if getattr(self, name).shape != expected:
+                raise InputError(f"{name} has shape {getattr(self, name).shape}, expected {expected}.")
+        if self.spread is not None:
+            object.__setattr__(self, "spread", np.array(self.spread, dtype=np.float64))
+        for name, value in (("spread", self.spread), ("units", self.units and self.units.of_edge)):
+            if value is not None and len(value) != n_edges:
+                raise InputError(f"{name} describes {len(value)} edges, expected {n_edges}.")
+        if n_edges == 0 or not np.isfinite(self.score).all():
+            raise InputError("an explanation needs at least one edge, and finite scores.")
+        object.__setattr__(self, "prediction_range", tuple(self.prediction_range))
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        object.__setattr__(self, "diagnostics", MappingProxyType(dict(self.diagnostics)))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __repr__(self) -> str:
+        what = f"atom {self.atom} of {self.glass_name!r}, {self.method}, {len(self)} edges"
+        return f"AtomExplanation({what}, {self.prediction:.3f} eV)"
+
+    @property
+    def unit(self) -> Unit:
+        """What was masked: single edges, or groups of them."""
+        return "edge" if self.units is None else self.units.kind
+
+    @property
+    def unit_score(self) -> FloatArray:
+        """Importance of each unit, shape (U,): the sum over its edges of contributions, or their common mask value."""
+        if self.units is None:
+            return self.score
+        return self.units.gather(self.score, mean=not self.signed)
+
+    def top_units(self, k: int = 50) -> pd.DataFrame:
+        """List the ``k`` most important units: rank, what they are, score, number of edges."""
+        if self.units is None:
+            return self.top_edges(k)
+        score = self.unit_score
+        chosen = np.argsort(-np.abs(score), kind="stable")[: _require_positive(k)]
+        table = self.units.table.iloc[chosen].reset_index(drop=True)
+        table.insert(0, "rank", np.arange(1, len(chosen) + 1))
+        n_edges = np.bincount(self.units.of_edge, minlength=len(self.units))
+        return table.assign(score=score[chosen], n_edges=n_edges[chosen])
+
+    @property
+    def distance(self) -> FloatArray:
+        """Length of each edge, shape (E,), Å; 0 for self-loops."""
+        return np.linalg.norm(self.displacement, axis=1)
+
+    @property
+    def is_self_loop(self) -> NDArray[np.bool_]:
+        """Which edges are an atom's message to itself, shape (E,)."""
+        return (self.source == self.target) & (self.distance == 0)
+
+    @property
+    def masked_change(self) -> float | None:
+        """Masked minus original prediction, eV: how far the mask is from reproducing the prediction."""
+        return None if self.masked_prediction is None else self.masked_prediction - self.prediction
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Plain sentences on why this explanation should be read with care; empty where nothing speaks against it."""
+        said = []
+        change = self.masked_change
+        if change is not None and abs(change) > TOLERANCE:
+            said.append(
+                f"Under the mask the network predicts {self.masked_prediction:.3f} eV, not {self.prediction:.3f} eV: "
+                f"the explanation is not faithful (more than {TOLERANCE:g} eV off)."
+            )
+        if outside := self._outside_range():
+            low, high = self.prediction_range
+            which = ", ".join(f"{value:.2f} eV {how}" for how, value in outside)
+            said.append(
+                f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV "
+                f"({which}): the network has not learned what it predicts there."
+            )
+        return tuple(said)
+
+    @property
+    def out_of_distribution(self) -> bool | None:
+        """Whether a masked prediction lies outside the range of real predictions of this glass; None without any.
+
+        Looked at are the prediction under the mask, and those with only and without the most important units.
+        """
+        return bool(self._outside_range()) if self._masked_predictions() else None
+
+    def _masked_predictions(self) -> list[tuple[str, float]]:
+        """Name each prediction (eV) that was made with something masked."""
+        named = [] if self.masked_prediction is None else [("under the mask", self.masked_prediction)]
+        if self.fidelity is not None:
+            counts = self.fidelity.count
+            named += [(f"with the top {k} alone", kept) for k, kept in zip(counts, self.fidelity.kept, strict=True)]
+            named += [(f"without the top {k}", left) for k, left in zip(counts, self.fidelity.removed, strict=True)]
+        return named
+
+    def _outside_range(self) -> list[tuple[str, float]]:
+        low, high = self.prediction_range
+        return [(how, value) for how, value in self._masked_predictions() if not low <= value <= high]
+
+    def rank(self) -> IntArray:
+        """Edges from the most to the least important, by absolute score; ties in the order of the edges."""
+        return np.argsort(-np.abs(self.score), kind="stable")
+
+    def top_edges(self, k: int = 50) -> pd.DataFrame:
+        """List the ``k`` most important edges: rank, source, target, distance (Å), hop, score, self_loop."""
+        chosen = self.rank()[: _require_positive(k)]
+        return pd.DataFrame(
+            {
+                "rank": np.arange(1, len(chosen) + 1),
+                "source": self.source[chosen],
+                "target": self.target[chosen],
+                "distance": self.distance[chosen],
+                "hop": self.hop[chosen],
+                "score": self.score[chosen],
+                "self_loop": self.is_self_loop[chosen],
+                "edge": chosen,
+            }
+        )
+
+    def atom_scores(self) -> pd.Series:
+        """Score the atoms that send: their own score where atoms are units, else the sum over the edges that leave."""
+        if self.units is not None and self.units.kind == "atom":
+            atoms = pd.Index(self.units.table["atom"], name="atom")
+            return pd.Series(np.abs(self.unit_score), index=atoms, name="score")
+        return pd.Series(np.abs(self.score)).groupby(self.source).sum().rename("score").rename_axis("atom")
+
+    def atom_contributions(self) -> pd.Series:
+        """Contribution of each sending atom (eV): the signed sum over the edges that leave it, itself included.
+
+        Every edge has one sender, so their sum is that of the edges: a complete method stays complete.
+
+        Raises
+        ------
+        InputError
+            If the method's scores are not signed contributions.
+        """
+        if not self.signed:
+            raise InputError(f"{self.method} gives no signed contributions: use atom_scores().")
+        return pd.Series(self.score).groupby(self.source).sum().rename("contribution").rename_axis("atom")
+
+    def bonds(self, glass: Glass, k: int | None = None) -> pd.DataFrame:
+        """List the ``k`` most important bonds (all where None): the undirected view.
+
+        A bond is a pair of atoms at one periodic image, whichever way messages go along it; where only one direction
+        reaches the explained atom it is that one. Its score is the sum of the contributions of a signed method, else
+        the larger of the mask values. A self-loop is a bond of its own.
+
+        Returns
+        -------
+        DataFrame
+            rank, first and second atom (``first`` <= ``second``), dx, dy, dz (``r_second - r_first``, Å, at that
+            image), distance (Å), hop (the nearer end's), score, directions (1 or 2), self_loop.
+
+        Raises
+        ------
+        InputError
+            If this explains an atom of another glass.
+        """
+        self.require_glass(glass)
+        units = group_edges(
+            "bond", self.source, self.target, glass=glass, atom=self.atom, displacement=self.displacement
+        )
+        edges = pd.DataFrame({"score": self.score, "hop": self.hop, "self_loop": self.is_self_loop})
+        grouped = edges.groupby(units.of_edge)
+        bonds = units.table.copy()
+        forward = (self.target == bonds["first"].to_numpy()[units.of_edge])[:, None]
+        across = np.where(forward, self.displacement, -self.displacement)
+        first_edge = np.unique(units.of_edge, return_index=True)[1]
+        bonds[["dx", "dy", "dz"]] = across[first_edge]
+        bonds["distance"] = self.distance[first_edge]
+        bonds["hop"] = grouped["hop"].min()
+        bonds["score"] = grouped["score"].sum() if self.signed else grouped["score"].max()
+        bonds["directions"] = grouped.size()
+        bonds["self_loop"] = grouped["self_loop"].any()
+        chosen = np.argsort(-bonds["score"].abs().to_numpy(), kind="stable")[
+            : None if k is None else _require_positive(k)
+        ]
+        bonds = bonds.iloc[chosen].reset_index(drop=True)
+        bonds.insert(0, "rank", np.arange(1, len(bonds) + 1))
+        return bonds
+
+    def important_atoms(self, k: int = 50) -> pd.DataFrame:
+        """List the atoms at the ends of the ``k`` most important edges, without the explained one: atom, score.
+
+        The score is the sum of the absolute scores of those edges that touch the atom.
+        """
+        chosen = self.rank()[: _require_positive(k)]
+        ends = np.concatenate([self.source[chosen], self.target[chosen][~self.is_self_loop[chosen]]])
+        scores = np.abs(np.concatenate([self.score[chosen], self.score[chosen][~self.is_self_loop[chosen]]]))
+        table = pd.DataFrame({"atom": ends, "score": scores}).groupby("atom", as_index=False).sum()
+        table = table[table["atom"] != self.atom]
+        return table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+
+    def to_networkx(self, k: int | None = None) -> nx.MultiDiGraph:
+        """Build a graph of the ``k`` most important edges (all where None): score, distance (Å), displacement, hop."""
+        import networkx as nx
+
+        graph = nx.MultiDiGraph(atom=self.atom, method=self.method, prediction=self.prediction)
+        graph.add_node(self.atom)
+        for edge in self.rank()[:k]:
+            graph.add_edge(
+                int(self.source[edge]),
+                int(self.target[edge]),
+                score=float(self.score[edge]),
+                distance=float(self.distance[edge]),
+                displacement=tuple(self.displacement[edge].tolist()),
+                hop=int(self.hop[edge]),
+            )
+        return graph
+
+    def to_pyg(self, n_atoms: int) -> Explanation:
+        """Build a ``torch_geometric.explain.Explanation`` over the receptive field's edges and the glass's atoms."""
+        import torch
+        from torch_geometric.explain import Explanation
+
+        return Explanation(
+            edge_index=torch.from_numpy(np.stack([self.source, self.target])),
+            edge_attr=torch.from_numpy(self.displacement.astype(np.float32)),
+            edge_mask=torch.from_numpy(self.score.astype(np.float32)),
+            num_nodes=n_atoms,
+            index=torch.tensor([self.atom]),
+        )
+
+    def require_glass(self, glass: Glass) -> None:
+        """Raise InputError unless this explains an atom of ``glass``."""
+        if self.glass_sha256 and self.glass_sha256 != glass.content_hash:
+            raise InputError(
+                f"the explanation belongs to another glass ({self.glass_name!r}) than the one given ({glass.name!r})."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; see :meth:`from_dict`."""
+        plain: dict[str, Any] = {name: value for name, value in self.__dict__.items() if name not in _ARRAYS}
+        plain |= {
+            "settings": dict(self.settings),
+            "diagnostics": dict(self.diagnostics),
+            "prediction_range": list(self.prediction_range),
+            "spread": None if self.spread is None else self.spread.tolist(),
+            "units": None if self.units is None else self.units.to_dict(),
+            "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
+            "format_version": FORMAT_VERSION,
+        }
+        return plain | {name: getattr(self, name).tolist() for name in _ARRAYS}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> AtomExplanation:
+        """Invert :meth:`to_dict`; raise InputError where that is not what was given."""
+        content = dict(plain)
+        version = content.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise InputError(f"this is not an explanation of format {FORMAT_VERSION} (found {version}).")
+        try:
+            if content["units"] is not None:
+                content["units"] = Units.from_dict(content["units"])
+            if content["fidelity"] is not None:
+                content["fidelity"] = Fidelity.from_dict(content["fidelity"])
+            return cls(**content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"the explanation is damaged: {error}.") from error
+
+    def save(self, path: str | Path) -> Path:
+        """Write as JSON."""
+        path = Path(path)
+        path.write_text(json.dumps(self.to_dict()), encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> AtomExplanation:
+        """Read what :meth:`save` wrote; raises InputError where it cannot."""
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, json.JSONDecodeError) as error:
+            raise InputError(f"{path} cannot be read as an explanation ({error}).") from error
+
+
+def _require_positive(k: int) -> int:
+    if k < 1:
+        raise InputError(f"{k=} must be at least 1.")
+    return k

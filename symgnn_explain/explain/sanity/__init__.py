@@ -1,0 +1,1 @@
+"""Sanity: whether scores are about the network at all."""
