@@ -29,6 +29,7 @@ from symgnn_explain.analysis.networks import NetworkAnalysis, network_analysis
 from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, NullModel, NullTest, null_test
 from symgnn_explain.analysis.persistence import Persistence
 from symgnn_explain.analysis.population import PopulationAnalysis, population_analysis
+from symgnn_explain.analysis.smooth_field import SmoothField, smooth_field
 from symgnn_explain.analysis.steinhardt import BondOrder, bond_order
 from symgnn_explain.analysis.structure_factor import DiffractionPeak, StructureFactor, static_structure_factor
 from symgnn_explain.analysis.structure_network import BondNetwork, RingStatistics, bond_network
@@ -76,6 +77,7 @@ __all__ = [
     "Shell",
     "ShellAnalysis",
     "ShellNull",
+    "SmoothField",
     "StructureFactor",
     "StructureTopology",
     "SubstructureComparison",
@@ -108,6 +110,7 @@ __all__ = [
     "population_analysis",
     "radial_distribution",
     "shell_analysis",
+    "smooth_field",
     "static_structure_factor",
     "structure_topology",
     "voronoi_cells",
