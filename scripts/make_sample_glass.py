@@ -15,21 +15,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import lzma
 import shutil
 import subprocess
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _packing import DATA, POTENTIAL, lammps_version, pack
 from ase.io import read
 
 from symgnn_explain import datasets
-from symgnn_explain.analysis.mro import radial_distribution
+from symgnn_explain.barriers.melt_quench import quality
 from symgnn_explain.glass import Glass
-from symgnn_explain.io import read_glass, write_glass
+from symgnn_explain.io import read_glass
 
 N_ATOMS = 3000
 ZR_FRACTION = 0.36
@@ -107,16 +105,6 @@ def read_result(dump: Path) -> Glass:
     )
 
 
-def quality(glass: Glass) -> dict[str, Any]:
-    """Measure what is compared with the published glasses: density, energy, radial distribution, coordination."""
-    radial = radial_distribution(glass)
-    return {
-        "atoms_per_cubic_angstrom": round(glass.number_density, 5),
-        "energy_per_atom_eV": round(float(glass.arrays["potential_energy"].mean()), 4),
-        **radial.summary(),
-    }
-
-
 def compare(report: dict[str, Any]) -> dict[str, Any]:
     """Put the published training glasses beside the sample, and print both."""
     rows = {"this glass": report}
@@ -134,35 +122,27 @@ def main() -> None:
     parser.add_argument("--potential", type=Path, required=True, help="CuZr_MendelevKramerOtt_2009.eam.fs")
     parser.add_argument("--work", type=Path, default=Path("out/sample"))
     parser.add_argument("--lmp", default=shutil.which("lmp") or "lmp", help="the LAMMPS executable")
-    parser.add_argument("--out", type=Path, default=Path(str(files("symgnn_explain") / "data")))
+    parser.add_argument("--out", type=Path, default=DATA)
     arguments = parser.parse_args()
     dump = quench(arguments.potential, arguments.work, arguments.lmp)
     glass = read_result(dump)
     report = quality(glass)
     published = compare(report)
 
-    plain = arguments.work / "sample.extxyz"
-    write_glass(glass, plain)
-    target = arguments.out / datasets.SAMPLE_FILE
-    target.write_bytes(lzma.compress(plain.read_bytes(), preset=9 | lzma.PRESET_EXTREME))
     forces = read(dump, format="lammps-dump-text").get_forces()
-    provenance = {
-        "file": target.name,
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+    card = {
         "made_by": "scripts/make_sample_glass.py",
         "protocol": "LAMMPS, NPT at zero pressure, 2 fs: 2000 K for 20 ps, 2000 to 1200 K in 20 ps, 1200 to 500 K "
         "in 280 ps (2.5e12 K/s), 500 to 1 K in 20 ps, then the inherent structure at zero pressure",
-        "lammps": next(line for line in (arguments.work / "log.lammps").read_text().splitlines() if "LAMMPS" in line),
+        "lammps": lammps_version(arguments.work / "log.lammps"),
         "seed": SEED,
-        "potential": "Mendelev, Kramer, Ott, Sordelet, Yagodin and Popel, Phil. Mag. 89, 967 (2009), "
-        "doi 10.1080/14786430902832773, OpenKIM MO_600021860456",
+        "potential": POTENTIAL,
         "potential_sha256": hashlib.sha256(arguments.potential.read_bytes()).hexdigest(),
         "largest_force_eV_per_A": float(f"{np.linalg.norm(forces, axis=1).max():.2g}"),
         "quality": report,
         "published_glasses": published,
     }
-    target.with_name("cu64zr36_sample.json").write_text(json.dumps(provenance, indent=1, ensure_ascii=False) + "\n")
-    print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
+    pack(glass, arguments.out / datasets.SAMPLE_FILE, card)
 
 
 if __name__ == "__main__":

@@ -226,11 +226,10 @@ class _Engine:
         self._listed_at = positions.copy()
         n_pairs = len(self._partner)
         self._work = (
-            # One more than pairs: what is not counted is written, too.
-            np.empty((n_pairs + 1, 3)),
-            np.empty((n_pairs + 1, 3)),
-            np.empty(n_pairs + 1, dtype=np.int32),
+            np.empty((n_pairs, 3)),
+            np.empty((n_pairs, 3)),
+            np.empty(n_pairs, dtype=np.int32),
             np.empty(self._n_mobile + 1, dtype=np.int64),
-            np.empty(n_pairs + 1),
-            np.empty(n_pairs + 1, dtype=np.int64),
+            np.empty(n_pairs),
+            np.empty(n_pairs, dtype=np.uint64),
         )

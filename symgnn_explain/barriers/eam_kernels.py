@@ -108,6 +108,29 @@ def _by_bin(bins: Any, n_bins: int) -> Any:
 
 
 @_compiled
+def _keep_close(  # noqa: PLR0917 - compiled
+    listed: Any, sites: Any, i: int, count: int, cutoff: float, work: Any
+) -> int:
+    """Keep vector, squared distance and atom of the listed partners of atom ``i`` that are closer than the cut-off.
+
+    They come after the first ``count`` pairs; returns how many pairs there are then. What a distance decides is added
+    up, not branched upon: too many such branches would be guessed wrong.
+    """
+    first, partner, atom = listed
+    vector, _, close, _, distance, _ = work
+    x, y, z = sites[i, 0], sites[i, 1], sites[i, 2]
+    for q in range(_unsigned(first[i]), _unsigned(first[i + 1])):
+        s, c = _unsigned(partner[q]), _unsigned(count)
+        dx, dy, dz = x - sites[s, 0], y - sites[s, 1], z - sites[s, 2]
+        r2 = dx * dx + dy * dy + dz * dz
+        vector[c, 0], vector[c, 1], vector[c, 2] = dx, dy, dz
+        distance[c] = r2
+        close[c] = atom[s]
+        count += r2 < cutoff * cutoff
+    return count
+
+
+@_compiled
 def add_pairs(  # noqa: PLR0917 - compiled
     tables: Any, listed: Any, sites: Any, kind: Any, density: Any, work: Any, per_atom: Any
 ) -> Any:
@@ -118,24 +141,14 @@ def add_pairs(  # noqa: PLR0917 - compiled
     pairs (P,). ``per_atom`` (N,) takes half of each pair energy, or is empty.
     """
     pair_table, density_table, n_kinds, n_nodes, spacing, cutoff, density_cutoff = tables
-    first, partner, atom = listed
-    vector, factor, close, close_first, distance, dense = work
+    first = listed[0]
+    _, factor, close, close_first, distance, dense = work
     last = n_nodes - 2
     energy, count = 0.0, 0
     per_spacing = 1 / spacing
     for i in range(len(first) - 1):
-        close_first[i] = count
-        x, y, z = sites[i, 0], sites[i, 1], sites[i, 2]
-        start = count
-        # What a distance decides is counted, not branched upon: half of such branches would be guessed wrong.
-        for q in range(_unsigned(first[i]), _unsigned(first[i + 1])):
-            s, c = _unsigned(partner[q]), _unsigned(count)
-            dx, dy, dz = x - sites[s, 0], y - sites[s, 1], z - sites[s, 2]
-            r2 = dx * dx + dy * dy + dz * dz
-            vector[c, 0], vector[c, 1], vector[c, 2] = dx, dy, dz
-            distance[c] = r2
-            close[c] = atom[s]
-            count += r2 < cutoff * cutoff
+        close_first[i] = start = count
+        count = _keep_close(listed, sites, i, count, cutoff, work)
         of_kind = kind[i] * n_kinds
         own_density, own_energy = 0.0, 0.0
         n_dense = 0
@@ -160,8 +173,7 @@ def add_pairs(  # noqa: PLR0917 - compiled
             distance[q] = r
             dense[n_dense] = q
             n_dense += r < density_cutoff
-        for d in range(n_dense):
-            q = _unsigned(dense[d])
+        for q in dense[:n_dense]:
             j = _unsigned(close[q])
             r = distance[q]
             m = min(int(r * per_spacing), last)
