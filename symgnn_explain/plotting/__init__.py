@@ -19,6 +19,7 @@ from symgnn_explain.plotting.population import (
 from symgnn_explain.plotting.positions import position_figure
 from symgnn_explain.plotting.radial import radial_figure
 from symgnn_explain.plotting.rings import ring_figure
+from symgnn_explain.plotting.saddles import computed_barrier_figure, saddle_figure
 from symgnn_explain.plotting.structure_factor import structure_factor_figure
 from symgnn_explain.plotting.values import values_figure
 
@@ -26,6 +27,7 @@ __all__ = [
     "autocorrelation_figure",
     "barrier_histogram",
     "coarse_graining_figure",
+    "computed_barrier_figure",
     "connection_figure",
     "cycle_figure",
     "distance_figure",
@@ -41,6 +43,7 @@ __all__ = [
     "position_figure",
     "radial_figure",
     "ring_figure",
+    "saddle_figure",
     "sanity_figure",
     "soft_hard_figure",
     "structure_factor_figure",

@@ -7,22 +7,16 @@ import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.methods.positions import PositionAttribution
-from symgnn_explain.glass import FloatArray, Glass, IntArray
-from symgnn_explain.plotting.style import BLACK, PURPLE, RAISES, new_figure, species_colour, species_radius
-
-LONGEST_ARROW = 4.0
-"""Length of the longest arrow, Å."""
-
-_MARGIN = 1.0
-_MARKER = 4.5
-_HEAD = 0.8
+from symgnn_explain.glass import Glass
+from symgnn_explain.plotting.arrows import add_arrows, add_atoms, drawn_arrows, show_surroundings
+from symgnn_explain.plotting.style import RAISES, new_figure
 
 
 def position_figure(glass: Glass, attribution: PositionAttribution, *, k: int = 30) -> go.Figure:
     """Draw the ``k`` atoms with the largest derivatives, with an arrow along each; seen from the explained atom.
 
     Moving an atom along its arrow raises the predicted barrier, moving it against the arrow lowers it. Lengths are in
-    proportion to the derivatives (eV/Å), and the longest is ``LONGEST_ARROW``. Atoms are at their minimum images.
+    proportion to the derivatives (eV/Å), and the longest is drawn with 4 Å. Atoms are at their minimum images.
 
     Parameters
     ----------
@@ -40,7 +34,7 @@ def position_figure(glass: Glass, attribution: PositionAttribution, *, k: int = 
     rows = attribution.rank()[:k]
     largest = float(attribution.magnitude.max())
     tail = attribution.position[rows]
-    arrow = attribution.gradient[rows] * (LONGEST_ARROW / largest if largest > 0 else 0.0)
+    arrow = drawn_arrows(attribution.gradient[rows])
     symbol = glass.symbols[attribution.atom]
     figure = new_figure(
         f"Where moving an atom raises the barrier of atom {attribution.atom} ({symbol}), "
@@ -48,100 +42,15 @@ def position_figure(glass: Glass, attribution: PositionAttribution, *, k: int = 
         width=1000,
         height=720,
     )
-    _add_arrows(figure, tail, arrow, largest)
-    _add_atoms(figure, glass, attribution, rows)
-    ends = np.concatenate([tail, tail + arrow, np.zeros((1, 3))])
-    low, high = ends.min(0) - _MARGIN, ends.max(0) + _MARGIN
-    sides = 1.7 * (high - low) / (high - low).max()
-    axes = {
-        f"{axis}axis": {"title": {"text": f"{axis} − {axis}₀ (Å)"}, "range": [low[place], high[place]]}
-        for place, axis in enumerate("xyz")
-    }
-    figure.update_layout(
-        scene={
-            **axes,
-            # Sides in the proportions of the ranges: an ångström is as long in every direction.
-            "aspectmode": "manual",
-            "aspectratio": dict(zip("xyz", sides, strict=True)),
-            "camera": {"eye": {"x": 0.85, "y": 0.75, "z": 0.45}, "projection": {"type": "orthographic"}},
-        },
-        legend={"x": 1.0, "y": 1.0, "xanchor": "right", "yanchor": "top", "itemsizing": "trace"},
-        margin={"l": 0, "r": 10, "t": 55, "b": 10},
-    )
-    return figure
-
-
-def _add_arrows(figure: go.Figure, tail: FloatArray, arrow: FloatArray, largest: float) -> None:
-    shafts = np.full((len(tail), 3, 3), np.nan)
-    shafts[:, 0], shafts[:, 1] = tail, tail + arrow
-    x, y, z = shafts.reshape(-1, 3).T
-    figure.add_scatter3d(
-        x=x,
-        y=y,
-        z=z,
-        mode="lines",
-        line={"width": 6, "color": RAISES},
-        name=f"raises the barrier (longest: {largest:.3g} eV/Å)",
-        hoverinfo="skip",
-    )
-    length = np.linalg.norm(arrow, axis=1)
-    drawn = length > 0
-    tip, direction = (tail + arrow)[drawn], arrow[drawn] / length[drawn, None]
-    # Heads are no longer than half their arrow, so that short arrows keep a shaft.
-    for size in np.unique(np.minimum(_HEAD, length[drawn] / 2).round(2)):
-        these = np.minimum(_HEAD, length[drawn] / 2).round(2) == size
-        x, y, z = tip[these].T
-        u, v, w = (direction[these] * max(size, 0.01)).T
-        figure.add_cone(
-            x=x,
-            y=y,
-            z=z,
-            u=u,
-            v=v,
-            w=w,
-            anchor="tip",
-            sizemode="raw",
-            sizeref=1.0,
-            colorscale=[[0, RAISES], [1, RAISES]],
-            showscale=False,
-            hoverinfo="skip",
-            name="arrow heads",
-        )
-
-
-def _add_atoms(figure: go.Figure, glass: Glass, attribution: PositionAttribution, rows: IntArray) -> None:
-    symbols = np.array(glass.symbols)[attribution.atoms]
+    add_arrows(figure, tail, arrow, colour=RAISES, name=f"raises the barrier (longest: {largest:.3g} eV/Å)")
     explained = int(np.flatnonzero(attribution.atoms == attribution.atom)[0])
-    for symbol in sorted(set(symbols[rows])):
-        members = rows[(symbols[rows] == symbol) & (rows != explained)]
-        if members.size == 0:
-            continue
-        x, y, z = attribution.position[members].T
-        figure.add_scatter3d(
-            x=x,
-            y=y,
-            z=z,
-            mode="markers",
-            marker={
-                "size": _MARKER * species_radius(symbol),
-                "color": species_colour(symbol),
-                "line": {"width": 1, "color": BLACK},
-            },
-            hovertext=[_describe(attribution, row, symbol) for row in members],
-            hoverinfo="text",
-            name=symbol,
-        )
-    symbol = symbols[explained]
-    figure.add_scatter3d(
-        x=[0.0],
-        y=[0.0],
-        z=[0.0],
-        mode="markers",
-        marker={"size": 10, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}},
-        hovertext=[_describe(attribution, explained, symbol)],
-        hoverinfo="text",
-        name=f"explained atom {attribution.atom} ({symbol})",
-    )
+    shown = np.append(rows[rows != explained], explained)
+    symbols = np.array(glass.symbols)[attribution.atoms[shown]].tolist()
+    texts = [_describe(attribution, row, symbol) for row, symbol in zip(shown, symbols, strict=True)]
+    centre = f"explained atom {attribution.atom} ({symbol})"
+    add_atoms(figure, symbols, attribution.position[shown], texts, centre=centre)
+    show_surroundings(figure, np.concatenate([tail, tail + arrow, np.zeros((1, 3))]))
+    return figure
 
 
 def _describe(attribution: PositionAttribution, row: int, symbol: str) -> str:

@@ -1,0 +1,107 @@
+"""Arrows in space, the atoms that they stand on, and the axes around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from symgnn_explain.glass import FloatArray
+from symgnn_explain.plotting.style import BLACK, PURPLE, species_colour, species_radius
+
+LONGEST_ARROW = 4.0
+"""Length at which the longest arrow is drawn, Å."""
+
+_MARGIN = 1.0
+_HEAD = 0.8
+_MARKER = 4.5
+
+
+def drawn_arrows(vectors: FloatArray) -> FloatArray:
+    """Scale vectors, shape (n, 3), so that the longest is ``LONGEST_ARROW``; zeros stay zeros."""
+    largest = float(np.linalg.norm(vectors, axis=1).max(initial=0.0))
+    return vectors * (LONGEST_ARROW / largest if largest > 0 else 0.0)
+
+
+def add_arrows(figure: go.Figure, tail: FloatArray, arrow: FloatArray, *, colour: str, name: str) -> None:
+    """Draw arrows (n, 3) from their tails (n, 3), Å; those of no length have no head."""
+    shafts = np.full((len(tail), 3, 3), np.nan)
+    shafts[:, 0], shafts[:, 1] = tail, tail + arrow
+    x, y, z = shafts.reshape(-1, 3).T
+    figure.add_scatter3d(x=x, y=y, z=z, mode="lines", line={"width": 6, "color": colour}, name=name, hoverinfo="skip")
+    length = np.linalg.norm(arrow, axis=1)
+    drawn = length > 0
+    tip, direction = (tail + arrow)[drawn], arrow[drawn] / length[drawn, None]
+    # Heads are no longer than half their arrow, so that short arrows keep a shaft.
+    for size in np.unique(np.minimum(_HEAD, length[drawn] / 2).round(2)):
+        these = np.minimum(_HEAD, length[drawn] / 2).round(2) == size
+        x, y, z = tip[these].T
+        u, v, w = (direction[these] * max(size, 0.01)).T
+        figure.add_cone(
+            x=x,
+            y=y,
+            z=z,
+            u=u,
+            v=v,
+            w=w,
+            anchor="tip",
+            sizemode="raw",
+            sizeref=1.0,
+            colorscale=[[0, colour], [1, colour]],
+            showscale=False,
+            hoverinfo="skip",
+            name="arrow heads",
+        )
+
+
+def add_atoms(
+    figure: go.Figure, symbols: Sequence[str], position: FloatArray, texts: Sequence[str], *, centre: str
+) -> None:
+    """Draw atoms (n,) at positions (n, 3), Å, with what is said of each; the last is the one in the centre."""
+    species = np.array(symbols)
+    for symbol in sorted(set(symbols[:-1])):
+        members = np.flatnonzero(species[:-1] == symbol)
+        x, y, z = position[members].T
+        marker = {"size": _MARKER * species_radius(symbol), "color": species_colour(symbol)}
+        figure.add_scatter3d(
+            x=x,
+            y=y,
+            z=z,
+            mode="markers",
+            marker={**marker, "line": {"width": 1, "color": BLACK}},
+            hovertext=[texts[member] for member in members],
+            hoverinfo="text",
+            name=symbol,
+        )
+    x, y, z = position[-1:].T
+    figure.add_scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode="markers",
+        marker={"size": 10, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}},
+        hovertext=[texts[-1]],
+        hoverinfo="text",
+        name=centre,
+    )
+
+
+def show_surroundings(figure: go.Figure, points: FloatArray) -> None:
+    """Lay out axes around points (n, 3), Å, about the atom in the origin; an ångström is as long in every direction."""
+    low, high = points.min(0) - _MARGIN, points.max(0) + _MARGIN
+    sides = 1.7 * (high - low) / (high - low).max()
+    axes = {
+        f"{axis}axis": {"title": {"text": f"{axis} − {axis}₀ (Å)"}, "range": [low[place], high[place]]}
+        for place, axis in enumerate("xyz")
+    }
+    figure.update_layout(
+        scene={
+            **axes,
+            "aspectmode": "manual",
+            "aspectratio": dict(zip("xyz", sides, strict=True)),
+            "camera": {"eye": {"x": 0.85, "y": 0.75, "z": 0.45}, "projection": {"type": "orthographic"}},
+        },
+        legend={"x": 1.0, "y": 1.0, "xanchor": "right", "yanchor": "top", "itemsizing": "trace"},
+        margin={"l": 0, "r": 10, "t": 55, "b": 10},
+    )
