@@ -12,12 +12,14 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_widgets.barrier_search import SaddleArrows
 from symgnn_widgets.check import require_environment
 from symgnn_widgets.figure_view import PlotlyLibrary
 from symgnn_widgets.panels import (
     AnalysisPanel,
     Arrows,
     Compare,
+    ComputedBarrier,
     Controls,
     Cycles,
     Distances,
@@ -123,6 +125,7 @@ class GlassExplorer:
 
     def _stop(self) -> None:
         self.session.cancel()
+        self.barrier.search.cancel()
         for tabs in (self.pictures, self.lists, self.analyses):
             tabs.close()
 
@@ -149,6 +152,8 @@ class GlassExplorer:
         self.rings = Rings(self.session, ANALYSIS_HEIGHT + 120)
         self.population = Population(self.session, ANALYSIS_HEIGHT + 60)
         self.values = GlassValues(self.session, ANALYSIS_HEIGHT + 40)
+        self.barrier = ComputedBarrier(self.session, ANALYSIS_HEIGHT + 40)
+        self.saddle_arrows = SaddleArrows(self.barrier.search, self.view)
         self.pictures = Tabs({"Neighbourhood": self.neighbourhood, "Arrows": self.arrows, "Compare": self.compare})
         self.analyses = Tabs(
             {
@@ -160,6 +165,7 @@ class GlassExplorer:
                 "Network": self.network,
                 "Population": self.population,
                 "Glass": self.values,
+                "Barrier": self.barrier,
             }
         )
         self.lists = Tabs(

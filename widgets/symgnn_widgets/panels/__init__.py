@@ -3,6 +3,7 @@
 from symgnn_widgets.panels.analysis import AnalysisPanel
 from symgnn_widgets.panels.arrows import Arrows
 from symgnn_widgets.panels.atoms import ImportantAtoms
+from symgnn_widgets.panels.barrier import ComputedBarrier
 from symgnn_widgets.panels.compare import Compare
 from symgnn_widgets.panels.controls import Controls
 from symgnn_widgets.panels.cycles import Cycles
@@ -22,6 +23,7 @@ __all__ = [
     "AnalysisPanel",
     "Arrows",
     "Compare",
+    "ComputedBarrier",
     "Controls",
     "Cycles",
     "Distances",

@@ -17,9 +17,9 @@ EMPTY_NOTE = "Explain an atom to see this."
 
 
 @cache
-def _empty(height: int) -> dict[str, Any]:
+def _empty(height: int, said: str) -> dict[str, Any]:
     """Make a figure that only says what to do: plain, so that many of them are made quickly."""
-    note = {"text": EMPTY_NOTE, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    note = {"text": said, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
     hidden = {"visible": False}
     layout = {"xaxis": hidden, "yaxis": hidden, "height": height, "paper_bgcolor": "white", "plot_bgcolor": "white"}
     return {"data": [], "layout": {**layout, "annotations": [{**note, "font": {"color": GREY, "size": 14}}]}}
@@ -34,13 +34,16 @@ class FigurePanel:
         Of the figure, pixels.
     margin
         Around the plot, pixels by side (``l``, ``r``, ``t``, ``b``).
+    empty
+        What is said where there is no figure.
     options
         Of :class:`~symgnn_widgets.figure_view.FigureView`: what clicks do, and what turns with it.
     """
 
-    def __init__(self, height: int, margin: dict[str, int], **options: Any) -> None:
+    def __init__(self, height: int, margin: dict[str, int], *, empty: str = EMPTY_NOTE, **options: Any) -> None:
         self.height = height
         self.margin = margin
+        self.empty = empty
         self.ui = FigureView(layout={"width": "100%", "height": f"{height}px"}, **options)
         self.figure = go.Figure()
         self.clear()
@@ -48,7 +51,7 @@ class FigurePanel:
     def clear(self) -> None:
         """Show that there is nothing to show yet."""
         self.figure = go.Figure()
-        self.ui.figure = _empty(self.height)
+        self.ui.figure = _empty(self.height, self.empty)
 
     def show(self, figure: go.Figure) -> None:
         """Show ``figure``, which was drawn for a page of its own."""

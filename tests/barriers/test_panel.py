@@ -1,0 +1,174 @@
+"""The barrier of the selected atom is computed on a potential, shown beside the prediction, and drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symgnn_explain.barriers import AseCalculator, EamCalculator, at_minimum, compute_barriers
+from symgnn_explain.barriers.potentials import POTENTIAL_VARIABLE
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.plotting.arrows import LONGEST_ARROW
+from symgnn_widgets import GlassExplorer, barrier_search
+
+ATOM = 1
+
+
+@pytest.fixture(scope="module")
+def crystal(make_crystal: Any, calculator: EamCalculator) -> Glass:
+    """Fcc Cu with a vacancy and some Zr, at a minimum; the first atoms are those near the vacancy."""
+    relaxed = at_minimum(make_crystal(4, vacancy=True, zr=0.05), calculator)
+    order = np.argsort(np.linalg.norm(relaxed.positions, axis=1))
+    return Glass(positions=relaxed.positions[order], numbers=relaxed.numbers[order], cell=relaxed.cell, name="crystal")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that find the jump into the vacancy in a moment."""
+    usual = barrier_search.SearchSettings
+    monkeypatch.setattr(
+        barrier_search,
+        "SearchSettings",
+        lambda **chosen: usual(escape_curvature=-0.3, local_radius=5.0, highest_energy=4.0, **chosen),
+    )
+
+
+@pytest.fixture
+def explorer(crystal: Glass, tiny_predictor: Predictor, tables: Any) -> GlassExplorer:
+    explorer = GlassExplorer(crystal, tiny_predictor)
+    explorer.barrier.potential.value = str(tables("Cu", "Zr"))
+    explorer.barrier.searches.value = 3
+    return explorer
+
+
+def test_the_button_computes_what_the_library_does(
+    explorer: GlassExplorer, crystal: Glass, calculator: EamCalculator
+) -> None:
+    panel, session = explorer.barrier, explorer.session
+    assert panel.start.disabled
+    explorer.select(ATOM)
+    assert panel.start.description == f"Compute barrier of atom {ATOM}"
+    panel.start.click()
+    assert (session.error, panel.search.status) == ("", "done")
+    settings = barrier_search.SearchSettings(searches=3)
+    [expected] = compute_barriers(crystal, calculator, [ATOM], settings=settings)
+    assert panel.search.barrier.to_dict() == expected.to_dict()
+    assert expected.saddles
+    assert f"{session.barriers[ATOM]:.3f} eV" in panel.result.value
+    assert f"{expected.mean:.3f}" in panel.result.value
+    assert f"{len(expected.saddles)} saddle" in panel.result.value
+    assert "in 3 searches" in panel.result.value
+    for saddle in expected.saddles:
+        assert f"{saddle.barrier:.3f} eV" in panel.table.value
+    assert f"{expected.saddles[0].barrier:.3f} eV" in panel.figure.figure.layout.title.text
+
+
+def test_displacements_are_drawn_in_the_3d_view(explorer: GlassExplorer) -> None:
+    panel, stage = explorer.barrier, explorer.view.stage
+    explorer.select(ATOM)
+    panel.start.click()
+    assert "saddle" not in stage._scene
+    panel.in_view.value = True
+    arrows: Any = stage._scene["saddle"][1]["arrows"]
+    start, end = (np.frombuffer(base64.b64decode(arrows[name]), "<f4").reshape(-1, 3) for name in ("start", "end"))
+    saddle = panel.search.barrier.saddles[0]
+    length = np.linalg.norm(saddle.displacements, axis=1)
+    rows = np.argsort(-length, kind="stable")[: len(start)]
+    scaled = saddle.displacements[rows] * LONGEST_ARROW / length.max()
+    np.testing.assert_allclose(end - start, scaled, atol=1e-4)
+    place = explorer.session.glass.displacements_from(ATOM)[saddle.atoms[rows]]
+    np.testing.assert_allclose(start, explorer.view.positions[ATOM] + place, atol=1e-4)
+    # Another atom has no arrows; this one's are kept.
+    explorer.select(ATOM + 20)
+    assert stage._scene["saddle"][1]["arrows"] is None
+    assert panel.result.value == ""
+    explorer.select(ATOM)
+    assert stage._scene["saddle"][1]["arrows"] == arrows
+    panel.in_view.value = False
+    assert stage._scene["saddle"][1]["arrows"] is None
+
+
+def test_a_click_on_a_saddle_shows_it(explorer: GlassExplorer) -> None:
+    panel = explorer.barrier
+    panel.searches.value = 8
+    explorer.select(ATOM)
+    panel.start.click()
+    barrier = panel.search.barrier
+    assert len(barrier.saddles) > 1
+    panel.table.click("saddle", 1)
+    assert f"Saddle 2 of atom {ATOM}" in panel.figure.figure.layout.title.text
+    assert f"{barrier.saddles[1].barrier:.3f} eV" in panel.figure.figure.layout.title.text
+
+
+def test_cancel_stops_at_once(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = explorer.barrier
+    started, over = threading.Event(), threading.Event()
+
+    def watched(*arguments: Any, progress: Any, **options: Any) -> Any:
+        def tell(fraction: float) -> None:
+            progress(fraction)
+            if fraction > 0:
+                started.set()
+
+        try:
+            return compute_barriers(*arguments, progress=tell, **options)
+        finally:
+            over.set()
+
+    monkeypatch.setattr(barrier_search, "compute_barriers", watched)
+    panel.searches.value = 500
+
+    async def main() -> None:
+        explorer.select(ATOM)
+        panel.start.click()
+        assert panel.search.status == "running"
+        assert panel.start.disabled
+        assert await asyncio.to_thread(started.wait, 30)
+        panel.cancel.click()
+        assert panel.search.status == "cancelled"
+        assert "Cancelled" in panel.words.value
+        assert await asyncio.to_thread(over.wait, 30)
+
+    asyncio.run(main())
+    assert panel.search.barrier is None
+    assert not panel.start.disabled
+
+
+def test_a_potential_that_is_missing_is_one_sentence(
+    explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    panel, session = explorer.barrier, explorer.session
+    monkeypatch.delenv(POTENTIAL_VARIABLE, raising=False)
+    monkeypatch.setattr("symgnn_explain.barriers.potentials._model_folders", lambda: iter(()))
+    explorer.select(ATOM)
+    for given, said in (
+        ("", "Mendelev, Kramer and Ott"),
+        (str(tmp_path / "none.eam.fs"), "none.eam.fs cannot be read"),
+    ):
+        panel.potential.value = given
+        panel.start.click()
+        assert panel.search.status == "failed"
+        assert said in session.error
+        assert "\n" not in session.error
+
+
+def test_any_calculator_can_be_used(explorer: GlassExplorer, crystal: Glass) -> None:
+    from ase.calculators.emt import EMT
+
+    glass = Glass(crystal.positions, np.full(len(crystal), 29), crystal.cell)
+    search = explorer.barrier.search
+    search.calculator = AseCalculator(EMT())
+    search.searches = 1
+    search.session.glass = glass
+    explorer.select(ATOM)
+    barrier = search.compute(wait=True)
+    assert search.session.error == ""
+    assert barrier is not None
+    assert barrier.searches == 1

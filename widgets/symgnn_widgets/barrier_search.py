@@ -1,0 +1,130 @@
+"""The selected atom's barrier from first principles: computed away from the main thread, kept, and drawn in 3D."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+from traitlets import Any, Bool, Enum, Float, HasTraits, Instance, Int, Unicode
+
+from symgnn_explain.barriers import AtomBarrier, EamCalculator, SearchSettings, compute_barriers, find_potential
+from symgnn_explain.plotting.arrows import drawn_arrows
+from symgnn_explain.plotting.style import GREEN
+from symgnn_widgets.colours import channels_of
+from symgnn_widgets.highlight import ARROW_RADIUS, ARROWS
+from symgnn_widgets.jobs import Reporter, Worker
+from symgnn_widgets.session import Session, as_sentence
+from symgnn_widgets.stage import base64_floats
+from symgnn_widgets.structure_view import StructureView
+
+
+class BarrierSearch(HasTraits):
+    """Searches for saddle points around the selected atom of a session, one atom at a time.
+
+    What was computed is kept until the glass changes, and shown again when its atom is selected.
+
+    Parameters
+    ----------
+    session
+        Whose selected atom is meant, and who is told in one sentence what went wrong.
+    """
+
+    searches = Int(10, min=1, help="from each atom")
+    potential = Unicode(help="an eam.fs or eam.alloy file; where empty, what find_potential finds")
+    calculator = Any(None, help="a Calculator that is used instead of the file, such as an AseCalculator")
+
+    barrier = Instance(AtomBarrier, allow_none=True, help="of the selected atom, where it has been computed")
+    saddle = Int(None, allow_none=True, help="which of its saddles is shown, from 0")
+    in_view = Bool(False, help="whether that saddle is drawn in the 3D view")
+    atom = Int(None, allow_none=True, help="the atom that is or was computed last")
+    status = Enum(("idle", "running", "done", "cancelled", "failed"), default_value="idle")
+    progress = Float(0.0)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._known: dict[int, AtomBarrier] = {}
+        self._worker: Worker[AtomBarrier] = Worker(self._advance, self._keep, self._fail)
+        session.observe(self._show_known, "selected_atom")
+
+    def compute(self, *, wait: bool = False) -> AtomBarrier | None:
+        """Compute the selected atom's barrier, in the background unless ``wait``."""
+        session, atom = self.session, self.session.selected_atom
+        if atom is None:
+            session.error = "No atom is selected: click one in the 3D view, or type its index."
+            return None
+        session.error = ""
+        self.atom, self.progress, self.status = atom, 0.0, "running"
+        settings, given, path = SearchSettings(searches=self.searches), self.calculator, self.potential.strip()
+
+        def work(report: Reporter, cancel: threading.Event) -> AtomBarrier:
+            calculator = given or EamCalculator(find_potential(Path(path).expanduser() if path else None))
+            [computed] = compute_barriers(
+                session.glass, calculator, [atom], settings=settings, progress=report, cancel=cancel
+            )
+            return computed
+
+        self._worker.start(work, wait=wait)
+        return self.barrier
+
+    def cancel(self) -> None:
+        """Stop; what was found of this atom is dropped."""
+        self._worker.cancel()
+        if self.status == "running":
+            self.status = "cancelled"
+
+    def _advance(self, fraction: float) -> None:
+        self.progress = min(max(float(fraction), 0.0), 1.0)
+
+    def _keep(self, barrier: AtomBarrier) -> None:
+        self._known[barrier.atom] = barrier
+        self.progress, self.status = 1.0, "done"
+        self._show_known()
+
+    def _fail(self, error: Exception) -> None:
+        self.status = "failed"
+        self.session.error = as_sentence("The barrier could not be computed", error)
+
+    def _show_known(self, _change: object = None) -> None:
+        atom = self.session.selected_atom
+        known = None if atom is None else self._known.get(atom)
+        if known is not self.barrier:
+            self.saddle = None
+            self.barrier = known
+            self.saddle = 0 if known is not None and known.saddles else None
+
+
+class SaddleArrows:
+    """Draws the displacements at the shown saddle in the 3D view.
+
+    Parameters
+    ----------
+    search
+        What is shown.
+    view
+        Where.
+    """
+
+    def __init__(self, search: BarrierSearch, view: StructureView) -> None:
+        self._search, self._view = search, view
+        search.observe(self._draw, ["barrier", "saddle", "in_view"])
+
+    def _draw(self, _change: object = None) -> None:
+        search, view = self._search, self._view
+        barrier, number = search.barrier, search.saddle
+        if not search.in_view or barrier is None or number is None:
+            if "saddle" in view.stage.scene_keys:
+                view.stage.set_scene("saddle", "draw", name="saddle", arrows=None)
+            return
+        saddle = barrier.saddles[number]
+        rows = np.argsort(-np.linalg.norm(saddle.displacements, axis=1), kind="stable")[:ARROWS]
+        place = search.session.glass.displacements_from(barrier.atom)[saddle.atoms[rows]]
+        start = view.positions[barrier.atom] + place
+        drawn = {
+            "start": base64_floats(start),
+            "end": base64_floats(start + drawn_arrows(saddle.displacements[rows])),
+            "colour": base64_floats(np.tile(channels_of(GREEN) / 255.0, (len(rows), 1))),
+            "radius": base64_floats(np.full(len(rows), ARROW_RADIUS)),
+        }
+        view.stage.set_scene("saddle", "draw", name="saddle", arrows=drawn)

@@ -1,0 +1,164 @@
+"""The selected atom's barrier from first principles, beside what the network predicts."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+import numpy as np
+
+from symgnn_explain.barriers import AtomBarrier
+from symgnn_explain.barriers.potentials import POTENTIAL_VARIABLE
+from symgnn_explain.plotting.saddles import saddle_figure
+from symgnn_widgets.barrier_search import BarrierSearch
+from symgnn_widgets.clickable import Clickable, marked
+from symgnn_widgets.panels.edges import html_table
+from symgnn_widgets.panels.figure import SMALL_LABELS, FigurePanel
+from symgnn_widgets.session import Session
+
+_EMPTY = "Compute the barrier of an atom to see its saddle points."
+
+MOVES = 0.2
+"""Å; an atom that moves less on the way to a saddle is not counted."""
+
+_NOTE = (
+    "Searches for the saddle points around the selected atom on the potential itself; the barrier is their mean, with "
+    "its standard error. A search takes a second or two, and half of them find a saddle. The glass is brought to the "
+    "nearest minimum of the potential first. Many atoms: <code>symgnn-explain barriers</code>."
+)
+
+
+class ComputedBarrier:
+    """Computes the selected atom's barrier, lists its saddle points, and draws what moves at each.
+
+    Parameters
+    ----------
+    session
+        Whose selected atom is meant.
+    height
+        Of the figure, pixels.
+    """
+
+    def __init__(self, session: Session, height: int) -> None:
+        self.session = session
+        self.search = search = BarrierSearch(session)
+        self.start = widgets.Button(
+            description="Compute barrier",
+            icon="area-chart",
+            button_style="primary",
+            tooltip="Search for the saddle points around the selected atom",
+            layout={"width": "210px"},
+        )
+        self.cancel = widgets.Button(
+            description="Cancel", icon="times", disabled=True, tooltip="Stop searching", layout={"width": "84px"}
+        )
+        self.searches = widgets.BoundedIntText(
+            value=search.searches,
+            min=1,
+            max=1000,
+            description="searches",
+            tooltip="Searches from the atom",
+            style={"description_width": "56px"},
+            layout={"width": "130px"},
+        )
+        self.potential = widgets.Text(
+            description="potential",
+            placeholder=f"eam.fs file; empty: that of {POTENTIAL_VARIABLE}, or of openkim-models",
+            tooltip="File of the potential on which saddle points are searched for",
+            continuous_update=False,
+            style={"description_width": "56px"},
+            layout={"width": "auto", "flex": "1 1 0"},
+        )
+        self.in_view = widgets.Checkbox(
+            value=search.in_view,
+            description="in the 3D view too",
+            indent=False,
+            tooltip="Draw the displacements in the 3D view as well",
+        )
+        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "200px"})
+        self.words = widgets.HTML()
+        self.result = widgets.HTML()
+        self.table = Clickable(self._choose, layout={"max_height": f"{height - 90}px", "overflow": "auto"})
+        self.figure = FigurePanel(height, margin={"l": 0, "r": 0, "t": 34, "b": 0}, empty=_EMPTY)
+        left = widgets.VBox(
+            [self.result, self.table, self.in_view, widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')],
+            layout={"width": "42%", "min_width": "0"},
+        )
+        right = widgets.VBox([self.figure.ui], layout={"width": "58%", "min_width": "0"})
+        self.ui = widgets.VBox(
+            [
+                widgets.HBox([self.start, self.cancel, self.searches, self.potential]),
+                widgets.HBox([self.bar, self.words]),
+                widgets.HBox([left, right]),
+            ]
+        )
+        self.start.on_click(lambda _button: search.compute())
+        self.cancel.on_click(lambda _button: search.cancel())
+        self.searches.observe(lambda change: search.set_trait("searches", change["new"]), "value")
+        self.potential.observe(lambda change: search.set_trait("potential", change["new"]), "value")
+        self.in_view.observe(lambda change: search.set_trait("in_view", change["new"]), "value")
+        search.observe(self._show_state, ["status", "progress", "atom"])
+        search.observe(self._show_result, "barrier")
+        search.observe(self._draw, ["barrier", "saddle"])
+        session.observe(self._show_state, "selected_atom")
+        self._show_state()
+        self._show_result()
+
+    def _choose(self, _action: str, number: int) -> None:
+        self.search.saddle = number
+
+    def _show_state(self, _change: object = None) -> None:
+        search, atom = self.search, self.session.selected_atom
+        running = search.status == "running"
+        self.start.disabled, self.cancel.disabled = running or atom is None, not running
+        self.start.description = "Compute barrier" if atom is None else f"Compute barrier of atom {atom}"
+        self.bar.value = search.progress if running else 0.0
+        said = {
+            "running": f"atom {search.atom}: search {int(search.progress * search.searches) + 1} of {search.searches}",
+            "cancelled": "Cancelled",
+            "failed": "Failed: the reason stands above",
+        }
+        self.words.value = f'<span class="symgnn-note">{said.get(search.status, "")}</span>'
+
+    def _show_result(self, _change: object = None) -> None:
+        session, barrier = self.session, self.search.barrier
+        if barrier is None:
+            self.result.value, self.table.value = "", ""
+            return
+        parts = [f"predicted <b>{session.barriers[barrier.atom]:.3f} eV</b>"]
+        if session.glass.barriers is not None:
+            parts.append(f"known <b>{session.glass.barriers[barrier.atom]:.3f} eV</b>")
+        self.result.value = f"<div>Atom {barrier.atom}: {', '.join(parts)}, computed {_computed(barrier)}.</div>"
+        self.table.value = _saddle_table(barrier) if barrier.saddles else ""
+
+    def _draw(self, _change: object = None) -> None:
+        barrier, number = self.search.barrier, self.search.saddle
+        if barrier is None or number is None:
+            self.figure.clear()
+            return
+        figure = saddle_figure(self.session.glass, barrier, number)
+        figure.update_layout(showlegend=False, uirevision=barrier.atom)
+        figure.update_scenes(xaxis=SMALL_LABELS, yaxis=SMALL_LABELS, zaxis=SMALL_LABELS)
+        self.figure.show(figure)
+
+
+def _computed(barrier: AtomBarrier) -> str:
+    """Say the mean over the saddles, how many there are, and how the other searches ended."""
+    if barrier.mean is None:
+        value = "<b>nothing</b>: no saddle"
+    else:
+        error = "" if barrier.standard_error is None else f" ± {barrier.standard_error:.3f}"
+        count = len(barrier.saddles)
+        value = f"<b>{barrier.mean:.3f}{error} eV</b> from {count} saddle{'s' * (count > 1)}"
+    others = ", ".join(f"{count} {how}" for how, count in sorted(barrier.outcomes.items()) if how != "saddle")
+    return f"{value} in {barrier.searches} searches{f' ({others})' if others else ''}"
+
+
+def _saddle_table(barrier: AtomBarrier) -> str:
+    rows = []
+    for number, saddle in enumerate(barrier.saddles):
+        length = np.linalg.norm(saddle.displacements, axis=1)
+        link = marked(f"{saddle.barrier:.3f} eV", "saddle", number, "Show what moves at this saddle")
+        cells = (number + 1, link, f"{length.max(initial=0.0):.2f}", (length >= MOVES).sum(), saddle.energy_beyond)
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells[:4], f"{cells[4]:.3f}")) + "</tr>")
+    moved = f'<span title="atoms that move by {MOVES} Å or more">Atoms</span>'
+    beyond = '<span title="energy of the minimum on the other side, above the present one, eV">Beyond</span>'
+    return html_table(("#", "Saddle", '<span title="largest displacement">Å</span>', moved), beyond, rows)
