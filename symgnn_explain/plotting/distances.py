@@ -5,10 +5,22 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from scipy.stats import hypergeom
 
 from symgnn_explain.analysis.mro import ShellAnalysis
+from symgnn_explain.analysis.nulls import CONFIDENCE
 from symgnn_explain.glass import FloatArray
-from symgnn_explain.plotting.style import BLACK, BLUE, GREY, LIGHT_GREY, SKY_BLUE, VERMILION, template
+from symgnn_explain.plotting.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    LIGHT_GREY,
+    ORANGE,
+    SKY_BLUE,
+    VERMILION,
+    template,
+    translucent,
+)
 
 BIN_WIDTH = 0.4
 """Width of the distance bins, Å."""
@@ -17,9 +29,10 @@ BIN_WIDTH = 0.4
 def distance_figure(analysis: ShellAnalysis) -> go.Figure:
     """Draw the distances of important atoms against what is expected of random ones, and the enrichment of each shell.
 
-    Left: important atoms in each distance bin, and as many atoms spread like all those of the receptive field; dotted
-    lines are the minima of g(r). Right: enrichment of each shell (1 = as expected of random atoms) with its 95 %
-    interval, by number and by importance, over the 95 % bands of the two nulls; the axis is logarithmic and ends in 0.
+    Left: important atoms in each distance bin, as many atoms spread like all those of the receptive field, and the band
+    that holds 95 % of such random choices; g(r) is drawn to the height of the plot, dotted lines are its minima. Right:
+    enrichment of each shell (1 = as expected of random atoms) with its 95 % interval, by number and by importance, over
+    the 95 % bands of the two nulls; the axis is logarithmic and ends in 0.
     """
     figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.11)
     _add_histogram(figure, analysis)
@@ -46,12 +59,27 @@ def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
     important, _ = np.histogram(analysis.distance, edges)
     everything, _ = np.histogram(analysis.all_distance, edges)
     expected = everything * len(analysis.distance) / len(analysis.all_distance)
+    # Atoms in a bin, of as many as are important, drawn at random without replacement.
+    low, high = hypergeom.interval(CONFIDENCE, len(analysis.all_distance), everything, len(analysis.distance))
+    low, high = (np.where(everything > 0, bound, 0.0) for bound in (low, high))
+    tallest = float(max(important.max(), high.max()))
     panel = {"row": 1, "col": 1}
+    figure.add_bar(
+        x=centres,
+        base=low,
+        y=high - low,
+        width=BIN_WIDTH,
+        marker={"color": LIGHT_GREY, "line": {"width": 0}},
+        name="random atoms of the receptive field, 95 %",
+        customdata=np.column_stack([low, high]),
+        hovertemplate="%{x:.1f} Å: %{customdata[0]:.0f} to %{customdata[1]:.0f} at random<extra></extra>",
+        **panel,
+    )
     figure.add_bar(
         x=centres,
         y=important,
         width=BIN_WIDTH,
-        marker={"color": SKY_BLUE, "line": {"color": BLUE, "width": 1}},
+        marker={"color": translucent(SKY_BLUE, 0.75), "line": {"color": BLUE, "width": 1}},
         name="important atoms",
         hovertemplate="%{x:.1f} Å: %{y} important atoms<extra></extra>",
         **panel,
@@ -61,12 +89,23 @@ def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
         y=expected,
         mode="lines",
         line={"color": BLACK, "width": 2, "shape": "hvh"},
-        name="as many random atoms of the receptive field",
+        name="mean of random atoms",
         hovertemplate="%{x:.1f} Å: %{y:.1f} expected<extra></extra>",
         **panel,
     )
-    tallest = max(important.max(), expected.max())
-    minima = analysis.radial_distribution.minima
+    rdf = analysis.radial_distribution
+    shown = rdf.r <= longest
+    figure.add_scatter(
+        x=rdf.r[shown],
+        y=rdf.g[shown] * tallest / rdf.g.max(),
+        mode="lines",
+        line={"color": ORANGE, "width": 1.5},
+        name="g(r), to scale",
+        customdata=rdf.g[shown],
+        hovertemplate="g(%{x:.2f} Å) = %{customdata:.2f}<extra></extra>",
+        **panel,
+    )
+    minima = rdf.minima
     figure.add_scatter(
         x=np.repeat(minima, 3),
         y=np.tile([0, 1.1 * tallest, np.nan], len(minima)),

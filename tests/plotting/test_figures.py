@@ -128,7 +128,16 @@ def test_distance_figure_shows_every_atom_and_the_expectation(glass, explanation
     analysis = shell_analysis(explanation, glass, k=20)
     figure = distance_figure(analysis)
     [bars] = [trace for trace in figure.data if trace.name == "important atoms"]
-    [expected] = [trace for trace in figure.data if "as many random atoms" in trace.name]
+    [expected] = [trace for trace in figure.data if trace.name == "mean of random atoms"]
+    band = next(trace for trace in figure.data if "95 %" in trace.name)
+    low, high = np.array(band.base), np.array(band.base) + np.array(band.y)
+    random = np.random.default_rng(0)
+    drawn = [random.choice(analysis.all_distance, len(analysis.important), replace=False) for _ in range(4000)]
+    edges = np.append(np.array(expected.x) - 0.2, expected.x[-1] + 0.2)
+    counts = np.array([np.histogram(one, edges)[0] for one in drawn])
+    assert ((counts >= low) & (counts <= high)).mean(axis=0).min() > 0.94
+    assert (low <= np.array(expected.y)).all()
+    assert (np.array(expected.y) <= high).all()
     assert sum(bars.y) == len(analysis.important) == pytest.approx(sum(expected.y))
     [points] = [trace for trace in figure.data if "by number" in trace.name]
     np.testing.assert_allclose(points.customdata[:, 0], [shell.enrichment for shell in analysis.shells])

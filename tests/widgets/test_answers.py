@@ -247,3 +247,42 @@ def test_a_closed_explorer_computes_nothing_more(explorer: GlassExplorer) -> Non
     assert not any(getattr(panel, "active", False) for one in tabs for panel in one.panels.values())
     assert explorer.view.stage.comm is None
     assert explorer.ui.comm is None
+
+
+def test_the_summary_names_the_surroundings(explorer: GlassExplorer) -> None:
+    session, summary = explorer.session, explorer.summary
+    explained(explorer)
+    assert "Voronoi" not in summary.text.value
+    explorer.lists.open("Atoms")
+    cells = voronoi_cells(session.glass)
+    assert f"Voronoi index {cells.labels[7]}" in summary.text.value
+    assert f"{cells.coordination[7]} neighbours" in summary.text.value
+    explorer.select(8)
+    assert f"Voronoi index {cells.labels[8]}" in summary.text.value
+    assert "Important atoms" not in summary.text.value
+
+
+def test_surroundings_are_found_unasked_where_a_page_is_shown(explorer: GlassExplorer) -> None:
+    explorer.session.shown = True
+    assert explorer.session.cells is None
+    explained(explorer)
+    assert "Voronoi index" in explorer.summary.text.value
+
+
+def test_fidelity_is_checked_against_nulls_and_other_methods(explorer: GlassExplorer) -> None:
+    session, panel = explorer.session, explorer.fidelity
+    first = explained(explorer)
+    explorer.analyses.open("Fidelity")
+    assert session.error == ""
+    observed = panel.result.against_nulls.observed
+    shared = np.isin(observed.count, first.fidelity.count)
+    np.testing.assert_allclose(observed.kept[shared], first.fidelity.kept, atol=1e-5)
+    assert set(panel.result.against_nulls.nulls) == {"random", "nearest", "hop_length_matched"}
+    result = panel.result
+    session.k = 9
+    assert panel.result is result
+    session.method = "integrated_gradients"
+    explained(explorer)
+    assert len(panel.result.known) == 2
+    panel.view.value = "sparsity"
+    assert {trace.name for trace in panel.figure.figure.data} >= set(panel.result.known)

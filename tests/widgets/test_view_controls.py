@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from traitlets import TraitError
 
+from symgnn_explain.analysis import smooth_field
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import Glass
 from symgnn_widgets import GlassExplorer
@@ -162,3 +163,34 @@ def test_others_of_the_selection_are_marked(explorer: GlassExplorer) -> None:
     explorer.select(3)
     assert spheres("others") is None
     assert spheres("shells") is None
+
+
+def test_soft_and_hard_regions_have_skins(explorer: GlassExplorer) -> None:
+    session, controls = explorer.session, explorer.view.controls
+    assert controls.region_share.disabled
+    assert "regions" not in explorer.view.stage.scene_keys
+    controls.regions.value = "soft and hard"
+    assert not controls.region_share.disabled
+    drawn = explorer.view.stage._scene["regions"][1]
+    values = np.frombuffer(base64.b64decode(drawn["field"]), dtype="<f4")
+    assert drawn["size"] == list(smooth_field(session.glass, session.barriers).values.shape)
+    soft, hard = drawn["skins"]
+    assert (values < soft["level"]).mean() == pytest.approx(session.region_share, abs=0.01)
+    assert (values > hard["level"]).mean() == pytest.approx(session.region_share, abs=0.01)
+    assert explorer.view.stage._scene["selection"][1]["opacity"] < 0.2
+    controls.region_share.value = 0.3
+    soft, _ = explorer.view.stage._scene["regions"][1]["skins"]
+    assert (values < soft["level"]).mean() == pytest.approx(0.3, abs=0.01)
+    controls.regions.value = "hard"
+    assert [skin["above"] for skin in explorer.view.stage._scene["regions"][1]["skins"]] == [True]
+    controls.regions.value = ""
+    assert explorer.view.stage._scene["regions"][1]["skins"] == []
+    assert explorer.view.stage._scene["selection"][1]["opacity"] == 1.0
+
+
+def test_the_grid_of_the_regions_covers_the_cell(explorer: GlassExplorer) -> None:
+    explorer.session.regions = "soft"
+    drawn = explorer.view.stage._scene["regions"][1]
+    matrix = np.array(drawn["matrix"]).reshape(4, 4)
+    corner = [*(np.array(drawn["size"]) - 1), 1.0] @ matrix
+    np.testing.assert_allclose(corner[:3], explorer.session.glass.cell.sum(axis=0))

@@ -36,6 +36,7 @@ from symgnn_widgets.panels import (
     TopEdges,
 )
 from symgnn_widgets.panels.analysis import ENRICHMENT, MOTIFS, NETWORK
+from symgnn_widgets.panels.fidelity import FIDELITY
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_state import open_session, restore, save_session
 from symgnn_widgets.structure_page import structure_page
@@ -146,8 +147,8 @@ class GlassExplorer:
         self.history = History(self.session)
         self.compare = Compare(self.session)
         self.arrows = Arrows(self.session, PICTURE_HEIGHT)
-        self.enrichment, self.motifs, self.network = (
-            AnalysisPanel(self.session, analysis) for analysis in (ENRICHMENT, MOTIFS, NETWORK)
+        self.enrichment, self.motifs, self.network, self.fidelity = (
+            AnalysisPanel(self.session, analysis) for analysis in (ENRICHMENT, MOTIFS, NETWORK, FIDELITY)
         )
         self.rings = Rings(self.session, ANALYSIS_HEIGHT + 120)
         self.population = Population(self.session, ANALYSIS_HEIGHT + 60)
@@ -163,6 +164,7 @@ class GlassExplorer:
                 "Rings": self.rings,
                 "Motifs": self.motifs,
                 "Network": self.network,
+                "Fidelity": self.fidelity,
                 "Population": self.population,
                 "Glass": self.values,
                 "Barrier": self.barrier,

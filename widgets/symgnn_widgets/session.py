@@ -6,7 +6,7 @@ import threading
 
 from traitlets import Bool, Bytes, Float, Instance, observe
 
-from symgnn_explain.analysis import CycleComparison, CyclePath, cycle_comparison, radial_distribution
+from symgnn_explain.analysis import CycleComparison, CyclePath, VoronoiCells, cycle_comparison, radial_distribution
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import PositionAttribution, prepare
 from symgnn_explain.glass import Glass
@@ -42,6 +42,7 @@ class Session(PopulationState, ColourState):
     cycles = Instance(CycleComparison, allow_none=True)
     counting = Bool(False, help="whether cycles are being counted")
     counting_progress = Float(0.0)
+    cells = Instance(VoronoiCells, allow_none=True, help="Voronoi cells of the glass, once they have been found")
     ring = Instance(CyclePath, allow_none=True, help="a ring of the structure that is drawn in 3D")
     attribution = Instance(PositionAttribution, allow_none=True, help="derivatives by the positions of atoms")
     arrows_shown = Bool(False, help="whether they are drawn as arrows in the 3D view")
@@ -56,6 +57,10 @@ class Session(PopulationState, ColourState):
         self.start_populations()
         self.structure = StructureAnalyses(glass)
         self.radial_distribution = radial_distribution(glass)
+        self._tessellating: Worker[VoronoiCells] = Worker(
+            lambda _fraction: None, lambda cells: self.set_trait("cells", cells), self._fail_cells
+        )
+        self._cells_wanted = False
         self._counting: Worker[CycleComparison] = Worker(self._advance_counting, self._show_cycles, self._fail_counting)
 
     def pick(self, atom: int) -> None:
@@ -91,6 +96,21 @@ class Session(PopulationState, ColourState):
             return cycle_comparison(explanation, self.glass, progress=progress, cancel=cancel)
 
         self._counting.start(work, wait=wait)
+
+    def find_cells(self) -> None:
+        """Find the Voronoi cells of the glass, in the background; once."""
+        if not self._cells_wanted:
+            self._cells_wanted = True
+            self._tessellating.start(lambda _report, _cancel: self.structure.cells())
+
+    def _fail_cells(self, error: Exception) -> None:
+        self.error = as_sentence("The Voronoi cells could not be found", error)
+
+    @observe("explanation")
+    def _describe_surroundings(self, _change: object) -> None:
+        # Not before the first explanation, which it would slow down; and not where nobody looks.
+        if self.shown and self.explanation is not None:
+            self.find_cells()
 
     @observe("explanation")
     def _drop_cycles(self, _change: object) -> None:

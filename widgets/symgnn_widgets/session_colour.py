@@ -18,6 +18,9 @@ HIDDEN, FADED, SHOWN = 0, 1, 2
 
 AXES = ("x", "y", "z")
 
+REGIONS = ("", "soft", "hard", "soft and hard")
+"""Regions of low and of high predicted barriers; none, where empty."""
+
 
 class ColourState(SessionBase):
     """The colouring, the range of its values that is shown, and a slab of the glass."""
@@ -28,6 +31,8 @@ class ColourState(SessionBase):
     slab_axis = Enum(("", *AXES), default_value="", help="what the slab is cut across; empty for the whole glass")
     slab: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="coordinates (Å) that are drawn")
     cell_shown = Bool(True)
+    regions = Enum(REGIONS, default_value="", help="regions of low and of high predicted barriers that have a skin")
+    region_share = Float(0.15, min=0.01, max=0.5, help="of the volume that each of these regions takes")
 
     @property
     def colour_choices(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from symgnn_widgets.session_base import Key
 
 _CHOSEN = (
     *("explain_on_click", "method", "semantics", "unit", "settings", "threshold_by", "share", "least", "k"),
-    *("colour_by", "shown_range", "outside", "slab_axis", "slab", "cell_shown"),
+    *("colour_by", "shown_range", "outside", "slab_axis", "slab", "cell_shown", "regions", "region_share"),
 )
 """Traits that are saved, in the order in which they are set again: some reset those after them."""
 _SHOWN = "shown_explanation"

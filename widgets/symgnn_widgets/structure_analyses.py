@@ -34,11 +34,6 @@ class StructureAnalyses:
         """Return the Voronoi cells of all atoms."""
         return self._once("cells", lambda: voronoi_cells(self.glass))
 
-    def known_cells(self) -> VoronoiCells | None:
-        """Return the Voronoi cells if they have been found already."""
-        found: VoronoiCells | None = self._known.get("cells")
-        return found
-
     def local_order(self) -> LocalOrder:
         """Return the local order of all atoms."""
         return self._once("local order", lambda: local_order_analysis(self.glass))

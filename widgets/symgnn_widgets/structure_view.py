@@ -8,10 +8,11 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
+from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.alpha import wrapped_positions
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_widgets.colourings import OF_EXPLANATIONS
-from symgnn_widgets.colours import colour_bar
+from symgnn_widgets.colours import BARRIER_SCALE, colour_bar
 from symgnn_widgets.highlight import (
     ARROWS,
     Highlight,
@@ -23,7 +24,8 @@ from symgnn_widgets.highlight import (
     mark_explanation,
     ring_cylinders,
 )
-from symgnn_widgets.session import Session
+from symgnn_widgets.jobs import Worker
+from symgnn_widgets.session import Session, as_sentence
 from symgnn_widgets.session_colour import SHOWN
 from symgnn_widgets.stage import Stage, base64_bytes, base64_floats, base64_integers
 from symgnn_widgets.view_controls import ViewControls
@@ -31,6 +33,8 @@ from symgnn_widgets.view_controls import ViewControls
 VIEW_HEIGHT = "350px"
 DIMMED_OPACITY = 0.13
 SHELL_OPACITY = 0.4
+SKIN_OPACITY = 0.5
+OPACITY_AMONG_SKINS = 0.05
 CELL_RADIUS = 0.06  # Å
 CELL_COLOUR = (0.45, 0.45, 0.5)
 
@@ -59,6 +63,8 @@ class StructureView:
             session, self.positions, focus=lambda: self.stage.look_at("selection"), reset=self.stage.reset_view
         )
         self.ui = widgets.VBox([self.controls.bar, self.stage, self.legend, self.controls.filters])
+        self._field: SmoothField | None = None
+        self._smoothing: Worker[SmoothField] = Worker(lambda _fraction: None, self._keep_field, self._fail_field)
         self._load()
         self._draw_selection()
         self._draw_others()
@@ -74,6 +80,7 @@ class StructureView:
         session.observe(self._draw_ring, "ring")
         session.observe(self._draw_arrows, ["attribution", "arrows_shown"])
         session.observe(self._draw_cell, "cell_shown")
+        session.observe(self._draw_regions, ["regions", "region_share"])
         session.observe(self._take_picture, "picture_wanted")
         session.observe(self._show_legend, ["selected_atom", "explanation", "colour_by"])
 
@@ -100,11 +107,13 @@ class StructureView:
     def _draw_selection(self, _change: object = None) -> None:
         drawn = self.highlight()
         self.controls.zoom.disabled = drawn is None
-        together = len(self.session.selection) > 1
+        several = len(self.session.selection) > 1
+        explained = (self.session.explanation or self.session.preview) is not None
+        faded = self.controls.dim.value and (explained or several or bool(self.session.regions))
+        opacity = 1.0 if not faded else OPACITY_AMONG_SKINS if self.session.regions else DIMMED_OPACITY
         if drawn is None:
-            self.stage.set_scene("selection", "draw", name="selection", opacity=1.0)
+            self.stage.set_scene("selection", "draw", name="selection", opacity=opacity)
             return
-        explained = (self.session.explanation or self.session.preview) is not None or together
         self.stage.set_scene(
             "selection",
             "draw",
@@ -113,7 +122,7 @@ class StructureView:
             cylinders=_cylinders(drawn.start, drawn.end, drawn.edge_colour, drawn.edge_radius)
             if len(drawn.start)
             else None,
-            opacity=DIMMED_OPACITY if explained and self.controls.dim.value else 1.0,
+            opacity=opacity,
             explained=None if self.session.explanation is None else self.session.explanation.atom,
         )
 
@@ -148,6 +157,41 @@ class StructureView:
             return
         drawn = None if shown is None else _cylinders(*arrow_cylinders(shown, ARROWS, self.positions[shown.atom]))
         self.stage.set_scene("arrows", "draw", name="arrows", arrows=drawn)
+
+    def _draw_regions(self, _change: object = None) -> None:
+        """Draw skins around soft and hard regions; the field that they are regions of is computed once."""
+        session = self.session
+        self._draw_selection()
+        if not session.regions:
+            if "regions" in self.stage.scene_keys:
+                self.stage.set_scene("regions", "regions", skins=[])
+            return
+        if self._field is None:
+            self._smoothing.start(lambda _report, _cancel: smooth_field(session.glass, session.barriers))
+            return
+        field, share = self._field, session.region_share
+        skins = [
+            {"above": above, "level": field.level(1 - share if above else share), "colour": BARRIER_SCALE[end]}
+            for name, above, end in (("soft", False, 0), ("hard", True, -1))
+            if name in session.regions
+        ]
+        matrix = np.vstack([np.column_stack([field.step, np.zeros(3)]), [*field.origin, 1.0]])
+        self.stage.set_scene(
+            "regions",
+            "regions",
+            field=base64_floats(field.values.ravel(order="F")),
+            size=list(field.values.shape),
+            matrix=matrix.ravel().tolist(),
+            skins=skins,
+            opacity=SKIN_OPACITY,
+        )
+
+    def _keep_field(self, field: SmoothField) -> None:
+        self._field = field
+        self._draw_regions()
+
+    def _fail_field(self, error: Exception) -> None:
+        self.session.error = as_sentence("The regions could not be found", error)
 
     def highlight(self) -> Highlight | None:
         """Lay out what is drawn on top of the glass, if anything is selected."""

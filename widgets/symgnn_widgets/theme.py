@@ -12,7 +12,7 @@ IN_DARK = {
     "black": "#E4E4E4",
     "white": "#111111",
     LIGHT_GREY: "#4A4A4A",
-    "rgba(255,255,255,0.85)": "rgba(17,17,17,0.85)",
+    **{f"rgba(255,255,255,{opacity})": f"rgba(17,17,17,{opacity})" for opacity in (0.8, 0.85)},
 }
 """What stands for the colours of ink, paper and grid on a dark page; the palette itself is read on both."""
 

@@ -14,6 +14,7 @@ from symgnn_widgets.session_colour import AXES
 
 _STEPS = 200
 _WHOLE = "whole glass"
+_REGIONS = {"no regions": "", "soft regions": "soft", "hard regions": "hard", "both regions": "soft and hard"}
 _FULL_WIDTH = {"width": "auto", "flex": "1 1 0"}
 
 
@@ -53,7 +54,7 @@ class ViewControls:
         )
         self.more = widgets.ToggleButton(
             icon="filter",
-            tooltip="Show a range of values, a slice, the cell",
+            tooltip="Show a range of values, a slice, the cell, soft and hard regions",
             layout={"width": "44px", "flex": "0 0 auto"},
         )
         self.range = widgets.FloatRangeSlider(
@@ -86,10 +87,35 @@ class ViewControls:
             layout=_FULL_WIDTH,
         )
         self.cell = widgets.Checkbox(
-            value=session.cell_shown, description="Cell", indent=False, layout={"width": "54px", "flex": "0 0 auto"}
+            value=session.cell_shown,
+            description="Cell",
+            indent=False,
+            tooltip="Draw the edges of the cell",
+            layout={"width": "54px", "flex": "0 0 auto"},
+        )
+        self.regions = widgets.Dropdown(
+            options=list(_REGIONS.items()),
+            value=session.regions,
+            tooltip="Skins around the regions where predicted barriers, averaged over 2 Å, are lowest and highest",
+            layout={"width": "132px", "flex": "0 0 auto"},
+        )
+        self.region_share = widgets.FloatSlider(
+            value=session.region_share,
+            min=0.01,
+            max=0.5,
+            step=0.01,
+            readout_format=".0%",
+            tooltip="Share of the volume that each of these regions takes",
+            continuous_update=False,
+            disabled=True,
+            layout=_FULL_WIDTH,
         )
         self.filters = widgets.VBox(
-            [widgets.HBox([self.range, self.outside]), widgets.HBox([self.slab_axis, self.slab, self.cell])],
+            [
+                widgets.HBox([self.range, self.outside]),
+                widgets.HBox([self.slab_axis, self.slab, self.cell]),
+                widgets.HBox([self.regions, self.region_share]),
+            ],
             layout={"display": "none"},
         )
         self.bar = widgets.HBox([self.colour_by, self.zoom, self.overview, self.more, self.dim])
@@ -103,12 +129,15 @@ class ViewControls:
             ("outside", self.outside),
             ("slab_axis", self.slab_axis),
             ("cell_shown", self.cell),
+            ("regions", self.regions),
+            ("region_share", self.region_share),
         ):
             bind(session, name, box)
         self.range.observe(self._on_range, "value")
         self.slab.observe(self._on_slab, "value")
         session.observe(self._show_extent, ["colour_by", "explanation"])
         session.observe(self._show_slab, "slab_axis")
+        session.observe(lambda change: self.region_share.set_trait("disabled", not change["new"]), "regions")
         session.observe(self._follow_range, "shown_range")
 
     def _unfold(self, change: dict[str, Any]) -> None:

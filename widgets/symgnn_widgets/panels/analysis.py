@@ -41,6 +41,8 @@ class Analysis:
         Of the figure, pixels.
     margin
         Around the plot, pixels by side.
+    depends_on_k
+        Whether it is made of the most important edges alone.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Analysis:
     draw: dict[str, Callable[[Any], go.Figure]]
     height: int
     margin: dict[str, int]
+    depends_on_k: bool = True
 
 
 def _enrichment(
@@ -133,9 +136,10 @@ class AnalysisPanel:
     def _update(self, _change: object = None) -> None:
         session = self.session
         explanation, k = session.explanation, session.k
-        if not self.active or self._of == (explanation, k):
+        of = (explanation, k if self.analysis.depends_on_k else 0)
+        if not self.active or self._of == of:
             return
-        self._of, self.result = (explanation, k), None
+        self._of, self.result = of, None
         if explanation is None:
             self._worker.cancel()
             self.bar.layout.display = "none"

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-
 import ipywidgets as widgets
 
 from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.glass import Glass
 from symgnn_widgets.clickable import Clickable
-from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.edges import TABLE_LAYOUT, atom_link, html_table
-from symgnn_widgets.session import Session, as_sentence
+from symgnn_widgets.session import Session
 
 
 class ImportantAtoms:
-    """Lists the explained atom and the atoms at the ends of its important edges, with their Voronoi cells.
-
-    The tessellation of the glass is made once, when the table is first looked at.
-    """
+    """Lists the explained atom and the atoms at the ends of its important edges, with their Voronoi cells."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.active = False
         self.table = Clickable(lambda _action, atom: session.pick(atom), layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
-        self._tessellating: Worker[VoronoiCells] = Worker(lambda _fraction: None, self._keep, self._fail)
-        session.observe(self._fill, ["explanation", "k"])
+        session.observe(self._fill, ["explanation", "k", "cells"])
         self._fill()
 
     def activate(self, *, active: bool) -> None:
@@ -39,26 +32,11 @@ class ImportantAtoms:
         session = self.session
         if session.explanation is None:
             self.table.value = '<div class="symgnn-note">The most important atoms will be listed here.</div>'
-        elif self.active and (cells := session.structure.known_cells()) is not None:
-            self.table.value = atom_table(session.explanation, session.glass, cells, session.k)
+        elif self.active and session.cells is not None:
+            self.table.value = atom_table(session.explanation, session.glass, session.cells, session.k)
         elif self.active:
             self.table.value = '<div class="symgnn-note">Finding the Voronoi cells of the glass …</div>'
-            self._tessellate()
-
-    def _tessellate(self) -> None:
-        structure = self.session.structure
-
-        def work(_report: Reporter, _cancel: threading.Event) -> VoronoiCells:
-            return structure.cells()
-
-        self._tessellating.start(work)
-
-    def _keep(self, _cells: VoronoiCells) -> None:
-        self._fill()
-
-    def _fail(self, error: Exception) -> None:
-        self.active = False
-        self.session.error = as_sentence("The Voronoi cells could not be found", error)
+            session.find_cells()
 
 
 def atom_table(explanation: AtomExplanation, glass: Glass, cells: VoronoiCells, k: int) -> str:

@@ -7,6 +7,7 @@ import html
 import ipywidgets as widgets
 import numpy as np
 
+from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
@@ -38,8 +39,8 @@ class Summary:
         )
         self.ui = widgets.VBox([self.text, self.quote, self.sentence])
         self.quote.observe(self._say, "value")
-        session.observe(self._write, ["selected_atom", "explanation"])
-        session.observe(self._say, "k")
+        session.observe(self._write, ["selected_atom", "explanation", "cells"])
+        session.observe(self._write, "k")
         self._write()
 
     def _write(self, _change: object = None) -> None:
@@ -53,7 +54,11 @@ class Summary:
             return
         glass, explanation = self.session.glass, self.session.explanation
         rows, warnings = self._barriers_of(atom), list[str]()
+        if self.session.cells is not None:
+            rows.append(("Surroundings", surroundings(atom, self.session.cells)))
         if explanation is not None:
+            if self.session.cells is not None:
+                rows += important_rows(explanation, self.session.cells, self.session.k)
             rows += rows_of(explanation)
             warnings = list(explanation.caveats)
         explained = f' data-explained="{atom}"' if explanation is not None else ""
@@ -83,6 +88,28 @@ class Summary:
         if glass.barriers is not None:
             rows.append(("Known", f"{glass.barriers[atom]:.3f} eV"))
         return rows
+
+
+def surroundings(atom: int, cells: VoronoiCells) -> str:
+    """Say what surrounds an atom: Voronoi index and coordination number, by species."""
+    counts = zip(cells.species, cells.coordination_by_species()[atom], strict=True)
+    neighbours = ", ".join(f"{count} {symbol}" for symbol, count in counts)
+    meaning = "numbers of faces of its Voronoi cell with 3, 4, 5 and 6 edges"
+    index = f'<span title="{meaning}">Voronoi index {cells.labels[atom]}</span>'
+    return f"{index}, {cells.coordination[atom]} neighbours ({neighbours})"
+
+
+def important_rows(explanation: AtomExplanation, cells: VoronoiCells, k: int) -> Rows:
+    """Say what surrounds the important atoms, beside all atoms of the glass."""
+    atoms = explanation.important_atoms(k)["atom"].to_numpy()
+    if not len(atoms):
+        return []
+    icosahedra = cells.has_index()
+    said = (
+        f"{len(atoms)}, with {cells.coordination[atoms].mean():.1f} neighbours each (glass "
+        f"{cells.coordination.mean():.1f}); icosahedra {icosahedra[atoms].mean():.0%} (glass {icosahedra.mean():.0%})"
+    )
+    return [("Important atoms", said)]
 
 
 def rows_of(explanation: AtomExplanation) -> Rows:

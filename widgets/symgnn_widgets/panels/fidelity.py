@@ -1,0 +1,94 @@
+"""How faithful the explanation is: against rankings that know nothing of the network, and beside other methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from symgnn_explain.explain import METHODS
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, importance_order, log_counts
+from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls, NullOrder, fidelity_against_nulls
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.scores import CancelSignal, Watch
+from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
+from symgnn_explain.threads import one_thread
+from symgnn_widgets.jobs import Reporter
+from symgnn_widgets.panels.analysis import Analysis
+from symgnn_widgets.session import Session
+
+_NULLS: tuple[NullOrder, ...] = ("random", "nearest", "hop_length_matched")
+_DRAWS = 8
+_PER_DECADE = 3
+"""Counts at which all of them are checked: fewer than for an explanation alone, so that it takes seconds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trust:
+    """What the fidelity of an explanation is compared with.
+
+    Parameters
+    ----------
+    against_nulls
+        The explanation, and rankings that know nothing of the network.
+    known
+        Fidelity of all explanations of the same atom in the history, by method and what a mask means.
+    """
+
+    against_nulls: FidelityAgainstNulls
+    known: dict[str, Fidelity]
+
+
+def _trust(session: Session, explanation: AtomExplanation, _k: int, report: Reporter, cancel: CancelSignal) -> Trust:
+    prediction = _prediction(session, explanation)
+    against_nulls = fidelity_against_nulls(
+        prediction,
+        importance_order(explanation.unit_score),
+        log_counts(prediction.n_units, per_decade=_PER_DECADE),
+        nulls=_NULLS,
+        draws=_DRAWS,
+        watch=Watch(report, cancel),
+    )
+    with one_thread():
+        known = {
+            f"{METHODS[known.method].label}, {known.mask_semantics}": fidelity(
+                _prediction(session, known), importance_order(known.unit_score), against_nulls.observed.count
+            )
+            for known in comparable(session, explanation)
+        }
+    return Trust(against_nulls, known)
+
+
+def comparable(session: Session, explanation: AtomExplanation) -> list[AtomExplanation]:
+    """Return the explanations of the same atom in the history whose units are of the same kind, this one last."""
+    others = [known for known in session.history.values() if known is not explanation]
+    return [known for known in others if (known.atom, known.unit) == (explanation.atom, explanation.unit)] + [
+        explanation
+    ]
+
+
+def _prediction(session: Session, explanation: AtomExplanation) -> MaskedPrediction:
+    return session.prepared.masked_prediction(
+        explanation.atom, semantics=explanation.mask_semantics, unit=explanation.unit
+    )
+
+
+def _nulls_figure(trust: Trust) -> go.Figure:
+    return fidelity_figure(trust.against_nulls, title="Does it beat rankings that know nothing of the network?")
+
+
+def _methods_figure(trust: Trust) -> go.Figure:
+    return sufficiency_figure(trust.known)
+
+
+FIDELITY = Analysis(
+    "fidelity",
+    "An explanation is worth reading where its line leaves the bands: keeping its first units keeps the prediction, "
+    "masking them changes it. Explain the atom with further methods to compare them.",
+    _trust,
+    {"against nulls": _nulls_figure, "sparsity": _methods_figure},
+    height=400,
+    margin={"l": 60, "r": 10, "t": 64, "b": 110},
+    depends_on_k=False,
+)
