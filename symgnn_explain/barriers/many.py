@@ -62,6 +62,13 @@ class BarrierSet(Sequence[AtomBarrier]):
         records = RecordFolder(Path(folder), what=RECORDS)
         return cls(records, [atom for atom in records.atoms() if records.holds(atom)])
 
+    def of(self, atoms: Sequence[int]) -> BarrierSet:
+        """Return those of some atoms, in the order given; raises InputError where one of them is not there."""
+        missing = sorted(set(atoms) - set(self.atoms))
+        if missing:
+            raise InputError(f"{len(missing)} atoms have no barriers here, such as {missing[0]}: compute them first.")
+        return BarrierSet(self._records, atoms)
+
     @property
     def manifest(self) -> Manifest:
         """What they are of: glass, potential, settings."""

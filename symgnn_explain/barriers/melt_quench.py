@@ -144,7 +144,7 @@ def melt_quench(
         If ``cancel`` was set.
     """
     work, watch = Path(work), Watch(progress, cancel)
-    program = _program(lmp)
+    program = find_lammps(lmp)
     text = potential_text(potential)
     _prepare(work, settings, text)
     style = read_eam(work / _POTENTIAL).form.replace(".", "/")
@@ -180,7 +180,14 @@ def quality(glass: Glass) -> dict[str, Any]:
     return report | radial_distribution(glass).summary()
 
 
-def _program(lmp: str | None) -> str:
+def find_lammps(lmp: str | None = None) -> str:
+    """Return the LAMMPS program: the one that is named, or that beside Python, or that on the PATH.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     beside = Path(sys.executable).parent / "lmp"
     found = shutil.which(lmp) if lmp else (str(beside) if os.access(beside, os.X_OK) else shutil.which("lmp"))
     if found is None:

