@@ -142,7 +142,7 @@ METHODS = {
         ),
         Method(
             "pg_explainer",
-            "PGExplainer (needs training)",
+            "PGExplainer (amortised)",
             "A small network, trained once for a predictor, gives every edge its mask value: milliseconds an atom.",
             PGExplainerSettings,
             pg_explainer,

@@ -134,7 +134,7 @@ def test_every_data_format_opens(explorer: GlassExplorer, tmp_path: Path) -> Non
 def test_the_resolution_of_pictures_is_chosen_and_panels_add_figures(explorer: GlassExplorer, tmp_path: Path) -> None:
     explained(explorer)
     small = go.Figure(go.Scatter(y=[1, 2]), layout={"width": 120, "height": 80})
-    export = Export(explorer.session, explorer.structure_page, {"own": lambda: small, "nothing": lambda: None})
+    export = Export(explorer.session, explorer.structure_page, lambda: {"own": small})
     explorer.export = export
     export.folder.value, export.ratio.value = str(tmp_path), 1.0
     tick(explorer, "png")
@@ -142,6 +142,28 @@ def test_the_resolution_of_pictures_is_chosen_and_panels_add_figures(explorer: G
     assert set(parts) == {"own.png", "neighbourhood.png", "distances.png"}
     with Image.open(parts["own.png"]) as picture:
         assert picture.size == (120, 80)
+
+
+def test_figures_of_the_panels_are_exported_too(explorer: GlassExplorer, tmp_path: Path) -> None:
+    explained(explorer)
+    assert explorer.page_figures() == {}
+    explorer.pictures.open("Arrows")
+    for tab in ("Enrichment", "Motifs", "Fidelity", "Glass"):
+        explorer.analyses.open(tab)
+    figures = explorer.page_figures()
+    assert set(figures) == {
+        *("arrows", "values", "enrichment", "local-order-voronoi-indices", "local-order-icosahedra"),
+        *("fidelity-against-nulls", "fidelity-sparsity"),
+    }
+    assert all(figure.layout.width is None or figure.layout.width > 600 for figure in figures.values())
+    assert all(figure.layout.title.text or figure.layout.annotations for figure in figures.values())
+    explorer.export.folder.value = str(tmp_path)
+    tick(explorer, "html")
+    assert {f"{name}.html" for name in figures} <= set(parts_of(explorer.export.start(wait=True)))
+    # What was computed for one atom is not exported as another's: the arrows are in sight, and follow.
+    explained(explorer, 9)
+    assert set(explorer.page_figures()) == {"values", "arrows"}
+    assert explorer.session.attribution.atom == 9
 
 
 def test_the_view_is_exported_as_a_page_that_fetches_nothing(explorer: GlassExplorer, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain import METHODS, explain
+from symgnn_explain.explain import METHODS, PGTrainingSettings, explain
+from symgnn_explain.explain.methods import pg_first_use
 from symgnn_widgets import GlassExplorer, session_explaining
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_explaining import HISTORY_LENGTH
+from symgnn_widgets.session_state import open_session, restore
 
 TIMEOUT = 20.0
 
@@ -191,3 +194,46 @@ def test_cycles_are_counted_for_the_shown_explanation(explorer: GlassExplorer) -
     assert len(explorer.cycles.figure.figure.data) > 0
     shown.pick(1)
     assert shown.cycles is None
+
+
+def test_pg_explainer_is_trained_when_it_is_first_wanted(
+    explorer: GlassExplorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg_first_use, "explainer_folder", lambda: tmp_path)
+    monkeypatch.setattr(pg_first_use, "TRAINING", PGTrainingSettings(passes=1))
+    monkeypatch.setattr(pg_first_use, "TRAINING_ATOMS", 3)
+    session = explorer.session
+    session.method = "pg_explainer"
+    assert session.needs_training
+    explorer.select(2)
+    first = explorer.explain(wait=True)
+    assert not session.needs_training
+    assert first is not None
+    assert first.settings["explainer"].startswith("PGExplainer (")
+    explorer.select(3)
+    second = explorer.explain(wait=True)
+    assert second is not None
+    assert second.settings == first.settings
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+    # A session that is opened again knows them by the same names.
+    path = explorer.save(tmp_path / "kept.symgnn")
+    saved, _ = open_session(path, predictor=session.predictor)
+    restore(session, saved)
+    session.select(2)
+    assert explorer.explanation is not None
+    assert (explorer.explanation.score == first.score).all()
+    session.recall(next(iter(session.history)))
+    assert session.settings_problem == ""
+
+
+def test_cancel_stops_the_training(explorer: GlassExplorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pg_first_use, "explainer_folder", lambda: tmp_path)
+    session = explorer.session
+    session.method = "pg_explainer"
+    explorer.select(2)
+    session.observe(lambda _change: session.cancel(), "progress")
+    session.explain()
+    assert session.status == "cancelled"
+    assert session.needs_training
+    assert explorer.explanation is None
+    assert list(tmp_path.iterdir()) == []

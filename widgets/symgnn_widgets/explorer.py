@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
@@ -41,7 +42,7 @@ from symgnn_widgets.session import Session
 from symgnn_widgets.session_state import open_session, restore, save_session
 from symgnn_widgets.structure_page import structure_page
 from symgnn_widgets.structure_view import StructureView
-from symgnn_widgets.tabs import Tabs
+from symgnn_widgets.tabs import DrawsForPages, Tabs
 
 VIEW_SHARE = 48
 """Per cent of the width: the 3D view, beside the neighbourhood."""
@@ -142,7 +143,7 @@ class GlassExplorer:
         self.neighbourhood = Neighbourhood(self.session)
         self.distances = Distances(self.session, ANALYSIS_HEIGHT)
         self.cycles = Cycles(self.session, ANALYSIS_HEIGHT)
-        self.export = Export(self.session, self.structure_page)
+        self.export = Export(self.session, self.structure_page, self.page_figures)
         self.atoms = ImportantAtoms(self.session)
         self.history = History(self.session)
         self.compare = Compare(self.session)
@@ -206,6 +207,14 @@ class GlassExplorer:
     def structure_page(self, title: str) -> str:
         """Build the 3D view as a page of its own that needs no network: HTML with everything inside."""
         return structure_page(self.view.stage, title, self.view.legend.value)
+
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw what the panels show beside the figures of every explanation, at the size of a page, by name."""
+        figures: dict[str, go.Figure] = {}
+        for panel in (*self.pictures.panels.values(), *self.analyses.panels.values()):
+            if isinstance(panel, DrawsForPages):
+                figures |= panel.page_figures()
+        return figures
 
     def _compose(self) -> list[widgets.Widget]:
         above = widgets.HBox([self.selection.ui], layout={"width": "100%"})

@@ -12,10 +12,11 @@ import numpy as np
 from traitlets import Bool, Dict, Enum, Float, Instance, Int, Unicode, observe
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import METHODS, explain
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain import METHODS, PGExplainer, explain
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.units import UNITS
+from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.session_base import Key, as_sentence
@@ -31,6 +32,9 @@ MOST_SHOWN = 400
 """Edges that are shown at most, however small the threshold."""
 
 DEFAULT_METHOD = "gnnexplainer"
+
+AMORTISED = "pg_explainer"
+"""The method that has to be trained once, and then takes milliseconds."""
 
 
 class Step(NamedTuple):
@@ -73,6 +77,8 @@ class ExplainingState(SelectionState):
         self._steps: list[Step] = [Step((), None, None)]
         self._step = 0
         self._started = 0.0
+        self._explainers: dict[MaskSemantics, PGExplainer] = {}
+        self._training, self._stop_training = threading.Lock(), threading.Event()
         self._explaining: Worker[tuple[Key, AtomExplanation]] = Worker(
             self._advance, self._remember, self._fail, on_preview=self._preview
         )
@@ -92,10 +98,11 @@ class ExplainingState(SelectionState):
         if self._show_known():
             return self.explanation
         key, atom, method = self.key, self.selected_atom, self.method
-        settings = {"semantics": self.semantics, "unit": self.unit, **self.settings}
+        semantics, unit, settings = self.semantics, self.unit, dict(self.settings)
         self.explanation = self.preview = None
         self.error = ""
         self.progress, self.seconds_left, self.status = 0.0, None, "running"
+        self._stop_training.clear()
         self._started = time.monotonic()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, AtomExplanation]:
@@ -104,20 +111,49 @@ class ExplainingState(SelectionState):
                 self.glass,
                 atom,
                 method,
+                semantics=semantics,
+                unit=unit,
                 prepared=self.prepared,
                 progress=report,
                 preview=report.preview,
                 cancel=cancel,
-                **settings,
+                **self._completed(method, semantics, settings, report),
             )
             return key, explanation
 
         self._explaining.start(work, wait=wait)
         return self.explanation
 
+    @property
+    def needs_training(self) -> bool:
+        """Whether the method has to be trained before it explains anything."""
+        return self.method == AMORTISED and not self.settings["explainer"] and self.semantics not in self._explainers
+
+    def _completed(
+        self, method: str, semantics: MaskSemantics, settings: dict[str, Any], report: Reporter
+    ) -> dict[str, Any]:
+        """Give PGExplainer what it explains with, where no other was named: trained when it is first wanted.
+
+        Another atom that is selected meanwhile waits for the same training; only Cancel stops it.
+        """
+        if method != AMORTISED or settings["explainer"]:
+            return settings
+        self._training_report = report
+
+        def advance(fraction: float) -> None:
+            self._training_report(fraction)  # of whoever waits now
+
+        with self._training:
+            if semantics not in self._explainers:
+                self._explainers[semantics] = explainer_at_hand(
+                    self.prepared, semantics, progress=advance, cancel=self._stop_training
+                )
+        return {**settings, "explainer": self._explainers[semantics]}
+
     def stop_explaining(self) -> None:
         """Stop the explanation that is under way; what it would still deliver is dropped."""
         self._explaining.cancel()
+        self._stop_training.set()
         self.preview = None
         if self.status == "running":
             self.status, self.seconds_left = "cancelled", None

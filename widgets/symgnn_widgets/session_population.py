@@ -41,8 +41,9 @@ class PopulationState(ExplainingState):
             return
         self.error = ""
         self.population_progress, self.population_words, self.population_status = 0.0, "", "running"
-        _, method, semantics, unit, *settings = self.key
+        method, semantics, unit, settings = self.method, self.semantics, self.unit, dict(self.settings)
         made_with = self.key[1:]
+        self._stop_training.clear()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, ExplanationSet]:
             explanations = explain_many(
@@ -56,7 +57,7 @@ class PopulationState(ExplainingState):
                 prepared=self.prepared,
                 progress=report,
                 cancel=cancel,
-                **dict(settings),
+                **self._completed(method, semantics, settings, report),
             )
             return made_with, explanations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.session_file import PredictorIdentity, SavedSession, read_session, write_session
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_base import Key
+from symgnn_widgets.session_explaining import AMORTISED
 
 _CHOSEN = (
     *("explain_on_click", "method", "semantics", "unit", "settings", "threshold_by", "share", "least", "k"),
@@ -102,7 +104,11 @@ def _restore(session: Session, state: Mapping[str, Any], explanations: tuple[Ato
 
 def _key_of(explanation: AtomExplanation) -> Key:
     """Return what the explanation is known by in the history."""
-    made_with = sorted(explanation.settings.items())
+    settings = dict(explanation.settings)
+    if explanation.method == AMORTISED:
+        # It says which file it was loaded from, or none, and the beginning of its hash.
+        settings["explainer"] = re.sub(r"^(PGExplainer|(.*)) \(\w+\)$", r"\2", settings["explainer"])
+    made_with = sorted(settings.items())
     return (explanation.atom, explanation.method, explanation.mask_semantics, explanation.unit, *made_with)
 
 

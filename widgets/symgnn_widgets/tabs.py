@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import ipywidgets as widgets
+import plotly.graph_objects as go
 
 
 class Panel(Protocol):
     """Something with a widget."""
 
     ui: Any
+
+
+@runtime_checkable
+class DrawsForPages(Protocol):
+    """A panel with figures that are no part of an explanation's own."""
+
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw what it has to show now, at the size of a page, by name."""
+        ...
 
 
 class Tabs:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from symgnn_explain.analysis import enrichment_curve, motif_analysis, network_analysis, shell_analysis
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal
+from symgnn_explain.export.naming import slug
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.networks import network_figure
@@ -132,6 +133,17 @@ class AnalysisPanel:
         else:
             self._worker.cancel()
             self._of = self._of if self.result is not None else None
+
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw every view of what is known of the shown explanation."""
+        explanation = self.session.explanation
+        if self.result is None or self._of is None or self._of[0] is not explanation:
+            return {}
+        name, views = self.analysis.name, self.analysis.draw
+        return {
+            slug(name if len(views) == 1 else f"{name} {view}").lower(): draw(self.result)
+            for view, draw in views.items()
+        }
 
     def _update(self, _change: object = None) -> None:
         session = self.session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import ipywidgets as widgets
+import plotly.graph_objects as go
 
 from symgnn_explain.explain import PositionAttribution, explain_positions
 from symgnn_explain.plotting.positions import position_figure
@@ -50,6 +51,13 @@ class Arrows:
         """Say whether the panel is in sight."""
         self.active = active
         self._update()
+
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw the arrows of the selected atom, where they are known."""
+        attribution = self.session.attribution
+        if attribution is None:
+            return {}
+        return {"arrows": position_figure(self.session.glass, attribution, k=ARROWS)}
 
     def _update(self, _change: object = None) -> None:
         session, atom = self.session, self.session.selected_atom

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
+import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS
@@ -67,6 +68,21 @@ class Compare:
         for choice, key in zip(self.choices, (first, second), strict=True):
             choice.value = key
 
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw both neighbourhoods, where they are being compared."""
+        pair = self._pair() if self.active else []
+        return {
+            f"comparison-{side}": neighbourhood_figure(
+                self.session.glass, explanation, k=self.session.k, barriers=self.session.barriers
+            )
+            for side, explanation in zip("ab", pair, strict=False)
+        }
+
+    def _pair(self) -> list[AtomExplanation]:
+        """Return the explanations that are chosen: two, or fewer where the history does not hold them."""
+        history = self.session.history
+        return [history[choice.value] for choice in self.choices if choice.value in history]
+
     def _offer(self, _change: object = None) -> None:
         """Offer the explanations of the history, once there are others and somebody looks."""
         if not self.active or self._offered == tuple(self.session.history):
@@ -85,7 +101,7 @@ class Compare:
         if not self.active:
             return
         session = self.session
-        pair = [session.history[choice.value] for choice in self.choices if choice.value in session.history]
+        pair = self._pair()
         if len(pair) < len(self.choices):
             self.table.value = ""
             return

@@ -86,7 +86,7 @@ class Controls:
         self.bar = widgets.FloatProgress(
             min=0.0, max=1.0, layout={"flex": "1 1 60px", "width": "auto", "min_width": "60px"}
         )
-        self.state = widgets.Label(layout={"width": "112px", "flex": "0 0 auto"})
+        self.state = widgets.Label(layout={"width": "146px", "flex": "0 0 auto"})
         self.error = widgets.HTML()
         first = widgets.HBox(
             [
@@ -189,10 +189,10 @@ def _dropdown(description: str, options: dict[str, str], value: str, tooltip: st
 
 def _state_in_words(session: Session) -> str:
     match session.status:
-        case "running" if session.seconds_left is None:
-            return f"{session.progress:.0%}"
         case "running":
-            return f"{session.progress:.0%}, {session.seconds_left:.0f} s left"
+            doing = "Training " if session.needs_training else ""
+            left = "" if session.seconds_left is None else f", {session.seconds_left:.0f} s left"
+            return f"{doing}{session.progress:.0%}{left}"
         case "cancelled":
             return "Cancelled"
         case "failed":

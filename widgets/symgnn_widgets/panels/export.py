@@ -8,7 +8,6 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import ipywidgets as widgets
@@ -67,19 +66,18 @@ class Export:
     structure_page
         Makes a page of the 3D view, given its title.
     figures
-        Figures beside those of the explanation, by name: functions that draw one at the size of a page, or return None
-        where there is nothing to draw.
+        Draws what the panels show beside the figures of the explanation, at the size of a page, by name.
     """
 
     def __init__(
         self,
         session: Session,
         structure_page: Callable[[str], str],
-        figures: Mapping[str, Callable[[], go.Figure | None]] = MappingProxyType({}),
+        figures: Callable[[], Mapping[str, go.Figure]] = dict,
     ) -> None:
         self.session = session
         self.structure_page = structure_page
-        self.figures = dict(figures)
+        self.figures = figures
         self.formats = {name: _tick(*described) for name, described in _FORMATS.items()}
         self.view = {name: _tick(*described) for name, described in _VIEW.items()}
         self.ratio = widgets.Dropdown(
@@ -145,7 +143,7 @@ class Export:
         stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
         try:
-            further = {name: figure for name, draw in self.figures.items() if (figure := draw()) is not None}
+            further = self.figures() if any(name in suffixes for name in ("html", *PICTURES)) else {}
             page = self.structure_page(_title(findings)) if self.view["html"].value else None
         except InputError as error:
             self._fail(error)

@@ -60,6 +60,8 @@ class FigurePanel:
         compact.update_layout({"font": {"size": 11}, "title": {"font": {"size": 13}}, "margin": self.margin, **legends})
         compact.update_xaxes(title={"font": {"size": 12}, "standoff": 4}, tickfont_size=11)
         compact.update_yaxes(title={"font": {"size": 12}, "standoff": 4}, tickfont_size=11)
+        for note in compact.layout.annotations:
+            note.font.size = min(note.font.size or 12, 12)
         self._show(compact)
 
     def _show(self, figure: go.Figure) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import plotly.graph_objects as go
 
 from symgnn_explain.plotting.values import values_figure
 from symgnn_explain.selection import selectable_values
@@ -55,6 +56,10 @@ class GlassValues:
         self.active = active
         self._draw()
 
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw the plot, where it has been looked at."""
+        return {"values": self._figure()} if self.figure.figure.data else {}
+
     def _values(self) -> dict[str, Any]:
         session = self.session
         return selectable_values(session.glass, barriers=session.barriers, values=session.named_values())
@@ -62,13 +67,17 @@ class GlassValues:
     def _draw(self, _change: object = None) -> None:
         if not self.active:
             return
+        names = (self.horizontal.value, self.vertical.value)
+        figure = self._figure()
+        figure.update_layout(title={"text": ""}, dragmode="lasso", uirevision=f"{names}")
+        self.figure.show(figure)
+
+    def _figure(self) -> go.Figure:
         session, values = self.session, self._values()
         names = (self.horizontal.value, self.vertical.value)
         across, up = (np.asarray(values[name], dtype=np.float64) for name in names)
         titles = (_title(names[0]), _title(names[1]))
-        figure = values_figure(session.glass, across, up, names=titles, highlighted=session.selection)
-        figure.update_layout(title={"text": ""}, dragmode="lasso", uirevision=f"{names}")
-        self.figure.show(figure)
+        return values_figure(session.glass, across, up, names=titles, highlighted=session.selection)
 
 
 def _choice(names: list[str], value: str, description: str) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 import pandas as pd
+import plotly.graph_objects as go
 
 from symgnn_explain.analysis import EnrichmentCurve, enrichment_curve, shell_analysis
 from symgnn_explain.export.naming import slug
@@ -19,6 +20,7 @@ from symgnn_widgets.session import Session, as_sentence
 from symgnn_widgets.session_explaining import default_settings
 
 _FOLDER = "out/explorer"
+_EMPTY = "Select atoms and explain them to see where their important atoms are."
 _NOTE = (
     "Explains every selected atom with the present method and settings. Each atom is a file in the folder: a run that "
     "was cancelled continues from there."
@@ -38,12 +40,13 @@ class Population:
 
     def __init__(self, session: Session, height: int) -> None:
         self.session = session
+        self.curve: EnrichmentCurve | None = None
         self.start = widgets.Button(
             description="Explain selection",
             icon="search-plus",
             button_style="primary",
             tooltip="Explain all selected atoms",
-            layout={"width": "150px"},
+            layout={"width": "170px"},
         )
         self.cancel = widgets.Button(
             description="Cancel",
@@ -63,7 +66,7 @@ class Population:
         self.table = Clickable(
             lambda _action, atom: self._look(atom), layout={"max_height": "220px", "overflow": "auto"}
         )
-        self.figure = FigurePanel(height, margin={"l": 56, "r": 10, "t": 12, "b": 150})
+        self.figure = FigurePanel(height, margin={"l": 56, "r": 10, "t": 12, "b": 150}, empty=_EMPTY)
         self.ui = widgets.VBox(
             [
                 widgets.HBox([self.start, self.cancel, self.folder]),
@@ -81,6 +84,10 @@ class Population:
         session.observe(self._show_atoms, "population")
         self._name_folder()
         self._show_state()
+
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw the enrichment over the latest population, where it is known."""
+        return {} if self.curve is None else {"population": enrichment_figure(self.curve)}
 
     def _look(self, atom: int) -> None:
         """Look at an atom and keep the selection; its explanation is known."""
@@ -137,6 +144,7 @@ class Population:
         self._worker.start(work)
 
     def _draw(self, curve: EnrichmentCurve) -> None:
+        self.curve = curve
         self.figure.show(enrichment_figure(curve))
 
     def _fail(self, error: Exception) -> None:

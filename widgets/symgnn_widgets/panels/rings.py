@@ -6,6 +6,7 @@ import threading
 
 import ipywidgets as widgets
 import numpy as np
+import plotly.graph_objects as go
 
 from symgnn_explain.analysis import StructureTopology
 from symgnn_explain.glass import IntArray
@@ -80,19 +81,25 @@ class Rings:
         self.bar.layout.display = "none"
         self._draw()
 
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw the persistence diagram, where it is known."""
+        return {} if self.topology is None else {"persistence": self._figure(self.topology)}
+
     def _draw(self, _change: object = None) -> None:
-        if not self.active or self.topology is None:
-            return
+        if self.active and self.topology is not None:
+            figure = self._figure(self.topology)
+            figure.update_layout(title={"text": "", "subtitle": {"text": ""}})
+            self.figure.show(figure)
+
+    def _figure(self, topology: StructureTopology) -> go.Figure:
         session = self.session
         highlighted: IntArray = np.zeros(0, dtype=np.int64)
         explanation = session.explanation
         if explanation is not None:
             top = explanation.rank()[: session.k]
             edges = explanation.source[top], explanation.target[top], explanation.displacement[top]
-            highlighted = self.topology.cycles.through_edges(session.glass, *edges)
-        figure = persistence_figure(self.topology.persistence, highlighted=highlighted)
-        figure.update_layout(title={"text": "", "subtitle": {"text": ""}})
-        self.figure.show(figure)
+            highlighted = topology.cycles.through_edges(session.glass, *edges)
+        return persistence_figure(topology.persistence, highlighted=highlighted)
 
     def _describe(self, _change: object = None) -> None:
         ring = self.session.ring
