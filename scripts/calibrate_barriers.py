@@ -18,7 +18,8 @@ import argparse
 import json
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -83,11 +84,16 @@ Row = tuple[dict[str, Any], Counter[str]]
 """A row of the table, and how the searches ended."""
 
 
-def by_saddles(glass: Glass, calculator: EamCalculator, atom: int, settings: SearchSettings, records: Path) -> Row:
-    """Search for saddle points around an atom, unless its record is there."""
-    found = compute_barriers(glass, calculator, [atom], settings=settings, out=records)
-    print(found[0])
-    return found.to_frame().iloc[0].to_dict() | {"seconds": found.seconds().get(atom)}, Counter(found[0].outcomes)
+def by_saddles(glass: Glass, calculator: EamCalculator, atom: int, runs: dict[Path, SearchSettings]) -> Row:
+    """Search for saddle points around an atom, unless its records are there: one run a folder, each with its own seed."""
+    computed = [
+        compute_barriers(glass, calculator, [atom], settings=settings, out=records)
+        for records, settings in runs.items()
+    ]
+    same_saddle = next(iter(runs.values())).same_saddle
+    found = reduce(lambda known, more: known.with_more(more, same_saddle), (run[0] for run in computed))
+    print(found)
+    return found.to_row() | {"seconds": sum(run.seconds()[atom] for run in computed)}, Counter(found.outcomes)
 
 
 def by_sampling(glass: Glass, calculator: EamCalculator, atom: int, settings: SamplingSettings) -> Row:
@@ -110,7 +116,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--atoms", type=int, default=40)
     parser.add_argument("--seed", type=int, default=CALIBRATION_SEED, help="of the choice of atoms")
-    parser.add_argument("--searches", type=int, default=10)
+    parser.add_argument("--searches", type=int, default=10, help="in each run")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="with seeds 0, 1, …: a further one adds searches to the others"
+    )
     parser.add_argument(
         "--local-sampling", action="store_true", help="compare the baseline by molecular dynamics instead"
     )
@@ -129,13 +138,23 @@ def main() -> None:
         if glass.barriers is None:
             raise InputError(f"{name} holds no barriers to compare with.")
         if isinstance(settings, SearchSettings):
-            row, ended = by_saddles(glass, calculator, atom, settings, arguments.out / name)
+            # The folder of the first seed bears the glass's name alone.
+            runs = {
+                arguments.out / (f"{name}-seed{seed}" if seed else name): replace(settings, seed=seed)
+                for seed in range(arguments.runs)
+            }
+            row, ended = by_saddles(glass, calculator, atom, runs)
         else:
             row, ended = by_sampling(glass, calculator, atom, settings)
         outcomes.update(ended)
         rows.append({"glass": name, **row, "published_eV": glass.barriers[atom]})
         table = pd.DataFrame(rows)
-        report = {"settings": asdict(settings), "seed_of_atoms": arguments.seed, "outcomes": dict(outcomes)}
+        report = {
+            "settings": asdict(settings),
+            "runs": arguments.runs,
+            "seed_of_atoms": arguments.seed,
+            "outcomes": dict(outcomes),
+        }
         report |= agreement(table)
         write_table(table, arguments.out / "atoms.csv", overwrite=True)
         write_atomically(arguments.out / "summary.json", json.dumps(report, indent=1).encode() + b"\n")

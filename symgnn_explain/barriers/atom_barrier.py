@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from symgnn_explain.barriers.relax import largest
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, IntArray
+
+SADDLE, DUPLICATE = "saddle", "duplicate"
+"""Ways in which a search ends, as outcomes name them."""
 
 KEPT_DISPLACEMENT = 0.02
 """Å; atoms that move less at a saddle point are left out of its displacement field."""
@@ -41,6 +46,14 @@ class Saddle:
     search: int
     atoms: IntArray
     displacements: FloatArray
+
+    def distance_to(self, other: Saddle) -> float:
+        """Return how far the atom is that is furthest from its place in another saddle point of this glass, Å."""
+        atoms = np.union1d(self.atoms, other.atoms)
+        difference = np.zeros((len(atoms), 3))
+        difference[np.searchsorted(atoms, self.atoms)] = self.displacements
+        difference[np.searchsorted(atoms, other.atoms)] -= other.displacements
+        return largest(difference) if len(atoms) else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +98,33 @@ class AtomBarrier:
         count = len(self.saddles)
         return float(self.barriers.std(ddof=1) / np.sqrt(count)) if count > 1 else None
 
+    def with_more(self, other: AtomBarrier, same_saddle: float) -> AtomBarrier:
+        """Join searches from the same atom that were started with another seed; what both found counts once.
+
+        Parameters
+        ----------
+        other
+            What they found.
+        same_saddle
+            Two saddle points are one if no atom is further than this from its place in the other, Å.
+
+        Raises
+        ------
+        InputError
+            If it is another atom.
+        """
+        if other.atom != self.atom:
+            raise InputError(f"searches from atom {other.atom} cannot be joined with searches from atom {self.atom}.")
+        found, outcomes = list(self.saddles), Counter(self.outcomes)
+        outcomes.update(other.outcomes)
+        for saddle in other.saddles:
+            if any(saddle.distance_to(known) < same_saddle for known in found):
+                outcomes.update({SADDLE: -1, DUPLICATE: 1})
+            else:
+                found.append(replace(saddle, search=saddle.search + self.searches))
+        calls = (self.calls[0] + other.calls[0], self.calls[1] + other.calls[1])
+        return AtomBarrier(self.atom, tuple(found), outcomes, calls)
+
     def __str__(self) -> str:
         if self.mean is None:
             return f"atom {self.atom}: no saddle in {self.searches} searches"
@@ -92,6 +132,17 @@ class AtomBarrier:
         return (
             f"atom {self.atom}: {self.mean:.3f}{error} eV from {len(self.saddles)} saddles in {self.searches} searches"
         )
+
+    def to_row(self) -> dict[str, Any]:
+        """Return what stands in a table: barrier and standard error (eV), saddles, searches, every saddle's barrier."""
+        return {
+            "atom": self.atom,
+            "barrier_eV": np.nan if self.mean is None else self.mean,
+            "standard_error_eV": np.nan if self.standard_error is None else self.standard_error,
+            "saddles": len(self.saddles),
+            "searches": self.searches,
+            "barriers_eV": " ".join(f"{value:.4f}" for value in self.barriers),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""

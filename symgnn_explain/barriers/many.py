@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from symgnn_explain.barriers.atom_barrier import AtomBarrier
 from symgnn_explain.barriers.calculator import Calculator
 from symgnn_explain.barriers.saddles import at_minimum, search_saddles
@@ -91,19 +89,7 @@ class BarrierSet(Sequence[AtomBarrier]):
         """One row an atom: barrier and standard error (eV), numbers of saddles and searches, every saddle's barrier."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [
-                {
-                    "atom": barrier.atom,
-                    "barrier_eV": np.nan if barrier.mean is None else barrier.mean,
-                    "standard_error_eV": np.nan if barrier.standard_error is None else barrier.standard_error,
-                    "saddles": len(barrier.saddles),
-                    "searches": barrier.searches,
-                    "barriers_eV": " ".join(f"{value:.4f}" for value in barrier.barriers),
-                }
-                for barrier in self
-            ]
-        )
+        return pd.DataFrame([barrier.to_row() for barrier in self])
 
 
 @dataclass(frozen=True)

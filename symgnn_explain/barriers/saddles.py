@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgnn_explain.barriers.artn import SearchFailure, Summit, climb, search
-from symgnn_explain.barriers.atom_barrier import KEPT_DISPLACEMENT, AtomBarrier, Saddle
+from symgnn_explain.barriers.atom_barrier import DUPLICATE, KEPT_DISPLACEMENT, SADDLE, AtomBarrier, Saddle
 from symgnn_explain.barriers.calculator import Calculator, EnergySurface, within
 from symgnn_explain.barriers.connectivity import connection
 from symgnn_explain.barriers.lanczos import Mode
@@ -18,8 +18,6 @@ from symgnn_explain.barriers.relax import Point, at, largest, minimise
 from symgnn_explain.barriers.settings import SearchSettings
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.parallel import Report
-
-SADDLE, DUPLICATE = "saddle", "duplicate"
 
 REFINEMENT_MODE_CALLS, REFINEMENT_STEPS, REFINEMENT_ROUNDS = 4, 40, 10
 """When all atoms become free the mode is known but for the far field: few forces for it, and many steps between."""

@@ -65,6 +65,24 @@ def test_an_atoms_barrier_is_the_mean_over_its_saddles() -> None:
     assert AtomBarrier(4, saddles[:1], {"saddle": 1}, (10, 2)).standard_error is None
 
 
+def test_searches_with_two_seeds_join_to_what_one_longer_run_would_be(calculator: EamCalculator, glass: Glass) -> None:
+    first, second = (
+        search_saddles(glass, calculator, 1, SearchSettings(**{**vars(QUICK), "searches": 4, "seed": seed}))
+        for seed in (0, 1)
+    )
+    joined = first.with_more(second, QUICK.same_saddle)
+    assert joined.searches == 8
+    assert joined.outcomes["saddle"] == len(joined.saddles) >= len(first.saddles)
+    apart = [a.distance_to(b) for k, a in enumerate(joined.saddles) for b in joined.saddles[:k]]
+    assert min(apart, default=1.0) >= QUICK.same_saddle
+    assert joined.calls == (first.calls[0] + second.calls[0], first.calls[1] + second.calls[1])
+    # What was found already adds nothing.
+    assert [s.barrier for s in first.with_more(first, QUICK.same_saddle).saddles] == list(first.barriers)
+    assert first.saddles[0].distance_to(first.saddles[0]) == 0.0
+    with pytest.raises(InputError, match="cannot be joined"):
+        first.with_more(AtomBarrier(2, (), {}, (0, 0)), QUICK.same_saddle)
+
+
 def test_records_survive_and_a_second_run_computes_nothing(
     calculator: EamCalculator, glass: Glass, tmp_path: Path
 ) -> None:

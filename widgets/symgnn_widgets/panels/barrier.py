@@ -45,7 +45,7 @@ class ComputedBarrier:
             icon="area-chart",
             button_style="primary",
             tooltip="Search for the saddle points around the selected atom",
-            layout={"width": "210px"},
+            layout={"width": "245px"},
         )
         self.cancel = widgets.Button(
             description="Cancel", icon="times", disabled=True, tooltip="Stop searching", layout={"width": "84px"}
@@ -56,15 +56,15 @@ class ComputedBarrier:
             max=1000,
             description="searches",
             tooltip="Searches from the atom",
-            style={"description_width": "56px"},
-            layout={"width": "130px"},
+            style={"description_width": "64px"},
+            layout={"width": "140px"},
         )
         self.potential = widgets.Text(
             description="potential",
             placeholder=f"eam.fs file; empty: that of {POTENTIAL_VARIABLE}, or of openkim-models",
             tooltip="File of the potential on which saddle points are searched for",
             continuous_update=False,
-            style={"description_width": "56px"},
+            style={"description_width": "64px"},
             layout={"width": "auto", "flex": "1 1 0"},
         )
         self.in_view = widgets.Checkbox(
