@@ -85,7 +85,7 @@ Row = tuple[dict[str, Any], Counter[str]]
 
 
 def by_saddles(glass: Glass, calculator: EamCalculator, atom: int, runs: dict[Path, SearchSettings]) -> Row:
-    """Search for saddle points around an atom, unless its records are there: one run a folder, each with its own seed."""
+    """Search for saddle points around an atom, unless its records are there; each run in its folder, with its seed."""
     computed = [
         compute_barriers(glass, calculator, [atom], settings=settings, out=records)
         for records, settings in runs.items()
