@@ -24,7 +24,7 @@ def barriers(
     atoms: AtomsOption,
     out: OutOption,
     searches: Annotated[
-        int, typer.Option("--searches", metavar="N", help="Saddle searches from each atom; about half find a saddle.")
+        int, typer.Option("--searches", metavar="N", help="Saddle searches from each atom; some four in ten find one.")
     ] = 10,
     potential: Annotated[
         Path | None,

@@ -21,7 +21,7 @@ MOVES = 0.2
 
 _NOTE = (
     "Searches for the saddle points around the selected atom on the potential itself; the barrier is their mean, with "
-    "its standard error. A search takes a second or two, and half of them find a saddle. The glass is brought to the "
+    "its standard error. A search takes a second or two; some four in ten find one. The glass is brought to the "
     "nearest minimum of the potential first. Many atoms: <code>symgnn-explain barriers</code>."
 )
 
