@@ -35,9 +35,10 @@ from symgnn_explain.barriers.saddles import at_minimum
 from symgnn_explain.barriers.settings import SearchSettings
 from symgnn_explain.cli.inputs import parsed_settings
 from symgnn_explain.errors import InputError
-from symgnn_explain.export import write_table
+from symgnn_explain.export import write_figure, write_table
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass
+from symgnn_explain.plotting import computed_barrier_figure
 
 GLASSES = ("train0", "train2", "train3", "train4", "train5", "train6")
 CALIBRATION_SEED = 0
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the searches")
     parser.add_argument("--potential", type=Path, help="the eam.fs file; found as symgnn-explain barriers finds it")
     parser.add_argument("--out", type=Path, required=True, help="folder for records, table and summary")
+    parser.add_argument("--figure", type=Path, help="picture of computed against published barriers")
     arguments = parser.parse_args()
     kind = SamplingSettings if arguments.local_sampling else SearchSettings
     chosen = {} if arguments.local_sampling else {"searches": arguments.searches}
@@ -163,6 +165,9 @@ def main() -> None:
             f"r {report['pearson_r']:.3f}, offset {report['mean_offset_eV']:+.3f}",
             flush=True,
         )
+    if arguments.figure is not None:
+        figure = computed_barrier_figure(pd.DataFrame(rows), "published_eV", named="published barrier")
+        write_figure(figure, arguments.figure, overwrite=True)
 
 
 if __name__ == "__main__":

@@ -104,11 +104,13 @@ def computed_barrier_figure(table: pd.DataFrame, other: str, *, named: str) -> g
     figure.add_annotation(
         x=0.03,
         y=0.97,
-        xref="paper",
-        yref="paper",
+        xref="x domain",
+        yref="y domain",
+        xanchor="left",
+        yanchor="top",
         showarrow=False,
         align="left",
-        text=f"{len(known)} atoms<br>Pearson r = {r:.3f}<br>mean difference = {offset:+.3f} eV",
+        text=f"{len(known)} atoms<br>Pearson r = {r:.2f}<br>mean difference {offset:+.3f} eV",
     )
     figure.update_xaxes(title_text=f"{named} (eV)", range=bounds, constrain="domain")
     figure.update_yaxes(title_text="computed barrier (eV)", range=bounds, scaleanchor="x", constrain="domain")

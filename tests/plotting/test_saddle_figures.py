@@ -65,6 +65,6 @@ def test_computed_barriers_stand_beside_others() -> None:
     assert list(points.y) == [1.0, 1.5, 2.0, 2.5]
     assert list(points.error_y.array) == [0.1, 0.0, 0.1, 0.1]
     r = np.corrcoef([1.0, 1.5, 2.0, 2.5], [1.1, 1.4, 2.1, 2.4])[0, 1]
-    assert f"r = {r:.3f}" in figure.layout.annotations[0].text
+    assert f"r = {r:.2f}" in figure.layout.annotations[0].text
     with pytest.raises(InputError, match="2 atoms have both"):
         computed_barrier_figure(table[:2], "published_eV", named="published barrier")
