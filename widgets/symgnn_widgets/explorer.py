@@ -23,7 +23,6 @@ from symgnn_widgets.panels import (
     ComputedBarrier,
     Controls,
     Cycles,
-    Distances,
     Export,
     Files,
     GlassValues,
@@ -36,7 +35,7 @@ from symgnn_widgets.panels import (
     Summary,
     TopEdges,
 )
-from symgnn_widgets.panels.analysis import ENRICHMENT, MOTIFS, NETWORK
+from symgnn_widgets.panels.analysis import DISTANCES, ENRICHMENT, MOTIFS, NETWORK
 from symgnn_widgets.panels.fidelity import FIDELITY
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_state import open_session, restore, save_session
@@ -141,15 +140,14 @@ class GlassExplorer:
         self.edges = TopEdges(self.session)
         self.view = StructureView(self.session)
         self.neighbourhood = Neighbourhood(self.session)
-        self.distances = Distances(self.session, ANALYSIS_HEIGHT)
         self.cycles = Cycles(self.session, ANALYSIS_HEIGHT)
         self.export = Export(self.session, self.structure_page, self.page_figures)
         self.atoms = ImportantAtoms(self.session)
         self.history = History(self.session)
         self.compare = Compare(self.session)
         self.arrows = Arrows(self.session, PICTURE_HEIGHT)
-        self.enrichment, self.motifs, self.network, self.fidelity = (
-            AnalysisPanel(self.session, analysis) for analysis in (ENRICHMENT, MOTIFS, NETWORK, FIDELITY)
+        self.distances, self.enrichment, self.motifs, self.network, self.fidelity = (
+            AnalysisPanel(self.session, analysis) for analysis in (DISTANCES, ENRICHMENT, MOTIFS, NETWORK, FIDELITY)
         )
         self.rings = Rings(self.session, ANALYSIS_HEIGHT + 120)
         self.population = Population(self.session, ANALYSIS_HEIGHT + 60)

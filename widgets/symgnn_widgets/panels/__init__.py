@@ -7,7 +7,6 @@ from symgnn_widgets.panels.barrier import ComputedBarrier
 from symgnn_widgets.panels.compare import Compare
 from symgnn_widgets.panels.controls import Controls
 from symgnn_widgets.panels.cycles import Cycles
-from symgnn_widgets.panels.distances import Distances
 from symgnn_widgets.panels.edges import TopEdges
 from symgnn_widgets.panels.export import Export
 from symgnn_widgets.panels.files import Files
@@ -26,7 +25,6 @@ __all__ = [
     "ComputedBarrier",
     "Controls",
     "Cycles",
-    "Distances",
     "Export",
     "Files",
     "GlassValues",

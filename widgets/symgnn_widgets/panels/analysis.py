@@ -10,16 +10,20 @@ from typing import Any
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis import enrichment_curve, motif_analysis, network_analysis, shell_analysis
+from symgnn_explain.analysis import ShellAnalysis, enrichment_curve, motif_analysis, network_analysis, shell_analysis
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.export.naming import slug
+from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.networks import network_figure
 from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.session import Session, as_sentence
+
+_LEGEND = {"y": -0.34, "borderwidth": 0}
+"""Below the axis titles, which take more of a low figure than of a high one."""
 
 Compute = Callable[[Session, AtomExplanation, int, Reporter, CancelSignal], Any]
 
@@ -55,13 +59,22 @@ class Analysis:
     depends_on_k: bool = True
 
 
-def _enrichment(
-    session: Session, explanation: AtomExplanation, k: int, _report: Reporter, _cancel: CancelSignal
-) -> Any:
+def _distances(session: Session, explanation: AtomExplanation, k: int, _report: Reporter, _cancel: CancelSignal) -> Any:
+    return shell_analysis(explanation, session.glass, k, rdf=session.radial_distribution)
+
+
+def _distance_figure(shells: ShellAnalysis) -> go.Figure:
+    figure = distance_figure(shells)
+    return figure.update_layout(title={"text": ""}, legend=_LEGEND, legend2=_LEGEND)
+
+
+def _enrichment(session: Session, explanation: AtomExplanation, k: int, report: Reporter, _cancel: CancelSignal) -> Any:
+    report(0.0)
     return enrichment_curve(shell_analysis(explanation, session.glass, k, rdf=session.radial_distribution))
 
 
-def _motifs(session: Session, explanation: AtomExplanation, k: int, _report: Reporter, _cancel: CancelSignal) -> Any:
+def _motifs(session: Session, explanation: AtomExplanation, k: int, report: Reporter, _cancel: CancelSignal) -> Any:
+    report(0.0)
     return motif_analysis(
         explanation, session.glass, session.structure.local_order(), k, rdf=session.radial_distribution
     )
@@ -71,6 +84,14 @@ def _network(session: Session, explanation: AtomExplanation, k: int, report: Rep
     return network_analysis(explanation, session.glass, session.structure.network(report, cancel), k)
 
 
+DISTANCES = Analysis(
+    "distances",
+    "How far the important atoms are from the explained one, against random atoms of its receptive field.",
+    _distances,
+    {"distances": _distance_figure},
+    height=330,
+    margin={"l": 56, "r": 10, "t": 12, "b": 122},
+)
 ENRICHMENT = Analysis(
     "enrichment",
     "Important atoms against all atoms of the receptive field, by distance: 1 is what random atoms have.",
@@ -113,6 +134,7 @@ class AnalysisPanel:
         self.analysis = analysis
         self.active = False
         self.result: Any = None
+        self._drawn: dict[str, go.Figure] = {}
         self._of: tuple[AtomExplanation | None, int] | None = None
         views = list(analysis.draw)
         self.view = widgets.Dropdown(options=views, value=views[0], tooltip="Which figure", layout={"width": "170px"})
@@ -121,8 +143,8 @@ class AnalysisPanel:
         self.figure = FigurePanel(analysis.height, analysis.margin)
         head = [self.view, self.note] if len(views) > 1 else [self.note]
         self.ui = widgets.VBox([widgets.HBox(head), self.bar, self.figure.ui])
-        self._worker: Worker[Any] = Worker(self._advance, self._finish, self._fail)
-        self.view.observe(self._draw, "value")
+        self._worker: Worker[tuple[Any, dict[str, go.Figure]]] = Worker(self._advance, self._finish, self._fail)
+        self.view.observe(self._show, "value")
         session.observe(self._update, ["explanation", "k"])
 
     def activate(self, *, active: bool) -> None:
@@ -157,24 +179,25 @@ class AnalysisPanel:
             self.bar.layout.display = "none"
             self.figure.clear()
             return
-        self.bar.value, self.bar.layout.display = 0.0, ""
 
-        def work(report: Reporter, cancel: threading.Event) -> Any:
-            return self.analysis.compute(session, explanation, k, report, cancel)
+        def work(report: Reporter, cancel: threading.Event) -> tuple[Any, dict[str, go.Figure]]:
+            result = self.analysis.compute(session, explanation, k, report, cancel)
+            # Drawn here, so that clicks are answered meanwhile.
+            return result, {view: self.figure.compact(draw(result)) for view, draw in self.analysis.draw.items()}
 
         self._worker.start(work)
 
     def _advance(self, fraction: float) -> None:
-        self.bar.value = fraction
+        self.bar.value, self.bar.layout.display = fraction, ""
 
-    def _finish(self, result: Any) -> None:
-        self.result = result
+    def _finish(self, finished: tuple[Any, dict[str, go.Figure]]) -> None:
+        self.result, self._drawn = finished
         self.bar.layout.display = "none"
-        self._draw()
+        self._show()
 
-    def _draw(self, _change: object = None) -> None:
+    def _show(self, _change: object = None) -> None:
         if self.result is not None:
-            self.figure.show(self.analysis.draw[self.view.value](self.result))
+            self.figure.put(self._drawn[self.view.value])
 
     def _fail(self, error: Exception) -> None:
         self.bar.layout.display = "none"

@@ -53,8 +53,8 @@ class FigurePanel:
         self.figure = go.Figure()
         self.ui.figure = _empty(self.height, self.empty)
 
-    def show(self, figure: go.Figure) -> None:
-        """Show ``figure``, which was drawn for a page of its own."""
+    def compact(self, figure: go.Figure) -> go.Figure:
+        """Return a copy that fits in here of a figure drawn for a page of its own; may be called in a thread."""
         compact = go.Figure(figure)
         legends = {name: {"font": {"size": 10}} for name in figure.layout if name.startswith("legend")}
         compact.update_layout({"font": {"size": 11}, "title": {"font": {"size": 13}}, "margin": self.margin, **legends})
@@ -62,9 +62,13 @@ class FigurePanel:
         compact.update_yaxes(title={"font": {"size": 12}, "standoff": 4}, tickfont_size=11)
         for note in compact.layout.annotations:
             note.font.size = min(note.font.size or 12, 12)
-        self._show(compact)
+        return compact.update_layout(width=None, height=self.height)
 
-    def _show(self, figure: go.Figure) -> None:
-        figure.update_layout(width=None, height=self.height)
-        self.figure = figure
-        self.ui.show(figure)
+    def put(self, compact: go.Figure) -> None:
+        """Show what :meth:`compact` returned."""
+        self.figure = compact
+        self.ui.show(compact)
+
+    def show(self, figure: go.Figure) -> None:
+        """Show ``figure``, which was drawn for a page of its own."""
+        self.put(self.compact(figure))

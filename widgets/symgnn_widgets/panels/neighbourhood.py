@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.style import LOWERS, PURPLE, RAISES, species_colour
 from symgnn_widgets.colours import Colouring
+from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import SMALL_LABELS, FigurePanel
-from symgnn_widgets.session import Session
+from symgnn_widgets.session import Session, as_sentence
 
 HEIGHT = 384
 
@@ -22,25 +25,33 @@ class Neighbourhood:
         self.figure = FigurePanel(HEIGHT, margin={"l": 14, "r": 44, "t": 34, "b": 0}, on_click=session.pick)
         self.caption = widgets.HTML()
         self.ui = widgets.VBox([self.figure.ui, self.caption])
+        self._worker: Worker[go.Figure] = Worker(lambda _fraction: None, self.figure.put, self._fail)
         session.observe(self._draw, ["explanation", "k"])
 
     def _draw(self, _change: object = None) -> None:
-        session = self.session
-        if session.explanation is None:
+        session, explanation, k = self.session, self.session.explanation, self.session.k
+        self._worker.cancel()
+        if explanation is None:
             self.figure.clear()
             self.caption.value = ""
             return
-        explanation = session.explanation
-        figure = compact_neighbourhood(
-            neighbourhood_figure(session.glass, explanation, k=session.k, barriers=session.barriers)
-        )
-        low, high = Colouring.of_values("", session.barriers).domain
-        figure.update_coloraxes(cmin=low, cmax=high)
-        title = f"Neighbourhood of atom {explanation.atom} ({session.glass.symbols[explanation.atom]})"
-        # The camera stays where it was turned to while the same atom is shown.
-        figure.update_layout(title={"text": title}, uirevision=explanation.atom)
-        self.figure.show(figure)
+
+        def work(_report: Reporter, _cancel: threading.Event) -> go.Figure:
+            figure = compact_neighbourhood(
+                neighbourhood_figure(session.glass, explanation, k=k, barriers=session.barriers)
+            )
+            low, high = Colouring.of_values("", session.barriers).domain
+            figure.update_coloraxes(cmin=low, cmax=high)
+            title = f"Neighbourhood of atom {explanation.atom} ({session.glass.symbols[explanation.atom]})"
+            # The camera stays where it was turned to while the same atom is shown.
+            figure.update_layout(title={"text": title}, uirevision=explanation.atom)
+            return self.figure.compact(figure)
+
+        self._worker.start(work)
         self.caption.value = self._caption(explanation.signed)
+
+    def _fail(self, error: Exception) -> None:
+        self.session.error = as_sentence("The neighbourhood could not be drawn", error)
 
     def _caption(self, signed: bool) -> str:
         """Say in one line what the legend says that there is no room for."""
