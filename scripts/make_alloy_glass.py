@@ -16,6 +16,7 @@ from pathlib import Path
 
 from _packing import DATA, POTENTIAL, lammps_version, pack
 
+from symgnn_explain import datasets
 from symgnn_explain.barriers.melt_quench import QuenchSettings, melt_quench, quality
 
 
@@ -39,7 +40,7 @@ def main() -> None:
         arguments.composition, n_atoms=arguments.atoms, cooling_rate=arguments.cooling_rate, seed=arguments.seed
     )
     glass = melt_quench(settings, arguments.work, potential=arguments.potential)
-    name = f"{glass.name.lower()}_sample"
+    file = datasets.sample_file(glass.name.lower())
     card = {
         "made_by": "scripts/make_alloy_glass.py",
         "protocol": "symgnn_explain.barriers.melt_quench: NPT at zero pressure, 2 fs, then the inherent structure at "
@@ -51,7 +52,8 @@ def main() -> None:
         "quality": quality(glass),
     }
     print(json.dumps(card["quality"]))
-    pack(replace(glass, name=name, provenance={}), arguments.out / f"{name}.extxyz.xz", card)
+    name = file.removesuffix(".extxyz.xz")
+    pack(replace(glass, name=name, provenance={}), arguments.out / file, card)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def main() -> None:
         "quality": report,
         "published_glasses": published,
     }
-    pack(glass, arguments.out / datasets.SAMPLE_FILE, card)
+    pack(glass, arguments.out / datasets.sample_file("cu64zr36"), card)
 
 
 if __name__ == "__main__":

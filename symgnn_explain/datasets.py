@@ -1,18 +1,24 @@
-"""The embedded sample glass and the published data set."""
+"""The embedded glasses, with the barriers that were computed for them, and the published data set."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
 from symgnn_explain.io import read_glass
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DATA_FOLDER_VARIABLE = "SYMGNN_EXPLAIN_DATA"
 """Environment variable: a folder that holds the published files and wins over the network."""
@@ -33,16 +39,84 @@ SHA256 = {
 }
 """SHA-256 of each published file, by glass."""
 
-SAMPLE_FILE = "cu64zr36_sample.extxyz.xz"
+SAMPLES = ("cu64zr36", "cu80zr20", "cu50zr50")
+"""Compositions of the embedded glasses, by which they are named."""
+
+COMPUTED_ARRAY, ERROR_ARRAY, COUNT_ARRAY = "computed_barrier", "computed_barrier_error", "computed_saddles"
+"""Per-atom arrays: barrier from first principles and its standard error, eV, NaN where they are not known; number of
+saddles, 0 likewise."""
 
 
-def sample() -> Glass:
-    """Load the embedded sample: a Cu64Zr36 glass of 3 000 atoms that this project made.
+def sample(composition: str = "cu64zr36") -> Glass:
+    """Load an embedded glass, made by this project: Cu64Zr36 of 3 000 atoms, Cu80Zr20 or Cu50Zr50 of 1 000.
 
-    ``scripts/make_sample_glass.py`` is what made it.
+    Barriers were computed from first principles for some of its atoms: they are the per-atom arrays
+    ``computed_barrier``, ``computed_barrier_error`` (eV, NaN for the other atoms) and ``computed_saddles``; see
+    :func:`sample_barriers`.
+
+    Raises
+    ------
+    InputError
+        If there is no embedded glass of this composition.
     """
-    with as_file(files("symgnn_explain") / "data" / SAMPLE_FILE) as path:
-        return replace(read_glass(path, format="extxyz"), name=SAMPLE_FILE.split(".", maxsplit=1)[0])
+    return with_computed_barriers(sample_structure(composition), sample_barriers(composition))
+
+
+def sample_structure(composition: str = "cu64zr36") -> Glass:
+    """Load an embedded glass without the barriers that were computed for it; see :func:`sample`."""
+    with as_file(files("symgnn_explain") / "data" / sample_file(composition)) as path:
+        return replace(read_glass(path, format="extxyz"), name=f"{composition}_sample")
+
+
+def sample_barriers(composition: str = "cu64zr36") -> pd.DataFrame:
+    """Load what saddle searches found around randomly chosen atoms of an embedded glass.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row an atom, in random order: ``atom``, ``barrier_eV`` (the mean over its saddles) with ``standard_error_eV``,
+        numbers of ``saddles`` and ``searches``, and the barrier of every saddle, ``barriers_eV``, with spaces between.
+
+    Raises
+    ------
+    InputError
+        If there is no embedded glass of this composition.
+    """
+    import pandas as pd
+
+    text = (files("symgnn_explain") / "data" / barrier_file(composition)).read_text(encoding="utf-8")
+    return pd.read_csv(io.StringIO(text), dtype={"barriers_eV": str})
+
+
+def with_computed_barriers(glass: Glass, table: pd.DataFrame) -> Glass:
+    """Return the glass with computed barriers as per-atom arrays.
+
+    Parameters
+    ----------
+    table
+        A row an atom, with the columns of :func:`sample_barriers`.
+    """
+    values, errors = (np.full(len(glass), np.nan) for _ in range(2))
+    counts = np.zeros(len(glass), dtype=np.int64)
+    atoms = table["atom"].to_numpy()
+    values[atoms], errors[atoms], counts[atoms] = table["barrier_eV"], table["standard_error_eV"], table["saddles"]
+    return glass.with_arrays(**{COMPUTED_ARRAY: values, ERROR_ARRAY: errors, COUNT_ARRAY: counts})
+
+
+def sample_file(composition: str) -> str:
+    """Name the file of an embedded glass; raises InputError where there is none."""
+    return f"{_require_sample(composition)}_sample.extxyz.xz"
+
+
+def barrier_file(composition: str) -> str:
+    """Name the file of its computed barriers; raises InputError where there is none."""
+    return f"{_require_sample(composition)}_barriers.csv"
+
+
+def _require_sample(composition: str) -> str:
+    if composition not in SAMPLES:
+        raise InputError(f"no embedded glass is called {composition!r}: choose from {', '.join(SAMPLES)}.")
+    return composition
 
 
 def cu64zr36(split: Literal["train", "test"] = "train") -> list[Glass]:

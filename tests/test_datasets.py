@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from symgnn_explain import datasets
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
+from symgnn_explain.selection import select_atoms
 
 STAND_IN = (
     b"2\n"
@@ -145,7 +147,41 @@ def test_published_glasses(published: Callable[[str], Glass]) -> None:
     assert glass.number_density == pytest.approx(0.063, abs=1e-3)
 
 
-def test_sample() -> None:
-    glass = datasets.sample()
-    assert (len(glass), glass.formula) == (3000, "Cu1920Zr1080")
-    assert glass.number_density == pytest.approx(0.063, abs=2e-3)
+@pytest.mark.parametrize(
+    ("composition", "formula"), [("cu64zr36", "Cu1920Zr1080"), ("cu80zr20", "Cu800Zr200"), ("cu50zr50", "Cu500Zr500")]
+)
+def test_samples(composition: str, formula: str) -> None:
+    glass = datasets.sample(composition)
+    assert glass.formula == formula
+    assert glass.name == f"{composition}_sample"
+    assert 0.055 < glass.number_density < 0.075
+    assert glass.displacements_from(0)[1:].any(axis=1).all()
+    table = datasets.sample_barriers(composition)
+    known = np.flatnonzero(np.isfinite(glass.arrays[datasets.COMPUTED_ARRAY]))
+    assert known.tolist() == sorted(table["atom"][table["saddles"] > 0])
+    # Each row is what its saddles say.
+    for row in table[table["saddles"] > 1].to_dict("records"):
+        saddles = np.array(row["barriers_eV"].split(), dtype=float)
+        assert len(saddles) == row["saddles"] <= row["searches"]
+        assert row["barrier_eV"] == pytest.approx(saddles.mean(), abs=2e-4)
+        assert row["standard_error_eV"] == pytest.approx(saddles.std(ddof=1) / np.sqrt(len(saddles)), abs=2e-4)
+        assert glass.arrays[datasets.COMPUTED_ARRAY][row["atom"]] == row["barrier_eV"]
+    assert (table["saddles"] > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("composition", datasets.SAMPLES)
+def test_computed_barriers_are_a_random_sample_and_say_how_they_were_made(composition: str) -> None:
+    glass, table = datasets.sample(composition), datasets.sample_barriers(composition)
+    data = Path(datasets.__file__).parent / "data"
+    content = (data / datasets.barrier_file(composition)).read_bytes()
+    card = json.loads((data / datasets.barrier_file(composition)).with_suffix(".json").read_text(encoding="utf-8"))
+    assert card["sha256"] == hashlib.sha256(content).hexdigest()
+    assert card["run"]["glass"]["sha256"] == glass.content_hash
+    drawn = select_atoms(glass, f"random:{len(table)}", seed=card["run"]["settings"]["seed"])
+    assert table["atom"].tolist() == drawn.tolist()
+    assert set(table["searches"]) == {card["run"]["settings"]["searches"]}
+
+
+def test_unknown_sample() -> None:
+    with pytest.raises(InputError, match="no embedded glass is called 'cu46zr54': choose from cu64zr36, cu80zr20"):
+        datasets.sample("cu46zr54")

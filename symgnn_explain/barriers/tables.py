@@ -6,25 +6,10 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
-
 from symgnn_explain.barriers.many import BarrierSet
+from symgnn_explain.datasets import with_computed_barriers
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass
-
-COMPUTED_ARRAY, ERROR_ARRAY, COUNT_ARRAY = "computed_barrier", "computed_barrier_error", "computed_saddles"
-"""Per-atom arrays: barrier and standard error, eV, NaN where they are not known; number of saddles, 0 likewise."""
-
-
-def with_computed_barriers(glass: Glass, barriers: BarrierSet) -> Glass:
-    """Return the glass with the computed barriers as per-atom arrays."""
-    values, errors = (np.full(len(glass), np.nan) for _ in range(2))
-    counts = np.zeros(len(glass), dtype=np.int64)
-    for barrier in barriers:
-        values[barrier.atom] = np.nan if barrier.mean is None else barrier.mean
-        errors[barrier.atom] = np.nan if barrier.standard_error is None else barrier.standard_error
-        counts[barrier.atom] = len(barrier.saddles)
-    return glass.with_arrays(**{COMPUTED_ARRAY: values, ERROR_ARRAY: errors, COUNT_ARRAY: counts})
 
 
 def write_barriers(barriers: BarrierSet, glass: Glass, folder: Path) -> list[Path]:
@@ -32,7 +17,7 @@ def write_barriers(barriers: BarrierSet, glass: Glass, folder: Path) -> list[Pat
     from ase.io import write
 
     structure = io.StringIO()
-    write(structure, with_computed_barriers(glass, barriers).to_ase(), format="extxyz")
+    write(structure, with_computed_barriers(glass, barriers.to_frame()).to_ase(), format="extxyz")
     content = {
         "run": dict(barriers.manifest),
         "atoms": [

@@ -25,8 +25,8 @@ from symgnn_explain.barriers import (
     compute_barriers,
     search_saddles,
 )
-from symgnn_explain.barriers.tables import COMPUTED_ARRAY, with_computed_barriers
 from symgnn_explain.cli import main
+from symgnn_explain.datasets import COMPUTED_ARRAY, with_computed_barriers
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.glass import Glass
 from symgnn_explain.io import read_glass, write_glass
@@ -100,7 +100,7 @@ def test_records_survive_and_a_second_run_computes_nothing(
     assert again.atoms == (3, 0)
     assert record_files(tmp_path) == kept
     assert BarrierSet.open(tmp_path).atoms == (0, 3)
-    labelled = with_computed_barriers(glass, again).arrays[COMPUTED_ARRAY]
+    labelled = with_computed_barriers(glass, again.to_frame()).arrays[COMPUTED_ARRAY]
     assert np.isfinite(labelled).sum() == sum(bool(barrier.saddles) for barrier in computed)
 
 

@@ -23,7 +23,9 @@ from symgnn_widgets.colours import (
 if TYPE_CHECKING:
     from symgnn_widgets.session_base import SessionBase
 
-ARRAY_UNITS = {"potential_energy": "eV", "energy": "eV", "energies": "eV", "uncertainty": "eV"}
+ARRAY_UNITS = dict.fromkeys(
+    ("potential_energy", "energy", "energies", "uncertainty", "computed_barrier", "computed_barrier_error"), "eV"
+)
 """Units of per-atom arrays whose names say them; others are shown without."""
 
 
