@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from symgnn_explain.barriers import AseCalculator, EamCalculator, at_minimum, compute_barriers
 from symgnn_explain.barriers.potentials import POTENTIAL_VARIABLE
+from symgnn_explain.datasets import COMPUTED_ARRAY, with_computed_barriers
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
@@ -172,3 +174,17 @@ def test_any_calculator_can_be_used(explorer: GlassExplorer, crystal: Glass) -> 
     assert search.session.error == ""
     assert barrier is not None
     assert barrier.searches == 1
+
+
+def test_atoms_are_coloured_by_barriers_that_were_computed_before(crystal: Glass, tiny_predictor: Predictor) -> None:
+    known = pd.DataFrame(
+        {"atom": [3, 9], "barrier_eV": [1.0, 2.0], "standard_error_eV": [0.1, np.nan], "saddles": [4, 1]}
+    )
+    session = GlassExplorer(with_computed_barriers(crystal, known), tiny_predictor).session
+    session.colour_by = COMPUTED_ARRAY
+    colouring = session.colouring()
+    assert colouring.label == "Computed barrier (eV)"
+    assert np.flatnonzero(np.isfinite(colouring.values)).tolist() == [3, 9]
+    grey = np.unique(np.delete(colouring.rgb(), [3, 9], axis=0), axis=0)
+    assert len(grey) == 1
+    assert not (colouring.rgb()[[3, 9]] == grey).all(axis=1).any()
