@@ -72,6 +72,24 @@ def test_the_button_computes_what_the_library_does(
     assert f"{expected.saddles[0].barrier:.3f} eV" in panel.figure.figure.layout.title.text
 
 
+def test_computing_again_adds_searches(explorer: GlassExplorer, crystal: Glass, calculator: EamCalculator) -> None:
+    panel = explorer.barrier
+    explorer.select(ATOM)
+    panel.start.click()
+    assert panel.start.description == f"Search on: barrier of atom {ATOM}"
+    panel.start.click()
+    first, second = (
+        compute_barriers(crystal, calculator, [ATOM], settings=barrier_search.SearchSettings(searches=3, seed=seed))[0]
+        for seed in (0, 1)
+    )
+    assert panel.search.barrier.to_dict() == first.with_more(second, 0.1).to_dict()
+    assert "in 6 searches" in panel.result.value
+    # Another potential begins anew.
+    panel.search.calculator = calculator
+    panel.start.click()
+    assert panel.search.barrier.to_dict() == first.to_dict()
+
+
 def test_displacements_are_drawn_in_the_3d_view(explorer: GlassExplorer) -> None:
     panel, stage = explorer.barrier, explorer.view.stage
     explorer.select(ATOM)

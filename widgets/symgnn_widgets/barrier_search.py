@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from traitlets import Any, Bool, Enum, Float, HasTraits, Instance, Int, Unicode
 
-from symgnn_explain.barriers import AtomBarrier, EamCalculator, SearchSettings, compute_barriers, find_potential
+from symgnn_explain.barriers import (
+    AtomBarrier,
+    Calculator,
+    EamCalculator,
+    SearchSettings,
+    compute_barriers,
+    find_potential,
+)
 from symgnn_explain.plotting.arrows import drawn_arrows
 from symgnn_explain.plotting.style import GREEN
 from symgnn_widgets.colours import channels_of
@@ -19,10 +27,21 @@ from symgnn_widgets.stage import base64_floats
 from symgnn_widgets.structure_view import StructureView
 
 
+@dataclass(frozen=True)
+class _Known:
+    """An atom's barrier, from how many runs, and on which potential."""
+
+    barrier: AtomBarrier
+    runs: int
+    calculator: Calculator | None
+    path: str
+
+
 class BarrierSearch(HasTraits):
     """Searches for saddle points around the selected atom of a session, one atom at a time.
 
-    What was computed is kept until the glass changes, and shown again when its atom is selected.
+    What was computed is kept until the glass changes, and shown again when its atom is selected; computing it once more
+    adds searches, unless the potential has changed.
 
     Parameters
     ----------
@@ -44,32 +63,37 @@ class BarrierSearch(HasTraits):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self._known: dict[int, AtomBarrier] = {}
-        self._worker: Worker[AtomBarrier] = Worker(self._advance, self._keep, self._fail)
+        self._known: dict[int, _Known] = {}
+        self._worker: Worker[_Known] = Worker(self._advance, self._keep, self._fail)
         session.observe(self._show_known, "selected_atom")
 
     def compute(self, *, wait: bool = False) -> AtomBarrier | None:
-        """Compute the selected atom's barrier, in the background unless ``wait``."""
+        """Compute the selected atom's barrier, or add searches to it, in the background unless ``wait``."""
         session, atom = self.session, self.session.selected_atom
         if atom is None:
             session.error = "No atom is selected: click one in the 3D view, or type its index."
             return None
         session.error = ""
         self.atom, self.progress, self.status = atom, 0.0, "running"
-        settings, given, path = SearchSettings(searches=self.searches), self.calculator, self.potential.strip()
+        given, path, earlier = self.calculator, self.potential.strip(), self._known.get(atom)
+        if earlier is not None and (earlier.calculator, earlier.path) != (given, path):
+            earlier = None
+        settings = SearchSettings(searches=self.searches, seed=0 if earlier is None else earlier.runs)
 
-        def work(report: Reporter, cancel: threading.Event) -> AtomBarrier:
+        def work(report: Reporter, cancel: threading.Event) -> _Known:
             calculator = given or EamCalculator(find_potential(Path(path).expanduser() if path else None))
             [computed] = compute_barriers(
                 session.glass, calculator, [atom], settings=settings, progress=report, cancel=cancel
             )
-            return computed
+            if earlier is None:
+                return _Known(computed, 1, given, path)
+            return _Known(earlier.barrier.with_more(computed, settings.same_saddle), earlier.runs + 1, given, path)
 
         self._worker.start(work, wait=wait)
         return self.barrier
 
     def cancel(self) -> None:
-        """Stop; what was found of this atom is dropped."""
+        """Stop; what this run found is dropped."""
         self._worker.cancel()
         if self.status == "running":
             self.status = "cancelled"
@@ -77,8 +101,8 @@ class BarrierSearch(HasTraits):
     def _advance(self, fraction: float) -> None:
         self.progress = min(max(float(fraction), 0.0), 1.0)
 
-    def _keep(self, barrier: AtomBarrier) -> None:
-        self._known[barrier.atom] = barrier
+    def _keep(self, known: _Known) -> None:
+        self._known[known.barrier.atom] = known
         self.progress, self.status = 1.0, "done"
         self._show_known()
 
@@ -89,10 +113,11 @@ class BarrierSearch(HasTraits):
     def _show_known(self, _change: object = None) -> None:
         atom = self.session.selected_atom
         known = None if atom is None else self._known.get(atom)
-        if known is not self.barrier:
+        barrier = None if known is None else known.barrier
+        if barrier is not self.barrier:
             self.saddle = None
-            self.barrier = known
-            self.saddle = 0 if known is not None and known.saddles else None
+            self.barrier = barrier
+            self.saddle = 0 if barrier is not None and barrier.saddles else None
 
 
 class SaddleArrows:

@@ -21,8 +21,9 @@ MOVES = 0.2
 
 _NOTE = (
     "Searches for the saddle points around the selected atom on the potential itself; the barrier is their mean, with "
-    "its standard error. A search takes a second or two; some four in ten find one. The glass is brought to the "
-    "nearest minimum of the potential first. Many atoms: <code>symgnn-explain barriers</code>."
+    "its standard error. A search takes a second or two, and some four in ten find a saddle; pressing again adds "
+    "searches. The glass is brought to the nearest minimum of the potential first. Many atoms: "
+    "<code>symgnn-explain barriers</code>."
 )
 
 
@@ -95,7 +96,7 @@ class ComputedBarrier:
         self.searches.observe(lambda change: search.set_trait("searches", change["new"]), "value")
         self.potential.observe(lambda change: search.set_trait("potential", change["new"]), "value")
         self.in_view.observe(lambda change: search.set_trait("in_view", change["new"]), "value")
-        search.observe(self._show_state, ["status", "progress", "atom"])
+        search.observe(self._show_state, ["status", "progress", "atom", "barrier"])
         search.observe(self._show_result, "barrier")
         search.observe(self._draw, ["barrier", "saddle"])
         session.observe(self._show_state, "selected_atom")
@@ -109,7 +110,8 @@ class ComputedBarrier:
         search, atom = self.search, self.session.selected_atom
         running = search.status == "running"
         self.start.disabled, self.cancel.disabled = running or atom is None, not running
-        self.start.description = "Compute barrier" if atom is None else f"Compute barrier of atom {atom}"
+        verb = "Compute barrier" if search.barrier is None else "Search on: barrier"
+        self.start.description = verb if atom is None else f"{verb} of atom {atom}"
         self.bar.value = search.progress if running else 0.0
         said = {
             "running": f"atom {search.atom}: search {int(search.progress * search.searches) + 1} of {search.searches}",
