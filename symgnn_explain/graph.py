@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 from vesin import NeighborList
@@ -65,7 +66,7 @@ def neighbour_edges(glass: Glass, cutoff: float) -> tuple[IntArray, IntArray, Fl
     return source[order], target[order], displacement[order]
 
 
-def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str]) -> Data:
+def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: float = 0.0) -> Data:
     """Build the network's input.
 
     Parameters
@@ -76,12 +77,15 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str]) -> Data:
         Edges join atoms up to this distance, Å.
     species
         Chemical symbols that the network knows, in the order of its input channels.
+    reach
+        How far descriptors of surroundings look, Å; no further than edges where it is not beyond the cut-off.
 
     Returns
     -------
     Data
         ``x`` (N, len(species)) one-hot species, ``edge_index`` (2, E) sorted by target, ``edge_attr`` (E, 3)
-        displacements (Å), and ``y`` (N,) barriers (eV) where the glass has them.
+        displacements (Å), and ``y`` (N,) barriers (eV) where the glass has them. Where descriptors look beyond the
+        cut-off, ``pair_index`` (2, P) and ``pair_attr`` (P, 3) are all pairs within ``reach``, self-loops left out.
 
     Raises
     ------
@@ -95,15 +99,25 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str]) -> Data:
             f"{glass.name!r} contains {', '.join(foreign)}, but this predictor knows only {', '.join(species)}: "
             "use a glass of these species, or train a predictor on yours."
         )
-    source, target, displacement = neighbour_edges(glass, cutoff)
-    data = Data(
-        x=torch.from_numpy((glass.numbers[:, None] == numbers[None, :]).astype(np.float32)),
-        edge_index=torch.from_numpy(np.stack([source, target])),
-        edge_attr=torch.from_numpy(displacement.astype(np.float32)),
-    )
+    source, target, displacement = neighbour_edges(glass, max(cutoff, reach))
+    data = Data(x=torch.from_numpy((glass.numbers[:, None] == numbers[None, :]).astype(np.float32)))
+    if reach > cutoff:
+        distance = np.linalg.norm(displacement, axis=1)
+        data.pair_index, data.pair_attr = _edge_tensors(source, target, displacement, distance > 0)
+        joined = distance <= cutoff
+    else:
+        joined = np.ones(len(source), dtype=bool)
+    data.edge_index, data.edge_attr = _edge_tensors(source, target, displacement, joined)
     if glass.barriers is not None:
         data.y = torch.from_numpy(glass.barriers.astype(np.float32))
     return data
+
+
+def _edge_tensors(
+    source: IntArray, target: IntArray, displacement: FloatArray, kept: NDArray[np.bool_]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    ends = np.stack([source[kept], target[kept]])
+    return torch.from_numpy(ends), torch.from_numpy(displacement[kept].astype(np.float32))
 
 
 def _require_plausible_lengths(glass: Glass) -> None:

@@ -20,12 +20,13 @@ CHUNK_ATOMS = 10_000
 
 @torch.no_grad()
 def predict_in_chunks(
-    network: Callable[[Tensor, Tensor, Tensor], Tensor],
+    network: Callable[[Data], Tensor],
     glass: Glass,
     *,
     cutoff: float,
     species: Sequence[str],
     depth: int,
+    reach: float = 0.0,
     chunk_atoms: int = CHUNK_ATOMS,
     device: torch.device | str = "cpu",
     progress: Callable[[float], None] | None = None,
@@ -38,11 +39,11 @@ def predict_in_chunks(
     Parameters
     ----------
     network
-        Takes ``x, edge_index, edge_attr`` of a graph and gives one row an atom; in evaluation mode. What it says of an
-        atom must depend on nothing that is more than ``depth`` hops away.
+        Takes a graph and gives one row an atom; in evaluation mode. What it says of an atom must depend on nothing that
+        is more than ``depth`` hops away, or ``depth`` - 1 hops and then ``reach``.
     glass
         Any cell, periodic or not.
-    cutoff, species
+    cutoff, species, reach
         As for :func:`~symgnn_explain.graph.build_graph`.
     depth
         Rounds of message passing.
@@ -66,14 +67,15 @@ def predict_in_chunks(
     if depth < 1 or chunk_atoms < 1:
         raise InputError(f"{depth=} and {chunk_atoms=} must be at least 1.")
     if len(glass) <= chunk_atoms:
-        whole = build_graph(glass, cutoff=cutoff, species=species).to(device)
-        return np.asarray(network(whole.x, whole.edge_index, whole.edge_attr).double().cpu().numpy())
+        whole = build_graph(glass, cutoff=cutoff, species=species, reach=reach).to(device)
+        return np.asarray(network(whole).double().cpu().numpy())
     predicted: FloatArray = np.empty(0)
     done = 0
-    for atoms, surroundings, n_core in _chunks(glass, reach=depth * cutoff, chunk_atoms=chunk_atoms):
-        graph = build_graph(surroundings, cutoff=cutoff, species=species)
-        field = receptive_field(graph, n_core, depth).to(device)
-        values = network(field.x, field.edge_index, field.edge_attr)[:n_core].double().cpu().numpy()
+    margin = (depth - 1) * cutoff + max(cutoff, reach)
+    for atoms, surroundings, n_core in _chunks(glass, reach=margin, chunk_atoms=chunk_atoms):
+        graph = build_graph(surroundings, cutoff=cutoff, species=species, reach=reach)
+        field, _ = receptive_field(graph, torch.arange(n_core), depth)
+        values = network(field.to(device))[:n_core].double().cpu().numpy()
         if done == 0:
             predicted = np.empty((len(glass), *values.shape[1:]))
         predicted[atoms] = values
@@ -83,25 +85,32 @@ def predict_in_chunks(
     return predicted
 
 
-def receptive_field(graph: Data, n_core: int, depth: int) -> Data:
-    """Return the part of a graph that ``depth`` rounds of message passing towards its first ``n_core`` atoms read.
+def receptive_field(graph: Data, core: Tensor, depth: int) -> tuple[Data, Tensor]:
+    """Return the part of a graph that ``depth`` rounds of message passing towards the atoms ``core`` read.
 
-    It keeps the edges into atoms fewer than ``depth`` hops away; the core's atoms stay the first ones.
+    It keeps the edges and pairs into atoms fewer than ``depth`` hops away.
+
+    Returns
+    -------
+    part, atoms
+        The part, and which atoms of the graph are in it, shape (n,), in the order that they had.
     """
     source, target = graph.edge_index
-    reached = torch.zeros(graph.num_nodes, dtype=torch.bool)
-    reached[:n_core] = True
+    inner = torch.zeros(graph.num_nodes, dtype=torch.bool, device=source.device)
+    inner[core] = True
     for _ in range(depth - 1):
-        reached[source[reached[target]]] = True
-    kept = reached[target]
-    source, target = source[kept], target[kept]
-    reached[source] = True
+        inner[source[inner[target]]] = True
+    lists = [name.removesuffix("_index") for name in ("edge_index", "pair_index") if name in graph]
+    kept = {name: inner[graph[f"{name}_index"][1]] for name in lists}
+    reached = inner.clone()
+    for name in lists:
+        reached[graph[f"{name}_index"][0, kept[name]]] = True
     number = reached.cumsum(0) - 1
-    return Data(
-        x=graph.x[reached],
-        edge_index=torch.stack([number[source], number[target]]),
-        edge_attr=graph.edge_attr[kept],
-    )
+    part = Data(x=graph.x[reached])
+    for name in lists:
+        part[f"{name}_index"] = number[graph[f"{name}_index"][:, kept[name]]]
+        part[f"{name}_attr"] = graph[f"{name}_attr"][kept[name]]
+    return part, torch.nonzero(reached).squeeze(1)
 
 
 def _chunks(glass: Glass, *, reach: float, chunk_atoms: int) -> Iterator[tuple[IntArray, Glass, int]]:

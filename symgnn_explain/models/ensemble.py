@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.environment import far_pairs
 from symgnn_explain.models.symgnn import INFERENCE_SEED, SymGNN, SymGNNConfig
 
 
@@ -49,6 +50,11 @@ class EnsembleConfig:
     def cutoff(self) -> float:
         """Range (Å) of the members' edges."""
         return self.member.cutoff
+
+    @property
+    def reach(self) -> float:
+        """How far (Å) the members' atoms see before any message."""
+        return self.member.reach
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -117,11 +123,11 @@ class SymGNNEnsemble(nn.Module):
         for member in self.symgnns:
             member.fix_transformations(seed)
 
-    def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+    def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, *pairs: Tensor) -> Tensor:
         """Return what nodes are encoded from, shape (N, F); see :meth:`SymGNN.describe`."""
         if not self.config.member.environment_radial:
             return x
-        described: Tensor = self.environment(x, edge_index, edge_attr)
+        described: Tensor = self.environment(x, edge_index, edge_attr, *pairs)
         return described
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, environment: Tensor | None = None) -> Tensor:
@@ -148,7 +154,14 @@ def describe_graph(model: SymGNNLike, graph: Data) -> Tensor:
     if "environment" in graph:
         environment: Tensor = graph.environment
         return environment
-    return model.describe(graph.x, graph.edge_index, graph.edge_attr)
+    return model.describe(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph))
+
+
+def predict_graph(model: Any, graph: Data) -> Tensor:
+    """Predict the barriers of a whole graph with any network, shape (N,), eV."""
+    described = (describe_graph(model, graph),) if isinstance(model, SymGNNLike) else ()
+    barriers: Tensor = model(graph.x, graph.edge_index, graph.edge_attr, *described)
+    return barriers
 
 
 def with_description(model: nn.Module, graph: Data) -> Data:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_batch
 
+from symgnn_explain.errors import InputError
+
 NEAREST = 2.2
 """First Gaussian of the radial densities, Å; the last one is at the cut-off."""
 
@@ -23,6 +25,9 @@ ANGULAR_CENTRES, ANGULAR_WIDTH = (2.6, 3.0, 3.5), 0.3
 
 ANGULAR_RANGE, ANGULAR_TAPER = 4.2, 0.4
 """The power spectrum sees neighbours up to the first distance; over the second, before it, they fade out. Å."""
+
+FAR_OVERLAP = 0.4
+"""The first Gaussian of the densities beyond the cut-off sits so much before it, Å."""
 
 FLOOR = 1e-5
 """Variance, as a share of the largest, that is added to each direction before it is scaled to 1."""
@@ -41,16 +46,21 @@ class AtomicEnvironment(nn.Module):
         Gaussians of the distance in the radial densities of each species.
     degree
         Highest degree l of the power spectrum; 0 for none.
+    n_far, reach
+        Gaussians of the distance in the densities beyond the cut-off, 0 for none, and how far those look, Å.
     """
 
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self, n_species: int, cutoff: float, n_radial: int, degree: int) -> None:
+    def __init__(
+        self, n_species: int, cutoff: float, n_radial: int, degree: int, *, n_far: int = 0, reach: float = 0.0
+    ) -> None:
         super().__init__()
         self.n_species, self.cutoff, self.n_radial, self.degree = n_species, cutoff, n_radial, degree
+        self.n_far, self.reach = n_far, reach
         n_channels = n_species * len(ANGULAR_CENTRES)
-        self.n_raw = n_species * n_radial + degree * n_channels * (n_channels + 1) // 2
+        self.n_raw = n_species * (n_radial + n_far) + degree * n_channels * (n_channels + 1) // 2
         self.register_buffer("mean", torch.zeros(n_species, self.n_raw))
         self.register_buffer("whitening", torch.eye(self.n_raw).repeat(n_species, 1, 1))
 
@@ -59,9 +69,16 @@ class AtomicEnvironment(nn.Module):
         """Number of features."""
         return self.n_species * (self.n_raw + 1)
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor,
+        pair_index: Tensor | None = None,
+        pair_attr: Tensor | None = None,
+    ) -> Tensor:
         """Return the features of each atom, shape (N, width): those of its own species' columns, with a 1, else 0."""
-        raw = self.raw(x, edge_index, edge_attr)
+        raw = self.raw(x, edge_index, edge_attr, pair_index, pair_attr)
         centred = raw - x @ self.mean
         own = torch.zeros_like(raw)
         for kind, whitening in enumerate(self.whitening):
@@ -69,8 +86,15 @@ class AtomicEnvironment(nn.Module):
         own = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
         return (x[:, :, None] * own[:, None, :]).flatten(1)
 
-    def raw(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """Return radial densities and power spectrum, shape (N, n_raw)."""
+    def raw(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor,
+        pair_index: Tensor | None = None,
+        pair_attr: Tensor | None = None,
+    ) -> Tensor:
+        """Return radial densities and power spectrum, shape (N, n_raw); see :meth:`SymGNN.describe`."""
         joined = edge_index[0] != edge_index[1]
         joined |= edge_attr.detach().square().sum(dim=1) > 0  # an atom's own image is a neighbour like any other
         (source, target), vector = edge_index[:, joined], edge_attr[joined]
@@ -82,7 +106,25 @@ class AtomicEnvironment(nn.Module):
             near = distance < ANGULAR_RANGE
             spectrum = self._power_spectrum(kind[near], vector[near], target[near], len(x))
             columns.append(spectrum)
+        if self.n_far:
+            columns.append(self._far_densities(x, pair_index, pair_attr))
         return torch.cat(columns, dim=1)
+
+    def _far_densities(self, x: Tensor, pair_index: Tensor | None, pair_attr: Tensor | None) -> Tensor:
+        """Count neighbours of each species about distances beyond the cut-off; they fade out towards ``reach``."""
+        if pair_index is None or pair_attr is None:
+            raise InputError(
+                f"this network describes surroundings up to {self.reach:g} Å, beyond its edges of {self.cutoff:g} Å, "
+                "and was given edges alone: give it environment=describe_graph(model, graph), of a predictor's graph."
+            )
+        distance, (source, target) = pair_attr.norm(dim=1), pair_index
+        centres = torch.linspace(self.cutoff - FAR_OVERLAP, self.reach, self.n_far, dtype=x.dtype, device=x.device)
+        spacing = centres[1] - centres[0]
+        far = distance > centres[0] - 4 * spacing
+        distance, source, target = distance[far], source[far], target[far]
+        gaussians = torch.exp(-0.5 * ((distance[:, None] - centres) / spacing) ** 2)
+        fading = gaussians * (0.5 + 0.5 * torch.cos(torch.pi * distance / self.reach))[:, None]
+        return _total((x[source][:, :, None] * fading[:, None, :]).flatten(1), target, len(x))
 
     def _power_spectrum(self, kind: Tensor, vector: Tensor, target: Tensor, n_atoms: int) -> Tensor:
         """Sum over pairs of an atom's neighbours of radial functions of both times P_l of the angle between them.
@@ -113,7 +155,9 @@ class AtomicEnvironment(nn.Module):
     @torch.no_grad()
     def fit(self, graphs: Sequence[Data]) -> None:
         """Measure means and covariances on these graphs, species by species; features have unit variance on them."""
-        raw = torch.cat([self.raw(graph.x, graph.edge_index, graph.edge_attr) for graph in graphs]).double()
+        raw = torch.cat(
+            [self.raw(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph)) for graph in graphs]
+        ).double()
         kind = torch.cat([graph.x.argmax(dim=1) for graph in graphs])
         for number in range(self.n_species):
             values = raw[kind == number]
@@ -126,6 +170,11 @@ class AtomicEnvironment(nn.Module):
             scale = (variance.clamp_min(0) + FLOOR * variance[-1]).rsqrt()
             self.mean[number] = mean.to(self.mean)
             self.whitening[number] = ((axes * scale) / spread[:, None]).to(self.whitening)
+
+
+def far_pairs(graph: Data) -> tuple[Tensor, Tensor] | tuple[()]:
+    """Return the pairs that a graph lists beyond its edges, as :meth:`AtomicEnvironment.raw` takes them."""
+    return (graph.pair_index, graph.pair_attr) if "pair_index" in graph else ()
 
 
 def _total(values: Tensor, target: Tensor, n_atoms: int) -> Tensor:

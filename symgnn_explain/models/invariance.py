@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
+from torch import Tensor
+from torch_geometric.data import Data
 
 from symgnn_explain.glass import Glass
+from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import Predictor, evaluation_mode
 from symgnn_explain.models.symmetrization import HaarO3
+
+
+def transformed(graph: Data, matrix: Tensor) -> Data:
+    """Return a predictor's graph as it would be of a rotated or reflected glass; ``matrix`` is orthogonal, (3, 3)."""
+    graph = copy.copy(graph)
+    for name in ("edge_attr", "pair_attr"):
+        if name in graph:
+            graph[name] = graph[name] @ matrix.T
+    return graph
 
 
 @torch.no_grad()
@@ -25,8 +39,6 @@ def symmetrization_error(predictor: Predictor, glass: Glass, *, n_transformation
     graph = predictor.graph(glass)
     matrices = HaarO3()(n_transformations, torch.Generator().manual_seed(seed)).to(graph.edge_attr)
     with evaluation_mode(predictor.model):
-        original = predictor.model(graph.x, graph.edge_index, graph.edge_attr)
-        changes = [
-            predictor.model(graph.x, graph.edge_index, graph.edge_attr @ matrix.T) - original for matrix in matrices
-        ]
+        original = predict_graph(predictor.model, graph)
+        changes = [predict_graph(predictor.model, transformed(graph, matrix)) - original for matrix in matrices]
     return float(torch.stack(changes).double().square().mean().sqrt())

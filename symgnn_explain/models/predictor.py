@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
 from symgnn_explain.models.chunked import predict_in_chunks
-from symgnn_explain.models.ensemble import SymGNNLike
+from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
 from symgnn_explain.models.registry import Network
 
 SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
@@ -80,7 +81,9 @@ class Predictor:
 
     def graph(self, glass: Glass) -> Data:
         """Build the network's input for ``glass``, on the predictor's device."""
-        return build_graph(glass, cutoff=self.cutoff, species=self.species).to(self.device)
+        return build_graph(glass, cutoff=self.cutoff, species=self.species, reach=self.model.config.reach).to(
+            self.device
+        )
 
     @torch.no_grad()
     def predict(self, glass: Glass) -> FloatArray:
@@ -96,15 +99,15 @@ class Predictor:
         with evaluation_mode(self.model):
             if isinstance(self.model, SymGNNLike):
                 return predict_in_chunks(
-                    self.model,
+                    partial(predict_graph, self.model),
                     glass,
                     cutoff=self.cutoff,
                     species=self.species,
                     depth=self.model.hops,
+                    reach=self.model.config.reach,
                     device=self.device,
                 )
-            graph = self.graph(glass)
-            barriers: FloatArray = self.model(graph.x, graph.edge_index, graph.edge_attr).double().cpu().numpy()
+            barriers: FloatArray = predict_graph(self.model, self.graph(glass)).double().cpu().numpy()
         return barriers
 
 

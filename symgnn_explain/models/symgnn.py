@@ -50,6 +50,9 @@ class SymGNNConfig:
         Whether nodes start from descriptors of their surroundings beside the species: the number of Gaussians in the
         radial densities (0 for no descriptors, else at least 2), and the highest degree of the angular power spectrum
         (0 for none); see :class:`~.environment.AtomicEnvironment`.
+    environment_far, environment_reach
+        Number of Gaussians in the radial densities beyond the cut-off (0 for none, else at least 2), and how far those
+        look, Å.
     environment_width, environment_dropout
         Hidden width of what encodes the descriptors, and the probability with which a hidden feature is dropped there.
     decoder_layers
@@ -73,6 +76,8 @@ class SymGNNConfig:
     radial_basis: int = 0
     environment_radial: int = 0
     environment_degree: int = 0
+    environment_far: int = 0
+    environment_reach: float = 7.6
     environment_width: int = 64
     environment_dropout: float = 0.0
     decoder_layers: int = 4
@@ -100,10 +105,23 @@ class SymGNNConfig:
             raise InputError("at least one transformation is needed in training and in inference.")
         if self.radial_basis < 0 or self.radial_basis == 1:
             raise InputError(f"radial_basis={self.radial_basis} must be 0 (no distances) or at least 2 Gaussians.")
+        self._validate_environment()
+        if self.decoder_layers < 0 or not 0 <= self.dropout < 1:
+            raise InputError(
+                f"decoder_layers={self.decoder_layers} must not be negative, and dropout={self.dropout} lie in [0, 1)."
+            )
+
+    def _validate_environment(self) -> None:
         if self.environment_radial < 0 or self.environment_radial == 1 or self.environment_width < 1:
             raise InputError(
                 f"environment_radial={self.environment_radial} must be 0 (no descriptors) or at least 2 Gaussians, and "
                 f"environment_width={self.environment_width} positive."
+            )
+        far = self.environment_far
+        if far and (far < 2 or not self.environment_radial or not self.cutoff < self.environment_reach < math.inf):
+            raise InputError(
+                f"environment_far={far} must be 0 (nothing beyond the cut-off) or at least 2 Gaussians, which need "
+                f"environment_radial and environment_reach={self.environment_reach} beyond cutoff={self.cutoff} Å."
             )
         if not 0 <= self.environment_dropout < 1:
             raise InputError(f"environment_dropout={self.environment_dropout} must lie in [0, 1).")
@@ -111,10 +129,11 @@ class SymGNNConfig:
             raise InputError(
                 f"environment_degree={self.environment_degree} must not be negative, and needs environment_radial."
             )
-        if self.decoder_layers < 0 or not 0 <= self.dropout < 1:
-            raise InputError(
-                f"decoder_layers={self.decoder_layers} must not be negative, and dropout={self.dropout} lie in [0, 1)."
-            )
+
+    @property
+    def reach(self) -> float:
+        """How far an atom sees before any message, Å: the cut-off, or what descriptors look at beyond it."""
+        return self.environment_reach if self.environment_far else self.cutoff
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -129,6 +148,7 @@ PRESETS = {
         radial_basis=12,
         environment_radial=14,
         environment_degree=6,
+        environment_far=8,
         environment_width=128,
         environment_dropout=0.4,
         decoder_layers=1,
@@ -162,7 +182,12 @@ class SymGNN(nn.Module):
             self.symmetrization = DISTRIBUTIONS[config.distribution]()
         if config.environment_radial:
             self.environment = AtomicEnvironment(
-                len(config.species), config.cutoff, config.environment_radial, config.environment_degree
+                len(config.species),
+                config.cutoff,
+                config.environment_radial,
+                config.environment_degree,
+                n_far=config.environment_far,
+                reach=config.environment_reach,
             )
             self.node_encoder: nn.Module = _EnvironmentEncoder(
                 self.environment.width, config.environment_width, dim, config.environment_dropout
@@ -240,14 +265,15 @@ class SymGNN(nn.Module):
             node, edge = layer(node, edge_index, edge)
         return self.decode(node)
 
-    def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+    def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, *pairs: Tensor) -> Tensor:
         """Return what nodes are encoded from, shape (N, F): the species, or descriptors of their surroundings.
 
-        It holds no trained weight, and no message passes an explainer's mask.
+        It holds no trained weight, and no message passes an explainer's mask. Where descriptors look beyond the edges,
+        ``pairs`` are the graph's ``pair_index`` and ``pair_attr``.
         """
         if not self.config.environment_radial:
             return x
-        described: Tensor = self.environment(x, edge_index, edge_attr)
+        described: Tensor = self.environment(x, edge_index, edge_attr, *pairs)
         return described
 
     def encode_nodes(self, described: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.training.module import BarrierModule, GlassDataModule, mean_metrics
 
@@ -19,7 +20,7 @@ def solve(module: BarrierModule, data: GlassDataModule, checkpoint: Path) -> Non
     module.training_seconds = time.perf_counter() - started
     with evaluation_mode(module.model):
         predicted = {
-            side: [(module.model(graph.x, graph.edge_index, graph.edge_attr), graph.y) for graph in graphs]
+            side: [(predict_graph(module.model, graph), graph.y) for graph in graphs]
             for side, graphs in (("training", data.training), ("validation", data.validation))
         }
     losses = [

@@ -93,7 +93,7 @@ class GlassDataModule(lightning.LightningDataModule):
                 )
         self.seed = seed
         self.training, self.validation = (
-            [build_graph(glass, cutoff=config.cutoff, species=config.species) for glass in side]
+            [build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach) for glass in side]
             for side in (training, validation)
         )
         if auxiliary:

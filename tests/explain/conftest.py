@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Data
 
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import build_graph
+from symgnn_explain.models.ensemble import SymGNNLike
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 
@@ -25,7 +27,7 @@ def random_model(
     heads: tuple[int, ...] = (2, 2, 1),
     dim: int = 6,
     radial_basis: int = 4,
-    environment: tuple[int, int] = (0, 0),
+    environment: tuple[int, int, int] = (0, 0, 0),
 ) -> SymGNN:
     """An untrained network whose normalisation layers are not at their neutral values."""
     torch.manual_seed(seed)
@@ -39,6 +41,7 @@ def random_model(
             radial_basis=radial_basis,
             environment_radial=environment[0],
             environment_degree=environment[1],
+            environment_far=environment[2],
             environment_width=5,
             decoder_layers=1,
         )
@@ -47,11 +50,21 @@ def random_model(
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.normal_(0.0, 0.2)
             module.running_var.uniform_(0.5, 2.0)
-    graph = build_graph(random_glass(seed=seed), cutoff=3.6, species=("Cu", "Zr"))
+    graph = build_graph(random_glass(seed=seed), cutoff=3.6, species=("Cu", "Zr"), reach=model.config.reach)
     model.fit_inputs([graph])
     model.barrier_mean.fill_(1.6)
     model.barrier_scale.fill_(0.3)
     return model.eval()
+
+
+def double_graph(model: SymGNNLike, glass: Glass) -> Data:
+    """The input of a network in double precision."""
+    config = model.config
+    graph = build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach)
+    for name in ("x", "edge_attr", "pair_attr"):
+        if name in graph:
+            graph[name] = graph[name].double()
+    return graph
 
 
 @pytest.fixture

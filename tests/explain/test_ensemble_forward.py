@@ -15,14 +15,13 @@ from symgnn_explain.explain.engine.ensemble_forward import EnsembleForward
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.sanity.randomised import cascade
-from symgnn_explain.graph import build_graph
-from symgnn_explain.models.ensemble import SymGNNEnsemble
+from symgnn_explain.models.ensemble import SymGNNEnsemble, predict_graph, with_description
 from symgnn_explain.models.predictor import Predictor
 
-from .conftest import random_glass, random_model
+from .conftest import double_graph, random_glass, random_model
 
 
-def ensemble(seed: int = 0, n_members: int = 2, environment: tuple[int, int] = (3, 2)) -> SymGNNEnsemble:
+def ensemble(seed: int = 0, n_members: int = 2, environment: tuple[int, int, int] = (3, 2, 3)) -> SymGNNEnsemble:
     members = [random_model(seed + number, heads=(2, 1), environment=environment) for number in range(n_members)]
     for member in members[1:]:
         if environment[0]:
@@ -35,18 +34,19 @@ def predictor() -> Predictor:
     return Predictor(ensemble(), device="cpu")
 
 
-@given(seed=st.integers(0, 1000), n_members=st.integers(2, 3), environment=st.sampled_from([(0, 0), (3, 2)]))
+@given(seed=st.integers(0, 1000), n_members=st.integers(2, 3), environment=st.sampled_from([(0, 0, 0), (3, 2, 3)]))
 @settings(max_examples=8, deadline=None)
-def test_value_and_gradient_equal_the_plain_forward(seed: int, n_members: int, environment: tuple[int, int]) -> None:
+def test_value_and_gradient_equal_the_plain_forward(
+    seed: int, n_members: int, environment: tuple[int, int, int]
+) -> None:
     model, glass = ensemble(seed, n_members, environment).double(), random_glass(30, seed=seed)
-    graph = build_graph(glass, cutoff=model.config.cutoff, species=model.config.species)
-    graph.x, graph.edge_attr = graph.x.double(), graph.edge_attr.double()
+    graph = double_graph(model, glass)
     atom = seed % len(glass)
     forward = EnsembleForward(model, graph, atom)
     mask = torch.rand(graph.num_edges, dtype=torch.float64, requires_grad=True)
 
     set_masks(model, mask, graph.edge_index, apply_sigmoid=False)
-    plain = model(graph.x, graph.edge_index, graph.edge_attr)[atom]
+    plain = predict_graph(model, graph)[atom]
     clear_masks(model)
     (plain_gradient,) = torch.autograd.grad(plain, mask)
     fast = forward(mask[forward.field.edges])
@@ -61,8 +61,7 @@ def test_it_is_the_mean_of_its_members(predictor, glass, semantics) -> None:
     barriers, references = predict_with_references(predictor.model, graph)
     together = EnsembleForward(predictor.model, graph, 7, semantics=semantics, reference=references)
     assert float(together.original()) == pytest.approx(float(barriers[7]), abs=1e-6)
-    described = predictor.model.describe(graph.x, graph.edge_index, graph.edge_attr)
-    graph.environment = described
+    graph = with_description(predictor.model, graph)
     mask = torch.rand(together.n_edges)
     alone = [
         MaskedForward(member, graph, 7, semantics=semantics, reference=reference)(mask)

@@ -13,8 +13,9 @@ from torch_geometric.utils import k_hop_subgraph
 from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.graph import build_graph
+from symgnn_explain.models.ensemble import predict_graph
 
-from .conftest import random_glass, random_model
+from .conftest import double_graph, random_glass, random_model
 
 
 @given(
@@ -22,24 +23,23 @@ from .conftest import random_glass, random_model
     heads=st.lists(st.integers(1, 3), min_size=1, max_size=4),
     dim=st.integers(2, 7),
     edge=st.sampled_from([9.9, 7.0, 5.1]),
-    environment=st.sampled_from([(0, 0), (3, 0), (4, 2)]),
+    environment=st.sampled_from([(0, 0, 0), (3, 0, 0), (4, 2, 3)]),
 )
 @settings(max_examples=25, deadline=None)
 def test_value_and_gradient_equal_the_plain_forward(
-    seed: int, heads: list[int], dim: int, edge: float, environment: tuple[int, int]
+    seed: int, heads: list[int], dim: int, edge: float, environment: tuple[int, int, int]
 ) -> None:
     """``edge=5.1`` with a cut-off of 3.6 Å gives several images of a neighbour, and of the atom itself."""
     basis = (0, 2, 5)[seed % 3]
     model = random_model(seed, heads=tuple(heads), dim=dim, radial_basis=basis, environment=environment).double()
     glass = random_glass(8 if edge < 6 else 40, seed=seed, edge=edge)
-    graph = build_graph(glass, cutoff=model.config.cutoff, species=model.config.species)
-    graph.x, graph.edge_attr = graph.x.double(), graph.edge_attr.double()
+    graph = double_graph(model, glass)
     atom = seed % len(glass)
     forward = MaskedForward(model, graph, atom)
     logits = torch.randn(graph.num_edges, dtype=torch.float64, requires_grad=True)
 
     set_masks(model, logits, graph.edge_index, apply_sigmoid=True)
-    plain = model(graph.x, graph.edge_index, graph.edge_attr)[atom]
+    plain = predict_graph(model, graph)[atom]
     clear_masks(model)
     (plain_gradient,) = torch.autograd.grad(plain, logits)
     fast = forward(logits.sigmoid()[forward.field.edges])

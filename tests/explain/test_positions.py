@@ -16,7 +16,7 @@ from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.methods.positions import displaced_prediction, explain_positions, path_contributions
 from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
+from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import Predictor
 
 from .conftest import random_glass, random_model
@@ -45,26 +45,33 @@ def plain_predictions(predictor: Predictor, glasses: list[Glass], atom: int) -> 
     model = copy.deepcopy(predictor.model).double()
     predictions = []
     for glass in glasses:
-        graph = build_graph(glass, cutoff=predictor.cutoff, species=predictor.species)
-        source, target = graph.edge_index.numpy()
-        # Single precision would drown differences as small as these; which image an edge goes to it still tells.
-        inside = glass.positions[source] - glass.positions[target]
-        cells = np.rint((graph.edge_attr.numpy() - inside) @ np.linalg.inv(glass.cell))
+        graph = predictor.graph(glass)
+        graph.x = graph.x.double()
+        for name in ("edge", "pair"):
+            if f"{name}_index" not in graph:
+                continue
+            source, target = graph[f"{name}_index"].numpy()
+            # Single precision would drown differences as small as these; which image an edge goes to it still tells.
+            inside = glass.positions[source] - glass.positions[target]
+            cells = np.rint((graph[f"{name}_attr"].numpy() - inside) @ np.linalg.inv(glass.cell))
+            graph[f"{name}_attr"] = torch.from_numpy(inside + cells @ glass.cell)
         with torch.no_grad():
-            barriers = model(graph.x.double(), graph.edge_index, torch.from_numpy(inside + cells @ glass.cell))
-        predictions.append(float(barriers[atom]))
+            predictions.append(float(predict_graph(model, graph)[atom]))
     return predictions
 
 
+@pytest.mark.parametrize("environment", [(0, 0, 0), (4, 2, 3)])
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("n_atoms", "edge"), [(60, 9.9), (27, 7.2), (8, 5.6)])
-def test_derivatives_are_finite_differences_of_the_whole_network(n_atoms: int, edge: float, seed: int) -> None:
+def test_derivatives_are_finite_differences_of_the_whole_network(
+    n_atoms: int, edge: float, seed: int, environment: tuple[int, int, int]
+) -> None:
     """Small cells too, where an atom sees several images of another, and of itself.
 
     The network has some ten thousand kinks an Å. So the step is tiny, and structures are fixed, not drawn anew: in one
     of a hundred a kink is as close as single precision, in which the derivative is computed.
     """
-    predictor = steep_predictor()
+    predictor = steep_predictor(environment=environment)
     glass = random_glass(n_atoms, seed=seed, edge=edge)
     found = explain_positions(prepare(predictor, glass), ATOM)
     step = 1e-8

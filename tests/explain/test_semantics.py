@@ -17,16 +17,16 @@ from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedF
 from symgnn_explain.explain.engine.reference import predict_with_reference
 from symgnn_explain.glass import Glass
 from symgnn_explain.graph import build_graph
+from symgnn_explain.models.ensemble import describe_graph
 from symgnn_explain.models.symgnn import SymGNN
 
-from .conftest import random_glass, random_model
+from .conftest import double_graph, random_glass, random_model
 
 
 def written_out(model: SymGNN, graph: Data, mask: Tensor, semantics: str, reference: list[Tensor]) -> Tensor:
     """The whole network on the whole graph, with what the mask means said in the plainest way."""
     source, target = graph.edge_index
-    described = model.describe(graph.x, graph.edge_index, graph.edge_attr)
-    node, edge = model.encode_nodes(described), model.encode_edges(graph.edge_attr)
+    node, edge = model.encode_nodes(describe_graph(model, graph)), model.encode_edges(graph.edge_attr)
     for number, layer in enumerate(model.attention_layers):
         ends = layer.from_source(node)[source] + layer.from_target(node)[target]
         hidden = layer.hidden(ends, edge)
@@ -41,12 +41,6 @@ def written_out(model: SymGNN, graph: Data, mask: Tensor, semantics: str, refere
         received = scatter(share[..., None] * message, target, dim=0, dim_size=len(node))
         node, edge = layer.update_node(node, received), layer.update_edge(edge, hidden)
     return model.decode(node)
-
-
-def double_graph(model: SymGNN, glass: Glass) -> Data:
-    graph = build_graph(glass, cutoff=model.config.cutoff, species=model.config.species)
-    graph.x, graph.edge_attr = graph.x.double(), graph.edge_attr.double()
-    return graph
 
 
 def triclinic(glass: Glass) -> Glass:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,33 +11,39 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.chunked import predict_in_chunks, receptive_field
+from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import Predictor
 
 SPECIES = ("Cu", "Zr")
 
 
-def counted(depth: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """A sum over all walks of ``depth`` edges, weighted by species and vectors: it misses no edge of the field."""
+def counted(depth: int) -> Callable[[Data], Tensor]:
+    """A sum over all walks of ``depth`` edges, the first of them a pair where pairs are listed, weighted by species and
 
-    def network(x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        source, target = edge_index
-        weight = 0.1 + edge_attr.double().square().sum(1).add(1).reciprocal() + 0.02 * edge_attr[:, 0].double()
-        values = x.double() @ torch.tensor([1.0, 2.5], dtype=torch.float64)
-        for _ in range(depth):
+    vectors: it misses no edge of the field.
+    """
+
+    def network(graph: Data) -> Tensor:
+        values = graph.x.double() @ torch.tensor([1.0, 2.5], dtype=torch.float64)
+        for step in range(depth):
+            name = "pair" if step == 0 and "pair_index" in graph else "edge"
+            source, target = graph[f"{name}_index"]
+            vector = graph[f"{name}_attr"].double()
+            weight = 0.1 + vector.square().sum(1).add(1).reciprocal() + 0.02 * vector[:, 0]
             values = torch.zeros_like(values).index_add(0, target, weight * values[source]) / 10
         return values
 
     return network
 
 
-def in_one_piece(network: Callable[[Tensor, Tensor, Tensor], Tensor], glass: Glass, cutoff: float) -> FloatArray:
-    graph = build_graph(glass, cutoff=cutoff, species=SPECIES)
-    return network(graph.x, graph.edge_index, graph.edge_attr).numpy()
+def in_one_piece(network: Callable[[Data], Tensor], glass: Glass, cutoff: float, reach: float = 0.0) -> FloatArray:
+    return network(build_graph(glass, cutoff=cutoff, species=SPECIES, reach=reach)).numpy()
 
 
 @settings(max_examples=25, deadline=None)
@@ -51,9 +58,12 @@ def test_chunks_predict_what_one_piece_does(random_glass: Callable[..., Glass], 
     moved = replace(glass, positions=glass.positions + data.draw(st.sampled_from([0.0, 7.3, -31.0])))
     depth, cutoff = data.draw(st.integers(1, 3)), data.draw(st.sampled_from([3.0, 4.5, 6.0]))
     chunk_atoms = data.draw(st.sampled_from([1, 5, 20, 1000]))
+    reach = data.draw(st.sampled_from([0.0, 7.5]))
     network = counted(depth)
-    whole = in_one_piece(network, moved, cutoff)
-    parts = predict_in_chunks(network, moved, cutoff=cutoff, species=SPECIES, depth=depth, chunk_atoms=chunk_atoms)
+    whole = in_one_piece(network, moved, cutoff, reach)
+    parts = predict_in_chunks(
+        network, moved, cutoff=cutoff, species=SPECIES, depth=depth, reach=reach, chunk_atoms=chunk_atoms
+    )
     np.testing.assert_allclose(parts, whole, rtol=1e-6)
 
 
@@ -63,7 +73,12 @@ def test_a_predictor_says_the_same_in_chunks(
 ) -> None:
     glass = random_glass(6, shear=0.2)
     parts = predict_in_chunks(
-        tiny_predictor.model, glass, cutoff=5.0, species=SPECIES, depth=2, chunk_atoms=chunk_atoms
+        partial(predict_graph, tiny_predictor.model),
+        glass,
+        cutoff=5.0,
+        species=SPECIES,
+        depth=2,
+        chunk_atoms=chunk_atoms,
     )
     np.testing.assert_allclose(parts, tiny_predictor.predict(glass), atol=2e-5)
 
@@ -83,9 +98,9 @@ def test_a_long_cell_is_cut_along_its_length(random_glass: Callable[..., Glass])
     sizes: list[int] = []
     network = counted(1)
 
-    def watched(x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        sizes.append(len(x))
-        return network(x, edge_index, edge_attr)
+    def watched(graph: Data) -> Tensor:
+        sizes.append(len(graph.x))
+        return network(graph)
 
     parts = predict_in_chunks(watched, long, cutoff=4.0, species=SPECIES, depth=1, chunk_atoms=27)
     np.testing.assert_allclose(parts, in_one_piece(network, long, 4.0), rtol=1e-6)
@@ -97,20 +112,21 @@ def test_a_chunk_reads_its_receptive_field_and_no_more(random_glass: Callable[..
     """Every atom that is read is within the hops, every edge leads to one that sends on: checked by matrix powers."""
     graph = build_graph(random_glass(6), cutoff=3.6, species=SPECIES)
     n_core, depth = 10, 3
-    field = receptive_field(graph, n_core, depth)
+    field, atoms = receptive_field(graph, torch.arange(n_core), depth)
     adjacency = torch.zeros(graph.num_nodes, graph.num_nodes)
     adjacency[graph.edge_index[1], graph.edge_index[0]] = 1
     hops = [torch.linalg.matrix_power(adjacency, k)[:n_core].sum(0) > 0 for k in range(depth + 1)]
     assert len(field.x) == hops[depth].sum()
     assert field.edge_index.shape[1] == hops[depth - 1][graph.edge_index[1]].sum()
-    assert torch.equal(field.x[:n_core], graph.x[:n_core])
+    assert torch.equal(atoms, torch.nonzero(hops[depth]).squeeze(1))
+    assert torch.equal(field.x, graph.x[atoms])
 
 
 def test_rows_may_have_several_values(random_glass: Callable[..., Glass]) -> None:
     glass = random_glass(3)
     one = counted(1)
     both = predict_in_chunks(
-        lambda *given: torch.stack([one(*given), 2 * one(*given)], dim=1),
+        lambda graph: torch.stack([one(graph), 2 * one(graph)], dim=1),
         glass,
         cutoff=4.0,
         species=SPECIES,

@@ -25,11 +25,11 @@ from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.prepared import PreparedGlass
-from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.models.chunked import receptive_field
+from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.threads import one_thread
 
 
@@ -159,8 +159,7 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
     glass = prepared.glass
     atom = glass.require_atom(atom)
     with one_thread():
-        field, prediction, gradient = _differentiate(prepared.predictor.model, prepared.graph, atom)
-    atoms = field.nodes.cpu().numpy()
+        atoms, prediction, gradient = _differentiate(prepared.predictor.model, prepared.graph, atom)
     return PositionAttribution(
         atom=atom,
         atoms=atoms,
@@ -246,22 +245,26 @@ def path_contributions(
     for number, (node, weight) in enumerate(zip(nodes, weights, strict=True)):
         between = replace(start, positions=start.positions + (node + 1) / 2 * displacement)
         with one_thread():
-            field, _, gradient = _differentiate(predictor.model, predictor.graph(between), atom)
-        atoms = field.nodes.cpu().numpy()
+            atoms, _, gradient = _differentiate(predictor.model, predictor.graph(between), atom)
         contribution[atoms] += weight / 2 * (gradient * displacement[atoms]).sum(1)
         watch.advance((number + 1) / steps)
     ends = [float(predictor.predict(glass)[atom]) for glass in (start, end)]
     return PathContributions(atom, displacement, contribution, *ends)
 
 
-def _differentiate(model: SymGNN, graph: Data, atom: int) -> tuple[ReceptiveField, float, FloatArray]:
-    """Return an atom's receptive field, its prediction (eV), and the derivative by the field's atoms (n, 3), eV/Å."""
+def _differentiate(model: SymGNNLike, graph: Data, atom: int) -> tuple[IntArray, float, FloatArray]:
+    """Return the atoms that one depends on, itself first, its prediction (eV), and the derivative by them, eV/Å."""
     model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-    field = ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, model.hops)
-    displacement = graph.edge_attr[field.edges].clone().requires_grad_()
-    barriers = model(graph.x[field.nodes], torch.stack([field.source, field.target]), displacement)
-    (by_edge,) = torch.autograd.grad(barriers[0], displacement)
-    by_edge = by_edge.double()
-    gradient = torch.zeros(len(field.nodes), 3, dtype=torch.float64, device=by_edge.device)
-    gradient.index_add_(0, field.source, by_edge).index_add_(0, field.target, by_edge, alpha=-1)
-    return field, float(barriers[0].detach()), gradient.cpu().numpy()
+    field, atoms = receptive_field(graph, torch.tensor([atom], device=graph.x.device), model.hops)
+    place = int((atoms == atom).nonzero())
+    lists = [name for name in ("edge", "pair") if f"{name}_attr" in field]
+    for name in lists:
+        field[f"{name}_attr"].requires_grad_()
+    barrier = predict_graph(model, field)[place]
+    by_vector = torch.autograd.grad(barrier, [field[f"{name}_attr"] for name in lists])
+    gradient = torch.zeros(len(atoms), 3, dtype=torch.float64, device=atoms.device)
+    for name, derivative in zip(lists, by_vector, strict=True):
+        source, target = field[f"{name}_index"]
+        gradient.index_add_(0, source, derivative.double()).index_add_(0, target, derivative.double(), alpha=-1)
+    order = torch.argsort((atoms != atom).int(), stable=True)
+    return atoms[order].cpu().numpy(), float(barrier.detach()), gradient[order].cpu().numpy()

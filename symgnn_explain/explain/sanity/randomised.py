@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.models.egat import EGATLayer
-from symgnn_explain.models.ensemble import SymGNNLike, members_of
+from symgnn_explain.models.ensemble import SymGNNLike, members_of, predict_graph
 from symgnn_explain.models.predictor import Predictor
 
 
@@ -71,7 +71,7 @@ def _renormalise(model: SymGNNLike, graph: Data) -> None:
         module.reset_running_stats()
         module.momentum = None  # a plain mean over calls: the edge encoder is called once a transformation
         module.train()
-    model(graph.x, graph.edge_index, graph.edge_attr)
+    predict_graph(model, graph)
     for module, momentum in zip(normalisations, momenta, strict=True):
         module.momentum = momentum
         module.eval()
@@ -81,7 +81,7 @@ def _renormalise(model: SymGNNLike, graph: Data) -> None:
 def _match_predictions(model: SymGNNLike, prepared: PreparedGlass) -> None:
     """Scale the last linear maps so that predictions have the mean and the spread of the original ones."""
     graph, wanted = prepared.graph, prepared.barriers
-    barriers = model(graph.x, graph.edge_index, graph.edge_attr)
+    barriers = predict_graph(model, graph)
     factor = float(wanted.std()) / float(barriers.double().std(correction=0).clamp(min=1e-12))
     for member in members_of(model):
         last = member.decoder[-1]

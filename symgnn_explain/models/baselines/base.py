@@ -49,6 +49,11 @@ class BaselineConfig:
             ):
                 raise InputError(f"{each.name}={value} must be positive.")
 
+    @property
+    def reach(self) -> float:
+        """How far an atom sees before any message, Å: along its edges."""
+        return self.cutoff
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return asdict(self)
