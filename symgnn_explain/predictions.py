@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,17 +13,52 @@ import pandas as pd
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.models.predictor import Predictor
 
 PREDICTED_ARRAY = "predicted_barrier"
 """Per-atom array of predictions (eV) in extended XYZ; barriers that were in the file stay beside it as ``barrier``."""
 
 
-def write_predictions(glasses: Mapping[str, Glass], barriers: Mapping[str, FloatArray], path: Path) -> Path:
+SPREAD_ARRAY = "predicted_barrier_spread"
+"""Per-atom array of their standard deviations (eV)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A glass with what was predicted for it.
+
+    Parameters
+    ----------
+    glass
+        The structure.
+    barriers
+        Shape (N,), eV.
+    spread
+        Standard deviation of known barriers about them, shape (N,), eV; None where the predictor was not calibrated.
+    """
+
+    glass: Glass
+    barriers: FloatArray
+    spread: FloatArray | None = None
+
+    @classmethod
+    def of(cls, predictor: Predictor, glass: Glass) -> Prediction:
+        """Predict, with the spread where it is known."""
+        if predictor.calibration is None:
+            return cls(glass, predictor.predict(glass))
+        return cls(glass, *predictor.predict_with_spread(glass))
+
+    def named(self, barriers: str, spread: str) -> dict[str, FloatArray]:
+        """Return what is known, by these names."""
+        return {barriers: self.barriers} | ({} if self.spread is None else {spread: self.spread})
+
+
+def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path:
     """Write barriers (eV) as ``.csv`` (a row an atom), ``.json``, or ``.extxyz`` (a frame a glass; OVITO opens it).
 
     Parameters
     ----------
-    glasses, barriers
+    predictions
         By label, which is the name of the file that a glass came from.
 
     Raises
@@ -31,7 +67,7 @@ def write_predictions(glasses: Mapping[str, Glass], barriers: Mapping[str, Float
         If the suffix is another.
     """
     require_known_suffix(path)
-    return write_atomically(path, _WRITERS[path.suffix](glasses, barriers).encode())
+    return write_atomically(path, _WRITERS[path.suffix](predictions).encode())
 
 
 def require_known_suffix(path: Path) -> None:
@@ -43,47 +79,49 @@ def require_known_suffix(path: Path) -> None:
         )
 
 
-def _as_csv(glasses: Mapping[str, Glass], barriers: Mapping[str, FloatArray]) -> str:
+def _as_csv(predictions: Mapping[str, Prediction]) -> str:
     tables = [
         pd.DataFrame(
             {
                 "file": label,
-                "atom": range(len(glass)),
-                "species": glass.symbols,
-                **dict(zip("xyz", glass.positions.T, strict=True)),
-                "barrier_eV": barriers[label],
+                "atom": range(len(each.glass)),
+                "species": each.glass.symbols,
+                **dict(zip("xyz", each.glass.positions.T, strict=True)),
+                **each.named("barrier_eV", "spread_eV"),
             }
         )
-        for label, glass in glasses.items()
+        for label, each in predictions.items()
     ]
     return str(pd.concat(tables).to_csv(index=False, float_format="%.6f"))
 
 
-def _as_json(glasses: Mapping[str, Glass], barriers: Mapping[str, FloatArray]) -> str:
-    predictions = [
+def _as_json(predictions: Mapping[str, Prediction]) -> str:
+    entries = [
         {
             "file": label,
-            "content_sha256": glass.content_hash,
-            "species": glass.symbols,
-            "positions_angstrom": glass.positions.tolist(),
-            "cell_angstrom": glass.cell.tolist(),
-            "barrier_eV": barriers[label].tolist(),
+            "content_sha256": each.glass.content_hash,
+            "species": each.glass.symbols,
+            "positions_angstrom": each.glass.positions.tolist(),
+            "cell_angstrom": each.glass.cell.tolist(),
+            **{name: values.tolist() for name, values in each.named("barrier_eV", "spread_eV").items()},
         }
-        for label, glass in glasses.items()
+        for label, each in predictions.items()
     ]
-    return json.dumps({"predictions": predictions}, ensure_ascii=False)
+    return json.dumps({"predictions": entries}, ensure_ascii=False)
 
 
-def _as_extxyz(glasses: Mapping[str, Glass], barriers: Mapping[str, FloatArray]) -> str:
+def _as_extxyz(predictions: Mapping[str, Prediction]) -> str:
     from ase.io import write
 
-    frames = [glass.with_arrays(**{PREDICTED_ARRAY: barriers[label]}).to_ase() for label, glass in glasses.items()]
+    frames = [
+        each.glass.with_arrays(**each.named(PREDICTED_ARRAY, SPREAD_ARRAY)).to_ase() for each in predictions.values()
+    ]
     text = io.StringIO()
     write(text, frames, format="extxyz")
     return text.getvalue()
 
 
-_WRITERS: dict[str, Callable[[Mapping[str, Glass], Mapping[str, FloatArray]], str]] = {
+_WRITERS: dict[str, Callable[[Mapping[str, Prediction]], str]] = {
     ".csv": _as_csv,
     ".json": _as_json,
     ".extxyz": _as_extxyz,

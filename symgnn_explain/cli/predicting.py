@@ -31,7 +31,7 @@ def predict(
     frame: FrameOption = -1,
 ) -> None:
     """Predict the energy barrier (eV) of every atom."""
-    from symgnn_explain.predictions import require_known_suffix, write_predictions
+    from symgnn_explain.predictions import Prediction, require_known_suffix, write_predictions
 
     require_known_suffix(out)
     if out.is_dir():
@@ -39,11 +39,13 @@ def predict(
     require_writable(out.parent)
     glasses = read_all(files, species, frame)
     predictor = load_predictor(weights, device)
-    barriers = {label: predictor.predict(glass) for label, glass in glasses.items()}
+    predictions = {label: Prediction.of(predictor, glass) for label, glass in glasses.items()}
     with writing_into(out.parent):
-        write_predictions(glasses, barriers, out)
-    for label, values in barriers.items():
-        print(f"{label}: {len(values)} atoms, predicted barrier {values.mean():.3f} ± {values.std():.3f} eV")
+        write_predictions(predictions, out)
+    for label, each in predictions.items():
+        mean, std = each.barriers.mean(), each.barriers.std()
+        uncertain = "" if each.spread is None else f"; each uncertain by {each.spread.mean():.3f} eV on average"
+        print(f"{label}: {len(each.barriers)} atoms, predicted barrier {mean:.3f} ± {std:.3f} eV over atoms{uncertain}")
     print(f"Wrote {out}")
 
 

@@ -167,6 +167,9 @@ def cross_validate(
         f"Pearson r {pearson['mean']:.4f} ± {pearson['std_folds']:.4f} over folds, ± {pearson['std_seeds']:.4f} over "
         f"seeds, at epoch {result.epoch}, the best of their mean"
     )
+    together = result.together
+    covered = " and ".join(f"{100 * share:.1f} % (of {level} %)" for level, share in together["coverage"].items())
+    print(f"All seeds together: r {together['pearson']:.4f}; intervals hold {covered} of the barriers held out")
     print(f"Wrote {out / RESULT_FILE}")
 
 

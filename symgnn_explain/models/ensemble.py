@@ -164,6 +164,13 @@ def predict_graph(model: Any, graph: Data) -> Tensor:
     return barriers
 
 
+def predict_members(model: Any, graph: Data) -> Tensor:
+    """Return what each member of an ensemble predicts for a whole graph, shape (M, N), eV; M is 1 for one network."""
+    if not isinstance(model, SymGNNEnsemble):
+        return predict_graph(model, graph)[None]
+    return model.each(graph.x, graph.edge_index, graph.edge_attr, describe_graph(model, graph))
+
+
 def with_description(model: nn.Module, graph: Data) -> Data:
     """Return the graph with what its nodes are encoded from, so that nothing has to find it again."""
     if not isinstance(model, SymGNNLike) or not members_of(model)[0].config.environment_radial:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.graph import build_graph
+from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
 from symgnn_explain.models.chunked import predict_in_chunks
-from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
+from symgnn_explain.models.ensemble import SymGNNLike, predict_members
 from symgnn_explain.models.registry import Network
 
 SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
@@ -96,19 +97,58 @@ class Predictor:
         InputError
             If the glass holds a species that the network does not know.
         """
+        return self._members(glass).mean(axis=1)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How the disagreement of members becomes a spread, as cross-validation measured it; None where it did not."""
+        stored = self.card.get("protocol", {}).get("calibration")
+        return None if stored is None else Calibration.from_dict(stored)
+
+    @torch.no_grad()
+    def predict_with_spread(self, glass: Glass) -> tuple[FloatArray, FloatArray]:
+        """Predict every barrier, and how uncertain that is.
+
+        Returns
+        -------
+        barriers, spread
+            Shape (N,) each, eV: the prediction, and the standard deviation of a known barrier about it. It was measured
+            on glasses held out of training and holds the noise of computed barriers too.
+
+        Raises
+        ------
+        InputError
+            If the glass holds a species that the network does not know, or the predictor was never calibrated.
+        """
+        calibration = self.calibration
+        if calibration is None:
+            raise InputError(
+                "this predictor has no calibrated spread, as its card names no cross-validation: use predict, or train "
+                "one with --final --cross-validation."
+            )
+        members = self._members(glass)
+        disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
+        return members.mean(axis=1), calibration.spread(disagreement)
+
+    def _members(self, glass: Glass) -> FloatArray:
+        """Return what each member predicts, shape (N, M), eV."""
+
+        def network(graph: Data) -> Tensor:
+            return predict_members(self.model, graph).T
+
         with evaluation_mode(self.model):
-            if isinstance(self.model, SymGNNLike):
-                return predict_in_chunks(
-                    partial(predict_graph, self.model),
-                    glass,
-                    cutoff=self.cutoff,
-                    species=self.species,
-                    depth=self.model.hops,
-                    reach=self.model.config.reach,
-                    device=self.device,
-                )
-            barriers: FloatArray = predict_graph(self.model, self.graph(glass)).double().cpu().numpy()
-        return barriers
+            if not isinstance(self.model, SymGNNLike):
+                values: FloatArray = network(self.graph(glass)).double().cpu().numpy()
+                return values
+            return predict_in_chunks(
+                network,
+                glass,
+                cutoff=self.cutoff,
+                species=self.species,
+                depth=self.model.hops,
+                reach=self.model.config.reach,
+                device=self.device,
+            )
 
 
 @contextmanager

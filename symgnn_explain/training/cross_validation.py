@@ -16,14 +16,16 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass
 from symgnn_explain.models.ensemble import EnsembleConfig
+from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import NetworkConfig, read_config
+from symgnn_explain.training.held_out import HeldOut, predict_held_out, summarise
 from symgnn_explain.training.module import MONITOR
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.splits import related_groups
 from symgnn_explain.training.train import train
 
 RESULT_FILE = "cross_validation.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,9 @@ class CrossValidation:
         Of the network.
     seconds_per_epoch
         Of training, median over runs; what else ran on the machine counts in.
+    together
+        What the networks of all seeds say together of the held-out glasses, each network at its own best epoch: metrics
+        by glass, calibration of the spread and its coverage; see :func:`~.held_out.summarise`.
     """
 
     architecture: str
@@ -55,6 +60,7 @@ class CrossValidation:
     runs: pd.DataFrame
     n_parameters: int
     seconds_per_epoch: float
+    together: Mapping[str, Any]
 
     @property
     def curve(self) -> pd.DataFrame:
@@ -108,6 +114,7 @@ class CrossValidation:
             "pearson": {name: _or_none(value) for name, value in self.pearson.items()},
             "n_parameters": self.n_parameters,
             "seconds_per_epoch": self.seconds_per_epoch,
+            "together": dict(self.together),
             "runs": [
                 {str(name): _or_none(value) for name, value in row.items()} for row in self.runs.to_dict("records")
             ],
@@ -139,6 +146,7 @@ class CrossValidation:
                 runs=pd.DataFrame(stored["runs"]).astype({MONITOR: float}),
                 n_parameters=stored["n_parameters"],
                 seconds_per_epoch=stored["seconds_per_epoch"],
+                together=stored["together"],
             )
         except (OSError, KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200].rstrip(".")
@@ -154,6 +162,8 @@ class CrossValidation:
             "folds": [list(names) for names in self.folds],
             "seeds": list(self.seeds),
             "pearson": {name: _or_none(value) for name, value in self.pearson.items()},
+            "pearson_together": self.together["pearson"],
+            "calibration": {**self.together["calibration"], "coverage": self.together["coverage"]},
             "sha256": hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest(),
         }
         return self._trainable(), settings, protocol
@@ -205,7 +215,9 @@ def cross_validate(
     groups = related_groups(glasses)
     if len(groups) < 2:
         raise InputError(f"{', '.join(names)} are one glass or related: cross-validation needs at least two groups.")
-    tables, predictors = [], []
+    tables: list[pd.DataFrame] = []
+    predictors: list[Predictor] = []
+    held_out: list[HeldOut] = []
     for fold, group in enumerate(groups):
         training = [glass for place, glass in enumerate(glasses) if place not in group]
         validation = [glasses[place] for place in group]
@@ -222,6 +234,7 @@ def cross_validate(
             )
             predictors.append(predictor)
             tables.append(pd.DataFrame(predictor.card["history"]).assign(fold=fold, seed=seed))
+        held_out += predict_held_out(fold, validation, predictors[-len(seeds) :])
     result = CrossValidation(
         architecture=type(predictors[0].model).__name__,
         config=config.to_dict(),
@@ -231,6 +244,7 @@ def cross_validate(
         runs=pd.concat(tables, ignore_index=True),
         n_parameters=predictors[0].card["n_parameters"],
         seconds_per_epoch=float(np.median([each.card["seconds_per_epoch"] for each in predictors])),
+        together=summarise(held_out),
     )
     result.save(Path(out) / RESULT_FILE)
     return result

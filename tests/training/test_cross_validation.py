@@ -49,6 +49,12 @@ def table(values: dict[tuple[int, int, int], float]) -> CrossValidation:
         runs=pd.DataFrame(rows),
         n_parameters=3,
         seconds_per_epoch=1.5,
+        together={
+            "metrics": {"a": {"pearson": 0.8}},
+            "pearson": 0.8,
+            "calibration": {"floor_ev": 0.2, "scale": 1.5},
+            "coverage": {"68": 0.7, "95": 0.94},
+        },
     )
 
 
@@ -99,6 +105,7 @@ class TestStatistics:
         assert config == CONFIG
         assert settings == replace(SETTINGS, seed=4, stop_after=2)
         assert protocol["pearson"]["mean"] == pytest.approx(0.725)
+        assert protocol["calibration"] == {"floor_ev": 0.2, "scale": 1.5, "coverage": {"68": 0.7, "95": 0.94}}
         json.dumps(protocol)
 
 

@@ -1,0 +1,92 @@
+"""The spread of predictions: what it is fitted to, what it covers, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.calibration import Calibration, coverage
+from symgnn_explain.models.ensemble import SymGNNEnsemble
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.training.held_out import predict_held_out, summarise
+
+CONFIG = SymGNNConfig(dim=4, heads=(1,), distribution="none", radial_basis=3)
+
+
+def drawn(n: int, floor: float, scale: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    disagreement = rng.gamma(2.0, 0.03, n)
+    return rng.normal(0, np.sqrt(floor**2 + (scale * disagreement) ** 2)), disagreement
+
+
+@pytest.mark.parametrize(("floor", "scale"), [(0.2, 2.0), (0.1, 0.5)])
+def test_the_fit_finds_what_the_residuals_were_drawn_with(floor: float, scale: float) -> None:
+    found = Calibration.fit(*drawn(200_000, floor, scale))
+    assert found.floor == pytest.approx(floor, rel=0.02)
+    assert found.scale == pytest.approx(scale, rel=0.1)
+
+
+def test_intervals_of_fresh_residuals_hold_their_share() -> None:
+    calibration = Calibration.fit(*drawn(20_000, 0.2, 2.0))
+    residual, disagreement = drawn(50_000, 0.2, 2.0, seed=1)
+    inside = coverage(residual, calibration.spread(disagreement))
+    assert inside == pytest.approx({"68": 0.68, "95": 0.95}, abs=0.01)
+
+
+def test_a_single_network_has_one_spread_for_all() -> None:
+    residual = np.array([0.1, -0.3, 0.2, 0.0])
+    calibration = Calibration.fit(residual, np.zeros(4))
+    assert calibration.floor == pytest.approx(np.sqrt(np.mean(residual**2)))
+    assert calibration.scale == 0
+
+
+@pytest.mark.parametrize("residual", [[], [0.1], [0.0, 0.0]])
+def test_nothing_to_calibrate_on_is_refused(residual: list[float]) -> None:
+    with pytest.raises(InputError, match="at least two residuals"):
+        Calibration.fit(np.array(residual), np.zeros(len(residual)))
+
+
+@pytest.mark.parametrize(("floor", "scale"), [(0.0, 1.0), (np.nan, 1.0), (0.1, -1.0)])
+def test_a_spread_that_cannot_be_is_refused(floor: float, scale: float) -> None:
+    with pytest.raises(InputError, match="must be positive"):
+        Calibration(floor, scale)
+
+
+def ensemble(n_members: int = 3) -> Predictor:
+    return Predictor(SymGNNEnsemble.of([SymGNN(CONFIG).eval() for _ in range(n_members)]), device="cpu")
+
+
+def test_prediction_and_spread_come_from_the_members(random_glass: Callable[..., Glass]) -> None:
+    predictor, glass = ensemble(), random_glass(4)
+    with pytest.raises(InputError, match="no calibrated spread"):
+        predictor.predict_with_spread(glass)
+    predictor.card["protocol"] = {"calibration": {"floor_ev": 0.2, "scale": 3.0, "coverage": {}}}
+    barriers, spread = predictor.predict_with_spread(glass)
+    each = np.stack([Predictor(member, device="cpu").predict(glass) for member in predictor.model.symgnns])
+    np.testing.assert_array_equal(barriers, predictor.predict(glass))
+    np.testing.assert_allclose(barriers, each.mean(0), atol=1e-6)
+    np.testing.assert_allclose(spread, np.hypot(0.2, 3.0 * each.std(0, ddof=1)), atol=1e-6)
+
+
+def test_no_fold_judges_a_calibration_that_it_took_part_in(random_glass: Callable[..., Glass]) -> None:
+    """A fold with errors ten times as large as the others' is hardly covered by these."""
+    predictors = [Predictor(SymGNN(CONFIG).eval(), device="cpu") for _ in range(2)]
+    rng = np.random.default_rng(0)
+    held_out = []
+    for fold, error in enumerate((0.1, 0.1, 1.0)):
+        glass = random_glass(6, seed=fold)
+        mean = np.mean([predictor.predict(glass) for predictor in predictors], axis=0)
+        labelled = replace(glass, barriers=mean + rng.normal(0, error, len(glass)))
+        held_out += predict_held_out(fold, [labelled], predictors)
+    summary = summarise(held_out)
+    shares = [inside["95"] for inside in summary["coverage_by_fold"]]
+    assert shares[2] < 0.6
+    assert min(shares[:2]) > 0.95
+    assert summary["coverage"]["95"] == pytest.approx(np.mean(shares))
+    assert set(summary["metrics"]) == {glass.name for glass in held_out}
