@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.engine.ensemble_forward import EnsembleForward
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.sanity.randomised import cascade
@@ -42,7 +41,7 @@ def test_value_and_gradient_equal_the_plain_forward(
     model, glass = ensemble(seed, n_members, environment).double(), random_glass(30, seed=seed)
     graph = double_graph(model, glass)
     atom = seed % len(glass)
-    forward = EnsembleForward(model, graph, atom)
+    forward = MaskedForward(model, graph, atom)
     mask = torch.rand(graph.num_edges, dtype=torch.float64, requires_grad=True)
 
     set_masks(model, mask, graph.edge_index, apply_sigmoid=False)
@@ -59,12 +58,12 @@ def test_value_and_gradient_equal_the_plain_forward(
 def test_it_is_the_mean_of_its_members(predictor, glass, semantics) -> None:
     graph = predictor.graph(glass)
     barriers, references = predict_with_references(predictor.model, graph)
-    together = EnsembleForward(predictor.model, graph, 7, semantics=semantics, reference=references)
+    together = MaskedForward(predictor.model, graph, 7, semantics=semantics, reference=references)
     assert float(together.original()) == pytest.approx(float(barriers[7]), abs=1e-6)
     graph = with_description(predictor.model, graph)
     mask = torch.rand(together.n_edges)
     alone = [
-        MaskedForward(member, graph, 7, semantics=semantics, reference=reference)(mask)
+        MaskedForward(member, graph, 7, semantics=semantics, reference=[reference])(mask)
         for member, reference in zip(predictor.model.symgnns, references, strict=True)
     ]
     torch.testing.assert_close(together(mask), torch.stack(alone).mean())

@@ -12,7 +12,12 @@ from torch_geometric.data import Data
 from torch_geometric.utils import scatter
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.edge_attention import EdgeInputs, edge_attention, edge_attention_in_torch
+from symgnn_explain.explain.engine.edge_attention import (
+    Attended,
+    EdgeInputs,
+    edge_attention,
+    edge_attention_in_torch,
+)
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
 from symgnn_explain.explain.engine.reference import predict_with_reference
 from symgnn_explain.glass import Glass
@@ -74,14 +79,14 @@ STRUCTURES = {
 )
 @settings(max_examples=60, deadline=None)
 def test_value_and_gradient_equal_the_network_written_out(seed, heads, dim, structure, semantics, last) -> None:
-    environment = ((0, 0), (3, 0), (4, 2))[seed % 3]
+    environment = ((0, 0, 0), (3, 0, 0), (4, 2, 3))[seed % 3]
     model = random_model(seed, heads=tuple(heads), dim=dim, radial_basis=(0, 2, 5)[seed % 3], environment=environment)
     model = model.double()
     glass = STRUCTURES[structure](seed)
     graph = double_graph(model, glass)
     atom = len(glass) - 1 if last else seed % len(glass)
     _, reference = predict_with_reference(model, graph)
-    forward = MaskedForward(model, graph, atom, semantics=semantics, reference=reference)
+    forward = MaskedForward(model, graph, atom, semantics=semantics, reference=[reference])
     torch.manual_seed(seed)
     mask = torch.rand(graph.num_edges, dtype=torch.float64, requires_grad=True)
 
@@ -112,7 +117,7 @@ def test_a_mask_of_ones_changes_nothing(semantics: str) -> None:
     barriers, reference = predict_with_reference(model, graph)
     torch.testing.assert_close(barriers, model(graph.x, graph.edge_index, graph.edge_attr), rtol=0, atol=0)
     for atom in (0, 7, 59):
-        forward = MaskedForward(model, graph, atom, semantics=semantics, reference=reference)
+        forward = MaskedForward(model, graph, atom, semantics=semantics, reference=[reference])
         torch.testing.assert_close(forward.original(), barriers[atom], rtol=1e-9, atol=1e-12)
 
 
@@ -123,7 +128,7 @@ def test_reference_messages_alone_tell_species_apart_and_nothing_else() -> None:
     graph = double_graph(model, glass)
     _, reference = predict_with_reference(model, graph)
     baselines = [
-        float(MaskedForward(model, graph, atom, semantics="reference", reference=reference).baseline())
+        float(MaskedForward(model, graph, atom, semantics="reference", reference=[reference]).baseline())
         for atom in range(20)
     ]
     for number in (29, 40):
@@ -149,12 +154,12 @@ def test_atoms_explained_side_by_side_do_not_see_each_other(semantics: str) -> N
     graph = double_graph(model, random_glass(200, edge=14.8))
     _, reference = predict_with_reference(model, graph)
     atoms = [5, 120, 5, 77]
-    together = MaskedForward(model, graph, atoms, semantics=semantics, reference=reference)
+    together = MaskedForward(model, graph, atoms, semantics=semantics, reference=[reference])
     mask = torch.rand(together.n_edges, dtype=torch.float64, requires_grad=True)
     values = together(mask)
     (gradient,) = torch.autograd.grad(values.sum(), mask)
     for place, atom in enumerate(atoms):
-        alone = MaskedForward(model, graph, atom, semantics=semantics, reference=reference)
+        alone = MaskedForward(model, graph, atom, semantics=semantics, reference=[reference])
         mine = together.field.owner == place
         torch.testing.assert_close(together.field.edges[mine], alone.field.edges)
         own = mask[mine].detach().requires_grad_()
@@ -163,27 +168,56 @@ def test_atoms_explained_side_by_side_do_not_see_each_other(semantics: str) -> N
         torch.testing.assert_close(gradient[mine], torch.autograd.grad(value, own)[0], rtol=1e-7, atol=1e-11)
 
 
-def test_the_compiled_attention_equals_that_in_torch() -> None:
+@pytest.mark.parametrize("renormalise", [False, True])
+def test_the_compiled_attention_equals_that_in_torch(renormalise: bool) -> None:
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    n_targets, n_sources, n_edges, heads, width = 6, 9, 40, 3, 4
-    target = torch.randint(n_targets - 1, (n_edges,), generator=generator).sort().values  # nothing reaches the last one
-    source = torch.randint(n_sources, (n_edges,), generator=generator)
-    mask = torch.rand(n_edges, generator=generator, dtype=torch.float64).requires_grad_()
-    given_tensors = [random(n_sources, heads, width), random(n_targets, heads, width), random(n_edges, heads, width)]
-    given_tensors.append(random(n_sources, heads, width))
-    inputs = EdgeInputs(*given_tensors, random(heads, width).detach(), mask, source, target)
-    for renormalise in (False, True):
-        results = []
-        for function in (edge_attention, edge_attention_in_torch):
-            aggregated, hidden = function(inputs, n_hidden=11, renormalise=renormalise)
-            loss = aggregated.square().sum() + hidden.sin().sum()
-            results.append([aggregated, hidden, *torch.autograd.grad(loss, [*given_tensors, mask])])
-        for compiled, plain in zip(*results, strict=True):
-            torch.testing.assert_close(compiled, plain, rtol=1e-9, atol=1e-11)
+    members, n_targets, n_sources, n_edges, heads, width, n_hidden = 2, 6, 9, 40, 3, 4, 11
+    # Nothing reaches the last target.
+    target = torch.randint(n_targets - 1, (n_edges,), generator=generator).sort().values
+    mask = torch.rand(n_edges, generator=generator, dtype=torch.float64)
+    inputs = EdgeInputs(
+        node=random(members, n_sources, 5),
+        from_source=random(members, n_sources, heads, width),
+        from_target=random(members, n_targets, heads, width),
+        from_edge=random(members, n_edges, heads, width),
+        vector=random(members, heads, width),
+        mask=mask,
+        source=torch.randint(n_sources, (n_edges,), generator=generator),
+        first_edge=torch.searchsorted(target, torch.arange(n_targets + 1)),
+    )
+    towards = Attended(
+        random(members, n_targets, heads),
+        random(members, n_targets, heads, 5),
+        random(members, n_hidden, heads, width),
+    )
+    results = []
+    for function in (edge_attention, edge_attention_in_torch):
+        found, pullback = function(inputs, n_hidden=n_hidden, renormalise=renormalise)
+        _, pull_without = function(inputs, n_hidden=n_hidden, renormalise=renormalise, towards_edges=False)
+        gradients, without_edges = pullback(towards), pull_without(towards)
+        assert without_edges.from_edge is None
+        torch.testing.assert_close(without_edges, gradients._replace(from_edge=None), rtol=1e-12, atol=1e-12)
+        results.append([*found, *gradients])
+    for compiled, plain in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, plain, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("function", [edge_attention, edge_attention_in_torch])
+def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
+    """In single precision the share of what is left underflows, unless it is told apart from what was removed."""
+    given_tensors = torch.eye(2)[None], torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, 1)
+    from_edge = torch.tensor([200.0, 1.0, 2.0]).view(1, 3, 1, 1)
+    ends = torch.tensor([0, 0, 1]), torch.tensor([0, 3])
+    inputs = EdgeInputs(*given_tensors, from_edge, torch.ones(1, 1, 1), torch.tensor([0.0, 1.0, 1.0]), *ends)
+    found, pullback = function(inputs, renormalise=True)
+    share = 1 / (1 + np.exp(-1.0))
+    torch.testing.assert_close(found.aggregated.flatten(), torch.tensor([1 - share, share], dtype=torch.float32))
+    gradients = pullback(Attended(*(torch.ones_like(tensor) for tensor in found)))
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
 def test_reference_without_messages_is_refused() -> None:

@@ -3,13 +3,21 @@
 With K heads of width D, for edge ``e`` from atom ``j`` into atom ``i``::
 
     f_e = LeakyReLU(s_j + t_i + c_e)        a_e = softmax over the edges into i of (v · f_e)
-    aggregated_i = Σ_e a_e m_e V_j
+    aggregated_i = Σ_e a_e m_e h_j          kept_i = Σ_e a_e m_e
 
 and with ``renormalise``, where the softmax is over what the mask leaves: a_e = exp(v · f_e) / Σ_e m_e exp(v · f_e).
+Messages are affine in the features h of the atoms that send them, so the features themselves are aggregated, which are
+K times fewer, and whoever asks applies the map to the sums.
+
+M networks of one shape, the members of an ensemble, are computed side by side under one mask.
+
+Each step returns its *pullback* beside its result: a function from the gradients of the results to those of the inputs.
+Written by hand, the chain of a network's few large steps costs a fraction of what recording its many small ones does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -24,180 +32,170 @@ class EdgeInputs(NamedTuple):
 
     Parameters
     ----------
-    from_source, value
-        ``s`` and ``V`` of the S atoms that send, shape (S, K, D).
+    node, from_source
+        ``h`` and ``s`` of the S atoms that send, shapes (M, S, F) and (M, S, K, D).
     from_target
-        ``t`` of the atoms that receive, shape (T, K, D).
+        ``t`` of the atoms that receive, shape (M, T, K, D).
     from_edge
-        ``c``, shape (E, K, D).
+        ``c``, shape (M, E, K, D).
     vector
-        ``v``, shape (K, D).
+        ``v``, shape (M, K, D).
     mask
         ``m``, shape (E,).
-    source, target
-        Ends of the edges, shape (E,); sorted by target.
+    source
+        Which atom sends along each edge, shape (E,).
+    first_edge
+        Edges ``first_edge[i]`` to ``first_edge[i + 1]`` lead into atom ``i``, shape (T + 1,).
     """
 
+    node: Tensor
     from_source: Tensor
     from_target: Tensor
     from_edge: Tensor
-    value: Tensor
     vector: Tensor
     mask: Tensor
     source: Tensor
-    target: Tensor
+    first_edge: Tensor
 
 
-def edge_attention(inputs: EdgeInputs, *, n_hidden: int = 0, renormalise: bool = False) -> tuple[Tensor, Tensor]:
+class EdgeGradients(NamedTuple):
+    """Gradients towards the inputs of that name; towards ``from_edge`` None where nobody asked."""
+
+    node: Tensor
+    from_source: Tensor
+    from_target: Tensor
+    from_edge: Tensor | None
+    mask: Tensor
+
+
+class Attended(NamedTuple):
+    """What arrives.
+
+    Parameters
+    ----------
+    kept, aggregated
+        Of each atom that receives, shapes (M, T, K) and (M, T, K, F).
+    hidden
+        ``f`` of the first H edges, shape (M, H, K, D).
+    """
+
+    kept: Tensor
+    aggregated: Tensor
+    hidden: Tensor
+
+
+MOST_LOGIT = 50.0
+"""By how much the logit of a removed edge may exceed those that are left: the gradient of what it would be worth, were
+it there, is cut off at exp of that instead of overflowing."""
+
+AttentionPullback = Callable[[Attended], EdgeGradients]
+"""From the gradients of what arrives to those of the inputs."""
+
+MaskPullback = Callable[[Tensor], Tensor]
+"""From the gradient of a result to that of the mask (E,)."""
+
+
+def edge_attention(
+    inputs: EdgeInputs, *, n_hidden: int = 0, renormalise: bool = False, towards_edges: bool = True
+) -> tuple[Attended, AttentionPullback]:
     """Aggregate the masked messages into each atom; compiled on a CPU, PyTorch's own operations elsewhere.
 
     Parameters
     ----------
     inputs
-        Of the messages; gradients reach all but ``vector``.
+        Of the messages.
     n_hidden
         How many of the first edges' ``f`` are returned.
     renormalise
         Whether the softmax is over what the mask leaves; where it leaves nothing, nothing arrives.
-
-    Returns
-    -------
-    aggregated, hidden
-        Shapes (T, K, D) and (n_hidden, K, D).
+    towards_edges
+        Whether the pullback finds the gradient of ``from_edge`` too.
     """
     if inputs.mask.device.type != "cpu":
-        return edge_attention_in_torch(inputs, n_hidden=n_hidden, renormalise=renormalise)
-    aggregated, hidden = _Compiled.apply(n_hidden, renormalise, *inputs)
-    return aggregated, hidden
+        return edge_attention_in_torch(inputs, n_hidden=n_hidden, renormalise=renormalise, towards_edges=towards_edges)
+    from symgnn_explain.explain.engine.kernels import attend, attend_backward
 
-
-def edge_attention_in_torch(inputs: EdgeInputs, *, n_hidden: int, renormalise: bool) -> tuple[Tensor, Tensor]:
-    """Do what :func:`edge_attention` does, on any device."""
-    source, target = inputs.source, inputs.target
-    hidden = functional.leaky_relu(
-        inputs.from_source.index_select(0, source) + inputs.from_target.index_select(0, target) + inputs.from_edge,
-        NEGATIVE_SLOPE,
+    members, n_targets, *heads = inputs.from_target.shape
+    given = _arrays(*inputs)
+    slope, most = given[0].dtype.type(NEGATIVE_SLOPE), given[0].dtype.type(MOST_LOGIT)
+    attention = inputs.mask.new_empty(members, len(inputs.mask), heads[0])
+    found = Attended(
+        kept=inputs.mask.new_zeros(members, n_targets, heads[0]),
+        aggregated=inputs.mask.new_zeros(members, n_targets, heads[0], inputs.node.shape[2]),
+        hidden=inputs.mask.new_empty(members, n_hidden, *heads),
     )
-    logit = (hidden * inputs.vector).sum(-1)
-    largest = logit.new_zeros(inputs.from_target.shape[:2])
-    largest.scatter_reduce_(0, target[:, None].expand_as(logit), logit.detach(), "amax", include_self=False)
-    weight = (logit - largest.index_select(0, target)).exp()
+    attend(given, slope, most, renormalise, _arrays(attention, *found))
+
+    def pullback(towards: Attended) -> EdgeGradients:
+        node, from_source, from_target = map(torch.zeros_like, inputs[:3])
+        from_edge = torch.empty_like(inputs.from_edge if towards_edges else inputs.from_edge[:, :0])
+        mask = torch.zeros_like(inputs.mask)
+        gradients = _arrays(node, from_source, from_target, from_edge, mask)
+        attend_backward(given, slope, renormalise, _arrays(attention, *towards), gradients)
+        return EdgeGradients(node, from_source, from_target, from_edge if towards_edges else None, mask)
+
+    return found, pullback
+
+
+def edge_attention_in_torch(
+    inputs: EdgeInputs, *, n_hidden: int = 0, renormalise: bool = False, towards_edges: bool = True
+) -> tuple[Attended, AttentionPullback]:
+    """Do what :func:`edge_attention` does, on any device."""
+    node, from_source, from_target, from_edge, mask = (
+        tensor.detach().requires_grad_() for tensor in (*inputs[:4], inputs.mask)
+    )
+    leaf = inputs._replace(node=node, from_source=from_source, from_target=from_target, from_edge=from_edge, mask=mask)
+    with torch.enable_grad():
+        found = _attend(leaf, n_hidden, renormalise)
+    leaves = [node, from_source, from_target, mask, *([from_edge] if towards_edges else [])]
+
+    def pullback(towards: Attended) -> EdgeGradients:
+        to_node, to_source, to_target, to_mask, *to_edge = torch.autograd.grad(
+            found, leaves, towards, retain_graph=True
+        )
+        return EdgeGradients(to_node, to_source, to_target, to_edge[0] if to_edge else None, to_mask)
+
+    return Attended(*(tensor.detach() for tensor in found)), pullback
+
+
+def _attend(inputs: EdgeInputs, n_hidden: int, renormalise: bool) -> Attended:
+    n_edges = inputs.first_edge.diff()
+    target = torch.repeat_interleave(torch.arange(len(n_edges), device=n_edges.device), n_edges)
+    ends = inputs.from_source.index_select(1, inputs.source) + inputs.from_target.index_select(1, target)
+    hidden = functional.leaky_relu(ends + inputs.from_edge, NEGATIVE_SLOPE)
+    logit = (hidden * inputs.vector[:, None]).sum(-1)
+    zeros = logit.new_zeros(inputs.from_target.shape[:3])
+    along = target[None, :, None].expand_as(logit)
+    left = logit.detach()
+    if renormalise:
+        left = left.masked_fill((inputs.mask <= 0)[None, :, None], -torch.inf)
+    largest = zeros.scatter_reduce(1, along, left, "amax", include_self=False).nan_to_num(neginf=0.0)
+    weight = (logit - largest.index_select(1, target)).clamp(max=MOST_LOGIT).exp()
     masked = weight * inputs.mask[:, None]
-    total = torch.zeros_like(largest).index_add(0, target, masked if renormalise else weight)
-    share = masked / torch.where(total > 0, total, torch.ones_like(total)).index_select(0, target)
-    message = inputs.value.index_select(0, source) * share[..., None]
-    return torch.zeros_like(inputs.from_target).index_add(0, target, message), hidden[:n_hidden]
+    total = zeros.index_add(1, target, masked if renormalise else weight)
+    share = masked / torch.where(total > 0, total, torch.ones_like(total)).index_select(1, target)
+    message = inputs.node.index_select(1, inputs.source)[:, :, None] * share[..., None]
+    aggregated = message.new_zeros(*zeros.shape, message.shape[3]).index_add(1, target, message)
+    return Attended(zeros.index_add(1, target, share), aggregated, hidden[:, :n_hidden])
 
 
-def weighted_sums(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> Tensor:
-    """Sum ``weight`` (E, K) times ``mask`` (E,) by ``slot`` (E,), shape (n_slots, K); only ``mask`` gets gradients."""
+def weighted_sums(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> tuple[Tensor, MaskPullback]:
+    """Sum ``weight`` (E, C) times ``mask`` (E,) by ``slot`` (E,), shape (n_slots, C); ``weight`` is a constant."""
+    sums = weight.new_zeros(n_slots, weight.shape[1])
     if mask.device.type != "cpu":
-        return weight.new_zeros(n_slots, weight.shape[1]).index_add(0, slot, weight * mask[:, None])
-    sums: Tensor = _CompiledSums.apply(weight, mask, slot, n_slots)
-    return sums
+        sums = sums.index_add(0, slot, weight * mask[:, None])
+        return sums, lambda towards_sums: (weight * towards_sums.index_select(0, slot)).sum(1)
+    from symgnn_explain.explain.engine.kernels import add_weighted, add_weighted_backward
+
+    add_weighted(*_arrays(weight, mask, slot, sums))
+
+    def pullback(towards_sums: Tensor) -> Tensor:
+        towards_mask = torch.empty_like(mask)
+        add_weighted_backward(*_arrays(weight, slot, towards_sums, towards_mask))
+        return towards_mask
+
+    return sums, pullback
 
 
-class KnownMessages(NamedTuple):
-    """Messages whose attention is known.
-
-    Parameters
-    ----------
-    attention
-        Shape (E, K).
-    value
-        Of the S atoms that send, shape (S, K, D).
-    source, target
-        Ends of the edges, shape (E,).
-    """
-
-    attention: Tensor
-    value: Tensor
-    source: Tensor
-    target: Tensor
-
-
-def attended_sums(messages: KnownMessages, mask: Tensor, n_targets: int) -> Tensor:
-    """Sum ``attention · mask · value`` by target, shape (n_targets, K, D); only ``mask`` (E,) gets gradients."""
-    if mask.device.type != "cpu":
-        attention, value, source, target = messages
-        message = value.index_select(0, source) * (attention * mask[:, None])[..., None]
-        return value.new_zeros(n_targets, *value.shape[1:]).index_add(0, target, message)
-    sums: Tensor = _CompiledMessages.apply(n_targets, mask, *messages)
-    return sums
-
-
-class _Compiled(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, n_hidden: int, renormalise: bool, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        from symgnn_explain.explain.engine.kernels import attend
-
-        inputs = EdgeInputs(*tensors)
-        n_targets, *heads = inputs.from_target.shape
-        first_edge = torch.searchsorted(inputs.target, torch.arange(n_targets + 1))
-        given = [tensor.contiguous() for tensor in (*inputs[:-1], first_edge)]
-        attention = inputs.mask.new_empty(len(inputs.mask), heads[0])
-        aggregated = inputs.mask.new_zeros(n_targets, *heads)
-        hidden = inputs.mask.new_empty(n_hidden, *heads)
-        attend(_arrays(given), NEGATIVE_SLOPE, renormalise, _arrays([attention, aggregated, hidden]))
-        ctx.save_for_backward(*given, attention)
-        ctx.renormalise = renormalise
-        return aggregated, hidden
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        from symgnn_explain.explain.engine.kernels import attend_backward
-
-        *given, attention = ctx.saved_tensors
-        from_source, from_target, from_edge, value, _, mask, *_ = given
-        reaches_edges = ctx.needs_input_grad[4]
-        towards = [torch.zeros_like(tensor) for tensor in (from_source, from_target, value, mask)]
-        towards.insert(2, torch.empty_like(from_edge if reaches_edges else from_edge[:0]))
-        known = [attention, *(gradient.contiguous() for gradient in upstream)]
-        attend_backward(_arrays(given), NEGATIVE_SLOPE, ctx.renormalise, _arrays(known), _arrays(towards))
-        to_source, to_target, to_edge, to_value, to_mask = towards
-        return None, None, to_source, to_target, to_edge if reaches_edges else None, to_value, None, to_mask, None, None
-
-
-class _CompiledSums(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> Tensor:
-        from symgnn_explain.explain.engine.kernels import add_weighted
-
-        sums = weight.new_zeros(n_slots, weight.shape[1])
-        add_weighted(*_arrays([weight.contiguous(), mask.contiguous(), slot.contiguous(), sums]))
-        ctx.save_for_backward(weight.contiguous(), slot.contiguous())
-        return sums
-
-    @staticmethod
-    def backward(ctx: Any, towards_sums: Tensor) -> tuple[Tensor | None, ...]:
-        from symgnn_explain.explain.engine.kernels import add_weighted_backward
-
-        weight, slot = ctx.saved_tensors
-        towards_mask = weight.new_empty(len(weight))
-        add_weighted_backward(*_arrays([weight, slot, towards_sums.contiguous(), towards_mask]))
-        return None, towards_mask, None, None
-
-
-class _CompiledMessages(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, n_targets: int, mask: Tensor, *tensors: Tensor) -> Tensor:
-        from symgnn_explain.explain.engine.kernels import add_messages
-
-        given = KnownMessages(*(tensor.contiguous() for tensor in tensors))
-        sums = given.value.new_zeros(n_targets, *given.value.shape[1:])
-        add_messages(_arrays(list(given)), *_arrays([mask.contiguous(), sums]))
-        ctx.save_for_backward(*given)
-        return sums
-
-    @staticmethod
-    def backward(ctx: Any, towards_sums: Tensor) -> tuple[Tensor | None, ...]:
-        from symgnn_explain.explain.engine.kernels import add_messages_backward
-
-        given = list(ctx.saved_tensors)
-        towards_mask = towards_sums.new_empty(len(given[0]))
-        add_messages_backward(_arrays(given), *_arrays([towards_sums.contiguous(), towards_mask]))
-        return None, towards_mask, None, None, None, None
-
-
-def _arrays(tensors: list[Tensor]) -> tuple[Any, ...]:
-    return tuple(tensor.detach().numpy() for tensor in tensors)
+def _arrays(*tensors: Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)

@@ -1,95 +1,199 @@
-"""An attention layer in evaluation mode, with its normalisation folded into the linear maps that follow it."""
+"""Layers of SymGNNs in evaluation mode, with their normalisation folded into the linear maps beside it.
+
+M networks of one shape, the members of an ensemble, are held side by side: member by member on the first axis.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from symgnn_explain.models.egat import EGATLayer
+from symgnn_explain.models.symgnn import SymGNN
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Linear maps of M members.
+
+    Parameters
+    ----------
+    weight, bias
+        Shapes (M, in, out) and (M, 1, out).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, linears: Sequence[nn.Linear]) -> Linear:
+        """Put the maps of the members side by side."""
+        return cls.stack([(linear.weight, _bias(linear)) for linear in linears])
+
+    @classmethod
+    def stack(cls, maps: Sequence[tuple[Tensor, Tensor]]) -> Linear:
+        """Put weights (out, in) and biases (out,) side by side."""
+        weight = torch.stack([weight.T for weight, _ in maps]).contiguous()
+        return cls(weight, torch.stack([bias for _, bias in maps])[:, None])
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Map features (M, n, in) to (M, n, out)."""
+        return torch.baddbmm(self.bias, features, self.weight)
+
+    def add_to(self, features: Tensor, change: Tensor) -> Tensor:
+        """Add to features (M, n, out) what ``change`` (M, n, in) is mapped to, without the bias."""
+        return torch.baddbmm(features, change, self.weight)
+
+    def pullback(self, towards: Tensor) -> Tensor:
+        """Gradient (M, n, in) from that of the result (M, n, out)."""
+        return torch.bmm(towards, self.weight.mT)
+
+    def add_pullback_to(self, gradient: Tensor, towards: Tensor) -> Tensor:
+        """Return ``gradient`` (M, n, in) and what :meth:`pullback` gives."""
+        return torch.baddbmm(gradient, towards, self.weight.mT)
 
 
 @dataclass(frozen=True)
 class FoldedLayer:
-    """What a masked forward needs of an :class:`EGATLayer`; heads are always an axis of their own.
+    """What a masked forward needs of an :class:`EGATLayer` of each member; heads are always an axis of their own.
 
     Parameters
     ----------
-    layer
-        The layer, in evaluation mode.
-    node_weight, node_bias
-        Linear map from the aggregated messages (heads · dim) to the change of node features (dim).
-    edge_weight, edge_bias
-        The same from the hidden edge features to the change of edge features; None in the last layer.
+    heads, dim
+        Number of attention heads, and their width.
+    sources, targets, edges
+        What a sending atom, a receiving atom and the edge itself give to hidden edge features.
+    vector
+        Turns hidden edge features into logits, shape (M, heads, dim).
+    messages
+        From the node features that each head aggregated to the change of a node's features: the map to messages, and
+        that behind their aggregation. Its bias is what the latter adds, whatever arrives.
+    constant
+        What the bias of the messages changes by head, as far as messages are kept, shape (M, heads, dim).
+    behind
+        The map behind the aggregation alone, shape (M, heads · dim, dim).
+    edges_out
+        From hidden edge features to the change of edge features; the last layer leaves them as they are.
     """
 
-    layer: EGATLayer
-    node_weight: Tensor
-    node_bias: Tensor
-    edge_weight: Tensor | None
-    edge_bias: Tensor | None
+    heads: int
+    dim: int
+    sources: Linear
+    targets: Linear
+    edges: Linear
+    vector: Tensor
+    messages: Linear
+    constant: Tensor
+    behind: Tensor
+    edges_out: Linear | None
 
     @classmethod
-    def of(cls, layer: EGATLayer) -> FoldedLayer:
-        """Fold ``layer``."""
-        node_weight, node_bias = _fold(layer.node_norm, layer.node_out)
-        if layer.last:
+    def of(cls, layers: Sequence[EGATLayer]) -> FoldedLayer:
+        """Fold the same layer of each member."""
+        heads, dim, last = layers[0].heads, layers[0].dim, layers[0].last
+        after = [_scaled_after(layer.node_norm, layer.node_out) for layer in layers]
+        if last:
             # The last layer averages its heads.
-            return cls(layer, node_weight.repeat(1, layer.heads) / layer.heads, node_bias, None, None)
-        return cls(layer, node_weight, node_bias, *_fold(layer.edge_norm, layer.edge_out))
+            after = [(weight.repeat(1, heads) / heads, bias) for weight, bias in after]
+        out, value = Linear.stack(after), Linear.of([layer.value for layer in layers])
+        by_head = out.weight.unflatten(1, (heads, dim))
+        messages = torch.einsum("mihd,mhdo->mhio", value.weight.unflatten(2, (heads, dim)), by_head)
+        return cls(
+            heads=heads,
+            dim=dim,
+            sources=Linear.of([layer.from_source for layer in layers]),
+            targets=Linear.of([layer.from_target for layer in layers]),
+            edges=Linear.of([layer.from_edge for layer in layers]),
+            vector=torch.stack([layer.attention_vector.detach() for layer in layers]),
+            messages=Linear(messages.flatten(1, 2), out.bias),
+            constant=torch.einsum("mhd,mhdo->mho", value.bias.squeeze(1).unflatten(1, (heads, dim)), by_head),
+            behind=out.weight,
+            edges_out=None
+            if last
+            else Linear.stack([_scaled_after(layer.edge_norm, layer.edge_out) for layer in layers]),
+        )
 
-    @property
-    def heads(self) -> int:
-        """Number of attention heads."""
-        return self.layer.heads
+    def changed_by(self, message: Tensor) -> Tensor:
+        """Return what messages (M, n, heads, dim) change by head, without the bias, shape (M, n, heads, dim)."""
+        return torch.einsum("mnhd,mhdo->mnho", message, self.behind.unflatten(1, (self.heads, self.dim)))
 
-    @property
-    def vector(self) -> Tensor:
-        """The vector that turns hidden edge features into logits, shape (heads, dim)."""
-        return self.layer.attention_vector
-
-    def from_source(self, node: Tensor) -> Tensor:
-        """Contribution of the sending atoms to the hidden edge features, shape (n, heads, dim)."""
-        return self.layer.heads_of(self.layer.from_source(node))
-
-    def from_target(self, node: Tensor) -> Tensor:
-        """Contribution of the receiving atoms, shape (n, heads, dim)."""
-        return self.layer.heads_of(self.layer.from_target(node))
-
-    def from_edge(self, edge: Tensor) -> Tensor:
-        """Contribution of the edge features, shape (e, heads, dim)."""
-        return self.layer.heads_of(self.layer.from_edge(edge))
-
-    def value(self, node: Tensor) -> Tensor:
-        """Message of each atom before attention, shape (n, heads, dim)."""
-        return self.layer.heads_of(self.layer.value(node))
-
-    def attend(
-        self, node: Tensor, edge: Tensor, source: Tensor, target: Tensor, n_targets: int
-    ) -> tuple[Tensor, Tensor]:
-        """Hidden edge features (e, heads, dim) and attention (e, heads), as the layer itself computes them."""
-        ends = self.layer.from_source(node).index_select(0, source)
-        ends = ends + self.layer.from_target(node[:n_targets]).index_select(0, target)
-        hidden = self.layer.hidden(ends, edge)
-        return hidden, self.layer.attention(hidden, target, n_targets)
-
-    def update_node(self, node: Tensor, aggregated: Tensor) -> Tensor:
-        """Residual update of node features from aggregated messages (n, heads, dim)."""
-        return node + functional.linear(aggregated.flatten(1), self.node_weight, self.node_bias)
-
-    def update_edge(self, edge: Tensor, hidden: Tensor) -> Tensor:
-        """Residual update of edge features; the last layer leaves them as they are."""
-        if self.edge_weight is None:
-            return edge
-        return edge + functional.linear(hidden.flatten(1), self.edge_weight, self.edge_bias)
+    def by_head(self, features: Tensor) -> Tensor:
+        """View (M, n, heads · dim) as (M, n, heads, dim)."""
+        return features.unflatten(2, (self.heads, -1))
 
 
-def _fold(norm: nn.BatchNorm1d, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class FoldedDecoder:
+    """The prediction heads of the members, and the mean of what they predict.
+
+    Parameters
+    ----------
+    hidden
+        Linear maps, each with the slope of the PReLU behind it, shape (M, 1, 1).
+    out
+        To barriers, eV.
+    """
+
+    hidden: tuple[tuple[Linear, Tensor], ...]
+    out: Linear
+
+    @classmethod
+    def of(cls, members: Sequence[SymGNN]) -> FoldedDecoder:
+        """Fold the prediction heads."""
+        decoders = [[*member.decoder] for member in members]
+        hidden = []
+        for place in range(0, len(decoders[0]) - 1, 3):
+            maps = [_scaled_before(decoder[place], decoder[place + 1]) for decoder in decoders]
+            slope = torch.stack([decoder[place + 2].weight.detach() for decoder in decoders])[:, None]
+            hidden.append((Linear.stack(maps), slope))
+        scaled = [
+            (decoder[-1].weight * member.barrier_scale, decoder[-1].bias * member.barrier_scale + member.barrier_mean)
+            for decoder, member in zip(decoders, members, strict=True)
+        ]
+        return cls(tuple(hidden), Linear.stack(scaled))
+
+    def __call__(self, node: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Barriers (n,), eV, from node features (M, n, dim), and the pullback from the one to the other."""
+        factors = []
+        for linear, slope in self.hidden:
+            node = linear(node)
+            factors.append(torch.where(node > 0, torch.ones_like(node), slope))
+            node = node * factors[-1]
+        members = len(node)
+
+        def pullback(towards: Tensor) -> Tensor:
+            gradient = self.out.pullback((towards / members).expand(members, -1)[..., None])
+            for (linear, _), factor in zip(reversed(self.hidden), reversed(factors), strict=True):
+                gradient = linear.pullback(gradient * factor)
+            return gradient
+
+        return self.out(node).squeeze(2).mean(0), pullback
+
+
+def _bias(linear: nn.Linear) -> Tensor:
+    return linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias
+
+
+def _scaled_after(norm: nn.BatchNorm1d, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Fold a normalisation into the linear map after it."""
+    scale, shift = _scale_and_shift(norm)
+    weight = linear.weight.double()
+    bias = _bias(linear).double() + weight @ shift
+    return (weight * scale).to(linear.weight), bias.to(linear.weight)
+
+
+def _scaled_before(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Fold a normalisation into the linear map before it."""
+    scale, shift = _scale_and_shift(norm)
+    weight, bias = linear.weight.double() * scale[:, None], _bias(linear).double() * scale + shift
+    return weight.to(linear.weight), bias.to(linear.weight)
+
+
+def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     if norm.running_mean is None or norm.running_var is None:
         raise TypeError("the normalisation keeps no running statistics")
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    shift = norm.bias.double() - norm.running_mean.double() * scale
-    weight = linear.weight.double()
-    bias = linear.bias.double() + weight @ shift
-    return (weight * scale).to(linear.weight), bias.to(linear.weight)
+    return scale, norm.bias.double() - norm.running_mean.double() * scale

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.ensemble_forward import EnsembleForward
 from symgnn_explain.explain.engine.masked_forward import MaskedForward, MaskSemantics
 from symgnn_explain.explain.engine.masked_prediction import ForwardUnderMask, MaskedPrediction
 from symgnn_explain.explain.engine.network_features import NetworkFeatures, network_features
@@ -19,8 +18,7 @@ from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.trimmed_forward import TrimmedForward, one_output_a_node
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.models.ensemble import SymGNNEnsemble, SymGNNLike, with_description
-from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.models.ensemble import SymGNNLike, with_description
 
 
 class SlowEngineWarning(UserWarning):
@@ -89,11 +87,8 @@ class PreparedGraph:
 
     def masked_forward(self, atoms: int | list[int], semantics: MaskSemantics) -> ForwardUnderMask:
         """Build the prediction of one atom, or several, as a function of a mask over their receptive fields' edges."""
-        if isinstance(self.model, SymGNN):
-            reference = self.reference[0] if self.reference is not None else None
-            return MaskedForward(self.model, self.graph, atoms, semantics=semantics, reference=reference)
-        if isinstance(self.model, SymGNNEnsemble):
-            return EnsembleForward(self.model, self.graph, atoms, semantics=semantics, reference=self.reference)
+        if isinstance(self.model, SymGNNLike):
+            return MaskedForward(self.model, self.graph, atoms, semantics=semantics, reference=self.reference)
         spread = float(self.barriers.std()) or 1.0
         return TrimmedForward(self.model, self.graph, atoms, semantics=semantics, barrier_scale=spread)
 

@@ -180,7 +180,7 @@ def _constrained(
 def _descend(joint: JointPrediction, logits: Tensor, learning_rate: float, loss: Loss, epochs: int) -> Iterator[Tensor]:
     """Minimise the loss with Adam; yield the changes of the predictions (A,) that each epoch started from."""
     logits.requires_grad_()
-    optimizer = torch.optim.Adam([logits], lr=learning_rate)
+    optimizer = torch.optim.Adam([logits], lr=learning_rate, fused=True)
     for _ in range(epochs):
         mask = logits.sigmoid()
         change = (joint(mask) - joint.original) / joint.barrier_scale
