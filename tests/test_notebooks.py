@@ -36,7 +36,9 @@ def test_the_paper_figures_are_drawn_with_few_atoms(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["02_explain_one_atom", "04_your_own_structure", "05_compare_and_trust"])
+@pytest.mark.parametrize(
+    "name", ["02_explain_one_atom", "04_your_own_structure", "05_compare_and_trust", "06_train_your_own"]
+)
 def test_a_notebook_runs_and_ends_in_a_figure(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     monkeypatch.setenv("SYMGNN_EXPLAIN_NOTEBOOK_EPOCHS", "5")

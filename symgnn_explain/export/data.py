@@ -16,7 +16,7 @@ from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.export.naming import require_free
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.predictions import PREDICTED_ARRAY
+from symgnn_explain.predictions import PREDICTED_ARRAY, SPREAD_ARRAY
 
 TABLE_FORMATS = {".csv", ".json"}
 OUTSIDE = -1
@@ -50,13 +50,16 @@ def write_explanation(explanation: AtomExplanation, path: str | Path, *, overwri
     return write_atomically(path, json.dumps(explanation.to_dict()).encode())
 
 
-def explained_glass(explanation: AtomExplanation, glass: Glass, barriers: ArrayLike) -> Glass:
+def explained_glass(
+    explanation: AtomExplanation, glass: Glass, barriers: ArrayLike, *, spread: ArrayLike | None = None
+) -> Glass:
     """Return the glass with what was predicted and explained as per-atom arrays.
 
     ``predicted_barrier`` (eV), ``importance`` (what leaves the atom, summed over its edges; 0 where nothing reaches the
     explained atom), ``hop`` (edges between the atom and the explained one, -1 outside the receptive field) and
     ``is_target`` (1 for the explained atom, else 0); of signed methods also ``contribution`` (eV). Known barriers stay
-    beside them as ``barrier``.
+    beside them as ``barrier``. Standard deviations of the predictions, where ``spread`` (N,), eV, is given, are
+    ``predicted_barrier_spread``.
 
     Raises
     ------
@@ -76,13 +79,21 @@ def explained_glass(explanation: AtomExplanation, glass: Glass, barriers: ArrayL
         # A whole number, since not every program reads logical columns.
         "is_target": (np.arange(len(glass)) == explanation.atom).astype(np.int64),
     }
+    if spread is not None:
+        arrays[SPREAD_ARRAY] = np.asarray(spread, dtype=np.float64)
     if explanation.signed:
         arrays["contribution"] = _spread_out(explanation.atom_contributions(), len(glass))
     return glass.with_arrays(**arrays)
 
 
 def write_explained_glass(
-    explanation: AtomExplanation, glass: Glass, barriers: ArrayLike, path: str | Path, *, overwrite: bool = False
+    explanation: AtomExplanation,
+    glass: Glass,
+    barriers: ArrayLike,
+    path: str | Path,
+    *,
+    spread: ArrayLike | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write :func:`explained_glass` as extended XYZ, which ASE and OVITO open with all its columns.
 
@@ -98,7 +109,7 @@ def write_explained_glass(
     if path.suffix.lower() not in {".extxyz", ".xyz"}:
         raise InputError(f"{path} has an unknown suffix: use .extxyz or .xyz.")
     require_free([path], overwrite=overwrite)
-    atoms = explained_glass(explanation, glass, barriers).to_ase()
+    atoms = explained_glass(explanation, glass, barriers, spread=spread).to_ase()
     atoms.info |= {
         "explained_atom": explanation.atom,
         "method": explanation.method,

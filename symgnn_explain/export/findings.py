@@ -34,6 +34,8 @@ class Findings:
         Most important edges that are analysed and drawn.
     cycles
         Cycles through the important edges, where they have been counted.
+    spread
+        Standard deviation of each prediction, shape (N,), eV, where the predictor gives it.
 
     Raises
     ------
@@ -46,10 +48,18 @@ class Findings:
     explanation: AtomExplanation
     k: int = 50
     cycles: CycleComparison | None = None
+    spread: FloatArray | None = None
 
     def __post_init__(self) -> None:
         self.explanation.require_glass(self.glass)
         require_one_an_atom(self.barriers, self.glass)
+        if self.spread is not None:
+            require_one_an_atom(self.spread, self.glass)
+
+    @property
+    def uncertainty(self) -> float | None:
+        """Standard deviation of the explained prediction, eV, where it is known."""
+        return None if self.spread is None else float(self.spread[self.explanation.atom])
 
     @cached_property
     def shells(self) -> ShellAnalysis:
@@ -71,11 +81,14 @@ class Findings:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Lay out every table, by name."""
         atoms = {"atom": range(len(self.glass)), "species": self.glass.symbols}
+        predicted = {"predicted_barrier_eV": self.barriers}
+        if self.spread is not None:
+            predicted["spread_eV"] = self.spread
         tables = {
             "edges": self.explanation.top_edges(len(self.explanation)),
             "atoms": self.shells.atoms_frame(),
             "shells": self.shells.to_frame(),
-            "barriers": pd.DataFrame({**atoms, "predicted_barrier_eV": self.barriers}),
+            "barriers": pd.DataFrame({**atoms, **predicted}),
         }
         if self.explanation.fidelity is not None:
             tables["fidelity"] = self.explanation.fidelity.to_frame()
@@ -98,6 +111,7 @@ class Findings:
             "mask_semantics": explanation.mask_semantics,
             "unit": explanation.unit,
             "prediction_ev": explanation.prediction,
+            "prediction_spread_ev": self.uncertainty,
             "masked_prediction_ev": explanation.masked_prediction,
             "masked_change_ev": explanation.masked_change,
             "prediction_range_ev": list(explanation.prediction_range),

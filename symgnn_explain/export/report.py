@@ -42,7 +42,7 @@ _CAPTIONS = {
 }
 
 
-def report_html(findings: Findings, *, weights_sha256: str = "", uncertainty: float | None = None) -> str:
+def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     """Write the report: sentence, warnings, numbers, figures, tables, settings, hashes and versions.
 
     Parameters
@@ -51,8 +51,6 @@ def report_html(findings: Findings, *, weights_sha256: str = "", uncertainty: fl
         The explanation and its analysis.
     weights_sha256
         Hash of the network's weights, where it is known.
-    uncertainty
-        Standard deviation of the predicted barrier, eV, where the predictor gives one.
 
     Raises
     ------
@@ -67,7 +65,7 @@ def report_html(findings: Findings, *, weights_sha256: str = "", uncertainty: fl
     atom, symbol = explanation.atom, glass.symbols[explanation.atom]
     title = f"Atom {atom} ({symbol}) of {glass.name}: why {explanation.prediction:.3f} eV?"
     figures = findings.figures() | {"barriers": barrier_histogram(glass, findings.barriers, atom=atom)}
-    sentence = explanation_sentence(explanation, glass, k=findings.k, uncertainty=uncertainty)
+    sentence = explanation_sentence(explanation, glass, k=findings.k, uncertainty=findings.uncertainty)
     body = [
         f"<h1>{html.escape(title)}</h1>",
         f'<div class="subtitle">{html.escape(f"Explained by {METHODS[explanation.method].label}, {today()}")}</div>',
@@ -96,7 +94,6 @@ def write_report(
     path: str | Path,
     *,
     weights_sha256: str = "",
-    uncertainty: float | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write :func:`report_html` to a file.
@@ -110,7 +107,7 @@ def write_report(
     if path.suffix.lower() not in {".html", ".htm"}:
         raise InputError(f"{path} has an unknown suffix: reports are written as .html.")
     require_free([path], overwrite=overwrite)
-    page = report_html(findings, weights_sha256=weights_sha256, uncertainty=uncertainty)
+    page = report_html(findings, weights_sha256=weights_sha256)
     return write_atomically(path, page.encode())
 
 
@@ -136,8 +133,9 @@ def _numbers(findings: Findings) -> dict[str, str]:
     explanation, glass, shells = findings.explanation, findings.glass, findings.shells
     rank = 100.0 * float(np.mean(findings.barriers < explanation.prediction))
     low, high = explanation.prediction_range
+    spread = "" if findings.uncertainty is None else f" ± {findings.uncertainty:.3f}"
     numbers = {
-        "Predicted barrier": f"{explanation.prediction:.3f} eV, above {rank:.0f} % of the atoms "
+        "Predicted barrier": f"{explanation.prediction:.3f}{spread} eV, above {rank:.0f} % of the atoms "
         f"(all: {low:.2f} to {high:.2f} eV)"
     }
     if glass.barriers is not None:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from ase.io import read
 
 from symgnn_explain.analysis import topology, voronoi_cells
 from symgnn_explain.explain import AtomExplanation, explain_positions
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.sentence import explanation_sentence
+from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.session_explaining import MOST_SHOWN
 
@@ -286,3 +289,41 @@ def test_fidelity_is_checked_against_nulls_and_other_methods(explorer: GlassExpl
     assert len(panel.result.known) == 2
     panel.view.value = "sparsity"
     assert {trace.name for trace in panel.figure.figure.data} >= set(panel.result.known)
+
+
+@pytest.fixture
+def calibrated(explorer: GlassExplorer) -> GlassExplorer:
+    """An explorer whose network has a spread of 0.2 eV."""
+    session = explorer.session
+    card = {"protocol": {"calibration": {"floor_ev": 0.2, "scale": 0.0}}}
+    calibrated = GlassExplorer(session.glass, Predictor(session.predictor.model, card=card, device="cpu"))
+    calibrated.session.settings = session.settings
+    return calibrated
+
+
+def test_the_spread_of_predictions_is_said_coloured_and_exported(calibrated: GlassExplorer, tmp_path: Path) -> None:
+    session = calibrated.session
+    assert "uncertainty" in calibrated.view.controls.colour_by.options
+    session.colour_by = "uncertainty"
+    np.testing.assert_allclose(session.colouring().values, 0.2)
+    assert "(eV)" in calibrated.view.legend.value
+    explanation = explained(calibrated)
+    assert "± 0.20" in calibrated.summary.text.value
+    calibrated.summary.quote.value = True
+    assert f"{explanation.prediction:.2f} ± 0.20 eV" in calibrated.summary.sentence.value
+    session.select_words("uncertainty < 0.1")
+    assert "no atom" in session.error
+    export = calibrated.export
+    export.folder.value = str(tmp_path)
+    for name, box in {**export.formats, **export.view}.items():
+        box.value = name in ("csv", "extxyz", "json") and box in export.formats.values()
+    files = {path.name.split("__")[-1]: path for path in export.start(wait=True)}
+    by_part = {part: path for name, path in files.items() for part in ("barriers.csv", "glass.extxyz") if part in name}
+    assert (pd.read_csv(by_part["barriers.csv"])["spread_eV"] == 0.2).all()
+    np.testing.assert_allclose(read(by_part["glass.extxyz"]).arrays["predicted_barrier_spread"], 0.2)
+
+
+def test_a_network_without_spread_claims_none(explorer: GlassExplorer) -> None:
+    explained(explorer)
+    assert "uncertainty" not in explorer.view.controls.colour_by.options
+    assert "±" not in explorer.summary.text.value

@@ -5,8 +5,13 @@ from __future__ import annotations
 import html
 from dataclasses import replace
 
+import ipywidgets as widgets
+
 from symgnn_explain.explain import METHODS, AtomExplanation
+from symgnn_explain.glass import Glass
+from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets import GlassExplorer
+from symgnn_widgets.session import Session
 
 
 def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
@@ -109,3 +114,13 @@ def test_semantics_and_unit_are_chosen_and_reported(explorer: GlassExplorer) -> 
 def test_the_explorer_is_shown_as_one_widget(explorer: GlassExplorer) -> None:
     bundle = explorer._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.ui.model_id
+
+
+def test_a_closed_explorer_leaves_no_widgets_behind(glass: Glass, tiny_predictor: Predictor) -> None:
+    open_before = set(widgets.widget._instances)
+    explorer = GlassExplorer(glass, tiny_predictor)
+    opened = len(set(widgets.widget._instances) - open_before)
+    explorer.show(Session(glass, tiny_predictor))
+    assert len(set(widgets.widget._instances) - open_before) < 1.1 * opened
+    explorer.close()
+    assert len(set(widgets.widget._instances) - open_before) < 0.2 * opened

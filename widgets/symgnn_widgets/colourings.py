@@ -54,6 +54,10 @@ def _error(session: SessionBase) -> Colouring | None:
     return None if known is None else difference_colouring("Predicted − known (eV)", session.barriers - known)
 
 
+def _uncertainty(session: SessionBase) -> Colouring | None:
+    return None if session.spread is None else Colouring.of_values("Uncertainty of the prediction (eV)", session.spread)
+
+
 def _importance(session: SessionBase) -> Colouring | None:
     explanation = session.explanation
     return None if explanation is None else importance_colouring(explanation, len(session.glass))
@@ -87,6 +91,7 @@ def _has_barriers(session: SessionBase) -> bool:
 
 COLOURINGS: dict[str, ColourChoice] = {
     "predicted barrier": ColourChoice(lambda session: Colouring.of_values("Predicted barrier (eV)", session.barriers)),
+    "uncertainty": ColourChoice(_uncertainty, lambda session: session.predictor.calibration is not None),
     "known barrier": ColourChoice(_known_barrier, _has_barriers),
     "error": ColourChoice(_error, _has_barriers),
     "species": ColourChoice(lambda session: species_colouring(session.glass)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from symgnn_widgets.session_state import open_session, restore, save_session
 from symgnn_widgets.structure_page import structure_page
 from symgnn_widgets.structure_view import StructureView
 from symgnn_widgets.tabs import DrawsForPages, Tabs
+from symgnn_widgets.tooltips import Tooltips
 
 VIEW_SHARE = 48
 """Per cent of the width: the 3D view, beside the neighbourhood."""
@@ -75,7 +77,12 @@ class GlassExplorer:
     def __init__(self, glass: Glass, predictor: Predictor) -> None:
         require_environment()
         css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
-        self._basis = (widgets.HTML(f"<style>{css}</style>", layout={"display": "none"}), PlotlyLibrary())
+        self._tooltips = Tooltips()
+        self._basis = (
+            widgets.HTML(f"<style>{css}</style>", layout={"display": "none"}),
+            PlotlyLibrary(),
+            self._tooltips,
+        )
         self.ui = widgets.VBox(layout={"width": "100%"})
         self.ui.add_class("symgnn-explorer")
         self.files = Files(lambda: self.session, self.show)
@@ -113,16 +120,17 @@ class GlassExplorer:
     def show(self, session: Session) -> None:
         """Show another session, of another glass or network, in place of the present one, which ends."""
         self._stop()
-        past, in_front = self.view.stage, self.lists.ui.selected_index
+        past, in_front = self.ui.children, self.lists.ui.selected_index
         self._build(session)
         self.lists.ui.selected_index = in_front
-        past.close()
+        kept = {*self._basis, self.files.ui}
+        for part in past:
+            _close_tree(part, kept)
 
     def close(self) -> None:
         """Stop what is computed, and take the explorer out of its page: the browser gets its WebGL context back."""
         self._stop()
-        self.view.stage.close()
-        self.ui.close()
+        _close_tree(self.ui, set())
 
     def _stop(self) -> None:
         self.session.cancel()
@@ -179,6 +187,7 @@ class GlassExplorer:
             }
         )
         self.ui.children = (*self._basis, *self._compose())
+        self._tooltips.read(self.ui)
 
     @property
     def explanation(self) -> AtomExplanation | None:
@@ -224,6 +233,17 @@ class GlassExplorer:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.ui._repr_mimebundle_(**options)
+
+
+def _close_tree(widget: widgets.Widget, kept: Container[widgets.Widget]) -> None:
+    """Close a widget and all that is inside of it but what is kept; ipywidgets holds every open one for good."""
+    if widget in kept:
+        return
+    for child in getattr(widget, "children", ()):
+        _close_tree(child, kept)
+    for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
+        if part is not None:
+            part.close()
 
 
 def _row(*columns: tuple[Any, ...]) -> widgets.Widget:

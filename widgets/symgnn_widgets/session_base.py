@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from traitlets import HasTraits, Instance, Int, Unicode
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
+from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.models.predictor import Predictor
 
 Key = tuple[Any, ...]
@@ -28,6 +29,15 @@ class SessionBase(HasTraits):
     selected_atom = Int(None, allow_none=True, help="the atom that is looked at, and explained when asked")
     explanation = Instance(AtomExplanation, allow_none=True)
     error = Unicode(help="one sentence about what went wrong last, or empty")
+
+    @cached_property
+    def spread(self) -> FloatArray | None:
+        """Standard deviation of each prediction, shape (N,), eV; None where the network was not calibrated."""
+        return None if self.predictor.calibration is None else self.predictor.predict_with_spread(self.glass)[1]
+
+    def uncertainty_of(self, atom: int) -> float | None:
+        """Return the standard deviation of one prediction, eV, where it is known."""
+        return None if self.spread is None else float(self.spread[atom])
 
 
 def as_sentence(what: str, error: Exception) -> str:

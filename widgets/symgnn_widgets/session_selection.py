@@ -50,8 +50,10 @@ class SelectionState(SessionBase):
         self.select_many(atoms.tolist())
 
     def named_values(self) -> dict[str, FloatArray]:
-        """Name the values that a selection can compare beside those of the glass: error (eV) and importance."""
+        """Name what a selection can compare beside the values of the glass: uncertainty, error (eV), importance."""
         values: dict[str, FloatArray] = {}
+        if self.spread is not None:
+            values["uncertainty"] = self.spread
         if self.glass.barriers is not None:
             values["error"] = self.barriers - self.glass.barriers
         if self.explanation is not None:

@@ -24,7 +24,12 @@ class Cycles:
 
     def __init__(self, session: Session, height: int) -> None:
         self.session = session
-        self.count = widgets.Button(description="Count cycles", icon="circle-o-notch", layout={"width": "130px"})
+        self.count = widgets.Button(
+            description="Count cycles",
+            icon="circle-o-notch",
+            tooltip="Count the optimal cycles through the most important edges, and through others",
+            layout={"width": "130px"},
+        )
         self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "flex": "1 1 100px"})
         self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
         self.figure = FigurePanel(height, margin={"l": 50, "r": 10, "t": 52, "b": 84})

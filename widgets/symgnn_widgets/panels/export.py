@@ -138,7 +138,9 @@ class Export:
         if not suffixes and not self.view["html"].value and not session.shown:
             session.error = "No page shows the 3D view, so there is no picture of it: tick another format."
             return []
-        findings = Findings(session.glass, session.barriers, session.explanation, session.k, session.cycles)
+        findings = Findings(
+            session.glass, session.barriers, session.explanation, session.k, session.cycles, session.spread
+        )
         folder, ratio = Path(self.folder.value).expanduser(), self.ratio.value
         stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
@@ -167,7 +169,9 @@ class Export:
         if session.explanation is None:
             session.error = "There is nothing to report yet: explain an atom first."
             return []
-        findings = Findings(session.glass, session.barriers, session.explanation, session.k, session.cycles)
+        findings = Findings(
+            session.glass, session.barriers, session.explanation, session.k, session.cycles, session.spread
+        )
         folder, weights = Path(self.folder.value).expanduser(), weights_sha256(session.predictor.model)
         stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
@@ -248,7 +252,9 @@ def write_findings(
     if "csv" in suffixes:
         written += [write_table(table, _named(stem, name, "csv")) for name, table in findings.tables().items()]
     if "extxyz" in suffixes:
-        written.append(write_explained_glass(explanation, glass, barriers, _named(stem, "glass", "extxyz")))
+        written.append(
+            write_explained_glass(explanation, glass, barriers, _named(stem, "glass", "extxyz"), spread=findings.spread)
+        )
     if "graphml" in suffixes:
         path = _named(stem, "edges", "graphml")
         written.append(write_graph(explanation, glass, barriers, path, k=findings.k))

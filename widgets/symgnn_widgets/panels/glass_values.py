@@ -14,7 +14,14 @@ from symgnn_widgets.colourings import ARRAY_UNITS
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.session import Session
 
-_UNITS = {"barrier": "eV", "known_barrier": "eV", "error": "eV", **dict.fromkeys("xyz", "Å"), **ARRAY_UNITS}
+_UNITS = {
+    "barrier": "eV",
+    "known_barrier": "eV",
+    "error": "eV",
+    "uncertainty": "eV",
+    **dict.fromkeys("xyz", "Å"),
+    **ARRAY_UNITS,
+}
 
 
 class GlassValues:

@@ -15,6 +15,7 @@ from symgnn_widgets.session import Session
 
 Rows = list[tuple[str, str]]
 
+_SPREAD_MEANS = "standard deviation of known barriers about predictions, as measured on glasses held out of training"
 _WHAT = {"edge": "single edges", "bond": "bonds", "atom": "atoms", "polyhedron": "polyhedra", "shell": "shells"}
 _MEANING = {"zero": "message set to zero", "removal": "edge removed", "reference": "mean message instead"}
 
@@ -79,12 +80,16 @@ class Summary:
             self.sentence.layout.display = "none"
             return
         self.sentence.layout.display = ""
-        self.sentence.value = explanation_sentence(explanation, session.glass, k=session.k)
+        self.sentence.value = explanation_sentence(
+            explanation, session.glass, k=session.k, uncertainty=session.uncertainty_of(explanation.atom)
+        )
 
     def _barriers_of(self, atom: int) -> Rows:
         glass, barriers = self.session.glass, self.session.barriers
         rank = 100.0 * float(np.mean(barriers < barriers[atom]))
-        rows = [("Predicted", f"<b>{barriers[atom]:.3f} eV</b>, above {rank:.0f} % of the atoms")]
+        spread = self.session.uncertainty_of(atom)
+        uncertain = "" if spread is None else f'<span title="{_SPREAD_MEANS}"> ± {spread:.2f}</span>'
+        rows = [("Predicted", f"<b>{barriers[atom]:.3f}{uncertain} eV</b>, above {rank:.0f} % of the atoms")]
         if glass.barriers is not None:
             rows.append(("Known", f"{glass.barriers[atom]:.3f} eV"))
         return rows

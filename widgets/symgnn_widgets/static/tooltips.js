@@ -1,0 +1,30 @@
+// ipywidgets says what a control is for over its name alone, and of some kinds nowhere; here the whole control says it.
+export default {
+  render({ model, el }) {
+    let observer = null;
+    const start = () => {
+      // The page takes it in only after it has been rendered.
+      const explorer = el.closest(".symgnn-explorer");
+      if (!explorer) return;
+      attached.disconnect();
+      const spread = () => {
+        const named = model.get("named");
+        for (const label of explorer.querySelectorAll(".widget-label")) {
+          const own = label.title === "null" ? "" : label.title, control = label.parentElement;
+          const title = own || named[label.textContent];
+          if (title && control.title !== title) control.title = title;
+        }
+      };
+      observer = new MutationObserver(spread);
+      observer.observe(explorer, { subtree: true, childList: true, attributes: true, attributeFilter: ["title"] });
+      spread();
+      model.on("change:named", spread);
+    };
+    const attached = new ResizeObserver(start);
+    attached.observe(el);
+    return () => {
+      attached.disconnect();
+      observer?.disconnect();
+    };
+  },
+};
