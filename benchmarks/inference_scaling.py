@@ -21,26 +21,13 @@ from _glasses import rattled_lattice
 from symgnn_explain import datasets
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.memory import reuse_large_allocations
-from symgnn_explain.models.chunked import CHUNK_ATOMS, predict_in_chunks
+from symgnn_explain.models.chunked import CHUNK_ATOMS
 from symgnn_explain.models.predictor import Predictor
 
 SIDES = (30, 40, 50)
 """Atoms along each edge of the lattices whose times give the exponent."""
 
 EXACTNESS_CHUNK = 300
-
-
-def in_chunks(predictor: Predictor, glass: Glass, chunk_atoms: int) -> FloatArray:
-    """Predict in chunks of this size, whatever the predictor would choose."""
-    return predict_in_chunks(
-        predictor.model,
-        glass,
-        cutoff=predictor.cutoff,
-        species=predictor.species,
-        depth=predictor.model.hops,
-        chunk_atoms=chunk_atoms,
-        device=predictor.device,
-    )
 
 
 def seconds(predict: Callable[[], FloatArray]) -> float:
@@ -61,7 +48,7 @@ def peak_gigabytes(n_side: int, chunk_atoms: int) -> tuple[float, float]:
 def child(n_side: int, chunk_atoms: int) -> None:
     """Predict a lattice and print this process's peak memory (KiB) and the seconds of the prediction."""
     predictor, glass = Predictor.load(device="cpu"), rattled_lattice(n_side)
-    taken = seconds(lambda: in_chunks(predictor, glass, chunk_atoms))
+    taken = seconds(lambda: predictor.predict(glass, chunk_atoms=chunk_atoms))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, taken)
 
 
@@ -89,13 +76,15 @@ def main() -> None:
         return float(np.median([seconds(lambda: predictor.predict(glass)) for _ in range(arguments.rounds)]))
 
     figures: dict[str, object] = {"seconds_3000": median(sample), "seconds_8000": median(middle)}
-    difference = np.abs(in_chunks(predictor, sample, EXACTNESS_CHUNK) - in_chunks(predictor, sample, len(sample))).max()
+    difference = np.abs(
+        predictor.predict(sample, chunk_atoms=EXACTNESS_CHUNK) - predictor.predict(sample, chunk_atoms=len(sample))
+    ).max()
     figures["chunk_max_diff"] = float(difference)
     sides = [side for side in SIDES if side < arguments.largest]
     times = []
     for side in sides:
         glass = rattled_lattice(side)
-        times.append(seconds(lambda glass=glass: in_chunks(predictor, glass, arguments.chunk_atoms)))  # type: ignore[misc]
+        times.append(seconds(lambda glass=glass: predictor.predict(glass, chunk_atoms=arguments.chunk_atoms)))  # type: ignore[misc]
         print(f"{side**3:>9} atoms in chunks {times[-1]:8.1f} s")
     peak, largest_seconds = peak_gigabytes(arguments.largest, arguments.chunk_atoms)
     print(f"{arguments.largest**3:>9} atoms in chunks {largest_seconds:8.1f} s, peak {peak:.2f} GB")

@@ -18,7 +18,7 @@ from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
-from symgnn_explain.models.chunked import predict_in_chunks
+from symgnn_explain.models.chunked import CHUNK_ATOMS, predict_in_chunks
 from symgnn_explain.models.ensemble import SymGNNLike, predict_members
 from symgnn_explain.models.registry import Network
 
@@ -87,17 +87,22 @@ class Predictor:
         )
 
     @torch.no_grad()
-    def predict(self, glass: Glass) -> FloatArray:
+    def predict(self, glass: Glass, *, chunk_atoms: int = CHUNK_ATOMS) -> FloatArray:
         """Predict the energy barrier of every atom, shape (N,), eV.
 
-        A glass of more than 10 000 atoms is predicted piece by piece, to the same result but for rounding.
+        Parameters
+        ----------
+        glass
+            The structure.
+        chunk_atoms
+            A larger glass is predicted in pieces of so many atoms, to the same result but for rounding.
 
         Raises
         ------
         InputError
             If the glass holds a species that the network does not know.
         """
-        return self._members(glass).mean(axis=1)
+        return self._members(glass, chunk_atoms).mean(axis=1)
 
     @property
     def calibration(self) -> Calibration | None:
@@ -126,11 +131,11 @@ class Predictor:
                 "this predictor has no calibrated spread, as its card names no cross-validation: use predict, or train "
                 "one with --final --cross-validation."
             )
-        members = self._members(glass)
+        members = self._members(glass, CHUNK_ATOMS)
         disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
         return members.mean(axis=1), calibration.spread(disagreement)
 
-    def _members(self, glass: Glass) -> FloatArray:
+    def _members(self, glass: Glass, chunk_atoms: int) -> FloatArray:
         """Return what each member predicts, shape (N, M), eV."""
 
         def network(graph: Data) -> Tensor:
@@ -147,6 +152,7 @@ class Predictor:
                 species=self.species,
                 depth=self.model.hops,
                 reach=self.model.config.reach,
+                chunk_atoms=chunk_atoms,
                 device=self.device,
             )
 

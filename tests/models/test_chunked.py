@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.graph import build_graph
 from symgnn_explain.models.chunked import predict_in_chunks, receptive_field
-from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import Predictor
 
 SPECIES = ("Cu", "Zr")
@@ -72,14 +70,7 @@ def test_a_predictor_says_the_same_in_chunks(
     tiny_predictor: Predictor, random_glass: Callable[..., Glass], chunk_atoms: int
 ) -> None:
     glass = random_glass(6, shear=0.2)
-    parts = predict_in_chunks(
-        partial(predict_graph, tiny_predictor.model),
-        glass,
-        cutoff=5.0,
-        species=SPECIES,
-        depth=2,
-        chunk_atoms=chunk_atoms,
-    )
+    parts = tiny_predictor.predict(glass, chunk_atoms=chunk_atoms)
     np.testing.assert_allclose(parts, tiny_predictor.predict(glass), atol=2e-5)
 
 
