@@ -31,6 +31,9 @@ from symgnn_explain.training.settings import TrainingSettings
 
 MONITOR = "validation_pearson"
 
+FEWEST_RISING = 1.5
+"""Steps in which the learning rate rises at least: PyTorch's one-cycle schedule divides by one less."""
+
 
 class EpochShuffle(Sampler[int]):
     """A shuffled order that depends on seed and epoch alone, so that a resumed run sees what an uninterrupted one does.
@@ -268,8 +271,11 @@ class BarrierModule(lightning.LightningModule):
         if settings.schedule == "constant":
             return torch.optim.Adam(self._learned(), lr=settings.learning_rate, amsgrad=True)
         optimizer = torch.optim.AdamW(self._learned(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        n_steps = settings.epochs * self.steps_per_epoch
+        if n_steps == 1:
+            return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=settings.learning_rate, total_steps=settings.epochs * self.steps_per_epoch, pct_start=0.2
+            optimizer, max_lr=settings.learning_rate, total_steps=n_steps, pct_start=max(0.2, FEWEST_RISING / n_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -137,6 +137,13 @@ class TestResult:
 
 
 class TestDeterminism:
+    @pytest.mark.parametrize(("n_glasses", "epochs"), [(1, 1), (2, 1), (1, 3), (1, 5), (1, 6)])
+    def test_a_few_steps_are_a_run_too(self, tmp_path: Path, n_glasses: int, epochs: int) -> None:
+        """PyTorch's one-cycle schedule divides by zero where its rise or its fall is no step long."""
+        settings = replace(SETTINGS, epochs=epochs, validate_every=1)
+        predictor = run(tmp_path, training=TRAINING[:n_glasses], settings=settings)
+        assert len(predictor.card["history"]) == epochs
+
     def test_seed_in_same_result_out(self, uninterrupted: tuple[Predictor, Path], tmp_path: Path) -> None:
         torch.manual_seed(99)  # what came before does not matter
         again = run(tmp_path / "run")
