@@ -4,13 +4,16 @@ What all tasks share is sent once to each worker. Worker processes are loky's: t
 so neither a script without ``if __name__ == "__main__"`` nor a notebook has anything to mind. They must be able to
 import what the task uses; functions defined in the script or the notebook itself are sent along.
 
-Tasks write nothing. So workers may be killed at any moment, and are, as soon as the caller stops.
+Tasks write nothing. So workers may be killed at any moment, and are, as soon as the caller stops; where the caller is
+killed itself, they notice and end.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
@@ -34,6 +37,9 @@ POLL = 0.05
 """Seconds between two looks at whether the caller wants to stop."""
 REMOTE_POLL = 0.25
 """The same on a Dask cluster, where each look is a message to the scheduler."""
+
+WATCH = 1.0
+"""Seconds between two looks of a worker process at whether its caller still runs."""
 
 # Workers have one thread each; loky's own limit on a worker's memory would only restart it.
 _WORKER_ENVIRONMENT = {
@@ -144,7 +150,10 @@ def _in_processes(
     from loky.process_executor import ProcessPoolExecutor
 
     executor = ProcessPoolExecutor(
-        workers, initializer=_start_worker, initargs=(cloudpickle.dumps((task, shared)),), env=_WORKER_ENVIRONMENT
+        workers,
+        initializer=_start_worker,
+        initargs=(cloudpickle.dumps((task, shared)), os.getpid()),
+        env=_WORKER_ENVIRONMENT,
     )
     finished = False
     try:
@@ -178,13 +187,21 @@ def _outcome_of(result: Callable[[], Outcome[Item, Result]], item: Item) -> Outc
 _in_this_worker: tuple[Task[Any, Any], Any] | None = None
 
 
-def _start_worker(blob: bytes) -> None:
+def _start_worker(blob: bytes, caller: int) -> None:
     from symgnn_explain.memory import reuse_large_allocations
 
     global _in_this_worker  # noqa: PLW0603 - what the process was started for
+    threading.Thread(target=_end_with, args=(caller,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the caller ends these
     reuse_large_allocations()
     _in_this_worker = pickle.loads(blob)
+
+
+def _end_with(caller: int) -> None:
+    """End this process once the one that started it is gone, which can no longer do so."""
+    while os.getppid() == caller:
+        time.sleep(WATCH)
+    os._exit(1)
 
 
 def _in_worker(item: Any) -> Outcome[Any, Any]:

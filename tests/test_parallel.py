@@ -168,6 +168,35 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
     assert done.stdout == "[3, 6, 9, 12]\n"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a process outlives its parent's number there")
+def test_workers_end_when_their_caller_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, time\n"
+        "from symgnn_explain.parallel import run_each\n"
+        "def wait(shared, item, report):\n"
+        "    import os, pathlib, time\n"
+        "    pathlib.Path(shared, str(os.getpid())).touch()\n"
+        "    time.sleep(600)\n"
+        "list(run_each(wait, sys.argv[1], [1, 2], workers=2))\n"
+    )
+    started = tmp_path / "started"
+    started.mkdir()
+    caller = subprocess.Popen([sys.executable, str(script), str(started)])
+    try:
+        for _ in range(1200):
+            if len(list(started.iterdir())) == 2:
+                break
+            time.sleep(0.05)
+    finally:
+        caller.kill()
+        caller.wait()
+    processes = {int(path.name) for path in started.iterdir()}
+    assert len(processes) == 2
+    wait_for_the_end_of(processes)
+
+
 def test_impossible_requests(client: Any) -> None:
     with pytest.raises(InputError, match="at least 1"):
         run_each(make_power(), 1, ITEMS, workers=0)
