@@ -103,9 +103,12 @@ def test_the_model_is_not_touched(method, training, predictor, glass) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_the_model_is_not_touched_by_an_interruption(method, error, predictor, glass) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_the_model_is_not_touched_by_an_interruption(method, error, seed, predictor, glass) -> None:
+    stop_at = np.random.default_rng([seed, list(METHODS).index(method)]).random()
+
     def interrupt(fraction: float) -> None:
-        if fraction > 0.4:
+        if fraction >= stop_at:
             raise error
 
     before = snapshot(predictor.model)
