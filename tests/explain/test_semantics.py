@@ -12,11 +12,13 @@ from torch_geometric.data import Data
 from torch_geometric.utils import scatter
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine import constant_messages, masked_forward
 from symgnn_explain.explain.engine.edge_attention import (
     Attended,
     EdgeInputs,
     edge_attention,
     edge_attention_in_torch,
+    weighted_sums_in_torch,
 )
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
 from symgnn_explain.explain.engine.reference import predict_with_reference
@@ -218,6 +220,27 @@ def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
     torch.testing.assert_close(found.aggregated.flatten(), torch.tensor([1 - share, share], dtype=torch.float32))
     gradients = pullback(Attended(*(torch.ones_like(tensor) for tensor in found)))
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("semantics", MASK_SEMANTICS)
+@pytest.mark.parametrize("environment", [(0, 0, 0), (3, 2, 3)])
+def test_other_devices_compute_the_same(semantics, environment, monkeypatch) -> None:
+    """What is compiled for the CPU has a twin of PyTorch's operations, which runs here too."""
+    model = random_model(environment=environment).double()
+    graph = double_graph(model, random_glass())
+    _, reference = predict_with_reference(model, graph)
+    found = []
+    for twin in (False, True):
+        if twin:
+            monkeypatch.setattr(masked_forward, "edge_attention", edge_attention_in_torch)
+            monkeypatch.setattr(constant_messages, "weighted_sums", weighted_sums_in_torch)
+        forward = MaskedForward(model, graph, 3, semantics=semantics, reference=[reference])
+        mask = torch.rand(
+            forward.n_edges, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+        ).requires_grad_()
+        prediction = forward(mask)
+        found.append((prediction.detach(), *torch.autograd.grad(prediction, mask)))
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
 
 
 def test_reference_without_messages_is_refused() -> None:

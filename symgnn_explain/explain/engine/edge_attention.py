@@ -181,12 +181,11 @@ def _attend(inputs: EdgeInputs, n_hidden: int, renormalise: bool) -> Attended:
 
 def weighted_sums(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> tuple[Tensor, MaskPullback]:
     """Sum ``weight`` (E, C) times ``mask`` (E,) by ``slot`` (E,), shape (n_slots, C); ``weight`` is a constant."""
-    sums = weight.new_zeros(n_slots, weight.shape[1])
     if mask.device.type != "cpu":
-        sums = sums.index_add(0, slot, weight * mask[:, None])
-        return sums, lambda towards_sums: (weight * towards_sums.index_select(0, slot)).sum(1)
+        return weighted_sums_in_torch(weight, mask, slot, n_slots)
     from symgnn_explain.explain.engine.kernels import add_weighted, add_weighted_backward
 
+    sums = weight.new_zeros(n_slots, weight.shape[1])
     add_weighted(*_arrays(weight, mask, slot, sums))
 
     def pullback(towards_sums: Tensor) -> Tensor:
@@ -195,6 +194,12 @@ def weighted_sums(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> t
         return towards_mask
 
     return sums, pullback
+
+
+def weighted_sums_in_torch(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> tuple[Tensor, MaskPullback]:
+    """Do what :func:`weighted_sums` does, on any device."""
+    sums = weight.new_zeros(n_slots, weight.shape[1]).index_add(0, slot, weight * mask[:, None])
+    return sums, lambda towards_sums: (weight * towards_sums.index_select(0, slot)).sum(1)
 
 
 def _arrays(*tensors: Tensor) -> tuple[Any, ...]:
