@@ -131,6 +131,18 @@ _VISIBLE_ATOMS = f"""(count) => {{
 }}"""
 
 
+_RUN_IN_KERNEL = """async (code) => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const said = { text: "", error: "" }, request = kernel.requestExecute({ code });
+  request.onIOPub = ({ content }) => {
+    if (content.text) said.text += content.text;
+    if (content.traceback) said.error += content.traceback.join("\\n");
+  };
+  await request.done;
+  return said;
+}"""
+
+
 @dataclass
 class ExplorerPage:
     """A notebook with an explorer, in a page of its own.
@@ -195,6 +207,17 @@ class ExplorerPage:
     def open_tab(self, title: str) -> None:
         """Bring a tab of the explorer to the front."""
         self.page.locator(f".symgnn-tabs .lm-TabBar-tab:has-text('{title}')").first.click()
+
+    def kernel(self, code: str) -> str:
+        """Run code in the notebook's kernel, beside its cells; return what it printed."""
+        said = self.page.evaluate(_RUN_IN_KERNEL, code)
+        assert said["error"] == "", said["error"]
+        return str(said["text"])
+
+    def tick_only(self, *names: str) -> None:
+        """Tick these of the visible boxes of the tab in front, and no other."""
+        for box in self.page.locator(".symgnn-tabs .widget-checkbox:visible").all():
+            box.locator("input").set_checked(box.inner_text().strip() in names)
 
     def picture(self, path: Path) -> None:
         """Take a screenshot."""

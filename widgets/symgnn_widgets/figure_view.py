@@ -22,13 +22,17 @@ _STATIC = files("symgnn_widgets") / "static"
 
 
 class PlotlyLibrary(anywidget.AnyWidget):
-    """Brings plotly's code into the page; shows nothing."""
+    """Brings plotly's code into the page; shows nothing.
 
-    _esm = (
-        get_plotlyjs()
-        + "\n(globalThis.symgnnPlotly ??= Promise.withResolvers()).resolve(globalThis.Plotly);"
-        + "\nexport default { render() {} };"
-    )
+    The code is data of the widget, and read once all widgets are there: anywidget gives up on those that take two
+    seconds to start, and reading five megabytes holds the others up on a slow machine.
+    """
+
+    _esm = (_STATIC / "plotly_library.js").read_text(encoding="utf-8")
+
+    code = traitlets.Unicode(
+        get_plotlyjs() + "\n(globalThis.symgnnPlotly ??= Promise.withResolvers()).resolve(globalThis.Plotly);"
+    ).tag(sync=True)
 
 
 class FigureView(anywidget.AnyWidget):

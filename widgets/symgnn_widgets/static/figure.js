@@ -54,7 +54,12 @@ export default {
     const observer = new ResizeObserver(draw);
     observer.observe(el);
     model.on("change:figure", draw);
-    const unwatch = theme.watch(draw);
+    // While its theme changes, JupyterLab hides the page, and may show it again before a change of size is noticed.
+    const redraw = (tries = 50) => {
+      if (el.clientWidth > 0) draw();
+      else if (tries > 0) setTimeout(redraw, 200, tries - 1);
+    };
+    const unwatch = theme.watch(() => redraw());
 
     return () => {
       observer.disconnect();
