@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Book:
     folder: Path
     prepared: PreparedGlass
     seconds: float
+    compute: bool
 
     def request(self, cell: Cell) -> Request:
         """Say what is asked of the method; one that has to be trained is trained first, once for all units."""
@@ -94,6 +95,8 @@ class Book:
             path = self.folder / kind / cell.name / f"{atom}.json"
             record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             if record.get("key") != key:
+                if not self.compute:
+                    continue
                 started = time.process_time()
                 made = make(int(atom))
                 record = {"key": key, "atom": int(atom), "took": time.process_time() - started, **made}
@@ -108,6 +111,8 @@ class Book:
         known = f"{weights_sha256(self.prepared.predictor.model)[:16]}-{self.prepared.glass.content_hash[:16]}"
         path = self.folder / "pg_explainer" / f"{known}-{cell.semantics}.safetensors"
         if not path.is_file():
+            if not self.compute:
+                raise InputError("no record.")
             # Others than those that are explained, which stand first in this order.
             atoms = shuffled_atoms(self.prepared)[-TRAINING_ATOMS:]
             train_pg_explainer(self.prepared, atoms, semantics=cell.semantics).save(path)
@@ -176,15 +181,15 @@ def measure(book: Book, cell: Cell, atoms: Sequence[int], n_few: int, rotated: S
     return {"cell": asdict(cell), "records": checked, "stability": stable}
 
 
-def measure_planted(folder: Path, prepared: PreparedGlass, cells: Sequence[Cell], n_few: int, seconds: float) -> Record:
+def measure_planted(whole: Book, cells: Sequence[Cell], n_few: int) -> Record:
     """Ask each method for what is planted, for atoms whose prediction differs from the baseline by half a spread."""
     found: Record = {}
     for plant in PLANTS.values():
-        planted = plant_in(prepared.glass, plant)
-        glass = prepare(planted.predictor, prepared.glass)
+        planted = plant_in(whole.prepared.glass, plant)
+        glass = prepare(planted.predictor, whole.prepared.glass)
         distinct = np.flatnonzero(np.abs(glass.barriers - glass.barriers.mean()) > glass.barriers.std() / 2)
         atoms = np.random.default_rng(0).choice(distinct, n_few, replace=False)
-        book = Book(folder, glass, seconds)
+        book = replace(whole, prepared=glass)
         for cell in cells:
 
             def make(atom: int, cell: Cell = cell) -> Record:
@@ -200,20 +205,17 @@ def measure_planted(folder: Path, prepared: PreparedGlass, cells: Sequence[Cell]
     return found
 
 
-def measure_randomised(
-    folder: Path, prepared: PreparedGlass, cells: Sequence[Cell], atoms: Sequence[int], seconds: float
-) -> Record:
+def measure_randomised(book: Book, cells: Sequence[Cell], atoms: Sequence[int]) -> Record:
     """Compare explanations of the trained network with those of networks with random weights.
 
     A method that was trained for the one cannot explain the others, and is left out.
     """
-    networks = randomised_networks(prepared)
-    book = Book(folder, prepared, seconds)
+    networks = randomised_networks(book.prepared)
     found: Record = {}
     for cell in cells:
 
         def make(atom: int, cell: Cell = cell) -> Record:
-            test = randomisation_test(prepared, networks, atom, book.request(cell))
+            test = randomisation_test(book.prepared, networks, atom, book.request(cell))
             return {name: column.tolist() for name, column in test.to_frame().items()}
 
         try:

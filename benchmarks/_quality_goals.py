@@ -87,7 +87,7 @@ def _necessity(here: Mapping[str, Row], unit: str, note: Callable[..., None]) ->
 
 def _sufficiency(here: Mapping[str, Row], note: Callable[..., None]) -> None:
     for method in (name for name in FAITHFUL if name in here):
-        others = {name: row for name, row in here.items() if name not in FAITHFUL}
+        others = {name: row for name, row in here.items() if not name.startswith("gnnexplainer")}
         for quantity, words in (
             ("sufficient_count", "from which on every larger set suffices"),
             ("first_sufficient_count", "that suffices"),
