@@ -89,8 +89,8 @@ DISTANCES = Analysis(
     "How far the important atoms are from the explained one, against random atoms of its receptive field.",
     _distances,
     {"distances": _distance_figure},
-    height=330,
-    margin={"l": 56, "r": 10, "t": 12, "b": 122},
+    height=350,
+    margin={"l": 56, "r": 10, "t": 12, "b": 142},
 )
 ENRICHMENT = Analysis(
     "enrichment",
