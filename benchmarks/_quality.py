@@ -45,6 +45,7 @@ Record = dict[str, Any]
 MATCHED_NULLS: tuple[NullOrder, ...] = ("even_attention", "hop_matched", "hop_length_matched")
 MATCHED_DRAWS = 4
 TRAINING_ATOMS = 50
+NOT_MEASURED = "not measured in this run."
 SEEDS = (0, 1)
 N_ROTATIONS = 2
 
@@ -112,7 +113,7 @@ class Book:
         path = self.folder / "pg_explainer" / f"{known}-{cell.semantics}.safetensors"
         if not path.is_file():
             if not self.compute:
-                raise InputError("no record.")
+                raise InputError(NOT_MEASURED)
             # Others than those that are explained, which stand first in this order.
             atoms = shuffled_atoms(self.prepared)[-TRAINING_ATOMS:]
             train_pg_explainer(self.prepared, atoms, semantics=cell.semantics).save(path)
@@ -167,7 +168,8 @@ def stability_record(book: Book, rotated: Sequence[PreparedGlass], cell: Cell, a
 
 
 def measure(book: Book, cell: Cell, atoms: Sequence[int], n_few: int, rotated: Sequence[PreparedGlass]) -> Record:
-    """Return all records of a cell; ``unavailable`` says why there are none."""
+    """Return all records of a cell; ``unavailable`` says why there are none, and is kept with the records."""
+    refused = book.folder / "refused" / f"{cell.name}.txt"
     try:
         checked = list(book.records("fidelity", cell, atoms, lambda atom: fidelity_record(book, cell, atom)))
         stable = []
@@ -177,7 +179,12 @@ def measure(book: Book, cell: Cell, atoms: Sequence[int], n_few: int, rotated: S
                 book.records("stability", cell, few, lambda atom: stability_record(book, rotated, cell, atom))
             )
     except InputError as error:
+        if book.compute:
+            write_atomically(refused, str(error).encode())
         return {"cell": asdict(cell), "unavailable": str(error)}
+    if not checked:
+        why = refused.read_text(encoding="utf-8") if refused.is_file() else NOT_MEASURED
+        return {"cell": asdict(cell), "unavailable": why}
     return {"cell": asdict(cell), "records": checked, "stability": stable}
 
 

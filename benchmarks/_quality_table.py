@@ -27,7 +27,8 @@ it says so, with 95 % bootstrap intervals over atoms; changes of predictions in 
   explanation of a network with random weights.
 - *s*: CPU seconds an atom on one core, median.
 
-Costly methods are measured on fewer atoms, and other semantics than `reference` too: *atoms* says on how many.
+Costly methods are measured on fewer atoms or not at all, and other semantics than `reference` on fewer too: *atoms*
+says on how many.
 """
 
 

@@ -59,8 +59,8 @@ def glasses(names: Sequence[str]) -> dict[str, Glass]:
 def summarise(measured: Record) -> Record:
     """Turn a cell's records into means (medians for the sufficient k and the seconds) with 95 % intervals."""
     row: Record = {**measured["cell"]}
-    if not measured.get("records"):
-        return row | {"unavailable": measured.get("unavailable", "no record")}
+    if "unavailable" in measured:
+        return row | {"unavailable": measured["unavailable"]}
     records = measured["records"]
     curves = [Fidelity.from_dict(record["curve"]) for record in records]
     row["atoms"] = len(records)
