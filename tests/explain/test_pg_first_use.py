@@ -52,8 +52,19 @@ def test_a_damaged_one_is_replaced(glass: Glass, tiny_predictor: Predictor, smal
     name = explainer_at_hand(prepared).name
     [path] = small.glob("*.safetensors")
     path.write_bytes(b"damaged")
-    assert explainer_at_hand(prepared).name == name
+    with pytest.warns(UserWarning, match="cannot be used .*; it is trained anew"):
+        assert explainer_at_hand(prepared).name == name
     assert path.read_bytes() != b"damaged"
+
+
+def test_one_that_cannot_be_kept_is_used_all_the_same(
+    glass: Glass, tiny_predictor: Predictor, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = small / "a file"
+    blocked.write_text("no folder")
+    monkeypatch.setattr(pg_first_use, "explainer_folder", lambda: blocked / "explainers")
+    with pytest.warns(UserWarning, match="cannot be kept in .*; it will be trained again"):
+        assert len(explainer_at_hand(prepare(tiny_predictor, glass)).card["atoms"]) == 4
 
 
 def test_it_can_be_cancelled(glass: Glass, tiny_predictor: Predictor, small: Path) -> None:

@@ -16,51 +16,17 @@ import torch
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.ridge import Ridge, RidgeConfig
-from symgnn_explain.models.baselines.schnet import SchNetConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import build_network
-from symgnn_explain.models.symgnn import SymGNNConfig
 from symgnn_explain.training.metrics import regression_metrics
-from symgnn_explain.training.module import BarrierModule, EpochShuffle, GlassDataModule
+from symgnn_explain.training.module import BarrierModule, EpochShuffle
 from symgnn_explain.training.recipes import RECIPES, recipe
 from symgnn_explain.training.settings import TrainingSettings
-from symgnn_explain.training.train import LEARNING_CURVE_FILE, WEIGHTS_FILE, train
+from symgnn_explain.training.train import LEARNING_CURVE_FILE, WEIGHTS_FILE
 
-CONFIG = SymGNNConfig(dim=8, heads=(2, 1), inference_samples=2, decoder_layers=1, radial_basis=8, dropout=0.1)
-SETTINGS = TrainingSettings(epochs=4, validate_every=2, seed=5)
-
-
-def disordered(seed: int, *, n_atoms: int = 60) -> Glass:
-    """A small random glass whose barrier is a smooth function of an atom's first shell: something to learn."""
-    rng = np.random.default_rng(seed)
-    edge = (n_atoms / 0.063) ** (1 / 3)
-    positions: list[np.ndarray] = []
-    while len(positions) < n_atoms:
-        candidate = rng.uniform(0, edge, 3)
-        apart = [np.linalg.norm((candidate - other + edge / 2) % edge - edge / 2) for other in positions]
-        if min(apart, default=9.0) > 1.6:
-            positions.append(candidate)
-    glass = Glass(
-        positions=np.array(positions),
-        numbers=rng.choice([29, 40], n_atoms, p=[0.64, 0.36]),
-        cell=np.eye(3) * edge,
-        name=f"toy{seed}",
-    )
-    source, target, displacement = neighbour_edges(glass, 4.0)
-    weight = np.where(glass.numbers[source] == 40, 1.0, 0.3) * np.exp(-np.linalg.norm(displacement, axis=1) / 2)
-    field = np.bincount(target, weight, len(glass))
-    return replace(glass, barriers=1.6 + 0.3 * (field - field.mean()) / field.std())
-
-
-TRAINING, VALIDATION = [disordered(seed) for seed in (1, 2, 3)], [disordered(4)]
-
-
-def run(out: Path, **changes: Any) -> Predictor:
-    given: dict[str, Any] = {"config": CONFIG, "settings": SETTINGS, "device": "cpu", "progress": False} | changes
-    return train(given.pop("training", TRAINING), given.pop("validation", VALIDATION), out=out, **given)
+from .conftest import CONFIG, SETTINGS, TRAINING, VALIDATION, disordered, run
 
 
 @pytest.fixture(scope="module")
@@ -436,57 +402,6 @@ def test_every_recipe_names_a_network_of_its_own() -> None:
         recipe("resnet")
 
 
-class TestPrecision:
-    @pytest.mark.parametrize(
-        "config", [CONFIG, replace(CONFIG, distribution="von_mises", radial_basis=0), SchNetConfig(dim=8)]
-    )
-    def test_sixteen_bits_learn_alike(self, tmp_path: Path, config: Any) -> None:
-        """Rounding to 8 bits of mantissa moves the loss by about a hundredth; weights stay in single precision."""
-        settings = replace(SETTINGS, epochs=2)
-        full = run(tmp_path / "32", config=config, settings=settings)
-        mixed = run(tmp_path / "16", config=config, settings=replace(settings, precision="bf16-mixed"))
-        losses = [predictor.card["history"][0]["training_loss"] for predictor in (full, mixed)]
-        assert losses[0] != losses[1]
-        assert losses[1] == pytest.approx(losses[0], rel=0.05)
-        assert {tensor.dtype for tensor in mixed.model.state_dict().values()} <= {torch.float32, torch.int64}
-
-
-class TestAugmentation:
-    def test_every_step_sees_the_glass_turned_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen: list[torch.Tensor] = []
-        original = MLP.forward
-
-        def forward(self: MLP, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> torch.Tensor:
-            if self.training:
-                seen.append(edge_attr)
-            return original(self, x, edge_index, edge_attr)
-
-        monkeypatch.setattr(MLP, "forward", forward)
-        run(tmp_path, config=MLPConfig(dim=4), settings=replace(SETTINGS, augment=True), training=TRAINING[:1])
-        plain = GlassDataModule(TRAINING[:1], VALIDATION, MLPConfig()).training[0].edge_attr
-        assert len(seen) == SETTINGS.epochs
-        turns = [torch.linalg.lstsq(plain, turned).solution for turned in seen]
-        for turn, turned in zip(turns, seen, strict=True):
-            torch.testing.assert_close(plain @ turn, turned, atol=1e-4, rtol=0)
-            torch.testing.assert_close(turn @ turn.T, torch.eye(3), atol=1e-5, rtol=0)
-        assert torch.pdist(torch.stack(turns).flatten(1)).min() > 0.1
-
-
-def test_two_processes_share_the_glasses() -> None:
-    for epoch in range(5):
-        orders = []
-        for process in range(2):
-            sampler = EpochShuffle(5, seed=1, process=process, n_processes=2)
-            sampler.set_epoch(epoch)
-            orders.append(list(sampler))
-        whole = EpochShuffle(5, seed=1)
-        whole.set_epoch(epoch)
-        assert [len(order) for order in orders] == [len(sampler)] * 2 == [3, 3]
-        together = [glass for pair in zip(*orders, strict=True) for glass in pair]
-        assert together[:5] == list(whole)
-        assert together[5] == together[0]
-
-
 class TestQuiet:
     def test_nothing_is_printed_and_log_levels_come_back(
         self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -518,9 +433,3 @@ def test_early_stopping_on_the_validation_glasses(tmp_path: Path, monkeypatch: p
     predictor = run(tmp_path, settings=replace(SETTINGS, epochs=50, validate_every=1, patience=3))
     assert [entry["epoch"] for entry in predictor.card["history"]] == [1, 2, 3, 4]
     assert predictor.card["epoch"] == 1
-
-
-def test_data_module_gives_one_glass_a_batch() -> None:
-    data = GlassDataModule(TRAINING, VALIDATION, CONFIG)
-    assert [batch.num_nodes for batch in data.train_dataloader()] == [60] * 3
-    assert [batch.num_nodes for batch in data.val_dataloader()] == [60]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def explainer_at_hand(
     progress, cancel
         As in :func:`~.api.explain`.
 
+    Warns
+    -----
+    UserWarning
+        If the one that was kept is damaged or of an older format, or none can be kept.
+
     Raises
     ------
     InputError
@@ -59,8 +65,8 @@ def explainer_at_hand(
     if path.is_file():
         try:
             kept = PGExplainer.load(path)
-        except InputError:
-            pass  # damaged, or of an older format: trained anew, and replaced
+        except InputError as error:
+            warnings.warn(f"The PGExplainer that was kept cannot be used ({error}); it is trained anew.", stacklevel=2)
         else:
             # By the hash of its weights alone: where it is kept is nobody else's concern.
             return PGExplainer(kept.scorer, kept.card)
@@ -69,6 +75,9 @@ def explainer_at_hand(
     trained = train_pg_explainer(
         prepared, atoms, semantics=semantics, settings=TRAINING, progress=progress, cancel=cancel
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    trained.save(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trained.save(path)
+    except OSError as error:
+        warnings.warn(f"The PGExplainer cannot be kept in {path} ({error}); it will be trained again.", stacklevel=2)
     return trained

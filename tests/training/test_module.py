@@ -1,0 +1,73 @@
+"""What one step of training sees: precision, turned glasses, and whose turn it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
+from symgnn_explain.models.baselines.schnet import SchNetConfig
+from symgnn_explain.training.module import EpochShuffle, GlassDataModule
+
+from .conftest import CONFIG, SETTINGS, TRAINING, VALIDATION, run
+
+
+class TestPrecision:
+    @pytest.mark.parametrize(
+        "config", [CONFIG, replace(CONFIG, distribution="von_mises", radial_basis=0), SchNetConfig(dim=8)]
+    )
+    def test_sixteen_bits_learn_alike(self, tmp_path: Path, config: Any) -> None:
+        """Rounding to 8 bits of mantissa moves the loss by about a hundredth; weights stay in single precision."""
+        settings = replace(SETTINGS, epochs=2)
+        full = run(tmp_path / "32", config=config, settings=settings)
+        mixed = run(tmp_path / "16", config=config, settings=replace(settings, precision="bf16-mixed"))
+        losses = [predictor.card["history"][0]["training_loss"] for predictor in (full, mixed)]
+        assert losses[0] != losses[1]
+        assert losses[1] == pytest.approx(losses[0], rel=0.05)
+        assert {tensor.dtype for tensor in mixed.model.state_dict().values()} <= {torch.float32, torch.int64}
+
+
+class TestAugmentation:
+    def test_every_step_sees_the_glass_turned_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[torch.Tensor] = []
+        original = MLP.forward
+
+        def forward(self: MLP, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(edge_attr)
+            return original(self, x, edge_index, edge_attr)
+
+        monkeypatch.setattr(MLP, "forward", forward)
+        run(tmp_path, config=MLPConfig(dim=4), settings=replace(SETTINGS, augment=True), training=TRAINING[:1])
+        plain = GlassDataModule(TRAINING[:1], VALIDATION, MLPConfig()).training[0].edge_attr
+        assert len(seen) == SETTINGS.epochs
+        turns = [torch.linalg.lstsq(plain, turned).solution for turned in seen]
+        for turn, turned in zip(turns, seen, strict=True):
+            torch.testing.assert_close(plain @ turn, turned, atol=1e-4, rtol=0)
+            torch.testing.assert_close(turn @ turn.T, torch.eye(3), atol=1e-5, rtol=0)
+        assert torch.pdist(torch.stack(turns).flatten(1)).min() > 0.1
+
+
+def test_two_processes_share_the_glasses() -> None:
+    for epoch in range(5):
+        orders = []
+        for process in range(2):
+            sampler = EpochShuffle(5, seed=1, process=process, n_processes=2)
+            sampler.set_epoch(epoch)
+            orders.append(list(sampler))
+        whole = EpochShuffle(5, seed=1)
+        whole.set_epoch(epoch)
+        assert [len(order) for order in orders] == [len(sampler)] * 2 == [3, 3]
+        together = [glass for pair in zip(*orders, strict=True) for glass in pair]
+        assert together[:5] == list(whole)
+        assert together[5] == together[0]
+
+
+def test_data_module_gives_one_glass_a_batch() -> None:
+    data = GlassDataModule(TRAINING, VALIDATION, CONFIG)
+    assert [batch.num_nodes for batch in data.train_dataloader()] == [60] * 3
+    assert [batch.num_nodes for batch in data.val_dataloader()] == [60]
