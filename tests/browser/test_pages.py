@@ -101,7 +101,11 @@ def test_two_explorers_run_out_of_sight_and_in_the_dark(two_explorers: ExplorerP
     two_explorers.picture(PICTURES / "dark.png")
     page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })")
 
-    # The whole of a control says what it is for.
+    # The whole of a control says what it is for, nglview's button over the picture too.
+    second.hover()
+    page.wait_for_function(
+        "(view) => view.querySelector('button.jupyter-button').offsetParent", arg=second.element_handle()
+    )
     untold = page.evaluate(
         """() => [...document.querySelectorAll('.symgnn-explorer :is(select, input, button.jupyter-button)')]
           .filter((control) => control.offsetParent && !control.closest('[title]')?.title)

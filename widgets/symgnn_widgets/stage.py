@@ -66,6 +66,8 @@ class Stage(nglview.NGLWidget):
         self._on_picture = on_picture
         self._on_failure = on_failure
         super().__init__(width="100%", height=height)
+        # nglview shows this button while the mouse is over the picture.
+        self._ibtn_fullscreen.tooltip = "Show the picture on the full screen, and back"
         self.observe(self._send_scene, "_ngl_view_id")
 
     def set_scene(self, key: str, method: str, **arguments: Any) -> None:
