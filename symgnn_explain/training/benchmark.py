@@ -48,7 +48,7 @@ PUBLISHED_SOURCE = (
 )
 
 PLAN_FILE = "plan.json"
-_VALIDATIONS = 20
+_VALIDATIONS = 10
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def run_benchmark(
     *,
     budget: Budget,
     seeds: Sequence[int],
+    n_folds: int | None = None,
     out: str | Path,
     device: str = "auto",
     progress: bool = True,
@@ -83,8 +84,9 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Cross-validate each network under the same budget; interrupted runs resume when it is called again.
 
-    A budget of minutes is turned into epochs once, by timing a step on this machine, so that the schedule of learning
-    rates runs to its end; what was timed is kept in ``plan.json`` of the network's folder.
+    A budget of minutes is turned into epochs once, before anything is trained, by timing a step on this machine, so
+    that the schedule of learning rates runs to its end; what was timed is kept in ``plan.json`` of the network's
+    folder. No network trains for more epochs than its recipe.
 
     Parameters
     ----------
@@ -94,6 +96,8 @@ def run_benchmark(
         Of recipes, see :data:`~.recipes.RECIPES`.
     budget, seeds
         Of every run. The ridge regression is solved in closed form and needs neither.
+    n_folds
+        How many groups of related glasses are held out in turn, from the first on; None for all.
     out
         Folder; each network has one in it.
     device, progress, provenance
@@ -115,19 +119,20 @@ def run_benchmark(
     recipes = {name: recipe(name) for name in names}
     species = tuple(sorted({symbol for glass in glasses for symbol in glass.species}, key=atomic_number))
     arrays = set.intersection(*(set(glass.arrays) for glass in glasses)) if glasses else set()
-    rows, folds = [], []
+    planned = {}
     for name, chosen in recipes.items():
-        config = replace(chosen.config, species=species)
-        # What is solved in closed form is the same with every seed.
-        own_seeds = seeds[:1] if isinstance(config, RidgeConfig) else seeds
-        folder = Path(out) / name
-        settings = _planned(folder, Recipe(config, chosen.settings.for_arrays(arrays)), budget, glasses, device)
+        own = Recipe(replace(chosen.config, species=species), chosen.settings.for_arrays(arrays))
+        planned[name] = replace(own, settings=_planned(Path(out) / name, own, budget, glasses, device))
+    rows, folds = [], []
+    for name, own in planned.items():
         result = cross_validate(
             glasses,
-            config=config,
-            settings=settings,
-            out=folder,
-            seeds=own_seeds,
+            config=own.config,
+            settings=own.settings,
+            out=Path(out) / name,
+            # What is solved in closed form is the same with every seed.
+            seeds=seeds[:1] if isinstance(own.config, RidgeConfig) else seeds,
+            n_folds=n_folds,
             device=device,
             progress=progress,
             provenance=provenance,
@@ -198,17 +203,22 @@ def _planned(folder: Path, chosen: Recipe, budget: Budget, glasses: Sequence[Gla
 
 
 def _plan(chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str) -> dict[str, Any]:
+    longest = chosen.settings.epochs
     if isinstance(chosen.config, RidgeConfig):
         return {"epochs": 1}
     if budget.unit == "epochs":
-        return {"epochs": int(budget.amount)}
+        return {"epochs": min(longest, int(budget.amount))}
     largest = max(glasses, key=len)
     of_step, of_prediction = time_step(chosen.config, chosen.settings, largest, device)
     held_out = [len(group) for group in related_groups(glasses)]
     epoch = (len(glasses) - min(held_out)) * of_step  # the longest of any fold
     validations = _VALIDATIONS * max(held_out) * of_prediction
     epochs = round((60 * budget.amount - validations) / epoch)
-    return {"epochs": max(1, epochs), "seconds_per_step": of_step, "seconds_per_prediction": of_prediction}
+    return {
+        "epochs": min(longest, max(1, epochs)),
+        "seconds_per_step": of_step,
+        "seconds_per_prediction": of_prediction,
+    }
 
 
 def _row(result: CrossValidation) -> dict[str, Any]:

@@ -182,6 +182,7 @@ def cross_validate(
     settings: TrainingSettings,
     out: str | Path,
     seeds: Sequence[int] = (0,),
+    n_folds: int | None = None,
     device: str = "auto",
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
@@ -199,13 +200,15 @@ def cross_validate(
         Hyperparameters of the network, and of its training; ``seed`` and ``patience`` of the settings are not used.
     seeds
         Of the runs.
+    n_folds
+        How many groups are held out, from the first on; None for all.
     device, progress, provenance
         As in :func:`~.train.train`.
 
     Raises
     ------
     InputError
-        If there is only one group, a name or seed comes twice, or a run cannot be made.
+        If there is only one group, or fewer than ``n_folds``, a name or seed comes twice, or a run cannot be made.
     KeyboardInterrupt
         If the user interrupts; the last whole epoch stays on disk.
     """
@@ -215,6 +218,9 @@ def cross_validate(
     groups = related_groups(glasses)
     if len(groups) < 2:
         raise InputError(f"{', '.join(names)} are one glass or related: cross-validation needs at least two groups.")
+    if n_folds is not None and not 1 <= n_folds <= len(groups):
+        raise InputError(f"{n_folds} folds are asked of {len(groups)} groups of glasses: choose 1 to {len(groups)}.")
+    groups = groups[:n_folds]
     tables: list[pd.DataFrame] = []
     predictors: list[Predictor] = []
     held_out: list[HeldOut] = []

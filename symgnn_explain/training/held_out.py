@@ -46,11 +46,12 @@ def predict_held_out(fold: int, glasses: Sequence[Glass], predictors: Sequence[P
 def summarise(held_out: Sequence[HeldOut]) -> dict[str, Any]:
     """Return r and errors of the joint predictions by glass, the calibration on all folds, and how well it covers.
 
-    The coverage of each fold is that of a calibration on the other folds: no atom judges what it was fitted to.
+    The coverage of each fold is that of a calibration on the other folds: no atom judges what it was fitted to. A
+    single fold has no others, and its coverage is empty.
     """
     folds = sorted({glass.fold for glass in held_out})
-    covered = {}
-    for fold in folds:
+    covered: dict[int, dict[str, float]] = {fold: {} for fold in folds}
+    for fold in folds if len(folds) > 1 else ():
         own, others = ([glass for glass in held_out if (glass.fold == fold) is mine] for mine in (True, False))
         spread = _calibrated(others).spread(np.concatenate([glass.disagreement for glass in own]))
         covered[fold] = coverage(np.concatenate([glass.residual for glass in own]), spread)

@@ -53,12 +53,20 @@ class TestBudget:
     def test_minutes_become_epochs_that_fill_them(
         self, glasses: list[Glass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """With steps of 0.1 s, predictions of 0.05 s and one glass on either side, 20 validations cost 1 s."""
+        """With steps of 0.1 s, predictions of 0.05 s and one glass on either side, 10 validations cost 0.5 s."""
         monkeypatch.setattr(benchmark, "time_step", lambda *_: (0.1, 0.05))
         report = run(glasses, tmp_path, names=["mlp"], budget=Budget(0.04, "min"), seeds=(0,))
         [row] = report["rows"]
-        assert row["epochs"] == round((60 * 0.04 - 1) / 0.1)
+        assert row["epochs"] == round((60 * 0.04 - 0.5) / 0.1)
         assert json.loads((tmp_path / "mlp" / "plan.json").read_text())["seconds_per_step"] == 0.1
+
+    @pytest.mark.parametrize("budget", [Budget(60, "min"), Budget(1000, "epochs")])
+    def test_no_network_trains_longer_than_its_recipe(
+        self, glasses: list[Glass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: Budget
+    ) -> None:
+        monkeypatch.setattr(benchmark, "time_step", lambda *_: (0.001, 0.0))
+        [row] = run(glasses, tmp_path, names=["mlp"], budget=budget, seeds=(0,))["rows"]
+        assert row["epochs"] == RECIPES["mlp"].settings.epochs
 
     def test_a_step_is_timed(self, glasses: list[Glass]) -> None:
         of_step, of_prediction = time_step(MLPConfig(), TrainingSettings(), glasses[0], "cpu")
@@ -97,6 +105,16 @@ class TestReport:
         assert run(glasses, tmp_path, **given) == first
         with pytest.raises(InputError, match=r"holds a benchmark with a budget of 0\.005 min"):
             run(glasses, tmp_path, **given | {"budget": Budget(1, "epochs")})
+
+    def test_the_first_folds_alone(self, glasses: list[Glass], tmp_path: Path) -> None:
+        report = run(glasses, tmp_path, names=["mlp"], n_folds=1)
+        assert report["folds"] == [["glass3"]]
+        [row] = report["rows"]
+        assert row["std_folds"] is None
+        assert len(row["r_by_fold"]) == 1
+        assert [path.name for path in (tmp_path / "mlp").glob("fold*")] == ["fold0"]
+        with pytest.raises(InputError, match="3 folds are asked of 2 groups"):
+            run(glasses, tmp_path / "more", names=["mlp"], n_folds=3)
 
     def test_names(self, glasses: list[Glass], tmp_path: Path) -> None:
         for names, said in ((["mlp", "mlp"], "each once"), ([], "each once"), (["resnet"], "no network 'resnet'")):
