@@ -52,7 +52,8 @@ def neighbourhood_figure(
     periodic boundary are whole. Edge width is the score relative to the largest; for signed methods the colour says
     whether the edge raises or lowers the predicted barrier.
 
-    The ``customdata`` of an atom's marker is its number.
+    The ``customdata`` of an atom's marker is its number. What stands for the same thing has the same ``uid`` in every
+    figure, so that a page that shows one after another need not make it anew.
 
     Parameters
     ----------
@@ -174,6 +175,7 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
                 opacity=0.5 + 0.5 * lower,
                 name=f"{lower:g}–{upper_label} of the largest score",
                 legendgroup=label,
+                uid=f"{label} {lower:g}",
                 legendgrouptitle={"text": label},
                 hoverinfo="skip",
             )
@@ -198,6 +200,7 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
         hovertext=texts,
         hoverinfo="text",
         name="edges",
+        uid="edges",
         showlegend=False,
     )
 
@@ -240,6 +243,7 @@ def _add_atoms(
             hovertext=texts,
             hoverinfo="text",
             name=symbol,
+            uid=symbol,
             showlegend=False,
         )
         # The outline of a filled marker is at most a hair wide in WebGL, so the species is a ring of its own.
@@ -256,6 +260,7 @@ def _add_atoms(
             },
             hoverinfo="skip",
             name=f"{symbol} (ring)",
+            uid=f"{symbol} ring",
         )
 
 
@@ -271,6 +276,7 @@ def _add_self_loops(figure: go.Figure, explanation: AtomExplanation, drawn: _Dra
         mode="markers",
         marker={"size": 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": {"width": 4, "color": GREEN}},
         name="self-loop among them",
+        uid="self-loops",
         hoverinfo="skip",
     )
 
@@ -289,6 +295,7 @@ def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -
         customdata=[explanation.atom],
         hoverinfo="text",
         name=f"explained atom {explanation.atom} ({symbol})",
+        uid="explained",
     )
 
 

@@ -27,38 +27,43 @@ def sent(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return code
 
 
-def click(explorer: GlassExplorer, **hit: Any) -> None:
-    """Pick as the browser does: the trait is emptied first."""
-    explorer.view.stage.set_state({"picked": {}})
-    explorer.view.stage.set_state({"picked": hit})
+def click(explorer: GlassExplorer, atom: int, *, add: bool = False) -> None:
+    """Pick as the browser does."""
+    message = {"type": "scene_pick", "data": {"atom": atom, "add": add}}
+    explorer.view.stage._handle_nglview_custom_msg(None, message, [])
 
 
 def test_a_click_selects_and_explains(explorer: GlassExplorer) -> None:
-    click(explorer, atom1={"index": 12})
+    click(explorer, 12)
     assert explorer.session.selected_atom == 12
     assert explorer.explanation.atom == 12
     assert explorer.controls.atom.value == 12
 
 
-def test_a_click_on_a_drawn_atom_selects_it(explorer: GlassExplorer) -> None:
-    explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_pick", "data": 14}, [])
-    assert explorer.explanation.atom == 14
+def test_the_drawn_spheres_say_which_atoms_they_are(explorer: GlassExplorer) -> None:
+    click(explorer, 14)
     drawn: Any = explorer.view.stage._scene["selection"][1]["spheres"]
     atoms = np.frombuffer(base64.b64decode(drawn["atom"]), dtype="<i4")
     np.testing.assert_array_equal(atoms, explorer.view.highlight().atoms)
 
 
-def test_only_atoms_are_selected(explorer: GlassExplorer) -> None:
-    click(explorer, component=1)
-    click(explorer, bond={}, atom1={"index": 1}, atom2={"index": 2})
-    assert explorer.session.selected_atom is None
+def test_a_click_with_a_key_held_adds_and_takes_away(explorer: GlassExplorer) -> None:
+    click(explorer, 12)
+    click(explorer, 14, add=True)
+    click(explorer, 3, add=True)
+    click(explorer, 14, add=True)
+    assert explorer.session.selection == (12, 3)
+    assert explorer.explanation.atom == 12
+    assert not explorer.session.adding
+    click(explorer, 5)
+    assert explorer.session.selection == (5,)
 
 
 def test_the_message_archive_stays_empty_and_messages_stay_small(explorer: GlassExplorer, sent: list[str]) -> None:
     sizes = []
     for atom in range(8):
         sent.clear()
-        click(explorer, atom1={"index": atom})
+        click(explorer, atom)
         sizes.append(sum(map(len, sent)))
         assert not any("HETATM" in code for code in sent)
     assert explorer.view.stage._ngl_msg_archive == []
@@ -67,7 +72,7 @@ def test_the_message_archive_stays_empty_and_messages_stay_small(explorer: Glass
 
 
 def test_a_page_that_connects_gets_the_present_scene(explorer: GlassExplorer, sent: list[str]) -> None:
-    click(explorer, atom1={"index": 3})
+    click(explorer, 3)
     latest = sent[-1]
     sent.clear()
     explorer.view.stage._handle_nglview_custom_msg(None, {"type": "updateIDs", "data": ["first"]}, [])

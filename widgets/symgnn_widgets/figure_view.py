@@ -40,6 +40,8 @@ class FigureView(anywidget.AnyWidget):
 
     Parameters
     ----------
+    note
+        Shown where there is no figure.
     on_click
         Called with the ``customdata`` (a whole number) of a point that was clicked.
     on_select
@@ -50,7 +52,8 @@ class FigureView(anywidget.AnyWidget):
 
     _esm = theme_code() + (_STATIC / "figure.js").read_text(encoding="utf-8")
 
-    figure: Any = traitlets.Dict({"data": [], "layout": {}}).tag(sync=True)
+    figure: Any = traitlets.Dict().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
     camera_group = traitlets.Unicode().tag(sync=True)
 
     def __init__(
@@ -84,3 +87,7 @@ class FigureView(anywidget.AnyWidget):
     def show(self, figure: go.Figure) -> None:
         """Show ``figure`` in place of the present one."""
         self.figure = json.loads(figure.to_json())
+
+    def clear(self) -> None:
+        """Show no figure, but the note."""
+        self.figure = {}

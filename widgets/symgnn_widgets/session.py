@@ -63,10 +63,16 @@ class Session(PopulationState, ColourState):
         self._cells_wanted = False
         self._counting: Worker[CycleComparison] = Worker(self._advance_counting, self._show_cycles, self._fail_counting)
 
-    def pick(self, atom: int) -> None:
-        """Select an atom as a click does: explain it too, unless that is switched off or atoms are being added."""
+    def pick(self, atom: int, *, add: bool = False) -> None:
+        """Select an atom as a click does: explain it too, unless that is switched off or atoms are being added.
+
+        Parameters
+        ----------
+        add
+            Add it to the selection, or take it out, as if ``adding`` were set.
+        """
         try:
-            if self.adding:
+            if add or self.adding:
                 self.toggle(atom)
                 return
             self.select(atom)

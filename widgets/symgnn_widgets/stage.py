@@ -44,7 +44,7 @@ class Stage(nglview.NGLWidget):
     on_ready
         Called each time a page has drawn the structure.
     on_pick
-        Called with the atom, where what was clicked is drawn on top of the structure; else nglview's ``picked`` is set.
+        Called with the atom that was clicked, and whether a key was held that adds it to the selection.
     on_picture
         Called with the PNG that :meth:`take_picture` asked for.
     on_failure
@@ -56,7 +56,7 @@ class Stage(nglview.NGLWidget):
         height: str,
         *,
         on_ready: Callable[[], None],
-        on_pick: Callable[[int], None],
+        on_pick: Callable[[int, bool], None],
         on_picture: Callable[[bytes], None],
         on_failure: Callable[[str], None],
     ) -> None:
@@ -135,7 +135,7 @@ class Stage(nglview.NGLWidget):
             case "scene_ready":
                 self._on_ready()
             case "scene_pick":
-                self._on_pick(int(message["data"]))
+                self._on_pick(int(message["data"]["atom"]), bool(message["data"]["add"]))
             case "scene_picture":
                 self._on_picture(base64.b64decode(message["data"]))
             case "scene_error":

@@ -54,7 +54,7 @@ class StructureView:
         self.stage = Stage(
             VIEW_HEIGHT,
             on_ready=lambda: session.set_trait("shown", True),
-            on_pick=session.pick,
+            on_pick=lambda atom, add: session.pick(atom, add=add),
             on_picture=self._keep_picture,
             on_failure=lambda sentence: session.set_trait("error", sentence),
         )
@@ -69,7 +69,6 @@ class StructureView:
         self._draw_selection()
         self._draw_others()
         self._show_legend()
-        self.stage.observe(self._on_pick, "picked")
         self.controls.dim.observe(self._draw_selection, "value")
         session.observe(self._recolour, ["colour_by", "explanation"])
         session.observe(
@@ -207,12 +206,6 @@ class StructureView:
     def _show_legend(self, _change: object = None) -> None:
         colouring, atom = self.session.colouring(), self.session.selected_atom
         self.legend.value = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
-
-    def _on_pick(self, change: dict[str, Any]) -> None:
-        picked = change["new"]
-        # Each click empties the trait first; a click on a bond names two atoms.
-        if "atom1" in picked and "atom2" not in picked:
-            self.session.pick(int(picked["atom1"]["index"]))
 
     def _take_picture(self, change: dict[str, Any]) -> None:
         if change["new"]:

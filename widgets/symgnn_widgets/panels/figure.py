@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import plotly.graph_objects as go
 
-from symgnn_explain.plotting.style import GREY
 from symgnn_widgets.figure_view import FigureView
 
 SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
 """Of the axes of a small figure in space."""
 
 EMPTY_NOTE = "Explain an atom to see this."
-
-
-@cache
-def _empty(height: int, said: str) -> dict[str, Any]:
-    """Make a figure that only says what to do: plain, so that many of them are made quickly."""
-    note = {"text": said, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
-    hidden = {"visible": False}
-    layout = {"xaxis": hidden, "yaxis": hidden, "height": height, "paper_bgcolor": "white", "plot_bgcolor": "white"}
-    return {"data": [], "layout": {**layout, "annotations": [{**note, "font": {"color": GREY, "size": 14}}]}}
 
 
 class FigurePanel:
@@ -43,15 +32,13 @@ class FigurePanel:
     def __init__(self, height: int, margin: dict[str, int], *, empty: str = EMPTY_NOTE, **options: Any) -> None:
         self.height = height
         self.margin = margin
-        self.empty = empty
-        self.ui = FigureView(layout={"width": "100%", "height": f"{height}px"}, **options)
+        self.ui = FigureView(note=empty, layout={"width": "100%", "height": f"{height}px"}, **options)
         self.figure = go.Figure()
-        self.clear()
 
     def clear(self) -> None:
         """Show that there is nothing to show yet."""
         self.figure = go.Figure()
-        self.ui.figure = _empty(self.height, self.empty)
+        self.ui.clear()
 
     def compact(self, figure: go.Figure) -> go.Figure:
         """Return a copy that fits in here of a figure drawn for a page of its own; may be called in a thread."""

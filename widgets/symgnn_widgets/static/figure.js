@@ -5,11 +5,28 @@ const library = (globalThis.symgnnPlotly ??= Promise.withResolvers());
 // Figures of one group are seen from one side: turning one turns the others. By the group's name.
 const groups = (globalThis.symgnnCameras ??= new Map());
 
+const LONGEST_WAIT = 500; // ms
+
+// Not every browser has these.
+const whenIdle = (step) =>
+  globalThis.requestIdleCallback?.(step, { timeout: LONGEST_WAIT }) ?? setTimeout(step, LONGEST_WAIT / 5);
+const forget = (due) => (globalThis.cancelIdleCallback ?? clearTimeout)(due);
+
 export default {
   async render({ model, el }) {
+    el.classList.add("symgnn-figure");
+    const place = document.createElement("div"), said = document.createElement("div");
+    said.className = "symgnn-empty";
+    said.textContent = model.get("note");
+    el.replaceChildren(place, said);
+    const isEmpty = () => !model.get("figure").data?.length;
+    // A figure that is gone is hidden, not removed: making WebGL anew for the next one would take the most of its time.
+    const uncover = () => {
+      place.style.visibility = isEmpty() ? "hidden" : "";
+      said.hidden = !isEmpty();
+    };
+    uncover();
     const plotly = await library.promise;
-    const place = document.createElement("div");
-    el.replaceChildren(place);
     const group = model.get("camera_group");
     const others = () => [...(groups.get(group) ?? [])].filter((other) => other !== place);
     if (group) groups.set(group, (groups.get(group) ?? new Set()).add(place));
@@ -42,18 +59,26 @@ export default {
     let listening = false;
     const draw = async () => {
       const width = el.clientWidth;
+      if (width <= 0 || isEmpty()) return;
       const { data, layout } = theme.of(model.get("figure"));
-      if (width <= 0) return;
       await plotly.react(place, data, { ...layout, width }, { displaylogo: false });
+      uncover();
       if (!listening) {
         listening = true;
         listen();
       }
     };
+    // The 3D view comes first; of figures that follow each other at once, only the last is drawn.
+    let due = null;
+    const drawInTime = () => {
+      if (isEmpty()) uncover();
+      forget(due);
+      due = whenIdle(draw);
+    };
     // Drawn once it has a width, and again with every other one.
     const observer = new ResizeObserver(draw);
     observer.observe(el);
-    model.on("change:figure", draw);
+    model.on("change:figure", drawInTime);
     // While its theme changes, JupyterLab hides the page, and may show it again before a change of size is noticed.
     const redraw = (tries = 50) => {
       if (el.clientWidth > 0) draw();
@@ -62,6 +87,7 @@ export default {
     const unwatch = theme.watch(() => redraw());
 
     return () => {
+      forget(due);
       observer.disconnect();
       unwatch();
       groups.get(group)?.delete(place);

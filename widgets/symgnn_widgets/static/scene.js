@@ -72,11 +72,15 @@
     atoms?.reprList.forEach(({ repr }) => pickable(repr));
     return pick(x, y);
   };
-  // A click on a marked atom means that one, whatever faded atom is in front of it.
-  stage.pickingControls.pick = (x, y) => {
+  // The atom that a place means, or -1: a marked one, whatever faded atom is in front of it, else what is seen there.
+  const atomAt = (x, y) => {
     const marked = markedAt(x, y);
-    if (marked < 0) return atomUnder(x, y);
-    view.send({ type: "scene_pick", data: marked });
+    return marked < 0 ? atomUnder(x, y)?.atom?.index ?? -1 : marked;
+  };
+  // Told in messages of our own: nglview's is a state, in which a second click on an atom can be no change.
+  stage.pickingControls.pick = (x, y) => {
+    const atom = atomAt(x, y), { shiftKey, ctrlKey, metaKey } = stage.mouseObserver;
+    if (atom >= 0) view.send({ type: "scene_pick", data: { atom, add: shiftKey || ctrlKey || metaKey } });
   };
 
   // Loading is asynchronous; what comes later waits for it.
@@ -210,10 +214,7 @@
     },
 
     // The atom that a click at a place of the canvas means, or -1.
-    atomAt(x, y) {
-      const marked = markedAt(x, y);
-      return marked < 0 ? atomUnder(x, y)?.atom?.index ?? -1 : marked;
-    },
+    atomAt,
 
     look(name) {
       next(() => stage.getComponentsByName(name).list.forEach((component) => component.autoView(500)));
