@@ -102,8 +102,7 @@ class Permuted:
         for value in np.unique(chosen_label):
             members, columns = np.flatnonzero(label == value), np.flatnonzero(chosen_label == value)
             expectation[members] = len(columns) / len(members)
-            for draw in range(draws):
-                rows[draw, columns] = random.choice(members, len(columns), replace=False, shuffle=False)
+            rows[:, columns] = members[_subsets(len(members), len(columns), draws, random)]
         return NullDraws(rows, np.ones(candidates.n_chosen, dtype=bool), expectation)
 
 
@@ -329,6 +328,19 @@ def two_sided_p(observed: float, draws: FloatArray, expected: float) -> float:
     """Share of draws, the observation counted among them, that lie at least as far from the expectation."""
     as_far = np.abs(draws - expected) >= abs(observed - expected) - 1e-12
     return float((1 + as_far.sum()) / (1 + len(draws)))
+
+
+def _subsets(n: int, size: int, draws: int, random: np.random.Generator) -> IntArray:
+    """Draw subsets of ``range(n)``, all of one size equally likely: shape (draws, size), by Floyd's algorithm."""
+    taken = np.zeros((draws, n), dtype=bool)
+    rows = np.empty((draws, size), dtype=np.int64)
+    every = np.arange(draws)
+    for column, last in enumerate(range(n - size, n)):
+        drawn = random.integers(0, last, size=draws, endpoint=True)
+        drawn[taken[every, drawn]] = last
+        taken[every, drawn] = True
+        rows[:, column] = drawn
+    return rows
 
 
 def _classes(candidates: Candidates, same: tuple[str, ...], within: Mapping[str, float]) -> IntArray:

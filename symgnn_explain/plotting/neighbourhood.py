@@ -156,9 +156,9 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
     else:
         groups = [("edge importance", BLACK, np.ones(len(score), dtype=bool))]
     symbols = glass.symbols
-    for label, colour, members in groups:
+    for group, (label, colour, members) in enumerate(groups):
         upper = np.inf
-        for lower, width in _BINS:
+        for step, (lower, width) in enumerate(_BINS):
             rows = np.flatnonzero(bonds & members & (strength >= lower) & (strength < upper))
             upper_label, upper = ("1" if np.isinf(upper) else f"{upper:g}"), lower
             if rows.size == 0:
@@ -175,7 +175,7 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
                 opacity=0.5 + 0.5 * lower,
                 name=f"{lower:g}–{upper_label} of the largest score",
                 legendgroup=label,
-                uid=f"{label} {lower:g}",
+                uid=f"edges-{group}-{step}",
                 legendgrouptitle={"text": label},
                 hoverinfo="skip",
             )
@@ -260,7 +260,7 @@ def _add_atoms(
             },
             hoverinfo="skip",
             name=f"{symbol} (ring)",
-            uid=f"{symbol} ring",
+            uid=f"{symbol}-ring",
         )
 
 

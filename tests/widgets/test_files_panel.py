@@ -22,9 +22,8 @@ from symgnn_widgets.session_state import _CHOSEN as CHOSEN
 EPOCHS = 4
 
 
-@pytest.fixture
-def lived_in(glass: Glass, tiny_weights: Path) -> GlassExplorer:
-    """An explorer in which some things have been done."""
+def live(glass: Glass, tiny_weights: Path) -> GlassExplorer:
+    """Do some things in a new explorer."""
     explorer = GlassExplorer(glass.with_arrays(charge=np.arange(216.0)), Predictor.load(tiny_weights))
     session = explorer.session
     session.settings = {**session.settings, "epochs": EPOCHS}
@@ -40,6 +39,18 @@ def lived_in(glass: Glass, tiny_weights: Path) -> GlassExplorer:
     session.slab_axis, session.slab = "y", (2.0, 9.0)
     session.explain_on_click = session.cell_shown = False
     return explorer
+
+
+@pytest.fixture
+def lived_in(glass: Glass, tiny_weights: Path) -> GlassExplorer:
+    """An explorer in which some things have been done."""
+    return live(glass, tiny_weights)
+
+
+@pytest.fixture(scope="module")
+def kept(random_glass: Any, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> SavedSession:
+    """What such an explorer saves."""
+    return read_session(live(random_glass(6), tiny_weights).save(tmp_path_factory.mktemp("kept") / "a.symgnn"))
 
 
 def state_of(explorer: GlassExplorer) -> dict[str, Any]:
@@ -91,10 +102,9 @@ def test_an_untouched_session_is_reopened(explorer: GlassExplorer, tiny_weights:
     ],
 )
 def test_a_state_that_is_none_is_one_sentence(
-    lived_in: GlassExplorer, tmp_path: Path, change: dict[str, Any], said: str
+    kept: SavedSession, tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
-    saved = read_session(lived_in.save(tmp_path / "a.symgnn"))
-    path = write_session(replace(saved, state={**saved.state, **change}), tmp_path / "b.symgnn")
+    path = write_session(replace(kept, state={**kept.state, **change}), tmp_path / "b.symgnn")
     with pytest.raises(InputError, match=said) as caught:
         GlassExplorer.open(path)
     assert "\n" not in str(caught.value)
