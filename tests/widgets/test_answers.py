@@ -315,8 +315,10 @@ def test_the_spread_of_predictions_is_said_coloured_and_exported(calibrated: Gla
     assert "no atom" in session.error
     export = calibrated.export
     export.folder.value = str(tmp_path)
-    for name, box in {**export.formats, **export.view}.items():
-        box.value = name in ("csv", "extxyz", "json") and box in export.formats.values()
+    for box in export.view.values():
+        box.value = False
+    for name, box in export.formats.items():
+        box.value = name in ("csv", "extxyz", "json")
     files = {path.name.split("__")[-1]: path for path in export.start(wait=True)}
     by_part = {part: path for name, path in files.items() for part in ("barriers.csv", "glass.extxyz") if part in name}
     assert (pd.read_csv(by_part["barriers.csv"])["spread_eV"] == 0.2).all()
