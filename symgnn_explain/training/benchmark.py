@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import torch
 from symgnn_explain.errors import InputError
 from symgnn_explain.files import write_atomically
 from symgnn_explain.glass import Glass, atomic_number
+from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.baselines.ridge import RidgeConfig
 from symgnn_explain.models.predictor import resolve_device
 from symgnn_explain.models.registry import NetworkConfig
@@ -157,7 +159,8 @@ def benchmark_table(report: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, device: str) -> tuple[float, float]:
-    """Time a step of training, and a prediction, for one glass: seconds each, after one that does not count."""
+    """Time a step of training, and a prediction, for one glass: seconds, median of three steps after the first."""
+    reuse_large_allocations()  # as training does
     target = resolve_device(device)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -183,7 +186,7 @@ def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, d
             return time.perf_counter() - started
 
         step()
-        of_step = step()
+        of_step = statistics.median(step() for _ in range(3))
         network.eval()
         return of_step, predict()
 
