@@ -51,6 +51,7 @@ def browser(chromium: str) -> Iterator[Any]:
 def explorer_page(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
     """The explorer's notebook, opened from a copy, with its kernel ready."""
     shutil.copy(NOTEBOOK, lab.root / NOTEBOOK.name)
+    shutil.rmtree(lab.root / "out", ignore_errors=True)  # what an earlier test has exported
     opened = ExplorerPage(browser.new_context(viewport=VIEWPORT, accept_downloads=True).new_page())
     opened.open(lab.address(NOTEBOOK.name))
     yield opened
