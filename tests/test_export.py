@@ -150,7 +150,10 @@ def test_export_without_browser_leaves_out_the_pictures_and_says_so(tmp_path, gl
 @needs_browser
 def test_export_writes_everything(tmp_path, glass, explanation):
     seen = []
-    written = export.export_explanation(explanation, glass, glass.barriers, tmp_path, k=20, progress=seen.append)
+    spread = np.linspace(0.1, 0.3, len(glass))
+    written = export.export_explanation(
+        explanation, glass, glass.barriers, tmp_path, spread=spread, k=20, progress=seen.append
+    )
     assert [path.name for path in written] == [
         "explanation.json",
         "edges.csv",
@@ -171,6 +174,9 @@ def test_export_writes_everything(tmp_path, glass, explanation):
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     check_content(tmp_path, glass, explanation)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["prediction_spread_ev"] == spread[explanation.atom]
+    np.testing.assert_allclose(read(tmp_path / "glass.extxyz").arrays["predicted_barrier_spread"], spread)
 
 
 def check_content(folder, glass, explanation):

@@ -33,7 +33,7 @@ from symgnn_explain.files import write_atomically
 if TYPE_CHECKING:
     from symgnn_explain.explain.engine.prepared import PreparedGlass
     from symgnn_explain.explain.result.explanation import AtomExplanation
-    from symgnn_explain.glass import Glass
+    from symgnn_explain.glass import FloatArray, Glass
     from symgnn_explain.models.predictor import Predictor
 
 
@@ -63,13 +63,16 @@ def explain(
 
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     prepared, explanation = _explained(predictor, glass, atom, method, chosen)
+    spread = predictor.spread(glass)
     with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as staging:
         with progress_bar("Analysing") as advance, warnings.catch_warnings():
             warnings.simplefilter("ignore", StaticImageWarning)  # said below, in one line
-            paths = export_explanation(explanation, glass, prepared.barriers, staging, k=k, progress=advance)
+            paths = export_explanation(
+                explanation, glass, prepared.barriers, staging, spread=spread, k=k, progress=advance
+            )
         with writing_into(out):
             written = [write_atomically(out / path.name, path.read_bytes()) for path in paths]
-    _print_result(explanation, glass)
+    _print_result(explanation, glass, spread)
     for path in written:
         print(f"Wrote {path}")
     if not static_images_available():
@@ -111,10 +114,10 @@ def report(
     prepared, explanation = _explained(predictor, glass, atom, method, chosen)
     with progress_bar("Counting cycles") as advance:
         cycles = cycle_comparison(explanation, glass, progress=advance)
-    findings = Findings(glass, prepared.barriers, explanation, k, cycles)
+    findings = Findings(glass, prepared.barriers, explanation, k, cycles, predictor.spread(glass))
     with writing_into(out.parent):
         write_report(findings, out, weights_sha256=weights_sha256(predictor.model), overwrite=overwrite)
-    _print_result(explanation, glass)
+    _print_result(explanation, glass, findings.spread)
     print(f"Wrote {out}")
 
 
@@ -134,9 +137,10 @@ def _explained(
         return prepared, run(predictor, glass, atom, method, prepared=prepared, progress=advance, **chosen)
 
 
-def _print_result(explanation: AtomExplanation, glass: Glass) -> None:
+def _print_result(explanation: AtomExplanation, glass: Glass, spread: FloatArray | None) -> None:
     atom = explanation.atom
-    print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f} eV")
+    uncertainty = "" if spread is None else f" ± {spread[atom]:.3f}"
+    print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f}{uncertainty} eV")
     for caveat in explanation.caveats:
         print(f"Mind: {caveat}")
 

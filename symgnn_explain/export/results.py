@@ -37,6 +37,7 @@ def export_explanation(
     barriers: ArrayLike,
     out: str | Path,
     *,
+    spread: ArrayLike | None = None,
     k: int = 50,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -56,6 +57,8 @@ def export_explanation(
         Predicted energy barrier of every atom, shape (N,), eV.
     out
         Folder, made where it is missing.
+    spread
+        Standard deviation of each prediction, shape (N,), eV, where it is known.
     k
         Most important edges that are analysed and drawn.
     overwrite
@@ -81,7 +84,8 @@ def export_explanation(
 
     folder = Path(out)
     require_free([folder / SUMMARY, folder / RECORD], overwrite=overwrite)
-    findings = Findings(glass, np.asarray(barriers, dtype=np.float64), explanation, k)
+    spreads = None if spread is None else np.asarray(spread, dtype=np.float64)
+    findings = Findings(glass, np.asarray(barriers, dtype=np.float64), explanation, k, spread=spreads)
     step(0.1)
     counts = optimal_cycles(glass, lambda fraction: step(0.1 + 0.6 * fraction), cancel)
     comparison = cycle_comparison(explanation, glass, _comparable(explanation), progress=None, cancel=cancel)
@@ -98,7 +102,9 @@ def export_explanation(
         write_explanation(explanation, folder / RECORD, overwrite=overwrite),
         write_table(edges, folder / "edges.csv", overwrite=overwrite),
         write_table(findings.shells.atoms_frame(), folder / "atoms.csv", overwrite=overwrite),
-        write_explained_glass(explanation, glass, findings.barriers, folder / "glass.extxyz", overwrite=overwrite),
+        write_explained_glass(
+            explanation, glass, findings.barriers, folder / "glass.extxyz", spread=spreads, overwrite=overwrite
+        ),
         write_graph(explanation, glass, findings.barriers, folder / "edges.graphml", k=k, overwrite=overwrite),
         *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
         _write_summary(summary, folder),

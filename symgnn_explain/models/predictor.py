@@ -135,6 +135,10 @@ class Predictor:
         disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
         return members.mean(axis=1), calibration.spread(disagreement)
 
+    def spread(self, glass: Glass) -> FloatArray | None:
+        """Return the spread of :meth:`predict_with_spread`, shape (N,), eV; None where it was never calibrated."""
+        return None if self.calibration is None else self.predict_with_spread(glass)[1]
+
     def _members(self, glass: Glass, chunk_atoms: int) -> FloatArray:
         """Return what each member predicts, shape (N, M), eV."""
 

@@ -164,3 +164,44 @@ def test_a_reloaded_page_shows_the_highlight_again(explorer_page: ExplorerPage) 
     page.wait_for_function(f"() => {STAGE}.getComponentsByName('selection').list.length === 1", timeout=LONG)
     page.wait_for_function(f"{OPACITY[6:]} < 0.5", timeout=LONG)
     explorer_page.picture(PICTURES / "reloaded.png")
+
+
+def test_the_picture_is_reached_by_keyboard_and_shift_adds_atoms(explorer_page: ExplorerPage) -> None:
+    page = explorer_page.page
+    explorer_page.run_all()
+    set_epochs(explorer_page, 3)
+    first = explorer_page.click_atom()
+    explorer_page.wait_explained(first)
+
+    x, y, second = next(place for place in explorer_page.visible_atoms(60) if place[2] != first)
+    page.keyboard.down("Shift")
+    page.mouse.click(x, y)
+    page.keyboard.up("Shift")
+    page.wait_for_function("() => document.querySelectorAll('.symgnn-chip').length === 2")
+    assert explorer_page.kernel("print(explorer.session.selection)").strip() == str((first, second))
+    # Atoms are looked at as often as they are clicked, whatever was clicked in between.
+    seen = [second, first]
+    for _ in range(8):
+        places = explorer_page.visible_atoms(81)
+        x, y, atom = next(
+            (place for place in places if place[2] in seen[:-1]),
+            next(place for place in places if place[2] != seen[-1]),
+        )
+        page.mouse.click(x, y)
+        explorer_page.wait_explained(atom)
+        seen = [*(other for other in seen if other != atom), atom]
+
+    orientation = f"() => {STAGE}.viewerControls.getOrientation().elements.slice()"
+    before = page.evaluate(orientation)
+    container = page.locator(".symgnn-structure [role=application]")
+    container.focus()
+    container.press("ArrowRight")
+    turned = page.evaluate(orientation)
+    assert max(abs(new - old) for new, old in zip(turned, before, strict=True)) > 1
+    container.press("ArrowLeft")
+    assert page.evaluate(orientation) == pytest.approx(before, abs=1e-3)
+    container.press("+")
+    page.wait_for_function(f"(before) => {STAGE}.viewerControls.getOrientation().elements[0] < before", arg=before[0])
+    # The notebook has not taken the keys for its own: no cell was added or left.
+    assert page.locator(".jp-Notebook .jp-Cell").count() == page.locator(".jp-Notebook .jp-Cell:visible").count()
+    assert explorer_page.complaints == []

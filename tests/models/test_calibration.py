@@ -66,10 +66,12 @@ def test_prediction_and_spread_come_from_the_members(random_glass: Callable[...,
     predictor, glass = ensemble(), random_glass(4)
     with pytest.raises(InputError, match="no calibrated spread"):
         predictor.predict_with_spread(glass)
+    assert predictor.spread(glass) is None
     predictor.card["protocol"] = {"calibration": {"floor_ev": 0.2, "scale": 3.0, "coverage": {}}}
     barriers, spread = predictor.predict_with_spread(glass)
     each = np.stack([Predictor(member, device="cpu").predict(glass) for member in predictor.model.symgnns])
     np.testing.assert_array_equal(barriers, predictor.predict(glass))
+    np.testing.assert_array_equal(spread, predictor.spread(glass))
     np.testing.assert_allclose(barriers, each.mean(0), atol=1e-6)
     np.testing.assert_allclose(spread, np.hypot(0.2, 3.0 * each.std(0, ddof=1)), atol=1e-6)
 

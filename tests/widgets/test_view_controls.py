@@ -52,6 +52,20 @@ def test_arrays_of_numbers_are_offered(carrying: GlassExplorer) -> None:
         carrying.session.colour_by = "potential_enrgy"
 
 
+def test_the_error_against_computed_barriers_is_unknown_where_none_was_computed(
+    explorer: GlassExplorer, glass: Glass
+) -> None:
+    assert "error against computed" not in explorer.view.controls.colour_by.options
+    computed = np.full(len(glass), np.nan)
+    computed[[3, 5]] = 1.0
+    other = GlassExplorer(glass.with_arrays(computed_barrier=computed), explorer.session.predictor)
+    other.session.colour_by = "error against computed"
+    colouring = other.session.colouring()
+    np.testing.assert_allclose(colouring.values[[3, 5]], other.session.barriers[[3, 5]] - 1.0)
+    assert "Predicted − computed (eV)" in other.view.legend.value
+    assert len(np.unique(np.delete(colouring.rgb(), [3, 5], axis=0), axis=0)) == 1
+
+
 def test_error_is_the_difference_and_white_where_there_is_none(explorer: GlassExplorer, glass: Glass) -> None:
     explorer.session.colour_by = "error"
     colouring = explorer.session.colouring()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symgnn_explain.datasets import COMPUTED_ARRAY
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.glass import Glass
 from symgnn_explain.selection import selectable_values
@@ -54,6 +55,11 @@ def _error(session: SessionBase) -> Colouring | None:
     return None if known is None else difference_colouring("Predicted − known (eV)", session.barriers - known)
 
 
+def _computed_error(session: SessionBase) -> Colouring | None:
+    computed = session.glass.arrays.get(COMPUTED_ARRAY)
+    return None if computed is None else difference_colouring("Predicted − computed (eV)", session.barriers - computed)
+
+
 def _uncertainty(session: SessionBase) -> Colouring | None:
     return None if session.spread is None else Colouring.of_values("Uncertainty of the prediction (eV)", session.spread)
 
@@ -94,6 +100,7 @@ COLOURINGS: dict[str, ColourChoice] = {
     "uncertainty": ColourChoice(_uncertainty, lambda session: session.predictor.calibration is not None),
     "known barrier": ColourChoice(_known_barrier, _has_barriers),
     "error": ColourChoice(_error, _has_barriers),
+    "error against computed": ColourChoice(_computed_error, lambda session: COMPUTED_ARRAY in session.glass.arrays),
     "species": ColourChoice(lambda session: species_colouring(session.glass)),
     "importance": ColourChoice(_importance),
     "contribution": ColourChoice(_contribution),

@@ -120,8 +120,9 @@ def signed_colouring(explanation: AtomExplanation, n_atoms: int) -> Colouring:
 
 
 def difference_colouring(label: str, values: FloatArray) -> Colouring:
-    """Colour by a difference: white is none."""
-    return _balanced(label, values, float(np.quantile(np.abs(values), SHOWN_QUANTILES[1])))
+    """Colour by a difference: white is none. What is not a number is unknown."""
+    known = np.abs(values[np.isfinite(values)])
+    return _balanced(label, values, float(np.quantile(known, SHOWN_QUANTILES[1])) if len(known) else 0.0)
 
 
 def _balanced(label: str, values: FloatArray, limit: float) -> Colouring:

@@ -33,7 +33,7 @@ class SessionBase(HasTraits):
     @cached_property
     def spread(self) -> FloatArray | None:
         """Standard deviation of each prediction, shape (N,), eV; None where the network was not calibrated."""
-        return None if self.predictor.calibration is None else self.predictor.predict_with_spread(self.glass)[1]
+        return self.predictor.spread(self.glass)
 
     def uncertainty_of(self, atom: int) -> float | None:
         """Return the standard deviation of one prediction, eV, where it is known."""

@@ -7,6 +7,7 @@
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const floats = (text) => new Float32Array(bytes(text).buffer);
 
+  const TURN = Math.PI / 24, ZOOM = 0.1;
   const FADED = 1, SHOWN = 2, FADED_OPACITY = 0.1;
   const PAPER = { light: "white", dark: "#111111" }, INK_BELOW = 0.15, INK_IN_DARK = 0.9;
 
@@ -242,13 +243,33 @@
     },
   };
 
+  // The view by keyboard: it can be reached with Tab, and JupyterLab leaves its keys alone.
+  const turn = (x, y) => stage.viewerControls.spin(new NGL.Vector3(x, y, 0), TURN);
+  const zoom = (step) => stage.viewerControls.zoom(step);
+  const keys = {
+    ArrowLeft: () => turn(0, -1), ArrowRight: () => turn(0, 1), ArrowUp: () => turn(-1, 0), ArrowDown: () => turn(1, 0),
+    "+": () => zoom(ZOOM), "=": () => zoom(ZOOM), "-": () => zoom(-ZOOM), Home: () => scene.reset(),
+  };
+  const { container } = stage.viewer;
+  container.tabIndex = 0;
+  container.setAttribute("role", "application");
+  container.setAttribute("aria-label", "3D view of the glass. Arrow keys turn it, + and - zoom, Home shows the whole.");
+  container.setAttribute("data-lm-suppress-shortcuts", "true");
+  container.addEventListener("keydown", (event) => {
+    const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  });
+
   // A click selects an atom here; it must not move the camera. Hovering would cost a picking pass on every rest of the mouse.
   stage.mouseControls.remove("clickPick-left");
   stage.setParameters({ hoverTimeout: -1, clipNear: 0, fogNear: 55, fogFar: 100 });
   paper();
   const unwatch = theme?.watch((isDark) => next(() => useTheme(isDark)));
   const observer = new ResizeObserver(frame);
-  observer.observe(stage.viewer.container);
+  observer.observe(container);
 
   // nglview's own label counts atoms from 1; the index from 0 stands in the explorer.
   view.$pickingInfo.hide();
