@@ -33,7 +33,7 @@ class Selection:
             value=session.adding,
             description="Add",
             icon="plus",
-            tooltip="While this is on, or Shift or Ctrl is held, a click adds an atom or takes it out; nothing is explained",
+            tooltip="While this is on, or Shift or Ctrl is held, a click adds an atom or takes it out, no more",
             layout={"width": "70px"},
         )
         self.undo = _button("undo", "Back to what was selected and explained before")
