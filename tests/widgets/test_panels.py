@@ -78,6 +78,8 @@ def test_figures_show_the_explanation_and_go_with_it(explorer: GlassExplorer) ->
     explorer.select(8)
     for panel in (explorer.neighbourhood.figure, explorer.distances.figure):
         assert len(panel.figure.data) == 0
+        assert panel.ui.figure == {}
+        assert "Explain an atom" in panel.ui.note
 
 
 def test_the_summary_names_the_atom_and_its_prediction(explorer: GlassExplorer) -> None:
