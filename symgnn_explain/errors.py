@@ -23,3 +23,17 @@ class SpeciesNeededError(InputError):
 
 class Cancelled(Exception):  # noqa: N818 - an interruption that was asked for, not an error
     """A long computation was asked to stop; nothing it had touched is left changed."""
+
+
+def require_positive(**values: float) -> None:
+    """Raise InputError unless every value is positive; their names are those of a user's settings."""
+    wrong = [f"{name}={value!r}" for name, value in values.items() if not value > 0]
+    if wrong:
+        raise InputError(f"{' and '.join(wrong)} must be positive.")
+
+
+def require_not_negative(**values: float) -> None:
+    """Raise InputError where a value is negative or not a number."""
+    wrong = [f"{name}={value!r}" for name, value in values.items() if not value >= 0]
+    if wrong:
+        raise InputError(f"{' and '.join(wrong)} must not be negative.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from symgnn_explain.errors import InputError
 from symgnn_explain.export.naming import require_free
 from symgnn_explain.files import write_atomically
+from symgnn_explain.plotting.style import FIGURE_CONFIG
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -80,7 +81,7 @@ def write_figures(
         raise InputError(f"{', '.join(map(str, pictures))} cannot be written. {NO_BROWSER}")
     drawn = dict(zip(pictures, _draw(pictures, pixel_ratio), strict=True)) if pictures else {}
     for path, figure in figures.items():
-        blob = drawn[path] if path in drawn else figure.to_html(include_plotlyjs=True, full_html=True).encode()
+        blob = drawn[path] if path in drawn else figure.to_html(config=FIGURE_CONFIG, include_plotlyjs=True).encode()
         write_atomically(path, blob)
     return list(figures)
 

@@ -20,6 +20,7 @@ from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free, today
 from symgnn_explain.files import write_atomically
+from symgnn_explain.plotting.style import FIGURE_CONFIG
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -206,8 +207,7 @@ def _provenance(findings: Findings, weights_sha256: str) -> dict[str, str]:
 
 
 def _figure(name: str, figure: go.Figure) -> str:
-    config = {"displaylogo": False}
-    drawn = figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"figure-{name}")
+    drawn = figure.to_html(full_html=False, include_plotlyjs=False, config=FIGURE_CONFIG, div_id=f"figure-{name}")
     return f'<div class="figure">{drawn}</div><div class="note">{html.escape(_CAPTIONS[name])}</div>'
 
 

@@ -100,6 +100,10 @@ def template() -> go.layout.Template:
     return go.layout.Template(layout=layout)
 
 
+FIGURE_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
+"""Of plotly's figures in pages: nothing offers to upload them."""
+
+
 def new_figure(title: str, *, width: int = 820, height: int = 520) -> go.Figure:
     """Return an empty figure in the common style; size in pixels."""
     return go.Figure(layout={"template": template(), "title": {"text": title}, "width": width, "height": height})

@@ -44,6 +44,7 @@ def values_figure(
         if values.shape != (len(glass),):
             raise InputError(f"{name!r} has shape {values.shape}, expected ({len(glass)},): one value an atom.")
     figure = new_figure(f"{names[1]} against {names[0]}", width=720, height=560)
+    hover = f"<br>{names[0]} %{{x:.4g}}<br>{names[1]} %{{y:.4g}}<extra></extra>"
     symbols = np.array(glass.symbols)
     known = np.isfinite(x) & np.isfinite(y)
     groups = [(symbol, known & (symbols == symbol)) for symbol in glass.species]
@@ -56,7 +57,7 @@ def values_figure(
             marker={"size": 4, "color": translucent(species_colour(symbol), 0.6)},
             customdata=atoms,
             name=f"{symbol} ({len(atoms)})",
-            hovertemplate=f"{symbol} %{{customdata}}<br>%{{x:.4g}}, %{{y:.4g}}<extra></extra>",
+            hovertemplate=f"{symbol} %{{customdata}}{hover}",
         )
     marked = np.array([atom for atom in highlighted if known[atom]], dtype=np.int64)
     if len(marked):
@@ -67,7 +68,7 @@ def values_figure(
             marker={"size": 10, "color": PURPLE, "line": {"width": 1.2, "color": BLACK}},
             customdata=marked,
             name="selected",
-            hovertemplate="selected atom %{customdata}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+            hovertemplate=f"selected atom %{{customdata}}{hover}",
         )
     figure.update_layout(xaxis={"title": {"text": names[0]}}, yaxis={"title": {"text": names[1]}})
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import threading
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def test_cancel_stops_at_once(explorer: GlassExplorer, monkeypatch: pytest.Monke
 def test_a_potential_that_is_missing_is_one_sentence(
     explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    panel, session = explorer.barrier, explorer.session
+    panel = explorer.barrier
     monkeypatch.delenv(POTENTIAL_VARIABLE, raising=False)
     monkeypatch.setattr("symgnn_explain.barriers.potentials._model_folders", lambda: iter(()))
     explorer.select(ATOM)
@@ -175,8 +176,9 @@ def test_a_potential_that_is_missing_is_one_sentence(
         panel.potential.value = given
         panel.start.click()
         assert panel.search.status == "failed"
-        assert said in session.error
-        assert "\n" not in session.error
+        assert said in panel.search.reason
+        assert f"Failed: {html.escape(panel.search.reason)}" in panel.words.value
+        assert "\n" not in panel.search.reason
 
 
 def test_any_calculator_can_be_used(explorer: GlassExplorer, crystal: Glass) -> None:

@@ -61,6 +61,12 @@ def test_the_threshold_is_a_number_a_share_or_a_value(explorer: GlassExplorer) -
     assert f"{scores[:12].sum() / scores.sum():.1%}" in threshold.count.value
 
 
+def test_a_threshold_is_not_negative(explorer: GlassExplorer) -> None:
+    explorer.session.threshold_by = "value"
+    explorer.controls.threshold.least.value = -1.0
+    assert explorer.session.least == explorer.controls.threshold.least.value == 0.0
+
+
 def test_a_threshold_holds_for_the_next_atom(explorer: GlassExplorer) -> None:
     session = explorer.session
     session.threshold_by, session.share = "share", 0.1
@@ -89,9 +95,15 @@ def test_settings_have_a_box_a_default_and_a_sentence_each(explorer: GlassExplor
 def test_settings_that_cannot_be_used_are_said_at_once(explorer: GlassExplorer) -> None:
     controls = explorer.controls
     controls.settings["learning_rate"].value = -1.0
-    assert "must be positive" in controls.problem.value
+    assert "learning_rate=-1.0 must be positive." in controls.problem.value
+    assert controls.explain.disabled
+    explorer.select(3)
+    explorer.explain()
+    assert explorer.session.status == "failed"
     controls.settings["learning_rate"].value = 0.1
-    assert controls.problem.value == ""
+    assert controls.problem.value == controls.error.value == ""
+    assert explorer.session.status == "idle"
+    assert not controls.explain.disabled
 
 
 def test_a_preview_is_drawn_and_goes(explorer: GlassExplorer) -> None:
@@ -235,6 +247,19 @@ def test_two_explanations_are_compared(explorer: GlassExplorer) -> None:
     assert f"{session.barriers[9]:.3f}" in compare.table.value
     compare.figures[1].ui.click(11)
     assert session.selected_atom == 11
+
+
+def test_what_is_shown_is_compared_and_no_other_atom_goes_by_its_name(explorer: GlassExplorer) -> None:
+    session, compare = explorer.session, explorer.compare
+    for atom in (3, 7, 9):
+        explained(explorer, atom)
+    explorer.pictures.open("Compare")
+    assert [choice.value[0] for choice in compare.choices] == [9, 7]
+    session.select(3)
+    assert [choice.value[0] for choice in compare.choices] == [3, 9]
+    assert set(compare.page_figures()) == {"comparison-a", "comparison-b"}
+    compare.choose(*list(session.history)[1:])
+    assert compare.page_figures() == {}
 
 
 def test_two_explorers_do_not_turn_each_other(explorer: GlassExplorer) -> None:

@@ -6,6 +6,7 @@ import html
 from dataclasses import replace
 
 import ipywidgets as widgets
+import pytest
 
 from symgnn_explain.explain import METHODS, AtomExplanation
 from symgnn_explain.glass import Glass
@@ -39,6 +40,43 @@ def test_controls_set_the_session(explorer: GlassExplorer) -> None:
     assert session.method == "integrated_gradients"
     assert list(controls.settings) == list(session.settings)
     assert METHODS["integrated_gradients"].description in controls.description.value
+
+
+def test_the_box_of_the_atom_says_what_is_looked_at(explorer: GlassExplorer) -> None:
+    controls, session = explorer.controls, explorer.session
+    explained(explorer, 7)
+    session.adding = True
+    controls.atom.value = 21
+    assert session.selection == (7, 21)
+    assert controls.atom.value == 7
+    session.adding = False
+    controls.atom.value = 5000
+    assert "atom 5000 does not exist" in session.error
+    assert controls.atom.value == session.selected_atom == 7
+
+
+def test_nothing_is_claimed_of_an_atom_that_is_not_explained(explorer: GlassExplorer) -> None:
+    explained(explorer, 7)
+    assert (explorer.controls.state.value, explorer.controls.bar.value) == ("Explained", 1.0)
+    explorer.select(8)
+    assert (explorer.controls.state.value, explorer.controls.bar.value) == ("Ready", 0.0)
+    explorer.select(7)
+    assert (explorer.controls.state.value, explorer.controls.bar.value) == ("Explained", 1.0)
+
+
+def test_cancel_brings_back_what_was_shown(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = explained(explorer, 7)
+    session = explorer.session
+    monkeypatch.setattr(session._explaining, "start", lambda *_, **__: None)
+    session.method = "saliency"
+    session.explain()
+    assert (session.status, session.explanation) == ("running", None)
+    session.cancel()
+    assert (session.status, session.explanation) == ("cancelled", shown)
+    session.select(8)
+    session.explain()
+    session.cancel()
+    assert session.explanation is None
 
 
 def test_controls_follow_the_session(explorer: GlassExplorer) -> None:

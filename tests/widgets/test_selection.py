@@ -42,6 +42,19 @@ def test_values_of_the_session_can_be_compared(explorer: GlassExplorer, glass: G
     assert set(session.selection) <= set(session.history[next(iter(session.history))].source.tolist())
 
 
+def test_words_go_when_they_no_longer_say_what_is_selected(explorer: GlassExplorer) -> None:
+    words, session = explorer.selection.words, explorer.session
+    words.value = "index 12"
+    assert (session.selection, words.value) == ((12,), "index 12")
+    session.pick(3)
+    assert words.value == ""
+    words.value = "index 12"
+    assert session.selection == (12,)
+    words.value = "index 5000"
+    assert words.value == "index 5000"  # to be mended
+    assert "5000" in session.error
+
+
 def test_adding_toggles_and_explains_nothing(explorer: GlassExplorer) -> None:
     session = explorer.session
     session.pick(1)

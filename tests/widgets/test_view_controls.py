@@ -64,6 +64,8 @@ def test_the_error_against_computed_barriers_is_unknown_where_none_was_computed(
     np.testing.assert_allclose(colouring.values[[3, 5]], other.session.barriers[[3, 5]] - 1.0)
     assert "Predicted − computed (eV)" in other.view.legend.value
     assert len(np.unique(np.delete(colouring.rgb(), [3, 5], axis=0), axis=0)) == 1
+    assert ">unknown<" in other.view.legend.value
+    assert ">unknown<" not in explorer.view.legend.value
 
 
 def test_error_is_the_difference_and_white_where_there_is_none(explorer: GlassExplorer, glass: Glass) -> None:

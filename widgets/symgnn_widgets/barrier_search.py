@@ -46,7 +46,7 @@ class BarrierSearch(HasTraits):
     Parameters
     ----------
     session
-        Whose selected atom is meant, and who is told in one sentence what went wrong.
+        Whose selected atom is meant.
     """
 
     searches = Int(10, min=1, help="from each atom")
@@ -57,6 +57,7 @@ class BarrierSearch(HasTraits):
     saddle = Int(None, allow_none=True, help="which of its saddles is shown, from 0")
     in_view = Bool(False, help="whether that saddle is drawn in the 3D view")
     atom = Int(None, allow_none=True, help="the atom that is or was computed last")
+    reason = Unicode(help="one sentence about why the latest search failed")
     status = Enum(("idle", "running", "done", "cancelled", "failed"), default_value="idle")
     progress = Float(0.0)
 
@@ -107,8 +108,8 @@ class BarrierSearch(HasTraits):
         self._show_known()
 
     def _fail(self, error: Exception) -> None:
+        self.reason = as_sentence("The barrier could not be computed", error)
         self.status = "failed"
-        self.session.error = as_sentence("The barrier could not be computed", error)
 
     def _show_known(self, _change: object = None) -> None:
         atom = self.session.selected_atom

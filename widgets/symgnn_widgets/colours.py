@@ -134,9 +134,7 @@ def colour_bar(colouring: Colouring, marked: float | None = None) -> str:
     """Build the legend as HTML; ``marked`` is a value that gets a pointer (that of the selected atom)."""
     if colouring.categories:
         named = zip(colouring.categories, colouring.scale, strict=True)
-        swatches = [
-            f'<span class="symgnn-swatch"><i style="background:{colour}"></i>{name}</span>' for name, colour in named
-        ]
+        swatches = [_swatch(colour, name) for name, colour in named]
         return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{"".join(swatches)}</div>'
     low, high = colouring.domain
 
@@ -147,7 +145,12 @@ def colour_bar(colouring: Colouring, marked: float | None = None) -> str:
     pointer = "" if marked is None or not np.isfinite(marked) else f'<i style="{place(marked)}"></i>'
     gradient = f"background:linear-gradient(to right,{','.join(colouring.scale)})"
     scale = f'<div class="symgnn-scale" style="{gradient}">{pointer}{"".join(ticks)}</div>'
-    return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{scale}</div>'
+    unknown = "" if np.isfinite(colouring.values).all() else _swatch(UNKNOWN_COLOUR, "unknown")
+    return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{scale}{unknown}</div>'
+
+
+def _swatch(colour: str, name: str) -> str:
+    return f'<span class="symgnn-swatch"><i style="background:{colour}"></i>{name}</span>'
 
 
 def _round_ticks(low: float, high: float) -> list[float]:

@@ -42,7 +42,7 @@ from symgnn_widgets.session import Session
 from symgnn_widgets.session_state import open_session, restore, save_session
 from symgnn_widgets.structure_page import structure_page
 from symgnn_widgets.structure_view import StructureView
-from symgnn_widgets.tabs import DrawsForPages, Tabs
+from symgnn_widgets.tabs import TAB_HELP, DrawsForPages, Tabs
 from symgnn_widgets.tooltips import Tooltips
 
 VIEW_SHARE = 48
@@ -187,7 +187,7 @@ class GlassExplorer:
             }
         )
         self.ui.children = (*self._basis, *self._compose())
-        self._tooltips.read(self.ui)
+        self._tooltips.read(self.ui, tabs=TAB_HELP)
 
     @property
     def explanation(self) -> AtomExplanation | None:

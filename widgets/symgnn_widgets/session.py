@@ -112,7 +112,7 @@ class Session(PopulationState, ColourState):
     def _fail_cells(self, error: Exception) -> None:
         self.error = as_sentence("The Voronoi cells could not be found", error)
 
-    @observe("explanation")
+    @observe("explanation", "shown")
     def _describe_surroundings(self, _change: object) -> None:
         # Not before the first explanation, which it would slow down; and not where nobody looks.
         if self.shown and self.explanation is not None:

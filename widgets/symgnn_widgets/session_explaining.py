@@ -77,6 +77,7 @@ class ExplainingState(SelectionState):
         self._steps: list[Step] = [Step((), None, None)]
         self._step = 0
         self._started = 0.0
+        self._replaced: AtomExplanation | None = None
         self._explainers: dict[MaskSemantics, PGExplainer] = {}
         self._training, self._stop_training = threading.Lock(), threading.Event()
         self._explaining: Worker[tuple[Key, AtomExplanation]] = Worker(
@@ -99,6 +100,7 @@ class ExplainingState(SelectionState):
             return self.explanation
         key, atom, method = self.key, self.selected_atom, self.method
         semantics, unit, settings = self.semantics, self.unit, dict(self.settings)
+        self._replaced = self.explanation
         self.explanation = self.preview = None
         self.error = ""
         self.progress, self.seconds_left, self.status = 0.0, None, "running"
@@ -157,6 +159,8 @@ class ExplainingState(SelectionState):
         self.preview = None
         if self.status == "running":
             self.status, self.seconds_left = "cancelled", None
+            if self._replaced is not None and self._replaced.atom == self.selected_atom:
+                self._show(self._replaced)
 
     @property
     def key(self) -> Key:
@@ -211,6 +215,7 @@ class ExplainingState(SelectionState):
         self.error = ""
         if not self._show_known() and self.explanation is not None and self.explanation.atom != self.selected_atom:
             self.explanation = None
+            self._rest()
 
     @observe("settings", "semantics", "unit")
     def _follow_settings(self, _change: object) -> None:
@@ -219,8 +224,15 @@ class ExplainingState(SelectionState):
         except InputError as error:
             self.settings_problem = str(error)
         else:
-            self.settings_problem = ""
+            if self.settings_problem:
+                self.settings_problem = self.error = ""
+                self._rest()
         self._show_known()
+
+    def _rest(self) -> None:
+        """Claim nothing of an explanation that is no longer shown; one that is under way goes on."""
+        if self.status != "running":
+            self.status, self.progress = "idle", 0.0
 
     @observe("threshold_by", "share", "least")
     def _apply_threshold(self, _change: object) -> None:

@@ -8,6 +8,28 @@ from typing import Any, Protocol, runtime_checkable
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
+TAB_HELP = {
+    "Neighbourhood": "The important atoms and edges around the explained atom, in 3D",
+    "Arrows": "Which displacement of which atom would raise the predicted barrier",
+    "Compare": "Two explanations side by side: how alike they are",
+    "Distances": "How far important atoms are, against random atoms: short or medium range?",
+    "Enrichment": "At which distances important atoms are more frequent than chance",
+    "Cycles": "On how many rings of atoms the important edges lie, against random edges",
+    "Rings": "Persistence diagram of the structure's rings; a click shows one in 3D",
+    "Motifs": "Voronoi indices and icosahedra among important atoms, against the like of them",
+    "Network": "The network of important bonds, against random and rewired ones",
+    "Fidelity": "Does the explanation beat rankings that know nothing of the network?",
+    "Population": "Explain all selected atoms, and see what they have in common",
+    "Glass": "Any two values of all atoms against each other; select with the lasso",
+    "Barrier": "Compute the selected atom's barrier from first principles",
+    "Edges": "The most important edges",
+    "Atoms": "The most important atoms and their surroundings",
+    "History": "Earlier explanations",
+    "Export": "Figures, data, 3D view, report",
+    "Files": "Open your own structure; save and open sessions",
+}
+"""What each tab is for."""
+
 
 class Panel(Protocol):
     """Something with a widget."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -17,9 +18,9 @@ class Tooltips(anywidget.AnyWidget):
 
     named: Any = traitlets.Dict().tag(sync=True)
 
-    def read(self, *parts: widgets.Widget) -> None:
-        """Take the tooltips of all controls with a name that are inside of some widgets."""
-        self.named = dict(_named(parts))
+    def read(self, *parts: widgets.Widget, tabs: Mapping[str, str]) -> None:
+        """Take the tooltips of all controls with a name that are inside of some widgets, and what tabs are for."""
+        self.named = {**tabs, **dict(_named(parts))}
 
 
 def _named(parts: Any) -> list[tuple[str, str]]:

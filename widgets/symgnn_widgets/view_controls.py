@@ -40,7 +40,7 @@ class ViewControls:
             options=session.colour_choices,
             value=session.colour_by,
             tooltip="What the colours of the atoms mean",
-            layout={"width": "150px"},
+            layout={"width": "190px"},
         )
         self.zoom = _button("crosshairs", "Move the camera to the selected atom and what explains it")
         self.overview = _button("home", "Show the whole glass from where it was seen at first")
@@ -77,7 +77,7 @@ class ViewControls:
             options=[(_WHOLE, ""), *((f"slice in {axis}", axis) for axis in AXES)],
             value=session.slab_axis,
             tooltip="Show a slice of the glass",
-            layout={"width": "104px", "flex": "0 0 auto"},
+            layout={"width": "124px", "flex": "0 0 auto"},
         )
         self.slab = widgets.FloatRangeSlider(
             tooltip="Coordinates of the slice (Å)",
@@ -118,7 +118,9 @@ class ViewControls:
             ],
             layout={"display": "none"},
         )
-        self.bar = widgets.HBox([self.colour_by, self.zoom, self.overview, self.more, self.dim])
+        self.bar = widgets.HBox(
+            [self.colour_by, self.zoom, self.overview, self.more, self.dim], layout={"flex_flow": "row wrap"}
+        )
         self._following = False
         self._show_extent()
         self.zoom.on_click(lambda _button: focus())

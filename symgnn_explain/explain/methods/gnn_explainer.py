@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import require_not_negative, require_positive
 from symgnn_explain.explain.engine.joint_prediction import JointPrediction
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.scores import UnitScores, Watch
@@ -70,8 +70,9 @@ class GNNExplainerSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.repetitions < 1 or not self.learning_rate > 0 or not self.penalty > 0:
-            raise InputError(f"{self} cannot be used: epochs, repetitions, learning_rate and penalty must be positive.")
+        require_positive(
+            epochs=self.epochs, repetitions=self.repetitions, learning_rate=self.learning_rate, penalty=self.penalty
+        )
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,8 @@ class PublishedGNNExplainerSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not self.learning_rate > 0 or self.size < 0 or self.entropy < 0:
-            raise InputError(
-                f"{self} cannot be used: epochs and learning_rate must be positive, size and entropy not negative."
-            )
+        require_positive(epochs=self.epochs, learning_rate=self.learning_rate)
+        require_not_negative(size=self.size, entropy=self.entropy)
 
 
 def gnn_explainer(prediction: MaskedPrediction, settings: GNNExplainerSettings, watch: Watch) -> UnitScores:

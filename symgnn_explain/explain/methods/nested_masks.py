@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import require_positive
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, log_counts
 from symgnn_explain.explain.scores import UnitScores, Watch
@@ -57,10 +57,8 @@ class NestedMasksSettings:
     tolerance: float = TOLERANCE
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.start_steps < 1 or not min(self.learning_rate, self.temperature, self.tolerance) > 0:
-            raise InputError(
-                f"{self} is of no use: epochs, start_steps, learning_rate, temperature and tolerance must be positive."
-            )
+        require_positive(epochs=self.epochs, start_steps=self.start_steps, learning_rate=self.learning_rate)
+        require_positive(temperature=self.temperature, tolerance=self.tolerance)
 
 
 def nested_masks(prediction: MaskedPrediction, settings: NestedMasksSettings, watch: Watch) -> UnitScores:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, require_not_negative, require_positive
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass
@@ -73,10 +73,9 @@ class PGTrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.passes, self.draws) < 1 or self.entropy < 0:
-            raise InputError(f"{self} cannot be used: passes and draws must be positive, entropy not negative.")
-        if not min(self.learning_rate, self.tolerance, self.hot, self.cold) > 0:
-            raise InputError(f"{self} cannot be used: learning_rate, tolerance, hot and cold must be positive.")
+        require_positive(passes=self.passes, draws=self.draws, learning_rate=self.learning_rate)
+        require_positive(tolerance=self.tolerance, hot=self.hot, cold=self.cold)
+        require_not_negative(entropy=self.entropy)
 
 
 class EdgeScorer(nn.Module):

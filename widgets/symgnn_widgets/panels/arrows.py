@@ -11,7 +11,7 @@ from symgnn_explain.explain import PositionAttribution, explain_positions
 from symgnn_explain.plotting.positions import position_figure
 from symgnn_widgets.highlight import ARROWS
 from symgnn_widgets.jobs import Reporter, Worker
-from symgnn_widgets.panels.figure import SMALL_LABELS, FigurePanel
+from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
 from symgnn_widgets.session import Session, as_sentence
 
 _NOTE = (
@@ -83,8 +83,7 @@ class Arrows:
             showlegend=False,
             uirevision=attribution.atom,
         )
-        figure.update_scenes(xaxis=SMALL_LABELS, yaxis=SMALL_LABELS, zaxis=SMALL_LABELS)
-        self.figure.show(figure)
+        self.figure.show(shrink_scene(figure))
 
     def _fail(self, error: Exception) -> None:
         self.session.error = as_sentence("The derivatives could not be computed", error)

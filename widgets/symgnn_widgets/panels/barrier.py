@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import ipywidgets as widgets
 import numpy as np
 
@@ -11,7 +13,7 @@ from symgnn_explain.plotting.saddles import saddle_figure
 from symgnn_widgets.barrier_search import BarrierSearch
 from symgnn_widgets.clickable import Clickable, marked
 from symgnn_widgets.panels.edges import html_table
-from symgnn_widgets.panels.figure import SMALL_LABELS, FigurePanel
+from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
 from symgnn_widgets.session import Session
 
 _EMPTY = "Compute the barrier of an atom to see its saddle points."
@@ -116,7 +118,7 @@ class ComputedBarrier:
         said = {
             "running": f"atom {search.atom}: search {int(search.progress * search.searches) + 1} of {search.searches}",
             "cancelled": "Cancelled",
-            "failed": "Failed: the reason stands above",
+            "failed": f"Failed: {html.escape(search.reason)}",
         }
         self.words.value = f'<span class="symgnn-note">{said.get(search.status, "")}</span>'
 
@@ -138,8 +140,7 @@ class ComputedBarrier:
             return
         figure = saddle_figure(self.session.glass, barrier, number)
         figure.update_layout(showlegend=False, uirevision=barrier.atom)
-        figure.update_scenes(xaxis=SMALL_LABELS, yaxis=SMALL_LABELS, zaxis=SMALL_LABELS)
-        self.figure.show(figure)
+        self.figure.show(shrink_scene(figure))
 
 
 def _computed(barrier: AtomBarrier) -> str:

@@ -28,7 +28,7 @@ _groups = itertools.count()
 class Compare:
     """Draws two neighbourhoods that turn together, and a table of how alike they are.
 
-    The latest two explanations are compared, until others are chosen.
+    What is shown is compared with the latest other explanation, until others are chosen.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Compare:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.active = False
-        self._offered: tuple[Key, ...] = ()
+        self._offered: tuple[Key | None, ...] = ()
         group = f"symgnn-compare-{next(_groups)}"
         self.choices = [_choice("A"), _choice("B")]
         margin = {"l": 0, "r": 0, "t": 30, "b": 0}
@@ -54,7 +54,7 @@ class Compare:
         self.ui = widgets.VBox([widgets.HBox(sides, layout={"width": "100%"}), self.note, self.table])
         for choice in self.choices:
             choice.observe(self._draw, "value")
-        session.observe(self._offer, "history")
+        session.observe(self._offer, ["history", "explanation"])
         session.observe(self._draw, "k")
 
     def activate(self, *, active: bool) -> None:
@@ -71,6 +71,8 @@ class Compare:
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw both neighbourhoods, where they are being compared."""
         pair = self._pair() if self.active else []
+        if not any(explanation is self.session.explanation for explanation in pair):
+            return {}  # they would go by the name of what is shown
         return {
             f"comparison-{side}": neighbourhood_figure(
                 self.session.glass, explanation, k=self.session.k, barriers=self.session.barriers
@@ -85,16 +87,18 @@ class Compare:
 
     def _offer(self, _change: object = None) -> None:
         """Offer the explanations of the history, once there are others and somebody looks."""
-        if not self.active or self._offered == tuple(self.session.history):
+        history, shown = self.session.history, self.session.explanation
+        of_shown = next((key for key, explanation in history.items() if explanation is shown), None)
+        offered = (of_shown, *history)
+        if not self.active or of_shown is None or self._offered == offered:
             self._draw()
             return
-        self._offered = tuple(self.session.history)
-        latest = list(self.session.history)
-        options = [(_name(self.session, key), key) for key in reversed(latest)]
-        before = [choice.value for choice in self.choices]
-        for place, choice in enumerate(self.choices):
+        self._offered = offered
+        options = [(_name(self.session, key), key) for key in reversed(history)]
+        others = [key for _, key in options if key != of_shown]
+        for choice, key in zip(self.choices, (of_shown, *others[:1], of_shown), strict=False):
             choice.options = options
-            choice.value = latest[max(len(latest) - 1 - place, 0)] if latest else before[place]
+            choice.value = key
         self._draw()
 
     def _draw(self, _change: object = None) -> None:

@@ -32,7 +32,7 @@ class Controls:
             value=session.method,
             description="Method",
             tooltip="How the prediction is explained",
-            layout={"width": "auto", "flex": "1 1 120px", "min_width": "0", "max_width": "320px"},
+            layout={"width": "auto", "flex": "1 1 220px", "min_width": "220px", "max_width": "320px"},
             style={"description_width": "52px"},
         )
         self.description = widgets.HTML()
@@ -51,10 +51,8 @@ class Controls:
             tooltip="Settings of the method, with a sentence on each",
             layout={"width": "96px", "flex": "0 0 auto"},
         )
-        self.atom = widgets.BoundedIntText(
+        self.atom = widgets.IntText(
             value=0,
-            min=0,
-            max=len(session.glass) - 1,
             description="Atom",
             tooltip="Index of the atom, from 0",
             layout={"width": "112px", "flex": "0 0 auto"},
@@ -92,7 +90,8 @@ class Controls:
             [
                 *(self.atom, self.method, self.more, self.explain, self.explain_on_click, self.cancel),
                 *(self.bar, self.state),
-            ]
+            ],
+            layout={"flex_flow": "row wrap"},
         )
         self.ui = widgets.VBox([first, self.form, self.error])
         self._show_method()
@@ -119,15 +118,16 @@ class Controls:
     def _on_atom(self, change: dict[str, Any]) -> None:
         if change["new"] != self.session.selected_atom:
             self.session.pick(change["new"])
+            self._show_atom()  # where there is no such atom, or it was only added
 
     def _on_explain(self, _button: object) -> None:
         if self.session.selected_atom is None:
             self.session.select(self.atom.value)
         self.session.explain()
 
-    def _show_atom(self, change: dict[str, Any]) -> None:
-        if change["new"] is not None:
-            self.atom.value = change["new"]
+    def _show_atom(self, _change: object = None) -> None:
+        if self.session.selected_atom is not None:
+            self.atom.value = self.session.selected_atom
 
     def _show_method(self, _change: object = None) -> None:
         """Show the boxes of the method's settings; the same ones where only their values have changed."""
@@ -159,6 +159,7 @@ class Controls:
 
     def _show_problem(self, _change: object = None) -> None:
         self.problem.value = _box(self.session.settings_problem)
+        self.explain.disabled = bool(self.session.settings_problem)
 
     def _show_state(self, _change: object = None) -> None:
         session = self.session

@@ -11,7 +11,16 @@ from symgnn_widgets.figure_view import FigureView
 SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
 """Of the axes of a small figure in space."""
 
+BOX_SHRINKAGE = 0.88
+"""Of the box of a small figure in space: its tick labels, which stand around it, do not shrink."""
+
 EMPTY_NOTE = "Explain an atom to see this."
+
+
+def shrink_scene(figure: go.Figure) -> go.Figure:
+    """Make room for the labels of a figure in space whose aspect ratio is given."""
+    sides = {side: BOX_SHRINKAGE * figure.layout.scene.aspectratio[side] for side in "xyz"}
+    return figure.update_scenes(xaxis=SMALL_LABELS, yaxis=SMALL_LABELS, zaxis=SMALL_LABELS, aspectratio=sides)
 
 
 class FigurePanel:
@@ -45,6 +54,7 @@ class FigurePanel:
         compact = go.Figure(figure)
         legends = {name: {"font": {"size": 10}} for name in figure.layout if name.startswith("legend")}
         compact.update_layout({"font": {"size": 11}, "title": {"font": {"size": 13}}, "margin": self.margin, **legends})
+        compact.update_layout(modebar={"orientation": "v"})  # beside titles and legends, not over them
         compact.update_xaxes(title={"font": {"size": 12}, "standoff": 4}, tickfont_size=11)
         compact.update_yaxes(title={"font": {"size": 12}, "standoff": 4}, tickfont_size=11)
         for note in compact.layout.annotations:

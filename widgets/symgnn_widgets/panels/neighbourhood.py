@@ -11,7 +11,7 @@ from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.style import LOWERS, PURPLE, RAISES, species_colour
 from symgnn_widgets.colours import Colouring
 from symgnn_widgets.jobs import Reporter, Worker
-from symgnn_widgets.panels.figure import SMALL_LABELS, FigurePanel
+from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
 from symgnn_widgets.session import Session, as_sentence
 
 HEIGHT = 384
@@ -70,11 +70,7 @@ def compact_neighbourhood(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
             trace.marker.size *= shrink
         if trace.line.width:
             trace.line.width *= shrink
-    # Tick labels do not shrink with the box that they stand around.
-    sides = {side: 0.88 * figure.layout.scene.aspectratio[side] for side in "xyz"}
-    figure.update_scenes(
-        xaxis=SMALL_LABELS, yaxis=SMALL_LABELS, zaxis=SMALL_LABELS, aspectratio=sides, domain={"x": [0.0, 1.0]}
-    )
+    shrink_scene(figure).update_scenes(domain={"x": [0.0, 1.0]})
     figure.update_coloraxes(
         colorbar={"title": {"font": {"size": 11}}, "tickfont": {"size": 10}, "thickness": 10, "len": 0.6}
     )

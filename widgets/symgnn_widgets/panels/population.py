@@ -66,7 +66,7 @@ class Population:
         self.table = Clickable(
             lambda _action, atom: self._look(atom), layout={"max_height": "220px", "overflow": "auto"}
         )
-        self.figure = FigurePanel(height, margin={"l": 56, "r": 10, "t": 12, "b": 150}, empty=_EMPTY)
+        self.figure = FigurePanel(height, margin={"l": 56, "r": 10, "t": 40, "b": 150}, empty=_EMPTY)
         self.ui = widgets.VBox(
             [
                 widgets.HBox([self.start, self.cancel, self.folder]),

@@ -21,6 +21,7 @@ class Selection:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._selecting = False
         self.words = widgets.Text(
             placeholder="species Zr and barrier < 1.2",
             description="Select",
@@ -51,7 +52,9 @@ class Selection:
 
     def _select(self, change: dict[str, Any]) -> None:
         if change["new"].strip():
+            self._selecting = True
             self.session.select_words(change["new"])
+            self._selecting = False
 
     def _on_click(self, action: str, atom: int) -> None:
         if action == "remove":
@@ -61,6 +64,8 @@ class Selection:
 
     def _show(self, _change: object = None) -> None:
         session = self.session
+        if not self._selecting:
+            self.words.value = ""  # they say no longer what is selected
         self.undo.disabled, self.redo.disabled = not session.can_undo, not session.can_redo
         self.clear.disabled = not session.selection
         if not session.selection:

@@ -122,13 +122,19 @@ def rows_of(explanation: AtomExplanation) -> Rows:
     label = METHODS[explanation.method].label
     rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
     rows.append(("Masked", f"{_WHAT[explanation.unit]}; a mask means: {_MEANING[explanation.mask_semantics]}"))
-    if explanation.masked_prediction is not None:
-        rows.append(("With the mask", f"{explanation.masked_prediction:.3f} eV ({explanation.masked_change:+.3f} eV)"))
+    if explanation.masked_prediction is not None and explanation.masked_change is not None:
+        change = _change(explanation.masked_change)
+        rows.append(("With the mask", f"{explanation.masked_prediction:.3f} eV ({change})"))
     checked = explanation.fidelity
     if checked is not None and 50 in checked.count:
         row = list(checked.count).index(50)
         kept, left = checked.kept[row] - checked.original, checked.removed[row] - checked.original
         units = _WHAT[explanation.unit].removeprefix("single ")
         meaning = f"how far the prediction moves with the 50 most important {units} alone, and without them"
-        rows.append(("Top 50", f'<span title="{meaning}">{kept:+.3f} eV alone, {left:+.3f} eV without them</span>'))
+        rows.append(("Top 50", f'<span title="{meaning}">{_change(kept)} alone, {_change(left)} without them</span>'))
     return rows
+
+
+def _change(energy: float) -> str:
+    """Write a change of energy; one that rounds to nothing has no minus."""
+    return f"{round(energy, 3) + 0.0:+.3f} eV"

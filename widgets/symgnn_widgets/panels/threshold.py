@@ -23,7 +23,7 @@ class Threshold:
             description="Edges",
             tooltip="What decides which edges are shown",
             style={"description_width": "40px"},
-            layout={"width": "180px"},
+            layout={"width": "200px"},
         )
         self.number = widgets.IntSlider(
             value=session.k,
@@ -43,8 +43,10 @@ class Threshold:
             continuous_update=False,
             layout=_SLIDER,
         )
-        self.least = widgets.FloatText(
+        self.least = widgets.BoundedFloatText(
             value=session.least,
+            min=0.0,
+            max=1e6,
             step=0.01,
             tooltip="All edges with at least this score: of the mask, or in eV whatever the sign",
             layout={"width": "110px"},

@@ -4,8 +4,16 @@ const library = (globalThis.symgnnPlotly ??= Promise.withResolvers());
 
 // Figures of one group are seen from one side: turning one turns the others. By the group's name.
 const groups = (globalThis.symgnnCameras ??= new Map());
+const cameras = new Map(); // the last of each group
+
+// Set from outside it is no news of the figure's own, so that nothing goes round in circles.
+const turnTo = (place, camera) => {
+  const { scene } = place._fullLayout ?? {};
+  scene?._scene?.setViewport({ ...scene, camera });
+};
 
 const LONGEST_WAIT = 500; // ms
+const CONFIG = { displaylogo: false, modeBarButtonsToRemove: ["sendChartToCloud"] }; // nothing offers to upload figures
 
 // Not every browser has these.
 const whenIdle = (step) =>
@@ -34,11 +42,8 @@ export default {
     const turn = (change) => {
       const camera = change["scene.camera"];
       if (!camera) return;
-      for (const other of others()) {
-        const theirs = other._fullLayout?.scene?._scene;
-        // Set from outside it is no news of the other figure's own, so that nothing goes round in circles.
-        if (theirs) theirs.setViewport({ ...other._fullLayout.scene, camera });
-      }
+      cameras.set(group, camera);
+      for (const other of others()) turnTo(other, camera);
     };
     const numbers = (event) => (event?.points ?? []).map((point) => point.customdata).filter((number) => number != null);
     const listen = () => {
@@ -61,7 +66,8 @@ export default {
       const width = el.clientWidth;
       if (width <= 0 || isEmpty()) return;
       const { data, layout } = theme.of(model.get("figure"));
-      await plotly.react(place, data, { ...layout, width }, { displaylogo: false });
+      await plotly.react(place, data, { ...layout, width }, CONFIG);
+      if (cameras.has(group)) turnTo(place, cameras.get(group));
       uncover();
       if (!listening) {
         listening = true;

@@ -8,6 +8,7 @@
   const floats = (text) => new Float32Array(bytes(text).buffer);
 
   const TURN = Math.PI / 24, ZOOM = 0.1;
+  const NEARLY_INVISIBLE = 0.05;
   const FADED = 1, SHOWN = 2, FADED_OPACITY = 0.1;
   const PAPER = { light: "white", dark: "#111111" }, INK_BELOW = 0.15, INK_IN_DARK = 0.9;
 
@@ -194,7 +195,8 @@
           const atom = new Int32Array(bytes(spheres.atom).buffer);
           marks.set(name, { position: floats(spheres.position), radius: floats(spheres.radius), atoms: atom });
         }
-        if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity });
+        // What is nearly invisible hides nothing behind it.
+        if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity, depthWrite: opacity > NEARLY_INVISIBLE });
         const what = { name, spheres, cylinders, arrows, translucent };
         drawn.set(name, what);
         put(what);

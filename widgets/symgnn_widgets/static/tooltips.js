@@ -14,6 +14,17 @@ export default {
           const title = own || named[label.textContent];
           if (title && control.title !== title) control.title = title;
         }
+        // A box to tick only repeats its name.
+        for (const label of explorer.querySelectorAll(".widget-checkbox .widget-label-basic")) {
+          const title = named[label.textContent.trim()];
+          for (const part of title ? [label.closest(".widget-checkbox"), ...label.querySelectorAll("[title]")] : []) {
+            if (part.title !== title) part.title = title;
+          }
+        }
+        for (const tab of explorer.querySelectorAll(".lm-TabBar-tab, .p-TabBar-tab")) {
+          const title = named[tab.textContent.trim()];
+          if (title && tab.title !== title) tab.title = title;
+        }
       };
       observer = new MutationObserver(spread);
       observer.observe(explorer, { subtree: true, childList: true, attributes: true, attributeFilter: ["title"] });
