@@ -191,17 +191,17 @@ def test_the_picture_is_reached_by_keyboard_and_shift_adds_atoms(explorer_page: 
         explorer_page.wait_explained(atom)
         seen = [*(other for other in seen if other != atom), atom]
 
-    orientation = f"() => {STAGE}.viewerControls.getOrientation().elements.slice()"
-    before = page.evaluate(orientation)
+    orientation = f"{STAGE}.viewerControls.getOrientation().elements"
+    before = page.evaluate(f"() => {orientation}.slice()")
+    turned = f"(before) => Math.max(...{orientation}.map((value, i) => Math.abs(value - before[i])))"
     container = page.locator(".symgnn-structure [role=application]")
     container.focus()
     container.press("ArrowRight")
-    turned = page.evaluate(orientation)
-    assert max(abs(new - old) for new, old in zip(turned, before, strict=True)) > 1
+    page.wait_for_function(f"(before) => ({turned})(before) > 1", arg=before)
     container.press("ArrowLeft")
-    assert page.evaluate(orientation) == pytest.approx(before, abs=1e-3)
+    page.wait_for_function(f"(before) => ({turned})(before) < 1e-3", arg=before)
     container.press("+")
-    page.wait_for_function(f"(before) => {STAGE}.viewerControls.getOrientation().elements[0] < before", arg=before[0])
+    page.wait_for_function(f"(before) => {orientation}[0] < before", arg=before[0])
     # The notebook has not taken the keys for its own: no cell was added or left.
     assert page.locator(".jp-Notebook .jp-Cell").count() == page.locator(".jp-Notebook .jp-Cell:visible").count()
     assert explorer_page.complaints == []

@@ -247,8 +247,13 @@ def _close_tree(widget: widgets.Widget, kept: Container[widgets.Widget]) -> None
 
 
 def _row(*columns: tuple[Any, ...]) -> widgets.Widget:
-    """Put columns beside each other, each given as its share of the width (per cent) and what is in it."""
-    return widgets.HBox([_column(share, *content) for share, *content in columns], layout={"width": "100%"})
+    """Put columns beside each other, each given as its share of the width (per cent) and what is in it.
+
+    Where there is no room they stand below each other.
+    """
+    layout = {"width": "100%", "flex_flow": "row wrap"}
+    row = widgets.HBox([_column(share, *content) for share, *content in columns], layout=layout)
+    return row.add_class("symgnn-row")
 
 
 def _column(share: int, *content: widgets.Widget) -> widgets.Widget:
