@@ -68,6 +68,18 @@ def test_the_error_against_computed_barriers_is_unknown_where_none_was_computed(
     assert ">unknown<" not in explorer.view.legend.value
 
 
+def test_a_colouring_that_is_not_known_yet_is_said_to_be_so(explorer: GlassExplorer) -> None:
+    session, legend = explorer.session, explorer.view.legend
+    session.colour_by = "importance"
+    assert "Predicted barrier" in legend.value
+    assert "Colours by importance come with an explanation." in legend.value
+    explorer.select(3)
+    explorer.explain(wait=True)
+    assert "come with" not in legend.value
+    session.colour_by = "contribution"
+    assert "by a method with signed scores" in legend.value
+
+
 def test_error_is_the_difference_and_white_where_there_is_none(explorer: GlassExplorer, glass: Glass) -> None:
     explorer.session.colour_by = "error"
     colouring = explorer.session.colouring()

@@ -47,6 +47,14 @@ class ColourState(SessionBase):
             return COLOURINGS["predicted barrier"].require(self) if found is None else found
         return array_colouring(self.glass, self.colour_by)
 
+    @property
+    def missing_colouring(self) -> str:
+        """One sentence about why another colouring is shown than the one that was chosen, or empty."""
+        if self.colour_by not in COLOURINGS or COLOURINGS[self.colour_by].make(self) is not None:
+            return ""
+        signed = " by a method with signed scores" if self.colour_by == "contribution" else ""
+        return f"Colours by {self.colour_by} come with an explanation{signed}."
+
     def visibility(self, places: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Tell how each atom is drawn, shape (N,): ``HIDDEN``, ``FADED`` or ``SHOWN``.
 

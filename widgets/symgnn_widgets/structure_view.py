@@ -205,7 +205,9 @@ class StructureView:
 
     def _show_legend(self, _change: object = None) -> None:
         colouring, atom = self.session.colouring(), self.session.selected_atom
-        self.legend.value = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
+        missing = self.session.missing_colouring
+        note = f'<div class="symgnn-note">{missing}</div>' if missing else ""
+        self.legend.value = colour_bar(colouring, None if atom is None else float(colouring.values[atom])) + note
 
     def _take_picture(self, change: dict[str, Any]) -> None:
         if change["new"]:
