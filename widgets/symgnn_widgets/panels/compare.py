@@ -15,6 +15,7 @@ from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
+from symgnn_widgets.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
 from symgnn_widgets.session import Session
@@ -145,7 +146,8 @@ def _choice(name: str) -> Any:
 
 def _name(session: Session, key: Key) -> str:
     atom, method, semantics, unit, *_ = key
-    return f"{session.glass.symbols[atom]} {atom}, {METHODS[method].label}, {semantics}, {unit}"
+    masked = f"{MASKED_AS_ONE[unit]}, {MASK_MEANING[semantics]}"
+    return f"{session.glass.symbols[atom]} {atom}, {METHODS[method].label}, {masked}"
 
 
 def _number(value: float | None) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
+from symgnn_widgets.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.threshold import Threshold
 from symgnn_widgets.session import Session
 from symgnn_widgets.settings_form import setting_box, settings_of
 from symgnn_widgets.view_controls import bind
 
-_SEMANTICS = {"mean message instead": "reference", "message set to zero": "zero", "edge removed": "removal"}
-_UNITS = {"edges": "edge", "bonds": "bond", "atoms": "atom", "polyhedra": "polyhedron", "shells": "shell"}
 _MASK_HELP = (
     "What masking a message means: what atoms of this glass receive on average instead, nothing (as published), or the "
     "edge taken out of the graph"
@@ -36,8 +35,8 @@ class Controls:
             style={"description_width": "52px"},
         )
         self.description = widgets.HTML()
-        self.semantics = _dropdown("Mask means", _SEMANTICS, session.semantics, _MASK_HELP)
-        self.unit = _dropdown("Masked", _UNITS, session.unit, _UNIT_HELP)
+        self.semantics = _dropdown("Mask means", MASK_MEANING, session.semantics, _MASK_HELP)
+        self.unit = _dropdown("Masked", MASKED_AS_ONE, session.unit, _UNIT_HELP)
         self.settings: dict[str, Any] = {}
         self._settings_of = ""
         self.problem = widgets.HTML()
@@ -177,13 +176,13 @@ def _box(sentence: str) -> str:
     return f'<div class="symgnn-error">{html.escape(sentence)}</div>' if sentence else ""
 
 
-def _dropdown(description: str, options: dict[str, str], value: str, tooltip: str) -> Any:
+def _dropdown(description: str, words: dict[str, str], value: str, tooltip: str) -> Any:
     return widgets.Dropdown(
-        options=list(options.items()),
+        options=[(said, name) for name, said in words.items()],
         value=value,
         description=description,
         tooltip=tooltip,
-        layout={"width": "240px"},
+        layout={"width": "270px"},
         style={"description_width": "90px"},
     )
 

@@ -6,6 +6,7 @@ import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
 from symgnn_widgets.clickable import Clickable, marked
+from symgnn_widgets.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.edges import TABLE_LAYOUT
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_base import Key
@@ -52,7 +53,7 @@ class History:
 def _difference(key: Key, present: Key) -> str:
     """Say what an explanation was made with, where that is not what is set now."""
     _, method, semantics, unit, *settings = key
-    said = [semantics, unit]
+    said = [MASKED_AS_ONE[unit], MASK_MEANING[semantics]]
     if method == present[1]:
         said += [f"{name} {value}" for name, value in settings if (name, value) not in present]
     return ", ".join(said)

@@ -11,13 +11,12 @@ from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
+from symgnn_widgets.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.session import Session
 
 Rows = list[tuple[str, str]]
 
 _SPREAD_MEANS = "standard deviation of known barriers about predictions, as measured on glasses held out of training"
-_WHAT = {"edge": "single edges", "bond": "bonds", "atom": "atoms", "polyhedron": "polyhedra", "shell": "shells"}
-_MEANING = {"zero": "message set to zero", "removal": "edge removed", "reference": "mean message instead"}
 
 
 class Summary:
@@ -121,7 +120,9 @@ def rows_of(explanation: AtomExplanation) -> Rows:
     """Name the explanation's own numbers."""
     label = METHODS[explanation.method].label
     rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
-    rows.append(("Masked", f"{_WHAT[explanation.unit]}; a mask means: {_MEANING[explanation.mask_semantics]}"))
+    rows.append(
+        ("Masked", f"{MASKED_AS_ONE[explanation.unit]}; a mask means: {MASK_MEANING[explanation.mask_semantics]}")
+    )
     if explanation.masked_prediction is not None and explanation.masked_change is not None:
         change = _change(explanation.masked_change)
         rows.append(("With the mask", f"{explanation.masked_prediction:.3f} eV ({change})"))
@@ -129,7 +130,7 @@ def rows_of(explanation: AtomExplanation) -> Rows:
     if checked is not None and 50 in checked.count:
         row = list(checked.count).index(50)
         kept, left = checked.kept[row] - checked.original, checked.removed[row] - checked.original
-        units = _WHAT[explanation.unit].removeprefix("single ")
+        units = MASKED_AS_ONE[explanation.unit]
         meaning = f"how far the prediction moves with the 50 most important {units} alone, and without them"
         rows.append(("Top 50", f'<span title="{meaning}">{_change(kept)} alone, {_change(left)} without them</span>'))
     return rows
