@@ -14,6 +14,8 @@ SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
 BOX_SHRINKAGE = 0.88
 """Of the box of a small figure in space: its tick labels, which stand around it, do not shrink."""
 
+_NOTHING = go.Figure()
+
 EMPTY_NOTE = "Explain an atom to see this."
 
 
@@ -42,11 +44,11 @@ class FigurePanel:
         self.height = height
         self.margin = margin
         self.ui = FigureView(note=empty, layout={"width": "100%", "height": f"{height}px"}, **options)
-        self.figure = go.Figure()
+        self.figure = _NOTHING
 
     def clear(self) -> None:
         """Show that there is nothing to show yet."""
-        self.figure = go.Figure()
+        self.figure = _NOTHING
         self.ui.clear()
 
     def compact(self, figure: go.Figure) -> go.Figure:
