@@ -32,6 +32,13 @@ def require_positive(**values: float) -> None:
         raise InputError(f"{' and '.join(wrong)} must be positive.")
 
 
+def require_counts(**values: float) -> None:
+    """Raise InputError unless every value is a whole number from 1 on."""
+    wrong = [f"{name}={value!r}" for name, value in values.items() if not value >= 1 or value % 1]
+    if wrong:
+        raise InputError(f"{' and '.join(wrong)} must be positive and whole.")
+
+
 def require_not_negative(**values: float) -> None:
     """Raise InputError where a value is negative or not a number."""
     wrong = [f"{name}={value!r}" for name, value in values.items() if not value >= 0]

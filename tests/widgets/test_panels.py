@@ -55,6 +55,21 @@ def test_the_box_of_the_atom_says_what_is_looked_at(explorer: GlassExplorer) -> 
     assert controls.atom.value == session.selected_atom == 7
 
 
+def test_a_number_that_is_no_atom_is_said_to_be_so(explorer: GlassExplorer) -> None:
+    controls, session = explorer.controls, explorer.session
+    controls.atom.value = 5000
+    session.error = ""
+    controls.explain.click()
+    assert "atom 5000 does not exist" in session.error
+    assert session.selected_atom is None
+
+
+def test_every_tab_says_what_it_is_for(explorer: GlassExplorer) -> None:
+    titles = [title for tabs in (explorer.pictures, explorer.analyses, explorer.lists) for title in tabs.panels]
+    assert sorted(titles) == sorted(explorer._tooltips.tabs)
+    assert explorer._tooltips.named["Edges"] != explorer._tooltips.tabs["Edges"]  # the threshold's name, too
+
+
 def test_nothing_is_claimed_of_an_atom_that_is_not_explained(explorer: GlassExplorer) -> None:
     explained(explorer, 7)
     assert (explorer.controls.state.value, explorer.controls.bar.value) == ("Explained", 1.0)
@@ -73,6 +88,11 @@ def test_cancel_brings_back_what_was_shown(explorer: GlassExplorer, monkeypatch:
     assert (session.status, session.explanation) == ("running", None)
     session.cancel()
     assert (session.status, session.explanation) == ("cancelled", shown)
+    assert session.shown_key == (7, "gnnexplainer", *next(iter(session.history))[2:])
+    session.select(8)
+    session.undo()
+    assert (session.explanation, session.method) == (shown, "gnnexplainer")
+    session.method = "saliency"
     session.select(8)
     session.explain()
     session.cancel()

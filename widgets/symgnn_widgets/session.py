@@ -75,12 +75,20 @@ class Session(PopulationState, ColourState):
             if add or self.adding:
                 self.toggle(atom)
                 return
-            self.select(atom)
         except InputError as error:
             self.error = str(error)
             return
-        if self.explain_on_click:
+        if self.select_or_say(atom) and self.explain_on_click:
             self.explain()
+
+    def select_or_say(self, atom: int) -> bool:
+        """Select one atom; where there is no such atom, ``error`` says so. Returns whether it is selected."""
+        try:
+            self.select(atom)
+        except InputError as error:
+            self.error = str(error)
+            return False
+        return True
 
     def cancel(self) -> None:
         """Stop explaining and counting; what they would still deliver is dropped."""

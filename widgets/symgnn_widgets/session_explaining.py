@@ -167,6 +167,11 @@ class ExplainingState(SelectionState):
         """What an explanation of the selected atom, with the present method and settings, is known by."""
         return (self.selected_atom, self.method, self.semantics, self.unit, *sorted(self.settings.items()))
 
+    @property
+    def shown_key(self) -> Key | None:
+        """What the explanation that is shown is known by; None where none is."""
+        return next((key for key, known in self.history.items() if known is self.explanation), None)
+
     def recall(self, key: Key) -> None:
         """Show an explanation of the history, and set what it was made with."""
         atom, method, semantics, unit, *settings = key
@@ -243,7 +248,7 @@ class ExplainingState(SelectionState):
     def _note_step(self, _change: object) -> None:
         """Keep what is selected and shown, so that one can go back to it."""
         explained = self.explanation is not None and self.explanation.atom == self.selected_atom
-        step = Step(self.selection, self.selected_atom, self.key if explained else None)
+        step = Step(self.selection, self.selected_atom, self.shown_key if explained else None)
         present = self._steps[self._step]
         between = bool(step.selection) != (step.atom is not None) or step.atom not in (*step.selection, None)
         if between or step == present:

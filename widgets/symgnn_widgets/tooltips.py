@@ -17,10 +17,11 @@ class Tooltips(anywidget.AnyWidget):
     _esm = (files("symgnn_widgets") / "static" / "tooltips.js").read_text(encoding="utf-8")
 
     named: Any = traitlets.Dict().tag(sync=True)
+    tabs: Any = traitlets.Dict().tag(sync=True)
 
     def read(self, *parts: widgets.Widget, tabs: Mapping[str, str]) -> None:
         """Take the tooltips of all controls with a name that are inside of some widgets, and what tabs are for."""
-        self.named = {**tabs, **dict(_named(parts))}
+        self.named, self.tabs = dict(_named(parts)), dict(tabs)
 
 
 def _named(parts: Any) -> list[tuple[str, str]]:

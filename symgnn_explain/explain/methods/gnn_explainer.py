@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from symgnn_explain.errors import require_not_negative, require_positive
+from symgnn_explain.errors import require_counts, require_not_negative, require_positive
 from symgnn_explain.explain.engine.joint_prediction import JointPrediction
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.scores import UnitScores, Watch
@@ -70,9 +70,8 @@ class GNNExplainerSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_positive(
-            epochs=self.epochs, repetitions=self.repetitions, learning_rate=self.learning_rate, penalty=self.penalty
-        )
+        require_counts(epochs=self.epochs, repetitions=self.repetitions)
+        require_positive(learning_rate=self.learning_rate, penalty=self.penalty)
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,8 @@ class PublishedGNNExplainerSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_positive(epochs=self.epochs, learning_rate=self.learning_rate)
+        require_counts(epochs=self.epochs)
+        require_positive(learning_rate=self.learning_rate)
         require_not_negative(size=self.size, entropy=self.entropy)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symgnn_explain.errors import require_positive
+from symgnn_explain.errors import require_counts, require_positive
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, log_counts
 from symgnn_explain.explain.scores import UnitScores, Watch
@@ -57,8 +57,8 @@ class NestedMasksSettings:
     tolerance: float = TOLERANCE
 
     def __post_init__(self) -> None:
-        require_positive(epochs=self.epochs, start_steps=self.start_steps, learning_rate=self.learning_rate)
-        require_positive(temperature=self.temperature, tolerance=self.tolerance)
+        require_counts(epochs=self.epochs, start_steps=self.start_steps)
+        require_positive(learning_rate=self.learning_rate, temperature=self.temperature, tolerance=self.tolerance)
 
 
 def nested_masks(prediction: MaskedPrediction, settings: NestedMasksSettings, watch: Watch) -> UnitScores:

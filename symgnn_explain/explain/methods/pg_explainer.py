@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from symgnn_explain.errors import InputError, require_not_negative, require_positive
+from symgnn_explain.errors import InputError, require_counts, require_not_negative, require_positive
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass
@@ -73,8 +73,8 @@ class PGTrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_positive(passes=self.passes, draws=self.draws, learning_rate=self.learning_rate)
-        require_positive(tolerance=self.tolerance, hot=self.hot, cold=self.cold)
+        require_counts(passes=self.passes, draws=self.draws)
+        require_positive(learning_rate=self.learning_rate, tolerance=self.tolerance, hot=self.hot, cold=self.cold)
         require_not_negative(entropy=self.entropy)
 
 

@@ -88,8 +88,7 @@ class Compare:
 
     def _offer(self, _change: object = None) -> None:
         """Offer the explanations of the history, once there are others and somebody looks."""
-        history, shown = self.session.history, self.session.explanation
-        of_shown = next((key for key, explanation in history.items() if explanation is shown), None)
+        history, of_shown = self.session.history, self.session.shown_key
         offered = (of_shown, *history)
         if not self.active or of_shown is None or self._offered == offered:
             self._draw()

@@ -120,9 +120,8 @@ class Controls:
             self._show_atom()  # where there is no such atom, or it was only added
 
     def _on_explain(self, _button: object) -> None:
-        if self.session.selected_atom is None:
-            self.session.select(self.atom.value)
-        self.session.explain()
+        if self.session.selected_atom is not None or self.session.select_or_say(self.atom.value):
+            self.session.explain()
 
     def _show_atom(self, _change: object = None) -> None:
         if self.session.selected_atom is not None:

@@ -4,7 +4,7 @@ const library = (globalThis.symgnnPlotly ??= Promise.withResolvers());
 
 // Figures of one group are seen from one side: turning one turns the others. By the group's name.
 const groups = (globalThis.symgnnCameras ??= new Map());
-const cameras = new Map(); // the last of each group
+const cameras = (globalThis.symgnnLastCameras ??= new Map()); // of each group
 
 // Set from outside it is no news of the figure's own, so that nothing goes round in circles.
 const turnTo = (place, camera) => {

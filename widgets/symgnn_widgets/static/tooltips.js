@@ -22,14 +22,14 @@ export default {
           }
         }
         for (const tab of explorer.querySelectorAll(".lm-TabBar-tab, .p-TabBar-tab")) {
-          const title = named[tab.textContent.trim()];
+          const title = model.get("tabs")[tab.textContent.trim()];
           if (title && tab.title !== title) tab.title = title;
         }
       };
       observer = new MutationObserver(spread);
       observer.observe(explorer, { subtree: true, childList: true, attributes: true, attributeFilter: ["title"] });
       spread();
-      model.on("change:named", spread);
+      model.on("change:named change:tabs", spread);
     };
     const attached = new ResizeObserver(start);
     attached.observe(el);
