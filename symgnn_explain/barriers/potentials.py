@@ -20,7 +20,8 @@ POTENTIAL_VARIABLE = "SYMGNN_EXPLAIN_POTENTIAL"
 
 HOW_TO_GET_IT = (
     "the published barriers belong to the Cu-Zr potential of Mendelev, Kramer and Ott (2009), which was not found: "
-    "give its LAMMPS eam.fs file (--potential FILE, the explorer's box, or SYMGNN_EXPLAIN_POTENTIAL), or install "
+    "give its LAMMPS eam.fs file (option --potential, the box 'potential' in the explorer, or the environment variable "
+    "SYMGNN_EXPLAIN_POTENTIAL), or install "
     "it with 'conda install -c conda-forge openkim-models' or 'apt install openkim-models'; it is also at "
     "https://openkim.org as " + MODEL + "."
 )

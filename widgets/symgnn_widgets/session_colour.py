@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from traitlets import Bool, Enum, Float, TraitError, Tuple, Unicode, observe, validate
 
 from symgnn_explain.selection_language import did_you_mean
-from symgnn_widgets.colourings import COLOURINGS, array_colouring, array_names
+from symgnn_widgets.colourings import COLOURINGS, OF_EXPLANATIONS, array_colouring, array_names
 from symgnn_widgets.colours import Colouring
 from symgnn_widgets.session_base import SessionBase
 
@@ -50,10 +50,12 @@ class ColourState(SessionBase):
     @property
     def missing_colouring(self) -> str:
         """One sentence about why another colouring is shown than the one that was chosen, or empty."""
-        if self.colour_by not in COLOURINGS or COLOURINGS[self.colour_by].make(self) is not None:
+        signed = self.colour_by == "contribution"
+        explanation = self.explanation
+        if self.colour_by not in OF_EXPLANATIONS or (explanation is not None and (explanation.signed or not signed)):
             return ""
-        signed = " by a method with signed scores" if self.colour_by == "contribution" else ""
-        return f"Colours by {self.colour_by} come with an explanation{signed}."
+        how = " by a method with signed scores" if signed else ""
+        return f"Colours by {self.colour_by} come with an explanation{how}."
 
     def visibility(self, places: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Tell how each atom is drawn, shape (N,): ``HIDDEN``, ``FADED`` or ``SHOWN``.

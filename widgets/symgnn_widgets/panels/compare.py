@@ -40,7 +40,7 @@ class Compare:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.active = False
-        self._offered: tuple[Key | None, ...] = ()
+        self._offered: tuple[Key | None, ...] = (None,)
         group = f"symgnn-compare-{next(_groups)}"
         self.choices = [_choice("A"), _choice("B")]
         margin = {"l": 0, "r": 0, "t": 30, "b": 0}
@@ -53,9 +53,10 @@ class Compare:
             for choice, figure in zip(self.choices, self.figures, strict=True)
         ]
         self.ui = widgets.VBox([widgets.HBox(sides, layout={"width": "100%"}), self.note, self.table])
+        self._offering = False
         for choice in self.choices:
-            choice.observe(self._draw, "value")
-        session.observe(self._offer, ["history", "explanation"])
+            choice.observe(self._choose, "value")
+        session.observe(self._follow, ["history", "explanation"])
         session.observe(self._draw, "k")
 
     def activate(self, *, active: bool) -> None:
@@ -63,6 +64,7 @@ class Compare:
         self.active = active
         if active:
             self._offer()
+            self._draw()
 
     def choose(self, first: Key, second: Key) -> None:
         """Compare two explanations of the history."""
@@ -86,20 +88,30 @@ class Compare:
         history = self.session.history
         return [history[choice.value] for choice in self.choices if choice.value in history]
 
-    def _offer(self, _change: object = None) -> None:
-        """Offer the explanations of the history, once there are others and somebody looks."""
-        history, of_shown = self.session.history, self.session.shown_key
-        offered = (of_shown, *history)
-        if not self.active or of_shown is None or self._offered == offered:
+    def _follow(self, _change: object) -> None:
+        if self._offer():
             self._draw()
-            return
-        self._offered = offered
+
+    def _choose(self, _change: object) -> None:
+        if not self._offering:
+            self._draw()
+
+    def _offer(self) -> bool:
+        """Offer the explanations of the history, if somebody looks and they or what is shown are others than before."""
+        history, shown = self.session.history, self.session.shown_key
+        known = self._offered[1:] == tuple(history) and shown in (None, self._offered[0])
+        if not self.active or not history or known:
+            return False
+        self._offered = (shown, *history)
         options = [(_name(self.session, key), key) for key in reversed(history)]
-        others = [key for _, key in options if key != of_shown]
-        for choice, key in zip(self.choices, (of_shown, *others[:1], of_shown), strict=False):
+        first = [] if shown is None else [shown]
+        ranked = first + [key for _, key in options if key != shown]
+        self._offering = True  # both are chosen before they are drawn
+        for place, choice in enumerate(self.choices):
             choice.options = options
-            choice.value = key
-        self._draw()
+            choice.value = ranked[min(place, len(ranked) - 1)]
+        self._offering = False
+        return True
 
     def _draw(self, _change: object = None) -> None:
         if not self.active:
