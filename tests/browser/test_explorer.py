@@ -209,3 +209,54 @@ def test_the_picture_is_reached_by_keyboard_and_shift_adds_atoms(explorer_page: 
     page.wait_for_function(f"(before) => ({turned})(before) > 1", arg=before)
     assert page.evaluate(active_cell) == was_active
     assert explorer_page.complaints == []
+
+
+EYES = """() => [...document.querySelectorAll('.symgnn-tabs .js-plotly-plot')]
+  .map((plot) => plot._fullLayout?.scene?._scene).filter((scene) => scene && scene.container.clientWidth > 0)
+  .map((scene) => { const { x, y, z } = scene.getCamera().eye; return [x, y, z]; })"""
+
+
+def test_compared_neighbourhoods_turn_together_and_stay_so(explorer_page: ExplorerPage) -> None:
+    page = explorer_page.page
+    explorer_page.run_all()
+    set_epochs(explorer_page, 3)
+    explained: list[int] = []
+
+    def explain_another() -> None:
+        x, y, atom = next(place for place in explorer_page.visible_atoms(60) if place[2] not in explained)
+        page.mouse.click(x, y)
+        explorer_page.wait_explained(atom)
+        explained.append(atom)
+
+    def wait_compared() -> None:
+        page.wait_for_function(
+            "(atom) => [...document.querySelectorAll('.symgnn-tabs .js-plotly-plot')]"
+            ".some((plot) => plot._fullLayout?.title?.text?.startsWith(`atom ${atom},`))",
+            arg=explained[-1],
+        )
+
+    explain_another()
+    explain_another()
+    explorer_page.open_tab("Compare")
+    wait_compared()
+    page.wait_for_function(f"() => ({EYES})().length === 2")
+    before = page.evaluate(EYES)
+    assert before[0] == pytest.approx(before[1])
+
+    left = page.locator(".symgnn-tabs .js-plotly-plot:visible").first.bounding_box()
+    assert left is not None
+    x, y = left["x"] + left["width"] / 2, left["y"] + left["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 30, steps=6)
+    page.mouse.up()
+    page.wait_for_function(f"(before) => Math.abs(({EYES})()[1][0] - before) > 0.1", arg=before[1][0])
+    turned = page.evaluate(EYES)
+    assert turned[0] == pytest.approx(turned[1], abs=1e-6)
+
+    explain_another()
+    wait_compared()
+    page.wait_for_timeout(1000)  # an old camera would come back with the drawing
+    for eye in page.evaluate(EYES):
+        assert eye == pytest.approx(turned[0], abs=1e-6)
+    assert explorer_page.complaints == []
