@@ -96,7 +96,9 @@ def test_cancel_brings_back_what_was_shown(explorer: GlassExplorer, monkeypatch:
     session.select(8)
     session.explain()
     session.cancel()
-    assert session.explanation is None
+    assert (session.explanation, session.status) == (None, "cancelled")
+    session.select(9)
+    assert session.status == "idle"
 
 
 def test_controls_follow_the_session(explorer: GlassExplorer) -> None:

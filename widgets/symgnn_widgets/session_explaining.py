@@ -218,8 +218,11 @@ class ExplainingState(SelectionState):
     @observe("selected_atom")
     def _follow_selection(self, _change: object) -> None:
         self.error = ""
-        if not self._show_known() and self.explanation is not None and self.explanation.atom != self.selected_atom:
+        if self._show_known():
+            return
+        if self.explanation is not None and self.explanation.atom != self.selected_atom:
             self.explanation = None
+        if self.explanation is None:
             self._rest()
 
     @observe("settings", "semantics", "unit")
