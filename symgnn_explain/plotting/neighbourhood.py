@@ -275,7 +275,7 @@ def _add_self_loops(figure: go.Figure, explanation: AtomExplanation, drawn: _Dra
         z=places[:, 2],
         mode="markers",
         marker={"size": 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": {"width": 4, "color": GREEN}},
-        name="self-loop among them",
+        name="hears itself too (self-loop)",
         uid="self-loops",
         hoverinfo="skip",
     )

@@ -19,6 +19,8 @@ NULL_LABELS = {
 WIDEST = 12.0
 """Standard deviations beyond which points are drawn at the edge, as triangles."""
 
+_KEY = "<br>filled: q < 0.05; triangles: beyond the edge; grey: 95 % of a normal distribution"
+
 _COLOURS = {"random": GREY, "matched": BLUE, "degree": VERMILION}
 _OFFSETS = {"random": 0.24, "matched": 0.0, "degree": -0.24}
 
@@ -69,7 +71,10 @@ def network_figure(analysis: NetworkAnalysis) -> go.Figure:
         )
     figure.update_layout(
         xaxis={
-            "title": {"text": "difference from the null's mean (standard deviations of the null)"},
+            "title": {
+                "text": f"difference from the null's mean (standard deviations of the null){_KEY}",
+                "font": {"size": 13},
+            },
             "range": [-1.08 * WIDEST, 1.08 * WIDEST],
         },
         yaxis={
