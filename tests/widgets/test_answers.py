@@ -77,6 +77,18 @@ def test_a_threshold_holds_for_the_next_atom(explorer: GlassExplorer) -> None:
         assert drawn[-1] == session.shown_edges(explanation) == session.k
 
 
+def test_a_number_of_edges_is_the_same_after_another_threshold(explorer: GlassExplorer) -> None:
+    session, threshold = explorer.session, explorer.controls.threshold
+    explained(explorer)
+    threshold.number.value = 17
+    threshold.kind.value = "value"
+    threshold.least.value = 1e6
+    assert session.k == 1
+    threshold.kind.value = "share"
+    threshold.kind.value = "number"
+    assert session.k == threshold.number.value == 17
+
+
 def test_settings_have_a_box_a_default_and_a_sentence_each(explorer: GlassExplorer) -> None:
     controls = explorer.controls
     for name in controls.method.options:

@@ -77,6 +77,7 @@ class ExplainingState(SelectionState):
         self._steps: list[Step] = [Step((), None, None)]
         self._step = 0
         self._started = 0.0
+        self._number = self.k  # chosen by hand, while a share or a value decides
         self._replaced: AtomExplanation | None = None
         self._explainers: dict[MaskSemantics, PGExplainer] = {}
         self._training, self._stop_training = threading.Lock(), threading.Event()
@@ -243,7 +244,11 @@ class ExplainingState(SelectionState):
             self.status, self.progress = "idle", 0.0
 
     @observe("threshold_by", "share", "least")
-    def _apply_threshold(self, _change: object) -> None:
+    def _apply_threshold(self, change: dict[str, Any]) -> None:
+        if change["old"] == "number":
+            self._number = self.k
+        elif change["new"] == "number":
+            self.k = self._number
         if self.explanation is not None:
             self.k = self.shown_edges(self.explanation)
 

@@ -76,4 +76,4 @@ def _in_words(session: Session) -> str:
     scores = abs(explanation.score[explanation.rank()])
     held = scores[: session.k].sum() / (scores.sum() or 1.0)
     more = " at most" if session.threshold_by != "number" and session.k == MOST_SHOWN else ""
-    return f"{session.k}{more} of {len(explanation):,}, {held:.1%} of the sum"
+    return f"{session.k}{more} of {len(explanation):,} edges, {held:.1%} of the sum"
