@@ -6,6 +6,7 @@ import html
 from dataclasses import replace
 
 import ipywidgets as widgets
+import numpy as np
 import pytest
 
 from symgnn_explain.explain import METHODS, AtomExplanation
@@ -99,6 +100,17 @@ def test_cancel_brings_back_what_was_shown(explorer: GlassExplorer, monkeypatch:
     assert (session.explanation, session.status) == (None, "cancelled")
     session.select(9)
     assert session.status == "idle"
+
+
+def test_the_ring_of_a_self_loop_is_explained_where_one_is_drawn(explorer: GlassExplorer) -> None:
+    explanation = explained(explorer)
+    caption = explorer.neighbourhood.caption
+    loops = np.flatnonzero(explanation.is_self_loop[explanation.rank()])
+    explorer.session.k = int(loops[0]) + 1
+    assert "hears itself" in caption.value
+    if loops[0]:
+        explorer.session.k = int(loops[0])
+        assert "hears itself" not in caption.value
 
 
 def test_controls_follow_the_session(explorer: GlassExplorer) -> None:

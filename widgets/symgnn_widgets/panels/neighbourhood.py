@@ -7,8 +7,9 @@ import threading
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
-from symgnn_explain.plotting.style import LOWERS, PURPLE, RAISES, species_colour
+from symgnn_explain.plotting.style import GREEN, LOWERS, PURPLE, RAISES, species_colour
 from symgnn_widgets.colours import Colouring
 from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
@@ -48,18 +49,22 @@ class Neighbourhood:
             return self.figure.compact(figure)
 
         self._worker.start(work)
-        self.caption.value = self._caption(explanation.signed)
+        self.caption.value = self._caption(explanation, k)
 
     def _fail(self, error: Exception) -> None:
         self.session.error = as_sentence("The neighbourhood could not be drawn", error)
 
-    def _caption(self, signed: bool) -> str:
+    def _caption(self, explanation: AtomExplanation, k: int) -> str:
         """Say in one line what the legend says that there is no room for."""
-        rims = [_dot(f"{symbol} (rim)", species_colour(symbol)) for symbol in self.session.glass.species]
-        lines = (
-            [_dot("raises the barrier", RAISES), _dot("lowers it", LOWERS)] if signed else ["line width: importance"]
-        )
-        return f'<div class="symgnn-caption-line">{" ".join([_dot("explained atom", PURPLE), *rims, *lines])}</div>'
+        dots = [_dot("explained atom", PURPLE)]
+        dots += [_dot(f"{symbol} (rim)", species_colour(symbol)) for symbol in self.session.glass.species]
+        if explanation.is_self_loop[explanation.rank()[:k]].any():
+            dots.append(_dot("hears itself too", GREEN))
+        if explanation.signed:
+            dots += [_dot("raises the barrier", RAISES), _dot("lowers it", LOWERS)]
+        else:
+            dots.append("line width: importance")
+        return f'<div class="symgnn-caption-line">{" ".join(dots)}</div>'
 
 
 def compact_neighbourhood(figure: go.Figure, height: int = HEIGHT) -> go.Figure:

@@ -51,7 +51,7 @@ class Threshold:
             tooltip="All edges with at least this score: of the mask, or in eV whatever the sign",
             layout={"width": "110px"},
         )
-        self.count = widgets.HTML(layout={"min_width": "120px"})
+        self.count = widgets.HTML(tooltip="Share of the sum of all absolute scores", layout={"min_width": "120px"})
         self.chosen = widgets.Box()
         self.ui = widgets.HBox([self.kind, self.chosen, self.count], layout={"flex": "0 0 auto"})
         bind(session, "threshold_by", self.kind)
@@ -76,4 +76,4 @@ def _in_words(session: Session) -> str:
     scores = abs(explanation.score[explanation.rank()])
     held = scores[: session.k].sum() / (scores.sum() or 1.0)
     more = " at most" if session.threshold_by != "number" and session.k == MOST_SHOWN else ""
-    return f"{session.k}{more} of {len(explanation):,} edges, {held:.1%} of the sum"
+    return f"{session.k}{more} of {len(explanation):,} hold {held:.1%}"
