@@ -9,7 +9,7 @@ from symgnn_widgets.session_explaining import MOST_SHOWN
 from symgnn_widgets.view_controls import bind
 
 _KINDS = {"the first": "number", "share of the sum": "share", "score of at least": "value"}
-_SLIDER = {"width": "230px"}
+_SLIDER = {"width": "200px"}
 
 
 class Threshold:
@@ -51,7 +51,7 @@ class Threshold:
             tooltip="All edges with at least this score: of the mask, or in eV whatever the sign",
             layout={"width": "110px"},
         )
-        self.count = widgets.HTML(tooltip="Share of the sum of all absolute scores", layout={"min_width": "120px"})
+        self.count = widgets.HTML(tooltip="Share of the sum of all absolute scores", layout={"min_width": "156px"})
         self.chosen = widgets.Box()
         self.ui = widgets.HBox([self.kind, self.chosen, self.count], layout={"flex": "0 0 auto"})
         bind(session, "threshold_by", self.kind)
