@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from symgnn_explain import datasets
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 
 def rattled_lattice(n_side: int) -> Glass:

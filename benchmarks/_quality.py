@@ -37,8 +37,8 @@ from symgnn_explain.explain.sanity.checks import (
     seed_stability,
 )
 from symgnn_explain.explain.sanity.planted import PLANTS, plant_in
-from symgnn_explain.files import write_atomically
 from symgnn_explain.models.checkpoint import weights_sha256
+from symgnn_explain.runs.files import write_atomically
 
 Record = dict[str, Any]
 

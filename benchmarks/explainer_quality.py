@@ -35,10 +35,10 @@ from symgnn_explain.explain import METHODS, prepare
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
 from symgnn_explain.explain.fidelity.intervals import bootstrap
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
-from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.structure.glass import Glass
 
 GLASSES = ("sample", "train2")
 

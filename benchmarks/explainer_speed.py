@@ -23,10 +23,10 @@ from symgnn_explain import datasets
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
-from symgnn_explain.explain.scores import Watch
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import PRESETS, SymGNN
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import Watch
 
 MODEL_CONFIG = {"mode": "regression", "task_level": "node", "return_type": "raw"}
 EPOCHS = 500

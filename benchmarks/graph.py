@@ -14,8 +14,8 @@ from _common import argument_parser, machine, write_json
 from ase.neighborlist import neighbor_list
 
 from symgnn_explain import datasets
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 CUTOFF = 5.0
 

@@ -15,10 +15,10 @@ from _common import argument_parser, machine, write_json
 from _glasses import rattled_lattice
 
 from symgnn_explain import datasets
-from symgnn_explain.glass import Glass
-from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.symgnn import PRESETS, SymGNN
+from symgnn_explain.runs.memory import reuse_large_allocations
+from symgnn_explain.structure.glass import Glass
 
 SAMPLES = (1, 4, 16, 64)
 

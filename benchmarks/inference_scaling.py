@@ -19,10 +19,10 @@ from _common import argument_parser, machine, write_json
 from _glasses import rattled_lattice
 
 from symgnn_explain import datasets
-from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.chunked import CHUNK_ATOMS
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.memory import reuse_large_allocations
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 SIDES = (30, 40, 50)
 """Atoms along each edge of the lattices whose times give the exponent."""

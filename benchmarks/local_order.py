@@ -19,9 +19,9 @@ from _common import argument_parser, machine, write_json
 from symgnn_explain import datasets
 from symgnn_explain.analysis import bond_network, local_order_analysis, motif_analysis, network_analysis
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
-from symgnn_explain.radial import radial_distribution
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
+from symgnn_explain.structure.radial import radial_distribution
 
 LAYERS = 4
 

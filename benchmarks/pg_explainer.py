@@ -21,9 +21,9 @@ from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, PGTrainingSettings, PreparedGlass, prepare, train_pg_explainer
 from symgnn_explain.explain.fidelity.intervals import bootstrap
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity
-from symgnn_explain.explain.scores import Watch
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import Watch
 
 COUNTS = (10, 50, 300)
 COLUMNS = tuple(f"{quantity}_{count}" for quantity in ("necessity", "sufficiency") for count in COUNTS)

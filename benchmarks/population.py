@@ -17,10 +17,10 @@ from _common import argument_parser, machine, write_json
 
 from symgnn_explain import datasets
 from symgnn_explain.explain import PopulationProgress, explain_many, prepare
-from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.selection import select_atoms
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.memory import reuse_large_allocations
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.structure.selection import select_atoms
 
 
 def run(atoms: list[int], out: Path, *, workers: int, **given: Any) -> dict[str, float]:

@@ -18,14 +18,14 @@ from _common import argument_parser, machine, write_json
 from ase.mep import DimerControl, MinModeAtoms, MinModeTranslate
 
 from symgnn_explain import datasets
-from symgnn_explain.barriers import EamCalculator, EnergySurface, SearchSettings, find_potential, search_saddles
-from symgnn_explain.barriers.artn import Summit
-from symgnn_explain.barriers.calculator import as_ase, within
-from symgnn_explain.barriers.connectivity import connection
-from symgnn_explain.barriers.lanczos import softest_mode
-from symgnn_explain.barriers.relax import at
-from symgnn_explain.glass import Glass
-from symgnn_explain.selection import select_atoms
+from symgnn_explain.saddles import EamCalculator, EnergySurface, SearchSettings, find_potential, search_saddles
+from symgnn_explain.saddles.artn import Summit
+from symgnn_explain.saddles.calculator import as_ase, within
+from symgnn_explain.saddles.connectivity import connection
+from symgnn_explain.saddles.lanczos import softest_mode
+from symgnn_explain.saddles.relax import at
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.selection import select_atoms
 
 MOST_DIMER_STEPS = 1000
 DIMER_DISPLACEMENT = 0.1

@@ -17,10 +17,10 @@ from _common import argument_parser, machine, write_json
 from scipy.spatial import cKDTree
 
 from symgnn_explain import datasets
-from symgnn_explain.analysis.alpha import LARGEST_VOID, wrapped_positions
-from symgnn_explain.analysis.homology import StructureTopology, compute_topology
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.analysis.topology.alpha import LARGEST_VOID, wrapped_positions
+from symgnn_explain.analysis.topology.homology import StructureTopology, compute_topology
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 SAME = 1e-6
 """Births and deaths (Å) that differ by at most this are the same."""

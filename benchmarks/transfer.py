@@ -15,9 +15,9 @@ import pandas as pd
 from _common import argument_parser, write_json
 
 from symgnn_explain import datasets
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.export.session_file import PredictorIdentity
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.session_file import PredictorIdentity
+from symgnn_explain.structure.glass import FloatArray
 
 PUBLISHED = {"cu64zr36": 0.7859, "cu80zr20": 0.6084, "cu50zr50": 0.5862}
 """Pearson r that Li et al. report for SymGNN against their own barriers."""

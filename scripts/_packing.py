@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from symgnn_explain.glass import Glass
-from symgnn_explain.io import write_glass
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import write_glass
 
 DATA = Path(str(files("symgnn_explain") / "data"))
 

@@ -27,18 +27,18 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain import datasets
-from symgnn_explain.barriers.eam import EamCalculator
-from symgnn_explain.barriers.local_sampling import SamplingSettings, sample_locally
-from symgnn_explain.barriers.many import compute_barriers
-from symgnn_explain.barriers.potentials import find_potential
-from symgnn_explain.barriers.saddles import at_minimum
-from symgnn_explain.barriers.settings import SearchSettings
 from symgnn_explain.cli.inputs import parsed_settings
 from symgnn_explain.errors import InputError
 from symgnn_explain.export import write_figure, write_table
-from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting import computed_barrier_figure
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.saddles.eam import EamCalculator
+from symgnn_explain.saddles.local_sampling import SamplingSettings, sample_locally
+from symgnn_explain.saddles.many import compute_barriers
+from symgnn_explain.saddles.potentials import find_potential
+from symgnn_explain.saddles.saddles import at_minimum
+from symgnn_explain.saddles.settings import SearchSettings
+from symgnn_explain.structure.glass import Glass
 
 GLASSES = ("train0", "train2", "train3", "train4", "train5", "train6")
 CALIBRATION_SEED = 0

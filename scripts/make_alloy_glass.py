@@ -17,7 +17,7 @@ from pathlib import Path
 from _packing import DATA, POTENTIAL, lammps_version, pack
 
 from symgnn_explain import datasets
-from symgnn_explain.barriers.melt_quench import QuenchSettings, melt_quench, quality
+from symgnn_explain.saddles.melt_quench import QuenchSettings, melt_quench, quality
 
 
 def parts(text: str) -> dict[str, float]:
@@ -43,7 +43,7 @@ def main() -> None:
     file = datasets.sample_file(glass.name.lower())
     card = {
         "made_by": "scripts/make_alloy_glass.py",
-        "protocol": "symgnn_explain.barriers.melt_quench: NPT at zero pressure, 2 fs, then the inherent structure at "
+        "protocol": "symgnn_explain.saddles.melt_quench: NPT at zero pressure, 2 fs, then the inherent structure at "
         "zero pressure",
         "settings": asdict(settings),
         "lammps": lammps_version(arguments.work / "log.lammps"),

@@ -25,9 +25,9 @@ from _packing import DATA, POTENTIAL, lammps_version, pack
 from ase.io import read
 
 from symgnn_explain import datasets
-from symgnn_explain.barriers.melt_quench import quality
-from symgnn_explain.glass import Glass
-from symgnn_explain.io import read_glass
+from symgnn_explain.saddles.melt_quench import quality
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass
 
 N_ATOMS = 3000
 ZR_FRACTION = 0.36

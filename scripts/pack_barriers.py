@@ -23,9 +23,9 @@ from pathlib import Path
 from _packing import DATA, POTENTIAL
 
 from symgnn_explain import datasets
-from symgnn_explain.barriers import BarrierSet
 from symgnn_explain.errors import InputError
-from symgnn_explain.selection import select_atoms
+from symgnn_explain.saddles import BarrierSet
+from symgnn_explain.structure.selection import select_atoms
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from symgnn_explain import datasets
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_DATA = ROOT.parent / "shared" / "data" / "cu64zr36"

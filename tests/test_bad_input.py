@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.io import read_glass
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.plain_pickle import load_plain_pickle
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass
+from symgnn_explain.structure.plain_pickle import load_plain_pickle
 
 SPECIES = {1: "Cu", 2: "Zr"}
 FORMATS = ("glass.extxyz", "glass.dump", "glass.data", "POSCAR", "glass.cif", "glass.pickle")

@@ -22,14 +22,14 @@ import pytest
 from ase.io import read
 from scipy import stats
 
-from symgnn_explain import datasets, lab
-from symgnn_explain.cli import VERBS, explaining, main
+from symgnn_explain import datasets
+from symgnn_explain.cli import VERBS, explaining, lab, main
 from symgnn_explain.cli.training import published_split
 from symgnn_explain.explain import METHODS, AtomExplanation, explain
 from symgnn_explain.explain.engine.units import Unit
-from symgnn_explain.glass import Glass
-from symgnn_explain.io import read_glass, write_glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass, write_glass
 from symgnn_explain.training.cross_validation import CrossValidation
 from symgnn_explain.training.module import BarrierModule
 

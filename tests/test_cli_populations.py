@@ -14,10 +14,10 @@ import pytest
 
 from symgnn_explain.cli import main, populations
 from symgnn_explain.explain import METHODS, ExplanationSet, PopulationProgress, explain_many
-from symgnn_explain.glass import Glass
-from symgnn_explain.io import read_glass, write_glass
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.selection import select_atoms
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass, write_glass
+from symgnn_explain.structure.selection import select_atoms
 
 
 @pytest.fixture

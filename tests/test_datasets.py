@@ -14,8 +14,8 @@ import pytest
 
 from symgnn_explain import datasets
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.selection import select_atoms
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.selection import select_atoms
 
 STAND_IN = (
     b"2\n"

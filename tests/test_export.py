@@ -16,13 +16,13 @@ from ase.io import read
 from PIL import Image
 
 from symgnn_explain import export
-from symgnn_explain.analysis import topology
+from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export import figures
-from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 needs_browser = pytest.mark.skipif(not export.static_images_available(), reason="no Chrome or Chromium is installed")
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass, atomic_number
+from symgnn_explain.structure.glass import Glass, atomic_number
 
 
 def small(**changes: Any) -> Glass:

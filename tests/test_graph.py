@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.graph import build_graph, neighbour_edges
+from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.graph import build_graph, neighbour_edges
 
 CUTOFF = 5.0
 

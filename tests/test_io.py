@@ -13,10 +13,10 @@ import pytest
 from ase.io import write
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
-from symgnn_explain.io import read_glass, write_glass
-from symgnn_explain.plain_pickle import load_plain_pickle
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
+from symgnn_explain.structure.io import read_glass, write_glass
+from symgnn_explain.structure.plain_pickle import load_plain_pickle
 
 SPECIES = {1: "Cu", 2: "Zr"}
 SHEARS = (0.0, 0.3)

@@ -193,7 +193,7 @@ def test_public_names_resolve() -> None:
     for name in package.__all__:
         assert getattr(package, name) is not None
     assert package.__version__ == PROJECT["version"]
-    assert package.Glass is import_module("symgnn_explain.glass").Glass
+    assert package.Glass is import_module("symgnn_explain.structure.glass").Glass
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = package.nonsense
 

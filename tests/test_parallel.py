@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.parallel import Outcome, Report, run_each
+from symgnn_explain.runs.parallel import Outcome, Report, run_each
 
 ITEMS = list(range(5))
 Task = Callable[[Any, int, Report], Any]
@@ -159,7 +159,7 @@ def test_a_worker_that_dies_is_reported_in_one_sentence() -> None:
 def test_a_script_needs_no_guard(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from symgnn_explain.parallel import run_each\n"
+        "from symgnn_explain.runs.parallel import run_each\n"
         "def triple(shared, item, report):\n"
         "    return shared * item\n"
         "print(sorted(outcome.result for outcome in run_each(triple, 3, [1, 2, 3, 4], workers=2)))\n"
@@ -174,7 +174,7 @@ def test_workers_end_when_their_caller_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import sys, time\n"
-        "from symgnn_explain.parallel import run_each\n"
+        "from symgnn_explain.runs.parallel import run_each\n"
         "def wait(shared, item, report):\n"
         "    import os, pathlib, time\n"
         "    pathlib.Path(shared, str(os.getpid())).touch()\n"

@@ -16,8 +16,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export import Findings, report_html, write_report
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -125,7 +125,7 @@ def test_the_command_line_writes_a_report(
 ) -> None:
     from ase.io import write
 
-    from symgnn_explain.analysis import topology
+    from symgnn_explain.analysis.topology import of_glass as topology
 
     monkeypatch.setattr(topology, "cycle_cache_folder", lambda: tmp_path / "cache")
     write(tmp_path / "glass.extxyz", random_glass(5).to_ase())

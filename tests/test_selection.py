@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.radial import first_shell_cutoff
-from symgnn_explain.selection import centre_of, require_atoms, select_atoms
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.radial import first_shell_cutoff
+from symgnn_explain.structure.selection import centre_of, require_atoms, select_atoms
 
 
 def moved(glass: Glass, shift: np.ndarray) -> Glass:

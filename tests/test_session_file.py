@@ -17,13 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.archive import DamagedArchiveError, decode_array, encode_array, opened
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
-from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.session_file import (
+from symgnn_explain.export.session_file import (
     LARGEST_FILE,
     PredictorIdentity,
     SavedSession,
@@ -31,6 +28,9 @@ from symgnn_explain.session_file import (
     read_session,
     write_session,
 )
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.archive import DamagedArchiveError, decode_array, encode_array, opened
+from symgnn_explain.structure.glass import Glass
 
 IDENTITY = PredictorIdentity("0" * 64)
 

@@ -1,16 +1,33 @@
 """Analysis of structures and explanations: medium-range order and topology."""
 
-from symgnn_explain.analysis.autocorrelation import (
+from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, CycleGroup
+from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve, enrichment_curve
+from symgnn_explain.analysis.explained.motifs import MotifAnalysis, motif_analysis
+from symgnn_explain.analysis.explained.mro import Shell, ShellAnalysis, ShellNull, shell_analysis
+from symgnn_explain.analysis.explained.population import PopulationAnalysis, population_analysis
+from symgnn_explain.analysis.explained.substructure import OpenTopology, open_topology
+from symgnn_explain.analysis.explained.substructure_comparison import SubstructureComparison, compare_substructures
+from symgnn_explain.analysis.fields.autocorrelation import (
     Autocorrelation,
     field_autocorrelation,
     importance_autocorrelation,
 )
-from symgnn_explain.analysis.candidates import Candidates, atom_candidates, edge_candidates
-from symgnn_explain.analysis.coarse_graining import CoarseGraining, coarse_graining_length
-from symgnn_explain.analysis.comparison import CycleComparison, CycleGroup
-from symgnn_explain.analysis.correlation_length import CorrelationLength
-from symgnn_explain.analysis.cycle_counts import CycleCounts, CyclePath
-from symgnn_explain.analysis.diagrams import (
+from symgnn_explain.analysis.fields.coarse_graining import CoarseGraining, coarse_graining_length
+from symgnn_explain.analysis.fields.correlation_length import CorrelationLength
+from symgnn_explain.analysis.fields.smooth_field import SmoothField, smooth_field
+from symgnn_explain.analysis.networks.network_analysis import NetworkAnalysis, network_analysis
+from symgnn_explain.analysis.networks.structure_network import BondNetwork, RingStatistics, bond_network
+from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates, edge_candidates
+from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, NullModel, NullTest, null_test
+from symgnn_explain.analysis.order.icosahedra import PolyhedronConnections, polyhedron_connections
+from symgnn_explain.analysis.order.local_entropy import PairEntropy, pair_entropy
+from symgnn_explain.analysis.order.local_order import LocalOrder, local_order_analysis
+from symgnn_explain.analysis.order.steinhardt import BondOrder, bond_order
+from symgnn_explain.analysis.order.structure_factor import DiffractionPeak, StructureFactor, static_structure_factor
+from symgnn_explain.analysis.order.voronoi import VoronoiCells, voronoi_cells
+from symgnn_explain.analysis.order.warren_cowley import ChemicalOrder, chemical_order
+from symgnn_explain.analysis.topology.cycle_counts import CycleCounts, CyclePath
+from symgnn_explain.analysis.topology.diagrams import (
     PersistenceImage,
     bottleneck_distance,
     diagram_distances,
@@ -18,32 +35,15 @@ from symgnn_explain.analysis.diagrams import (
     persistence_image,
     wasserstein_distance,
 )
-from symgnn_explain.analysis.enrichment import EnrichmentCurve, enrichment_curve
-from symgnn_explain.analysis.homology import StructureTopology
-from symgnn_explain.analysis.icosahedra import PolyhedronConnections, polyhedron_connections
-from symgnn_explain.analysis.local_entropy import PairEntropy, pair_entropy
-from symgnn_explain.analysis.local_order import LocalOrder, local_order_analysis
-from symgnn_explain.analysis.motifs import MotifAnalysis, motif_analysis
-from symgnn_explain.analysis.mro import Shell, ShellAnalysis, ShellNull, shell_analysis
-from symgnn_explain.analysis.networks import NetworkAnalysis, network_analysis
-from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, NullModel, NullTest, null_test
-from symgnn_explain.analysis.persistence import Persistence
-from symgnn_explain.analysis.population import PopulationAnalysis, population_analysis
-from symgnn_explain.analysis.smooth_field import SmoothField, smooth_field
-from symgnn_explain.analysis.steinhardt import BondOrder, bond_order
-from symgnn_explain.analysis.structure_factor import DiffractionPeak, StructureFactor, static_structure_factor
-from symgnn_explain.analysis.structure_network import BondNetwork, RingStatistics, bond_network
-from symgnn_explain.analysis.substructure import OpenTopology, open_topology
-from symgnn_explain.analysis.substructure_comparison import SubstructureComparison, compare_substructures
-from symgnn_explain.analysis.topology import (
+from symgnn_explain.analysis.topology.homology import StructureTopology
+from symgnn_explain.analysis.topology.of_glass import (
     cycle_comparison,
     optimal_cycles,
     persistent_homology,
     structure_topology,
 )
-from symgnn_explain.analysis.voronoi import VoronoiCells, voronoi_cells
-from symgnn_explain.analysis.warren_cowley import ChemicalOrder, chemical_order
-from symgnn_explain.radial import RadialDistribution, partial_distributions, radial_distribution
+from symgnn_explain.analysis.topology.persistence import Persistence
+from symgnn_explain.structure.radial import RadialDistribution, partial_distributions, radial_distribution
 
 __all__ = [
     "ATOM_NULLS",

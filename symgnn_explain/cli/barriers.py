@@ -51,9 +51,9 @@ def barriers(
     """
     require_writable(out)
     glass = read(file, species, frame)
-    from symgnn_explain.barriers import EamCalculator, SearchSettings, compute_barriers, find_potential
-    from symgnn_explain.barriers.tables import write_barriers
-    from symgnn_explain.selection import select_atoms
+    from symgnn_explain.saddles import EamCalculator, SearchSettings, compute_barriers, find_potential
+    from symgnn_explain.saddles.tables import write_barriers
+    from symgnn_explain.structure.selection import select_atoms
 
     changed = parsed_settings(typing.get_type_hints(SearchSettings), settings or [])
     chosen = SearchSettings(**{"searches": searches, "seed": seed, **changed})

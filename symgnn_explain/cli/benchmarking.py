@@ -49,7 +49,7 @@ def benchmark(
     require_writable(out)
     if json_file is not None:
         require_writable(json_file.parent)
-    from symgnn_explain.files import write_atomically
+    from symgnn_explain.runs.files import write_atomically
     from symgnn_explain.training.benchmark import benchmark_table, run_benchmark
     from symgnn_explain.training.recipes import BENCHMARKED, recipe
 

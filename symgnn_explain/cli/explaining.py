@@ -28,13 +28,13 @@ from symgnn_explain.cli.options import (
 )
 from symgnn_explain.cli.output import progress_bar, require_writable, writing_into
 from symgnn_explain.errors import InputError
-from symgnn_explain.files import write_atomically
+from symgnn_explain.runs.files import write_atomically
 
 if TYPE_CHECKING:
     from symgnn_explain.explain.engine.prepared import PreparedGlass
     from symgnn_explain.explain.result.explanation import AtomExplanation
-    from symgnn_explain.glass import FloatArray, Glass
     from symgnn_explain.models.predictor import Predictor
+    from symgnn_explain.structure.glass import FloatArray, Glass
 
 
 def explain(

@@ -22,7 +22,7 @@ def explore(
     browser: Annotated[bool, typer.Option(help="Open the browser, or print the address only.")] = True,
 ) -> None:
     """Open the explorer in JupyterLab: click an atom, see what made the network predict its barrier."""
-    from symgnn_explain.lab import open_in_lab, require_lab
+    from symgnn_explain.cli.lab import open_in_lab, require_lab
 
     require_lab()
     read(file, species, frame)

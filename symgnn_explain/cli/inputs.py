@@ -11,14 +11,14 @@ from symgnn_explain.cli.options import SAMPLE, Device
 from symgnn_explain.errors import InputError
 
 if TYPE_CHECKING:
-    from symgnn_explain.glass import Glass
     from symgnn_explain.models.predictor import Predictor
+    from symgnn_explain.structure.glass import Glass
 
 
 def read(file: str, species: str | None, frame: int) -> Glass:
     """Read the glass that ``FILE`` names."""
     from symgnn_explain import datasets
-    from symgnn_explain.io import read_glass
+    from symgnn_explain.structure.io import read_glass
 
     if file == SAMPLE:
         return datasets.sample()
@@ -50,8 +50,8 @@ def species_map(text: str | None) -> dict[int, str] | None:
 
 def load_predictor(weights: Path | None, device: Device) -> Predictor:
     """Load a predictor, the shipped one where no weights are named, for a process that does little else."""
-    from symgnn_explain.memory import reuse_large_allocations
     from symgnn_explain.models.predictor import Predictor
+    from symgnn_explain.runs.memory import reuse_large_allocations
 
     reuse_large_allocations()
     return Predictor.load(weights, device=device)

@@ -27,14 +27,14 @@ from symgnn_explain.cli.options import (
 )
 from symgnn_explain.cli.output import population_bar, progress_bar, require_writable, writing_into
 from symgnn_explain.errors import InputError
-from symgnn_explain.files import write_atomically
+from symgnn_explain.runs.files import write_atomically
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from symgnn_explain.explain import ExplanationSet
-    from symgnn_explain.glass import Glass
     from symgnn_explain.models.predictor import Predictor
+    from symgnn_explain.structure.glass import Glass
 
 SUMMARY = "summary.csv"
 RECORDS = "explanations"
@@ -149,7 +149,7 @@ def population(
         scheduler=scheduler,
         seed=seed,
     )
-    from symgnn_explain.analysis.population import population_analysis
+    from symgnn_explain.analysis.explained.population import population_analysis
     from symgnn_explain.export import StaticImageWarning, export_population
 
     with progress_bar(f"Analysing {len(explanations)} atoms") as advance:
@@ -177,8 +177,8 @@ def _explained(
     """Explain the atoms that are not in ``out`` yet."""
     from symgnn_explain.explain import ExplanationSet, prepare
     from symgnn_explain.explain import explain_many as run
-    from symgnn_explain.selection import select_atoms
-    from symgnn_explain.threads import one_thread
+    from symgnn_explain.runs.threads import one_thread
+    from symgnn_explain.structure.selection import select_atoms
 
     with one_thread():  # what is prepared is then the same on every machine of a kind
         prepared = prepare(predictor, glass)

@@ -16,7 +16,7 @@ from symgnn_explain.cli.output import require_writable, table, writing_into
 from symgnn_explain.errors import InputError
 
 if TYPE_CHECKING:
-    from symgnn_explain.glass import FloatArray
+    from symgnn_explain.structure.glass import FloatArray
 
 
 def predict(
@@ -31,7 +31,7 @@ def predict(
     frame: FrameOption = -1,
 ) -> None:
     """Predict the energy barrier (eV) of every atom."""
-    from symgnn_explain.predictions import Prediction, require_known_suffix, write_predictions
+    from symgnn_explain.export.predictions import Prediction, require_known_suffix, write_predictions
 
     require_known_suffix(out)
     if out.is_dir():

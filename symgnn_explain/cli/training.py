@@ -28,8 +28,8 @@ from symgnn_explain.cli.output import require_writable, table
 from symgnn_explain.errors import InputError
 
 if TYPE_CHECKING:
-    from symgnn_explain.glass import Glass
     from symgnn_explain.models.registry import NetworkConfig
+    from symgnn_explain.structure.glass import Glass
     from symgnn_explain.training.settings import TrainingSettings
 
 DEFAULT_PRESET = "accurate"
@@ -186,7 +186,7 @@ def hyperparameters(preset: str | None, epochs: int | None, seed: int) -> tuple[
 
 def with_species(config: NetworkConfig, glasses: list[Glass]) -> NetworkConfig:
     """Return the configuration for the species that are found, in order of atomic number."""
-    from symgnn_explain.glass import atomic_number
+    from symgnn_explain.structure.glass import atomic_number
 
     found = {symbol for glass in glasses for symbol in glass.species}
     return replace(config, species=tuple(sorted(found, key=atomic_number)))
@@ -213,7 +213,7 @@ def all_glasses(files: list[str] | None, species: str | None) -> tuple[dict[str,
     """Load the files, or the published training glasses where none are named, and the hash of each file."""
     if files:
         return read_all(files, species, -1), _file_hashes(files)
-    from symgnn_explain.datasets import SHA256, load_published
+    from symgnn_explain.structure.datasets import SHA256, load_published
     from symgnn_explain.training.splits import TRAINING_GLASSES
 
     glasses = dict(zip(TRAINING_GLASSES, load_published(TRAINING_GLASSES), strict=True))
@@ -222,7 +222,7 @@ def all_glasses(files: list[str] | None, species: str | None) -> tuple[dict[str,
 
 def published_split(validate: list[str] | None) -> tuple[dict[str, Glass], dict[str, Glass], dict[str, str]]:
     """Load the published training glasses: those to train on, those held out, and the hash of each file."""
-    from symgnn_explain.datasets import SHA256, load_published
+    from symgnn_explain.structure.datasets import SHA256, load_published
     from symgnn_explain.training.splits import DEFAULT_VALIDATION, split_glasses
 
     held_out = [name for entry in validate for name in entry.split(",")] if validate else DEFAULT_VALIDATION

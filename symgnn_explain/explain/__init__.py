@@ -12,7 +12,7 @@ from symgnn_explain.explain.methods.positions import (
 from symgnn_explain.explain.population.batch import PopulationError, explain_many
 from symgnn_explain.explain.population.explanation_set import ExplanationSet
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.progress import PopulationProgress
+from symgnn_explain.runs.progress import PopulationProgress
 
 __all__ = [
     "METHODS",

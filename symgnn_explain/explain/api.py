@@ -41,10 +41,11 @@ from symgnn_explain.explain.methods.perturbation_methods import (
 from symgnn_explain.explain.methods.pg_explainer import PGExplainerSettings, pg_explainer
 from symgnn_explain.explain.methods.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.explain.scores import CancelSignal, Preview, UnitScores, Watch
-from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import CancelSignal, Preview, Watch
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from symgnn_explain.explain.api import require_method
 from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.units import Unit
-from symgnn_explain.explain.scores import CancelSignal, Watch
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import CancelSignal, Watch
 
 _log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.export.naming import require_free
-from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.predictions import PREDICTED_ARRAY, SPREAD_ARRAY
+from symgnn_explain.export.predictions import PREDICTED_ARRAY, SPREAD_ARRAY
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 TABLE_FORMATS = {".csv", ".json"}
 OUTSIDE = -1

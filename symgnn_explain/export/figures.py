@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.export.naming import require_free
-from symgnn_explain.files import write_atomically
 from symgnn_explain.plotting.style import FIGURE_CONFIG
+from symgnn_explain.runs.files import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

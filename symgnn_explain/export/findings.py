@@ -12,7 +12,7 @@ import pandas as pd
 from symgnn_explain.analysis import CycleComparison, ShellAnalysis, shell_analysis
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.data import require_one_an_atom
-from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

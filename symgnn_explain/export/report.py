@@ -19,8 +19,8 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free, today
-from symgnn_explain.files import write_atomically
 from symgnn_explain.plotting.style import FIGURE_CONFIG
+from symgnn_explain.runs.files import write_atomically
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import Cancelled
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.export import figures as pictures
 from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table
 from symgnn_explain.export.figures import NO_BROWSER, StaticImageWarning, write_figures
 from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free
-from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import Glass
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.watch import CancelSignal
+from symgnn_explain.structure.glass import Glass
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

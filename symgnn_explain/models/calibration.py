@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.structure.glass import FloatArray
 
 LEVELS = (0.68, 0.95)
 """Central intervals whose coverage is reported."""

@@ -14,8 +14,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.files import write_atomically
 from symgnn_explain.models.registry import Network, build_network, read_config
+from symgnn_explain.runs.files import write_atomically
 
 FORMAT_VERSION = 1
 _WEIGHTS_HASH = "weights_sha256"

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass, IntArray
-from symgnn_explain.graph import build_graph
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.graph import build_graph
 
 CHUNK_ATOMS = 10_000
 """Atoms that are predicted at once; what they depend on comes on top: four times as many for four hops of 5 Å."""
@@ -44,7 +44,7 @@ def predict_in_chunks(
     glass
         Any cell, periodic or not.
     cutoff, species, reach
-        As for :func:`~symgnn_explain.graph.build_graph`.
+        As for :func:`~symgnn_explain.structure.graph.build_graph`.
     depth
         Rounds of message passing.
     chunk_atoms
@@ -62,7 +62,7 @@ def predict_in_chunks(
     Raises
     ------
     InputError
-        If a number is not positive, or as :func:`~symgnn_explain.graph.build_graph` does.
+        If a number is not positive, or as :func:`~symgnn_explain.structure.graph.build_graph` does.
     """
     if depth < 1 or chunk_atoms < 1:
         raise InputError(f"{depth=} and {chunk_atoms=} must be at least 1.")

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import Predictor, evaluation_mode
 from symgnn_explain.models.symmetrization import HaarO3
+from symgnn_explain.structure.glass import Glass
 
 
 def transformed(graph: Data, matrix: Tensor) -> Data:

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
 from symgnn_explain.models.chunked import CHUNK_ATOMS, predict_in_chunks
 from symgnn_explain.models.ensemble import SymGNNLike, predict_members
 from symgnn_explain.models.registry import Network
+from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.graph import build_graph
 
 SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
 

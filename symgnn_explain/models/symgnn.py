@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import atomic_number
 from symgnn_explain.models.egat import EGATLayer
 from symgnn_explain.models.environment import AtomicEnvironment
 from symgnn_explain.models.symmetrization import DISTRIBUTIONS
+from symgnn_explain.structure.glass import atomic_number
 
 INFERENCE_SEED = 0
 

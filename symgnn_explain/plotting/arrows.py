@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.glass import FloatArray
 from symgnn_explain.plotting.style import BLACK, PURPLE, species_colour, species_radius
+from symgnn_explain.structure.glass import FloatArray
 
 LONGEST_ARROW = 4.0
 """Length at which the longest arrow is drawn, Å."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.autocorrelation import Autocorrelation
-from symgnn_explain.analysis.correlation_length import CorrelationLength
+from symgnn_explain.analysis.fields.autocorrelation import Autocorrelation
+from symgnn_explain.analysis.fields.correlation_length import CorrelationLength
 from symgnn_explain.plotting.curves import SERIES, add_band
 from symgnn_explain.plotting.style import BLACK, GREY, new_figure
 

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.plotting.style import BLACK, GREY, VALUE_SCALE, VERMILION, new_figure, species_colour, translucent
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 DENSE = 1500
 """From this many atoms on, a parity figure shows their density instead of single points."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.coarse_graining import CoarseGraining
+from symgnn_explain.analysis.fields.coarse_graining import CoarseGraining
 from symgnn_explain.plotting.curves import SERIES, add_band
 from symgnn_explain.plotting.style import BLACK, new_figure
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.glass import FloatArray
 from symgnn_explain.plotting.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, species_colour, translucent
+from symgnn_explain.structure.glass import FloatArray
 
 SERIES = ((BLUE, "solid"), (VERMILION, "dash"), (GREEN, "dot"), (PURPLE, "dashdot"), (ORANGE, "longdash"))
 """Colour and dash of the first, second … curve of a figure: told apart without colour too."""

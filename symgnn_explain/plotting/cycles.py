@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.comparison import CycleComparison
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison
 from symgnn_explain.plotting.style import BLUE, GREY, VERMILION, new_figure, translucent
+from symgnn_explain.structure.glass import FloatArray
 
 _LABELS = {
     "top": "top {k}",

@@ -7,9 +7,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import hypergeom
 
-from symgnn_explain.analysis.mro import ShellAnalysis
-from symgnn_explain.analysis.nulls import CONFIDENCE
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.analysis.explained.mro import ShellAnalysis
+from symgnn_explain.analysis.nulls.null_models import CONFIDENCE
 from symgnn_explain.plotting.style import (
     BLACK,
     BLUE,
@@ -21,6 +20,7 @@ from symgnn_explain.plotting.style import (
     template,
     translucent,
 )
+from symgnn_explain.structure.glass import FloatArray
 
 BIN_WIDTH = 0.4
 """Width of the distance bins, Å."""

@@ -8,10 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.analysis.enrichment import Enrichment, EnrichmentCurve
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.analysis.explained.enrichment import Enrichment, EnrichmentCurve
 from symgnn_explain.plotting.curves import add_band
 from symgnn_explain.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, template
+from symgnn_explain.structure.glass import FloatArray
 
 LABELS = {
     "random": ("random atoms", GREY),

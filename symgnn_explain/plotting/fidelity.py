@@ -15,7 +15,6 @@ from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
 from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import Sparsity
 from symgnn_explain.explain.sanity.battery import SanityBattery
-from symgnn_explain.glass import FloatArray, IntArray
 from symgnn_explain.plotting.style import (
     BLUE,
     GREEN,
@@ -28,6 +27,7 @@ from symgnn_explain.plotting.style import (
     template,
     translucent,
 )
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 _NAMES = {
     "explanation": "explanation",

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.analysis.icosahedra import KINDS
-from symgnn_explain.analysis.motifs import MotifAnalysis
+from symgnn_explain.analysis.explained.motifs import MotifAnalysis
+from symgnn_explain.analysis.order.icosahedra import KINDS
 from symgnn_explain.plotting.observed import add_null_bands, add_observed, null_legend
 from symgnn_explain.plotting.style import GREY, new_figure, template
 

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.plotting.style import (
     BLACK,
     GREEN,
@@ -24,6 +23,7 @@ from symgnn_explain.plotting.style import (
     species_colour,
     species_radius,
 )
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 FIGURE_PIXELS = 88.0
 """Marker size of an atom's radius times the extent of the figure, both in Å; markers do not scale with the axes."""

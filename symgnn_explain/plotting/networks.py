@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.networks import NetworkAnalysis
+from symgnn_explain.analysis.networks.network_analysis import NetworkAnalysis
 from symgnn_explain.plotting.style import BLUE, GREEN, GREY, LIGHT_GREY, VERMILION, new_figure
 
 NULL_LABELS = {

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.diagrams import PersistenceImage
-from symgnn_explain.analysis.persistence import Persistence
-from symgnn_explain.analysis.substructure_comparison import SubstructureComparison
+from symgnn_explain.analysis.explained.substructure_comparison import SubstructureComparison
+from symgnn_explain.analysis.topology.diagrams import PersistenceImage
+from symgnn_explain.analysis.topology.persistence import Persistence
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, IntArray
 from symgnn_explain.plotting.style import (
     BLUE,
     GREEN,
@@ -24,6 +23,7 @@ from symgnn_explain.plotting.style import (
     new_figure,
     translucent,
 )
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 MOST_POINTS = 1500
 """Pairs that are drawn as points besides the density: more are slow to draw and cannot be told apart."""

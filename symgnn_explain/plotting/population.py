@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.analysis.population import CYCLE_GROUPS, PopulationAnalysis
+from symgnn_explain.analysis.explained.population import CYCLE_GROUPS, PopulationAnalysis
 from symgnn_explain.plotting.curves import add_band
 from symgnn_explain.plotting.style import (
     BLACK,

@@ -7,9 +7,9 @@ import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.methods.positions import PositionAttribution
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting.arrows import add_arrows, add_atoms, drawn_arrows, show_surroundings
 from symgnn_explain.plotting.style import RAISES, new_figure
+from symgnn_explain.structure.glass import Glass
 
 
 def position_figure(glass: Glass, attribution: PositionAttribution, *, k: int = 30) -> go.Figure:

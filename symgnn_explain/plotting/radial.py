@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from symgnn_explain.plotting.curves import pair_style
 from symgnn_explain.plotting.style import BLACK, BLUE, GREY, new_figure, translucent
-from symgnn_explain.radial import RadialDistribution
+from symgnn_explain.structure.radial import RadialDistribution
 
 
 def radial_figure(

@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.analysis.networks import NetworkAnalysis
-from symgnn_explain.analysis.rings import SMALLEST
-from symgnn_explain.analysis.structure_network import BondNetwork
+from symgnn_explain.analysis.networks.network_analysis import NetworkAnalysis
+from symgnn_explain.analysis.networks.structure_network import BondNetwork
+from symgnn_explain.analysis.topology.rings import SMALLEST
 from symgnn_explain.plotting.networks import NULL_LABELS
 from symgnn_explain.plotting.observed import add_null_bands, add_observed, null_legend
 from symgnn_explain.plotting.style import BLUE, ORANGE, template

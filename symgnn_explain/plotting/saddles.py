@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from symgnn_explain.barriers.atom_barrier import AtomBarrier
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting.arrows import add_arrows, add_atoms, drawn_arrows, show_surroundings
 from symgnn_explain.plotting.style import BLACK, BLUE, GREEN, GREY, new_figure
+from symgnn_explain.saddles.atom_barrier import AtomBarrier
+from symgnn_explain.structure.glass import Glass
 
 ARROWS = 40
 """Atoms that have an arrow: those that move most."""

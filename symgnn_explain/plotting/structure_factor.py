@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.analysis.structure_factor import Partials, StructureFactor
+from symgnn_explain.analysis.order.structure_factor import Partials, StructureFactor
 from symgnn_explain.plotting.curves import add_band, pair_style
 from symgnn_explain.plotting.style import BLACK, GREY, VERMILION, template
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from ase.data import covalent_radii, missing
 from ase.data.colors import jmol_colors
 
-from symgnn_explain.glass import atomic_number
+from symgnn_explain.structure.glass import atomic_number
 
 BLACK = "#1A1A1A"
 GREY = "#8C8C8C"

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting.style import BLACK, PURPLE, new_figure, species_colour, translucent
+from symgnn_explain.structure.glass import Glass
 
 
 def values_figure(

@@ -17,12 +17,12 @@ import pandas as pd
 import torch
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import Glass, atomic_number
-from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.baselines.ridge import RidgeConfig
 from symgnn_explain.models.predictor import resolve_device
 from symgnn_explain.models.registry import NetworkConfig
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.memory import reuse_large_allocations
+from symgnn_explain.structure.glass import Glass, atomic_number
 from symgnn_explain.training.cross_validation import CrossValidation, cross_validate
 from symgnn_explain.training.module import BarrierModule, GlassDataModule, predict_batch
 from symgnn_explain.training.recipes import Recipe, recipe

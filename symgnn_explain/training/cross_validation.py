@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.files import write_atomically
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.ensemble import EnsembleConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import NetworkConfig, read_config
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.held_out import HeldOut, predict_held_out, summarise
 from symgnn_explain.training.module import MONITOR
 from symgnn_explain.training.settings import TrainingSettings

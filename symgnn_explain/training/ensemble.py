@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import NetworkConfig
 from symgnn_explain.models.symgnn import SymGNNConfig
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.train import WEIGHTS_FILE, train, validation_metrics
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.models.calibration import Calibration, coverage
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.training.metrics import regression_metrics
 
 

@@ -19,13 +19,13 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
-from symgnn_explain.memory import reuse_large_allocations
 from symgnn_explain.models.ensemble import describe_graph, with_description
 from symgnn_explain.models.registry import NetworkConfig, build_network
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.models.symmetrization import HaarO3
+from symgnn_explain.runs.memory import reuse_large_allocations
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.settings import TrainingSettings
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from symgnn_explain.datasets import SHA256
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.structure.datasets import SHA256
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 SAME_SITE = 0.3
 """Distance (Å) under which atoms of two glasses, brought to one cell, are taken to stand at the same site."""

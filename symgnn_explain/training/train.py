@@ -21,11 +21,11 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.baselines.ridge import Ridge
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.registry import NetworkConfig
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.closed_form import solve
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import MONITOR, BarrierModule, GlassDataModule

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
-from symgnn_explain.analysis.delaunay import alpha_filtration, simplex_rows
+from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
+from symgnn_explain.analysis.topology.delaunay import alpha_filtration, simplex_rows
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 
 def cluster(points):

@@ -9,12 +9,12 @@ from ase.geometry import find_mic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.autocorrelation import field_autocorrelation, importance_autocorrelation
-from symgnn_explain.analysis.blocks import spatial_blocks
-from symgnn_explain.analysis.correlation_length import exponential_length, integral_length
+from symgnn_explain.analysis.fields.autocorrelation import field_autocorrelation, importance_autocorrelation
+from symgnn_explain.analysis.fields.blocks import spatial_blocks
+from symgnn_explain.analysis.fields.correlation_length import exponential_length, integral_length
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 
 def exponential_field(glass, length, rng, n_waves=1500):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.coarse_graining import BUFFER, PENALTIES, _folds, coarse_graining_length, ridge
-from symgnn_explain.analysis.descriptors import gaussian_average, local_descriptors
+from symgnn_explain.analysis.fields.coarse_graining import BUFFER, PENALTIES, _folds, coarse_graining_length, ridge
+from symgnn_explain.analysis.fields.descriptors import gaussian_average, local_descriptors
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.pairs import pairs_within
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.pairs import pairs_within
 
 FEW = (0.0, 1.5, 2.5, 3.5, 5.0)
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.alpha import wrapped_positions
-from symgnn_explain.analysis.homology import compute_topology
+from symgnn_explain.analysis.topology.alpha import wrapped_positions
+from symgnn_explain.analysis.topology.homology import compute_topology
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 COLUMNS = ["cycles", "mean_birth", "mean_death", "mean_life", "longest_life"]
 

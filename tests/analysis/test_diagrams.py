@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.diagrams import (
+from symgnn_explain.analysis.topology.diagrams import (
     bottleneck_distance,
     diagram_distances,
     persistence_entropy,

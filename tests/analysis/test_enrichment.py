@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
-from symgnn_explain.analysis.candidates import Candidates
-from symgnn_explain.analysis.enrichment import enrichment_curve
-from symgnn_explain.analysis.mro import shell_analysis
+from symgnn_explain.analysis.explained.enrichment import enrichment_curve
+from symgnn_explain.analysis.explained.mro import shell_analysis
+from symgnn_explain.analysis.nulls.candidates import Candidates
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.placement import place_atoms
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from symgnn_explain.analysis.field_bonds import rewire
-from symgnn_explain.analysis.graph_statistics import (
+from symgnn_explain.analysis.networks.field_bonds import rewire
+from symgnn_explain.analysis.networks.graph_statistics import (
     MOTIFS,
     GraphBatch,
     centralities,

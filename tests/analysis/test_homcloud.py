@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis.alpha import periodic_complex, wrapped_positions
-from symgnn_explain.analysis.delaunay import simplex_rows
-from symgnn_explain.analysis.homology import compute_topology
-from symgnn_explain.analysis.persistence import persistence_pairs
-from symgnn_explain.analysis.volumes import volume_optimal_cycles
+from symgnn_explain.analysis.topology.alpha import periodic_complex, wrapped_positions
+from symgnn_explain.analysis.topology.delaunay import simplex_rows
+from symgnn_explain.analysis.topology.homology import compute_topology
+from symgnn_explain.analysis.topology.persistence import persistence_pairs
+from symgnn_explain.analysis.topology.volumes import volume_optimal_cycles
 
 homcloud = pytest.importorskip(
     "homcloud.interface", reason="HomCloud is not installed: pip install -e '.[oracles]'", exc_type=ImportError

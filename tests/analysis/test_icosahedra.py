@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.icosahedra import KINDS, polyhedron_connections
-from symgnn_explain.analysis.voronoi import voronoi_cells
+from symgnn_explain.analysis.order.icosahedra import KINDS, polyhedron_connections
+from symgnn_explain.analysis.order.voronoi import voronoi_cells
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 RADIUS = 2.6
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from symgnn_explain.analysis.local_entropy import pair_entropy
-from symgnn_explain.analysis.neighbours import neighbours_within
+from symgnn_explain.analysis.order.local_entropy import pair_entropy
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.neighbours import neighbours_within
 
 
 def test_entropy_is_the_integral_of_piaggi_and_parrinello(random_glass):

@@ -8,13 +8,13 @@ import pytest
 from scipy.stats import binomtest, kstest
 
 from symgnn_explain import datasets
-from symgnn_explain.analysis.local_order import LocalOrder, local_order_analysis
-from symgnn_explain.analysis.motifs import NULLS, motif_analysis
-from symgnn_explain.analysis.stratified import classes_of, draw_in_classes, length_classes
+from symgnn_explain.analysis.explained.motifs import NULLS, motif_analysis
+from symgnn_explain.analysis.nulls.stratified import classes_of, draw_in_classes, length_classes
+from symgnn_explain.analysis.order.local_order import LocalOrder, local_order_analysis
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
-from symgnn_explain.radial import radial_distribution
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.radial import radial_distribution
 
 
 @pytest.fixture(scope="module")

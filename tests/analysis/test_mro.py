@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.mro import partial_distributions, radial_distribution, shell_analysis
+from symgnn_explain.analysis.explained.mro import partial_distributions, radial_distribution, shell_analysis
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 CRYSTALS = {
     # Neighbours at the shortest distance, and the shells' squared distances in units of the lattice constant squared.

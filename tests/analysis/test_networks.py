@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from symgnn_explain.analysis.field_bonds import field_bonds
-from symgnn_explain.analysis.networks import NULLS, important_network, network_analysis
-from symgnn_explain.analysis.structure_network import BondNetwork, bond_network, name_bonds
+from symgnn_explain.analysis.networks.field_bonds import field_bonds
+from symgnn_explain.analysis.networks.network_analysis import NULLS, important_network, network_analysis
+from symgnn_explain.analysis.networks.structure_network import BondNetwork, bond_network, name_bonds
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 
 @pytest.fixture(scope="module")

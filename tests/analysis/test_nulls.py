@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from symgnn_explain.analysis.candidates import Candidates, atom_candidates, edge_candidates
-from symgnn_explain.analysis.mro import shell_analysis
-from symgnn_explain.analysis.nulls import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, Matched, null_test
+from symgnn_explain.analysis.explained.mro import shell_analysis
+from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates, edge_candidates
+from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, Matched, null_test
 from symgnn_explain.errors import InputError
-from symgnn_explain.pairs import pairs_within
-from symgnn_explain.radial import radial_distribution
+from symgnn_explain.structure.pairs import pairs_within
+from symgnn_explain.structure.radial import radial_distribution
 
 
 def candidates(chosen, rng, n_hops=4, n_coordinations=6):

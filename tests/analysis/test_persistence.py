@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 
-from symgnn_explain.analysis.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
-from symgnn_explain.analysis.diagrams import bottleneck_distance
-from symgnn_explain.analysis.persistence import TORUS, describe_pairs, persistence_pairs
+from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
+from symgnn_explain.analysis.topology.diagrams import bottleneck_distance
+from symgnn_explain.analysis.topology.persistence import TORUS, describe_pairs, persistence_pairs
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 FAR = [[0, 0, 60.0], [0, 0, -60.0]]
 """A complex in space needs points out of the plane; these are far away."""

@@ -11,10 +11,17 @@ import pandas as pd
 import pytest
 
 from symgnn_explain.analysis import local_order_analysis, optimal_cycles, population_analysis
-from symgnn_explain.analysis.candidates import Candidates
-from symgnn_explain.analysis.nulls import ATOM_NULLS
-from symgnn_explain.analysis.pooled import Comparison, NullPool, corrected, effects_between, estimate, ratio_estimate
-from symgnn_explain.analysis.population import CYCLE_GROUPS
+from symgnn_explain.analysis.explained.pooled import (
+    Comparison,
+    NullPool,
+    corrected,
+    effects_between,
+    estimate,
+    ratio_estimate,
+)
+from symgnn_explain.analysis.explained.population import CYCLE_GROUPS
+from symgnn_explain.analysis.nulls.candidates import Candidates
+from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS
 from symgnn_explain.errors import Cancelled, InputError
 
 KEYS = {

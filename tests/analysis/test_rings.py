@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis import rings as rings_module
-from symgnn_explain.analysis.neighbours import neighbours_within
-from symgnn_explain.analysis.rings import Graph, HopTable, kings_rings, primitive_rings
-from symgnn_explain.analysis.structure_network import bond_network, name_bonds
-from symgnn_explain.analysis.voronoi import voronoi_cells
+from symgnn_explain.analysis.networks.structure_network import bond_network, name_bonds
+from symgnn_explain.analysis.order.voronoi import voronoi_cells
+from symgnn_explain.analysis.topology import rings as rings_module
+from symgnn_explain.analysis.topology.rings import Graph, HopTable, kings_rings, primitive_rings
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.neighbours import neighbours_within
 
 # Cut-off in lattice constants, bonds an atom, and primitive rings an atom by size.
 KNOWN = {

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis import smooth_field
+from symgnn_explain.analysis.fields import smooth_field
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 
 def triclinic(glass: Glass) -> Glass:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.special import eval_legendre
 from sympy.physics.wigner import wigner_3j as sympys_wigner_3j
 
-from symgnn_explain.analysis.neighbours import Neighbours, neighbours_within
-from symgnn_explain.analysis.steinhardt import bond_order, wigner_3j
-from symgnn_explain.analysis.voronoi import voronoi_cells
+from symgnn_explain.analysis.order.steinhardt import bond_order, wigner_3j
+from symgnn_explain.analysis.order.voronoi import voronoi_cells
 from symgnn_explain.errors import InputError
+from symgnn_explain.structure.neighbours import Neighbours, neighbours_within
 
 # Cut-off in lattice constants, q4, q6, w4, w6; of BCC with both of its nearest shells.
 KNOWN = {

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain import datasets
-from symgnn_explain.analysis.structure_factor import _first_peak, static_structure_factor
+from symgnn_explain.analysis.order.structure_factor import _first_peak, static_structure_factor
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.radial import radial_distribution
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.radial import radial_distribution
 
 CELL = np.array([[30.0, 0, 0], [9.0, 28.0, 0], [-5.0, 4.0, 31.0]])
 

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis import topology
-from symgnn_explain.analysis.homology import compute_topology
-from symgnn_explain.analysis.substructure import k_hop_atoms, open_topology
-from symgnn_explain.analysis.substructure_comparison import (
+from symgnn_explain.analysis.explained.substructure import k_hop_atoms, open_topology
+from symgnn_explain.analysis.explained.substructure_comparison import (
     DISTANCE,
     STATISTICS,
     compare_substructures,
     diagram_statistics,
 )
-from symgnn_explain.analysis.topology import cycle_comparison, structure_topology
+from symgnn_explain.analysis.topology import of_glass as topology
+from symgnn_explain.analysis.topology.homology import compute_topology
+from symgnn_explain.analysis.topology.of_glass import cycle_comparison, structure_topology
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 
 @pytest.fixture(autouse=True)

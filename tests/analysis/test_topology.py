@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis import topology
-from symgnn_explain.analysis.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
-from symgnn_explain.analysis.cycles import FEWEST_FIRST, shortest_cycles
-from symgnn_explain.analysis.homology import compute_topology
-from symgnn_explain.analysis.topology import cycle_comparison, optimal_cycles
+from symgnn_explain.analysis.topology import of_glass as topology
+from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
+from symgnn_explain.analysis.topology.cycles import FEWEST_FIRST, shortest_cycles
+from symgnn_explain.analysis.topology.homology import compute_topology
+from symgnn_explain.analysis.topology.of_glass import cycle_comparison, optimal_cycles
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 
 @pytest.fixture(autouse=True)

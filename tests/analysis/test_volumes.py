@@ -7,16 +7,16 @@ import pytest
 from scipy.optimize import LinearConstraint, milp
 from scipy.sparse import coo_array
 
-from symgnn_explain.analysis import topology
-from symgnn_explain.analysis.alpha import periodic_complex
-from symgnn_explain.analysis.delaunay import simplex_rows
-from symgnn_explain.analysis.homology import compute_topology
-from symgnn_explain.analysis.persistence import persistence_pairs
-from symgnn_explain.analysis.topology import optimal_cycles
-from symgnn_explain.analysis.volumes import volume_optimal_cycles
+from symgnn_explain.analysis.topology import of_glass as topology
+from symgnn_explain.analysis.topology.alpha import periodic_complex
+from symgnn_explain.analysis.topology.delaunay import simplex_rows
+from symgnn_explain.analysis.topology.homology import compute_topology
+from symgnn_explain.analysis.topology.of_glass import optimal_cycles
+from symgnn_explain.analysis.topology.persistence import persistence_pairs
+from symgnn_explain.analysis.topology.volumes import volume_optimal_cycles
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 
 def volumes_of(glass):

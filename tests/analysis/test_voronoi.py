@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
-from symgnn_explain.analysis.neighbours import neighbours_within
-from symgnn_explain.analysis.voronoi import voronoi_cells
+from symgnn_explain.analysis.order.voronoi import voronoi_cells
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.neighbours import neighbours_within
 
 # Faces by their number of edges, 3 to 6.
 POLYHEDRA = {

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.warren_cowley import chemical_order
+from symgnn_explain.analysis.order.warren_cowley import chemical_order
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.radial import first_shell_cutoff
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.radial import first_shell_cutoff
 
 
 def alloy(crystal, name, number_of_basis_atom, repeat=3):

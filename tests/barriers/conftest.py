@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from symgnn_explain.barriers.eam import EamCalculator
-from symgnn_explain.barriers.melt_quench import find_lammps
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.saddles.eam import EamCalculator
+from symgnn_explain.saddles.melt_quench import find_lammps
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 SHARED_POTENTIAL = Path(__file__).resolve().parents[3] / "shared" / "potentials" / "CuZr_MendelevKramerOtt_2009.eam.fs"
 
@@ -126,7 +126,7 @@ def make_crystal() -> Callable[..., Glass]:
 def published_potential() -> Path:
     """The file of the Mendelev-Kramer-Ott potential of 2009; skips where it is not at hand."""
     if not SHARED_POTENTIAL.is_file():
-        pytest.skip("the Mendelev-Kramer-Ott potential is not here: see symgnn_explain.barriers.potentials")
+        pytest.skip("the Mendelev-Kramer-Ott potential is not here: see symgnn_explain.saddles.potentials")
     return SHARED_POTENTIAL
 
 

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain import datasets
-from symgnn_explain.barriers.calculator import within
-from symgnn_explain.barriers.eam import EamCalculator
-from symgnn_explain.barriers.local_sampling import SamplingSettings, sample_locally
-from symgnn_explain.barriers.melt_quench import QuenchSettings, melt_quench, quality
-from symgnn_explain.barriers.relax import at
-from symgnn_explain.barriers.saddles import at_minimum
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.saddles.calculator import within
+from symgnn_explain.saddles.eam import EamCalculator
+from symgnn_explain.saddles.local_sampling import SamplingSettings, sample_locally
+from symgnn_explain.saddles.melt_quench import QuenchSettings, melt_quench, quality
+from symgnn_explain.saddles.relax import at
+from symgnn_explain.saddles.saddles import at_minimum
+from symgnn_explain.structure.glass import Glass
 
 TINY = QuenchSettings(
     {"Cu": 64, "Zr": 36}, n_atoms=200, cooling_rate=2e15, melt_temperature=1500.0, melt_time=0.4, seed=5

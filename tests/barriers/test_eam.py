@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain import datasets
-from symgnn_explain.barriers.calculator import AseCalculator, within
-from symgnn_explain.barriers.eam import EamCalculator
-from symgnn_explain.barriers.eam_file import read_eam
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.saddles.calculator import AseCalculator, within
+from symgnn_explain.saddles.eam import EamCalculator
+from symgnn_explain.saddles.eam_file import read_eam
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 
 def lammps_forces(lammps: str, glass: Glass, potential: Path, folder: Path) -> tuple[float, FloatArray]:

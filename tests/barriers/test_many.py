@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from symgnn_explain.barriers import (
+from symgnn_explain.cli import main
+from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.saddles import (
     AtomBarrier,
     BarrierSet,
     EamCalculator,
@@ -25,11 +27,9 @@ from symgnn_explain.barriers import (
     compute_barriers,
     search_saddles,
 )
-from symgnn_explain.cli import main
-from symgnn_explain.datasets import COMPUTED_ARRAY, with_computed_barriers
-from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.io import read_glass, write_glass
+from symgnn_explain.structure.datasets import COMPUTED_ARRAY, with_computed_barriers
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass, write_glass
 
 QUICK = SearchSettings(searches=2, escape_curvature=-0.3, local_radius=5.0, highest_energy=4.0)
 QUICK_OPTIONS = [

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from symgnn_explain.barriers import AseCalculator, EamCalculator, at_minimum, compute_barriers
-from symgnn_explain.barriers.potentials import POTENTIAL_VARIABLE
-from symgnn_explain.datasets import COMPUTED_ARRAY, with_computed_barriers
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
+from symgnn_explain.saddles import AseCalculator, EamCalculator, at_minimum, compute_barriers
+from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
+from symgnn_explain.structure.datasets import COMPUTED_ARRAY, with_computed_barriers
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer, barrier_search
 
 ATOM = 1
@@ -167,7 +167,7 @@ def test_a_potential_that_is_missing_is_one_sentence(
 ) -> None:
     panel = explorer.barrier
     monkeypatch.delenv(POTENTIAL_VARIABLE, raising=False)
-    monkeypatch.setattr("symgnn_explain.barriers.potentials._model_folders", lambda: iter(()))
+    monkeypatch.setattr("symgnn_explain.saddles.potentials._model_folders", lambda: iter(()))
     explorer.select(ATOM)
     for given, said in (
         ("", "Mendelev, Kramer and Ott"),

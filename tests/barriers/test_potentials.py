@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from symgnn_explain.barriers import potentials
-from symgnn_explain.barriers.eam_file import read_eam
-from symgnn_explain.barriers.potentials import MODEL, POTENTIAL_VARIABLE, find_potential, read_kim_model
 from symgnn_explain.errors import InputError
+from symgnn_explain.saddles import potentials
+from symgnn_explain.saddles.eam_file import read_eam
+from symgnn_explain.saddles.potentials import MODEL, POTENTIAL_VARIABLE, find_potential, read_kim_model
 
 
 @pytest.fixture(autouse=True)

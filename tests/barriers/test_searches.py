@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import root
 
-from symgnn_explain.barriers.artn import SearchFailure, Summit, search
-from symgnn_explain.barriers.calculator import AseCalculator, EnergySurface, within
-from symgnn_explain.barriers.connectivity import connection
-from symgnn_explain.barriers.eam import EamCalculator
-from symgnn_explain.barriers.lanczos import Mode, softest_mode
-from symgnn_explain.barriers.relax import at, descend, minimise
-from symgnn_explain.barriers.saddles import at_minimum, search_saddles
-from symgnn_explain.barriers.settings import SearchSettings
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.saddles.artn import SearchFailure, Summit, search
+from symgnn_explain.saddles.calculator import AseCalculator, EnergySurface, within
+from symgnn_explain.saddles.connectivity import connection
+from symgnn_explain.saddles.eam import EamCalculator
+from symgnn_explain.saddles.lanczos import Mode, softest_mode
+from symgnn_explain.saddles.relax import at, descend, minimise
+from symgnn_explain.saddles.saddles import at_minimum, search_saddles
+from symgnn_explain.saddles.settings import SearchSettings
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 SMALL_STEPS = SearchSettings(
     push_step=0.05,

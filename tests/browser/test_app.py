@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from ase.io import write
 
-from symgnn_explain.glass import Glass
-from symgnn_explain.session_file import read_session
+from symgnn_explain.export.session_file import read_session
+from symgnn_explain.structure.glass import Glass
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = ".symgnn-structure[data-scene=ready]"

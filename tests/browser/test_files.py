@@ -15,7 +15,7 @@ from ase.io import read, write
 from PIL import Image
 
 from symgnn_explain.explain import AtomExplanation
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 from .conftest import ROOT
 from .lab import KERNEL_IS_IDLE, LONG, ExplorerPage, Lab

@@ -9,8 +9,8 @@ import pytest
 
 from symgnn_explain.explain import explain, prepare
 from symgnn_explain.export import Findings, write_figures, write_report
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
 
 PICTURES = Path(__file__).resolve().parents[2] / "out" / "browser"

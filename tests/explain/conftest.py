@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.ensemble import SymGNNLike
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
 
 
 def random_glass(n_atoms: int = 60, *, seed: int = 0, edge: float = 9.9) -> Glass:

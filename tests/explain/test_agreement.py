@@ -11,8 +11,8 @@ from scipy.stats import spearmanr
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import AtomExplanation, explain
 from symgnn_explain.explain.result.agreement import agreement
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ from symgnn_explain.explain import (
 )
 from symgnn_explain.explain.population.records import DamagedRecordWarning
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.selection import select_atoms
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.structure.selection import select_atoms
 
 from .conftest import random_glass, random_model
 
@@ -141,7 +141,7 @@ def test_a_stopped_run_continues_to_the_same_bytes(seed, how, one_process, tmp_p
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX ones")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_continues_to_the_same_bytes(workers, tmp_path, tiny_weights) -> None:
-    from symgnn_explain.io import read_glass, write_glass
+    from symgnn_explain.structure.io import read_glass, write_glass
 
     path, killed, whole = write_glass(random_glass(), tmp_path / "glass.extxyz"), tmp_path / "killed", tmp_path / "out"
     few = {"epochs": 40}

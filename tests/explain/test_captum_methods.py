@@ -20,9 +20,10 @@ from symgnn_explain.explain import METHODS, explain, prepare
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.methods import perturbation_methods
-from symgnn_explain.explain.scores import UnitScores, Watch
-from symgnn_explain.glass import Glass
+from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass, random_model
 

@@ -20,11 +20,11 @@ from symgnn_explain.explain import (
     prepare,
     train_pg_explainer,
 )
-from symgnn_explain.explain import scores as scores_module
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
 from symgnn_explain.explain.engine.units import UNITS
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs import watch as scores_module
+from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass, random_model
 

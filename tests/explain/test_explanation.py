@@ -10,7 +10,7 @@ import pytest
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import AtomExplanation, explain
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass
 

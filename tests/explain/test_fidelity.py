@@ -34,7 +34,8 @@ from symgnn_explain.explain.fidelity.nulls import (
 )
 from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import sparsity
-from symgnn_explain.explain.scores import UnitScores, Watch
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.watch import Watch
 
 from .conftest import random_model
 

@@ -15,8 +15,8 @@ from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.explain.fidelity.measure import TOLERANCE
 from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
-from symgnn_explain.explain.scores import Watch
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.watch import Watch
 
 from .conftest import random_glass, random_model
 

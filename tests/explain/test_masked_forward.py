@@ -12,8 +12,8 @@ from torch_geometric.utils import k_hop_subgraph
 
 from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.ensemble import predict_graph
+from symgnn_explain.structure.graph import build_graph
 
 from .conftest import double_graph, random_glass, random_model
 

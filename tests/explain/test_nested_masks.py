@@ -13,7 +13,7 @@ from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, importa
 from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, nested_masks
 from symgnn_explain.explain.sanity.checks import Request
 from symgnn_explain.explain.sanity.planted import PLANTS, plant_in
-from symgnn_explain.explain.scores import Watch
+from symgnn_explain.runs.watch import Watch
 
 from .conftest import random_glass
 

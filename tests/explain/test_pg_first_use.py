@@ -11,8 +11,8 @@ from symgnn_explain.errors import Cancelled
 from symgnn_explain.explain import PGTrainingSettings, explain, prepare
 from symgnn_explain.explain.methods import pg_first_use
 from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 
 
 @pytest.fixture(autouse=True)

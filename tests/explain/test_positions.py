@@ -15,9 +15,9 @@ import torch
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.methods.positions import displaced_prediction, explain_positions, path_contributions
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass, random_model
 from .test_explain import assert_untouched, snapshot

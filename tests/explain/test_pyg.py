@@ -15,7 +15,7 @@ from symgnn_explain.explain import METHODS, explain, prepare
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph, SlowEngineWarning
 from symgnn_explain.explain.engine.trimmed_forward import TrimmedForward
 from symgnn_explain.explain.pyg import FastExplainer
-from symgnn_explain.graph import build_graph
+from symgnn_explain.structure.graph import build_graph
 
 from .conftest import random_glass
 from .test_explain import QUICK, assert_untouched, snapshot

@@ -27,8 +27,8 @@ from symgnn_explain.explain.sanity.checks import (
 )
 from symgnn_explain.explain.sanity.planted import PLANTS, EdgeClass, Plant, plant_in
 from symgnn_explain.explain.scores import UnitScores
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass, random_model
 

@@ -22,10 +22,10 @@ from symgnn_explain.explain.engine.edge_attention import (
 )
 from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
 from symgnn_explain.explain.engine.reference import predict_with_reference
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.ensemble import describe_graph
 from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
 
 from .conftest import double_graph, random_glass, random_model
 

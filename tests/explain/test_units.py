@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.engine.units import UNITS, group_edges
-from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.graph import neighbour_edges
 
 from .conftest import random_glass, random_model
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.calibration import Calibration, coverage
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.held_out import predict_held_out, summarise
 
 CONFIG = SymGNNConfig(dim=4, heads=(1,), distribution="none", radial_basis=3)

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.chunked import predict_in_chunks, receptive_field
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.graph import build_graph
 
 SPECIES = ("Cu", "Zr")
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.ensemble import EnsembleConfig, SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.structure.graph import build_graph
 from symgnn_explain.training.ensemble import train_ensemble
 from symgnn_explain.training.settings import TrainingSettings
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from scipy.special import eval_legendre
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models import environment
 from symgnn_explain.models.ensemble import describe_graph, predict_graph, with_description
 from symgnn_explain.models.environment import AtomicEnvironment, far_pairs
 from symgnn_explain.models.invariance import transformed
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 from symgnn_explain.models.symmetrization import HaarO3
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
 
 CUTOFF = 5.0
 CONFIG = SymGNNConfig(

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.models import checkpoint
 from symgnn_explain.models.predictor import Predictor, evaluation_mode, resolve_device
 from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.structure.glass import Glass
 
 
 @pytest.fixture

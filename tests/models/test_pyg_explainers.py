@@ -14,10 +14,10 @@ from torch_geometric.data import Data
 from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer, ModelConfig
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
 
 ATOM = 5
 REGRESSION = ModelConfig(mode="regression", task_level="node", return_type="raw")

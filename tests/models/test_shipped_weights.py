@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from symgnn_explain import datasets
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symmetrization import HaarO3
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.splits import TRAINING_GLASSES, folds
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import PRESETS, SymGNN, SymGNNConfig
 from symgnn_explain.models.symmetrization import HaarO3
+from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.graph import build_graph
 
 SMALL = SymGNNConfig(dim=4, heads=(3, 2, 1), inference_samples=3, decoder_layers=2, radial_basis=5)
 OCTAHEDRAL = np.array(

@@ -95,7 +95,7 @@ def test_bars_of_checks_that_miss_their_goal_are_red():
 def test_a_whole_battery_is_drawn(tiny_predictor, random_glass):
     prepared = prepare(tiny_predictor, random_glass(6))
     seen: list[float] = []
-    from symgnn_explain.explain.scores import Watch
+    from symgnn_explain.runs.watch import Watch
 
     requests = [Request.of("saliency", unit="atom"), Request.of("random", unit="atom")]
     battery = sanity_battery(prepared, requests, [0, 7], n_rotations=1, watch=Watch(progress=seen.append))

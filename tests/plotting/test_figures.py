@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis import topology
-from symgnn_explain.analysis.mro import shell_analysis
-from symgnn_explain.analysis.topology import cycle_comparison
+from symgnn_explain.analysis.explained.mro import shell_analysis
+from symgnn_explain.analysis.topology import of_glass as topology
+from symgnn_explain.analysis.topology.of_glass import cycle_comparison
 from symgnn_explain.errors import InputError
 from symgnn_explain.plotting import (
     barrier_histogram,

@@ -8,15 +8,15 @@ import pytest
 
 from symgnn_explain import datasets
 from symgnn_explain.analysis import bond_network, local_order_analysis, motif_analysis, network_analysis
-from symgnn_explain.analysis.motifs import MotifAnalysis
-from symgnn_explain.analysis.networks import NetworkAnalysis
-from symgnn_explain.analysis.structure_network import BondNetwork
+from symgnn_explain.analysis.explained.motifs import MotifAnalysis
+from symgnn_explain.analysis.networks.network_analysis import NetworkAnalysis
+from symgnn_explain.analysis.networks.structure_network import BondNetwork
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.plotting import connection_figure, network_figure, ring_figure, voronoi_figure
 from symgnn_explain.plotting.networks import WIDEST
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis.diagrams import persistence_image
-from symgnn_explain.analysis.homology import compute_topology
-from symgnn_explain.analysis.substructure_comparison import compare_substructures
+from symgnn_explain.analysis.explained.substructure_comparison import compare_substructures
+from symgnn_explain.analysis.topology.diagrams import persistence_image
+from symgnn_explain.analysis.topology.homology import compute_topology
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting import persistence_figure, persistence_image_figure, substructure_figure
+from symgnn_explain.structure.glass import Glass
 
 
 @pytest.fixture(scope="module")

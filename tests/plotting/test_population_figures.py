@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from symgnn_explain.analysis import population_analysis
-from symgnn_explain.analysis.population import CYCLE_GROUPS
+from symgnn_explain.analysis.explained.population import CYCLE_GROUPS
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.plotting import population_cycle_figure, population_distance_figure, soft_hard_figure
 from symgnn_explain.plotting.population import PUBLISHED_CYCLES, PUBLISHED_PEAKS
+from symgnn_explain.structure.graph import neighbour_edges
 
 
 @pytest.fixture(scope="module")

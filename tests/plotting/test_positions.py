@@ -7,9 +7,9 @@ import pytest
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.methods.positions import PositionAttribution
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting import position_figure
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
+from symgnn_explain.structure.glass import Glass
 
 
 @pytest.fixture

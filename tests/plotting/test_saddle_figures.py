@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from symgnn_explain.barriers import AtomBarrier, Saddle
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting import computed_barrier_figure, saddle_figure
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
+from symgnn_explain.saddles import AtomBarrier, Saddle
+from symgnn_explain.structure.glass import Glass
 
 
 @pytest.fixture

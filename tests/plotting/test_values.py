@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.plotting import values_figure
+from symgnn_explain.structure.glass import Glass
 
 
 def test_points_are_atoms(glass: Glass) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import neighbour_edges
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNNConfig
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.train import train
 

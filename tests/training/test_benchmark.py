@@ -11,9 +11,9 @@ import pytest
 
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.io import write_glass
 from symgnn_explain.models.baselines.mlp import MLPConfig
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import write_glass
 from symgnn_explain.training import benchmark
 from symgnn_explain.training.benchmark import PUBLISHED, Budget, benchmark_table, run_benchmark, time_step
 from symgnn_explain.training.cross_validation import CrossValidation

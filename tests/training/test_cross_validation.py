@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.baselines.mlp import MLPConfig
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.cross_validation import RESULT_FILE, CrossValidation, cross_validate
 from symgnn_explain.training.module import BarrierModule
 from symgnn_explain.training.settings import TrainingSettings

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.train import LEARNING_CURVE_FILE, WEIGHTS_FILE, train
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.splits import (
     RELATED_FRACTION,
     RELATED_GLASSES,

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.ridge import Ridge, RidgeConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import build_network
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import BarrierModule, EpochShuffle
 from symgnn_explain.training.recipes import RECIPES, recipe

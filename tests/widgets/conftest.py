@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
 
 EPOCHS = 4

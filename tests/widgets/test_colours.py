@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.colours import Colouring, channels_of, colour_bar, species_colouring
 
 

@@ -13,9 +13,9 @@ import pytest
 from ase.io import write
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
+from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, read_session, write_session
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.session_file import PredictorIdentity, SavedSession, read_session, write_session
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.session_state import _CHOSEN as CHOSEN
 

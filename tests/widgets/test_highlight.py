@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis.alpha import wrapped_positions
+from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.explain import AtomExplanation, explain
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.style import GREEN, PURPLE
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.colours import channels_of
 from symgnn_widgets.highlight import Highlight, cell_edges, mark_atom, mark_explanation
 

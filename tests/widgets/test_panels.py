@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from symgnn_explain.explain import METHODS, AtomExplanation
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.session import Session
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.selection import select_atoms
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.selection import select_atoms
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.clickable import marked
 

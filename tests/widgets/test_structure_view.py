@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from ase.io import read
 
-from symgnn_explain.analysis.alpha import wrapped_positions
-from symgnn_explain.glass import Glass
+from symgnn_explain.analysis.topology.alpha import wrapped_positions
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.highlight import drawn_radii
 from symgnn_widgets.structure_view import pdb_text

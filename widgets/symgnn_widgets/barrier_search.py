@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from traitlets import Any, Bool, Enum, Float, HasTraits, Instance, Int, Unicode
 
-from symgnn_explain.barriers import (
+from symgnn_explain.plotting.arrows import drawn_arrows
+from symgnn_explain.plotting.style import GREEN
+from symgnn_explain.saddles import (
     AtomBarrier,
     Calculator,
     EamCalculator,
@@ -17,8 +19,6 @@ from symgnn_explain.barriers import (
     compute_barriers,
     find_potential,
 )
-from symgnn_explain.plotting.arrows import drawn_arrows
-from symgnn_explain.plotting.style import GREEN
 from symgnn_widgets.colours import channels_of
 from symgnn_widgets.highlight import ARROW_RADIUS, ARROWS
 from symgnn_widgets.jobs import Reporter, Worker

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symgnn_explain.datasets import COMPUTED_ARRAY
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.glass import Glass
-from symgnn_explain.selection import selectable_values
+from symgnn_explain.structure.datasets import COMPUTED_ARRAY
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.selection import selectable_values
 from symgnn_widgets.colours import (
     HOP_COLOURS,
     Colouring,

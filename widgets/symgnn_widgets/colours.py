@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from plotly.colors import diverging, hex_to_rgb, sequential, unlabel_rgb
 
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.plotting.style import (
     BLUE,
     GREEN,
@@ -21,6 +20,7 @@ from symgnn_explain.plotting.style import (
     VERMILION,
     species_colour,
 )
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 RgbArray = NDArray[np.uint8]
 

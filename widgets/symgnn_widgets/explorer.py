@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.barrier_search import SaddleArrows
 from symgnn_widgets.check import require_environment
 from symgnn_widgets.figure_view import PlotlyLibrary

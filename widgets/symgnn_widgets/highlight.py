@@ -11,9 +11,9 @@ from symgnn_explain.analysis import CyclePath
 from symgnn_explain.explain import PositionAttribution
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import SAME_PLACE, place_atoms
-from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
 from symgnn_explain.plotting.style import BLACK, GREEN, LOWERS, PURPLE, RAISES, species_radius
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_widgets.colours import RgbArray, channels_of
 
 DRAWN_SIZE = 0.9

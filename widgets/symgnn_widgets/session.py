@@ -9,8 +9,8 @@ from traitlets import Bool, Bytes, Float, Instance, observe
 from symgnn_explain.analysis import CycleComparison, CyclePath, VoronoiCells, cycle_comparison, radial_distribution
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import PositionAttribution, prepare
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.jobs import Progress, Worker
 from symgnn_widgets.session_base import as_sentence
 from symgnn_widgets.session_colour import ColourState

@@ -11,8 +11,8 @@ from traitlets import HasTraits, Instance, Int, Unicode
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 Key = tuple[Any, ...]
 """Atom, method, semantics, unit and settings: what an explanation is known by."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from traitlets import Bool, Enum, Float, TraitError, Tuple, Unicode, observe, validate
 
-from symgnn_explain.selection_language import did_you_mean
+from symgnn_explain.structure.selection_language import did_you_mean
 from symgnn_widgets.colourings import COLOURINGS, OF_EXPLANATIONS, array_colouring, array_names
 from symgnn_widgets.colours import Colouring
 from symgnn_widgets.session_base import SessionBase

@@ -8,8 +8,8 @@ import numpy as np
 from traitlets import Bool, Tuple, observe
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray
-from symgnn_explain.selection import require_atoms, select_atoms
+from symgnn_explain.structure.glass import FloatArray
+from symgnn_explain.structure.selection import require_atoms, select_atoms
 from symgnn_widgets.session_base import SessionBase
 
 
@@ -38,7 +38,7 @@ class SelectionState(SessionBase):
         self._become(chosen, self.selected_atom if self.selected_atom in chosen else chosen[0])
 
     def select_words(self, words: str) -> None:
-        """Select by the language of :func:`symgnn_explain.selection.select_atoms`; a mistake becomes ``error``."""
+        """Select in the language of :func:`~symgnn_explain.structure.selection.select_atoms`; mistakes: ``error``."""
         try:
             atoms = select_atoms(
                 self.glass, words, barriers=self.barriers, selected=self.selection, values=self.named_values()

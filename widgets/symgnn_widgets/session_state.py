@@ -13,8 +13,8 @@ from traitlets import TraitError
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import require_method
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, read_session, write_session
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.session_file import PredictorIdentity, SavedSession, read_session, write_session
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_base import Key
 from symgnn_widgets.session_explaining import AMORTISED

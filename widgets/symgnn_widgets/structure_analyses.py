@@ -16,8 +16,8 @@ from symgnn_explain.analysis import (
     structure_topology,
     voronoi_cells,
 )
-from symgnn_explain.explain.scores import CancelSignal
-from symgnn_explain.glass import Glass
+from symgnn_explain.runs.watch import CancelSignal
+from symgnn_explain.structure.glass import Glass
 
 Found = TypeVar("Found")
 

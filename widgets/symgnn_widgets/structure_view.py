@@ -9,8 +9,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from symgnn_explain.analysis import SmoothField, smooth_field
-from symgnn_explain.analysis.alpha import wrapped_positions
-from symgnn_explain.glass import FloatArray, Glass
+from symgnn_explain.analysis.topology.alpha import wrapped_positions
+from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_widgets.colourings import OF_EXPLANATIONS
 from symgnn_widgets.colours import BARRIER_SCALE, colour_bar
 from symgnn_widgets.highlight import (

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.structure.glass import FloatArray
 from symgnn_widgets.session import Session
 from symgnn_widgets.session_colour import AXES
 

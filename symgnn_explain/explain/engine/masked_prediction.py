@@ -12,7 +12,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.explain.engine.units import Units
-from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
     from symgnn_explain.explain.engine.prepared_graph import PreparedGraph

@@ -13,9 +13,9 @@ from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.ensemble import with_description
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from symgnn_explain.explain.engine.network_features import NetworkFeatures, netw
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.trimmed_forward import TrimmedForward, one_output_a_node
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit, group_edges
-from symgnn_explain.glass import FloatArray, Glass
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 
 class SlowEngineWarning(UserWarning):

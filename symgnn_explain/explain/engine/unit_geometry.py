@@ -9,7 +9,7 @@ import pandas as pd
 
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
-from symgnn_explain.glass import FloatArray, IntArray
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

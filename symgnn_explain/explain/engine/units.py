@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 Unit = Literal["edge", "bond", "atom", "polyhedron", "shell"]
 """Which messages one mask value is for:

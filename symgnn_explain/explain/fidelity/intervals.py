@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.structure.glass import FloatArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

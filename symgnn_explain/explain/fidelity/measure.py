@@ -20,9 +20,10 @@ from torch import Tensor
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.scores import UnitScores, Watch
-from symgnn_explain.glass import FloatArray, IntArray
-from symgnn_explain.threads import one_thread
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 STANDARD_COUNTS = (1, 3, 10, 50, 300, 1000)
 """Numbers of units that every explanation is checked at."""

@@ -15,9 +15,9 @@ from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.unit_geometry import UnitGeometry, unit_geometry
 from symgnn_explain.explain.fidelity.intervals import quantiles
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity, fidelity, log_counts
-from symgnn_explain.explain.scores import Watch
-from symgnn_explain.glass import FloatArray, IntArray
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 NullOrder = Literal["random", "nearest", "even_attention", "hop_matched", "hop_length_matched"]
 """Rankings that an explanation is compared with:

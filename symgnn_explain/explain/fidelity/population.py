@@ -14,7 +14,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.intervals import Interval, bootstrap
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
-from symgnn_explain.glass import FloatArray, IntArray
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 Quantity = Literal["sufficiency", "necessity"]
 

@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.measure import importance_order
-from symgnn_explain.glass import FloatArray, IntArray
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 
 def top_overlap(first: FloatArray, second: FloatArray, k: int = 10) -> float:

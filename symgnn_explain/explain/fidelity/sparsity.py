@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.structure.glass import FloatArray
 
 STANDARD_SHARES = (1, 10, 50, 300, 1000)
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.scores import UnitScores, Watch
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.watch import Watch
 
 Aggregation = Literal["rollout", "mean"]
 """How the attention of several layers becomes one score an edge; heads are averaged in both.

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.scores import UnitScores, Watch
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.glass import FloatArray
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from torch.nn.functional import logsigmoid
 from symgnn_explain.errors import require_counts, require_not_negative, require_positive
 from symgnn_explain.explain.engine.joint_prediction import JointPrediction
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.scores import UnitScores, Watch
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.glass import FloatArray
 
 INITIAL_SPREAD = 0.1
 """Standard deviation of the mask's logits at the start, as in the published code."""

@@ -18,7 +18,8 @@ from torch import Tensor
 from symgnn_explain.errors import require_counts, require_positive
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, log_counts
-from symgnn_explain.explain.scores import UnitScores, Watch
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.watch import Watch
 
 GOLDEN_RATIO = (np.sqrt(5) - 1) / 2
 """Multiples of it, without their whole parts, fill the unit interval evenly: budgets are taken so, without a seed."""

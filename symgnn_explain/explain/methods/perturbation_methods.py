@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.methods.captum_methods import Counted, as_scores, contributions
-from symgnn_explain.explain.scores import UnitScores, Watch
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.watch import Watch
 
 MOST_SHAPLEY_UNITS = 4_000
 """Units above which Shapley sampling is refused: each permutation is one prediction a unit."""

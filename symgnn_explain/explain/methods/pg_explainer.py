@@ -24,11 +24,12 @@ from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSem
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
-from symgnn_explain.explain.scores import CancelSignal, UnitScores, Watch
-from symgnn_explain.files import write_atomically
+from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.checkpoint import card_path, weights_sha256
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import CancelSignal, Watch
 
 FORMAT_VERSION = 1
 HIDDEN_WIDTH = 64

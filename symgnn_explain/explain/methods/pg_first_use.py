@@ -12,8 +12,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
-from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.models.checkpoint import weights_sha256
+from symgnn_explain.runs.watch import CancelSignal
 
 TRAINING_ATOMS = 50
 """Atoms of the glass that it learns from, drawn at random."""

@@ -25,12 +25,12 @@ from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.prepared import PreparedGlass
-from symgnn_explain.explain.scores import CancelSignal, Watch
-from symgnn_explain.glass import FloatArray, Glass, IntArray
 from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import CancelSignal, Watch
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 
 @dataclass(frozen=True, eq=False)

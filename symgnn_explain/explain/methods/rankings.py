@@ -8,7 +8,8 @@ import numpy as np
 
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.unit_geometry import unit_distances
-from symgnn_explain.explain.scores import UnitScores, Watch
+from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.watch import Watch
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ from symgnn_explain.explain.population.records import (
     plain_manifest,
     run_of,
 )
-from symgnn_explain.explain.scores import CancelSignal, Watch
-from symgnn_explain.glass import Glass
 from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.parallel import Report, run_each
-from symgnn_explain.progress import PopulationProgress, Tracker
-from symgnn_explain.selection import require_atoms, select_atoms
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.parallel import Report, run_each
+from symgnn_explain.runs.progress import PopulationProgress, Tracker
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import CancelSignal, Watch
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.selection import require_atoms, select_atoms
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -98,7 +98,7 @@ def explain_many(
     predictor, glass
         What predicts, and what about.
     atoms
-        Numbers of atoms, or words for :func:`symgnn_explain.selection.select_atoms`, such as ``central:50``.
+        Numbers of atoms, or words for :func:`symgnn_explain.structure.selection.select_atoms`, such as ``central:50``.
     method
         A name in :data:`symgnn_explain.explain.METHODS`.
     out

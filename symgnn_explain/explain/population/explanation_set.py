@@ -11,7 +11,7 @@ import pandas as pd
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.population.records import Manifest, RecordFolder, Records, decode
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 
 class ExplanationSet:

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.population.record_format import DamagedRecordError, pack, unpack
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.files import write_atomically
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
 
 MANIFEST = "manifest.json"
 SECONDS = "seconds.csv"

@@ -11,7 +11,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.rank_agreement import rank_correlation, top_overlap
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.structure.glass import FloatArray
 
 COUNTS = (10, 50)
 """Numbers of most important edges, or atoms, whose overlap is told."""

@@ -17,7 +17,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
-from symgnn_explain.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import FloatArray, IntArray
+from symgnn_explain.structure.glass import FloatArray, IntArray
 
 SAME_PLACE = 1e-2
 """Two places of one atom nearer than this (Å) are one: displacements are sums of single-precision edge vectors."""

@@ -9,7 +9,7 @@ from symgnn_explain.explain.api import METHODS
 from symgnn_explain.explain.fidelity.measure import TOLERANCE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 
 _MEANING = {
     "zero": "masked messages set to zero",

@@ -22,7 +22,7 @@ from symgnn_explain.explain.sanity.checks import (
     seed_stability,
 )
 from symgnn_explain.explain.sanity.planted import PLANTS, Plant, plant_in
-from symgnn_explain.explain.scores import Watch
+from symgnn_explain.runs.watch import Watch
 
 LARGEST_RANDOMISED = 0.3
 LEAST_AUC = 0.99

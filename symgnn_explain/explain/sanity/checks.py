@@ -27,10 +27,11 @@ from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.rank_agreement import rank_correlation, roc_auc, top_overlap
 from symgnn_explain.explain.sanity.planted import PlantedPredictor
 from symgnn_explain.explain.sanity.randomised import cascade
-from symgnn_explain.explain.scores import UnitScores, Watch
-from symgnn_explain.glass import FloatArray
+from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.symmetrization import HaarO3
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.glass import FloatArray
 
 TOP = 10
 """Overlaps are those of this many most important units."""

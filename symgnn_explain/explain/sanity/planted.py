@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.glass import Glass, IntArray, atomic_number
 from symgnn_explain.models.egat import EGATLayer
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
+from symgnn_explain.structure.glass import Glass, IntArray, atomic_number
 
 GAUSSIANS = 51
 """Radial features of a planted network: one every 0.1 Å at a cut-off of 5 Å."""

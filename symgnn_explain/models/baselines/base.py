@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import atomic_number
+from symgnn_explain.structure.glass import atomic_number
 
 
 @dataclass(frozen=True)

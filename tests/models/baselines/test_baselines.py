@@ -17,11 +17,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn.models import SchNet as PyGSchNet
 
-from symgnn_explain.analysis.neighbours import Neighbours
-from symgnn_explain.analysis.steinhardt import bond_order as steinhardt_order
+from symgnn_explain.analysis.order.steinhardt import bond_order as steinhardt_order
 from symgnn_explain.errors import InputError
-from symgnn_explain.glass import Glass
-from symgnn_explain.graph import build_graph, neighbour_edges
 from symgnn_explain.models.baselines.base import Baseline, BaselineConfig
 from symgnn_explain.models.baselines.descriptors import bond_order, neighbour_average, radial_densities
 from symgnn_explain.models.baselines.dimenet import DimeNetConfig, consecutive_edges
@@ -36,6 +33,9 @@ from symgnn_explain.models.baselines.schnet import SchNet, SchNetConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import build_network, read_config
 from symgnn_explain.models.symmetrization import HaarO3
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph, neighbour_edges
+from symgnn_explain.structure.neighbours import Neighbours
 
 CONFIGS: list[BaselineConfig] = [
     MLPConfig(dim=6),

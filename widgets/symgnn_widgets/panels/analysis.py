@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 
 from symgnn_explain.analysis import ShellAnalysis, enrichment_curve, motif_analysis, network_analysis, shell_analysis
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.explain.scores import CancelSignal
 from symgnn_explain.export.naming import slug
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.networks import network_figure
+from symgnn_explain.runs.watch import CancelSignal
 from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.session import Session, as_sentence

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.clickable import Clickable
 from symgnn_widgets.panels.edges import TABLE_LAYOUT, atom_link, html_table
 from symgnn_widgets.session import Session

@@ -7,9 +7,9 @@ import html
 import ipywidgets as widgets
 import numpy as np
 
-from symgnn_explain.barriers import AtomBarrier
-from symgnn_explain.barriers.potentials import POTENTIAL_VARIABLE
 from symgnn_explain.plotting.saddles import saddle_figure
+from symgnn_explain.saddles import AtomBarrier
+from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_widgets.barrier_search import BarrierSearch
 from symgnn_widgets.clickable import Clickable, marked
 from symgnn_widgets.panels.edges import html_table

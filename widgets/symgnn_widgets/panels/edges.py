@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.glass import Glass
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.clickable import Clickable, marked
 from symgnn_widgets.session import Session
 

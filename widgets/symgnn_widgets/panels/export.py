@@ -29,8 +29,8 @@ from symgnn_explain.export import (
     write_report,
     write_table,
 )
-from symgnn_explain.files import write_atomically
 from symgnn_explain.models.checkpoint import weights_sha256
+from symgnn_explain.runs.files import write_atomically
 from symgnn_widgets.jobs import Progress, Worker
 from symgnn_widgets.session import Session, as_sentence
 

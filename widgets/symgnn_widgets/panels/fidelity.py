@@ -11,9 +11,9 @@ from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, importance_order, log_counts
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls, NullOrder, fidelity_against_nulls
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.explain.scores import CancelSignal, Watch
 from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
-from symgnn_explain.threads import one_thread
+from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_widgets.jobs import Reporter
 from symgnn_widgets.panels.analysis import Analysis
 from symgnn_widgets.session import Session

@@ -14,9 +14,9 @@ import ipywidgets as widgets
 
 from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.export.naming import free_stem, slug, today
-from symgnn_explain.io import read_glass
+from symgnn_explain.export.session_file import SUFFIX, SavedSession
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.session_file import SUFFIX, SavedSession
+from symgnn_explain.structure.io import read_glass
 from symgnn_widgets.jobs import Progress, Worker
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
 from symgnn_widgets.session import Session, as_sentence

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.analysis import StructureTopology
-from symgnn_explain.glass import IntArray
 from symgnn_explain.plotting.persistence import persistence_figure
+from symgnn_explain.structure.glass import IntArray
 from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.session import Session, as_sentence

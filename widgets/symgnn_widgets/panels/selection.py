@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from symgnn_explain.selection import FORMS
+from symgnn_explain.structure.selection import FORMS
 from symgnn_widgets.clickable import Clickable, marked
 from symgnn_widgets.session import Session
 from symgnn_widgets.view_controls import bind

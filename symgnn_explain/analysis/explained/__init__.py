@@ -1,0 +1,1 @@
+"""What is important to explained atoms."""

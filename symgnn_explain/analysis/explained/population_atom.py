@@ -1,0 +1,254 @@
+"""One atom's part in the analysis of a population; under a second, after what is computed once a structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, compare_cycles
+from symgnn_explain.analysis.explained.motifs import AtomFeatures, atom_features
+from symgnn_explain.analysis.explained.mro import SHELL_NULLS, ShellAnalysis, shell_analysis
+from symgnn_explain.analysis.explained.pooled import NullPool
+from symgnn_explain.analysis.networks.field_bonds import field_bonds
+from symgnn_explain.analysis.networks.graph_statistics import GraphBatch, statistics
+from symgnn_explain.analysis.nulls.candidates import BoolArray, Candidates, edge_candidates
+from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, NullModel, Permuted
+from symgnn_explain.analysis.order.local_order import LocalOrder
+from symgnn_explain.analysis.topology.of_glass import Boundary, cycles_through_edges
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.radial import RadialDistribution
+
+N_INDICES = 4
+"""Voronoi indices that are compared besides the full icosahedron: the most frequent ones."""
+
+DISTANCE_NULLS = tuple(name for name in SHELL_NULLS if ATOM_NULLS[name].exchangeable)
+"""Null models of distances and shells."""
+
+MOTIF_NULLS = ("random", "hop_matched", "distance_matched", "distance_and_species_matched")
+
+POPULATION_NULLS: Mapping[str, NullModel] = MappingProxyType(
+    {
+        **{name: ATOM_NULLS[name] for name in ("random", "hop_matched", "coordination_matched", "distance_matched")},
+        "distance_and_species_matched": Permuted(
+            "distance_and_species_matched",
+            f"as many atoms of each species and each {LENGTH_TOLERANCE:g} Å of distance from the explained atom",
+            same=("number",),
+            within={"distance": LENGTH_TOLERANCE},
+        ),
+    }
+)
+"""Null models of important atoms that a population is compared with, by name."""
+
+FINE_LENGTH = 0.1
+"""Width (Å) of the finer classes of length: cycles depend on length even within 0.3 Å."""
+
+POPULATION_EDGE_NULLS: Mapping[str, NullModel] = MappingProxyType(
+    {
+        **EDGE_NULLS,
+        "hop_fine_length_matched": Permuted(
+            "hop_fine_length_matched",
+            f"as many edges of each hop and each {FINE_LENGTH:g} Å of length",
+            same=("hop",),
+            within={"distance": FINE_LENGTH},
+        ),
+    }
+)
+"""Null models of important edges that a population is compared with, by name."""
+
+NETWORK_STATISTICS = (
+    ("size", "atoms"),
+    ("size", "components"),
+    ("size", "share of atoms in the largest component"),
+    ("size", "independent cycles"),
+    ("clustering", "transitivity"),
+    ("assortativity", "species"),
+    ("centrality", "largest degree"),
+    ("centrality", "mean closeness"),
+)
+"""Statistics of the network of important bonds, as group and name."""
+
+_LARGEST_RING = 3
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedAtom:
+    """What was found of one explained atom.
+
+    Parameters
+    ----------
+    row
+        Its row in the population's table.
+    shells
+        Where its important atoms sit.
+    important_atoms, important_bonds
+        What is important; bonds as the first atom, the second, and their distance in hundredths of an Å.
+    """
+
+    row: dict[str, Any]
+    shells: ShellAnalysis
+    important_atoms: frozenset[int]
+    important_bonds: frozenset[tuple[int, ...]]
+
+
+@dataclass
+class AtomAnalyst:
+    """Analyses one explained atom after the other, with what they share."""
+
+    glass: Glass
+    rdf: RadialDistribution
+    order: LocalOrder
+    k: int
+    boundary: Boundary
+    draws: int
+    seed: int
+    shells: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order.require_glass(self.glass)
+        self._closed = np.flatnonzero(self.order.cells.closed)
+        self._features: AtomFeatures = atom_features(self.order, self._closed, N_INDICES)
+
+    def analyse(self, explanation: AtomExplanation, pool: NullPool) -> AnalysedAtom:
+        """Analyse one atom, and add what its null models draw to the pool."""
+        atom = explanation.atom
+        random = np.random.default_rng([self.seed, atom])
+        try:
+            shells = shell_analysis(explanation, self.glass, self.k, rdf=self.rdf, draws=self.draws, seed=self.seed)
+            comparison = self._cycles(explanation, pool, random)
+            network = self._network(explanation, pool, random)
+        except InputError as error:
+            raise InputError(f"atom {atom} cannot be analysed: {error}") from error
+        self._distances(shells, pool, random)
+        motifs = self._motifs(shells.candidates, pool, random)
+        top = comparison.edges
+        row: dict[str, Any] = {
+            "atom": atom,
+            "species": self.glass.symbols[atom],
+            "prediction": explanation.prediction,
+            "masked_change": explanation.masked_change,
+            "n_edges": len(explanation),
+            "n_important": len(shells.important),
+            "mean_distance": float(shells.distance.mean()),
+            "fraction_short_range": (shells.fraction("short") or (np.nan,))[0],
+            "fraction_medium_range": (shells.fraction("medium") or (np.nan,))[0],
+            **_cycle_columns(comparison),
+            "mean_length": float(top["distance"].mean()),
+            "mean_hop": float(top["hop"].mean()),
+        }
+        row |= {f"is {symbol}": float(self.glass.symbols[atom] == symbol) for symbol in self.glass.species}
+        row |= {f"motif: {name}": value for name, value in motifs.items()}
+        row |= {f"network: {name}": value for name, value in network.items()}
+        ends = np.sort(top[["source", "target"]].to_numpy(), axis=1)
+        bonds = np.column_stack([ends, np.rint(100 * top["distance"].to_numpy())]).astype(np.int64)
+        return AnalysedAtom(
+            row, shells, frozenset(shells.important.tolist()), frozenset(tuple(bond) for bond in bonds.tolist())
+        )
+
+    def _distances(self, shells: ShellAnalysis, pool: NullPool, random: np.random.Generator) -> None:
+        candidates = shells.candidates
+        distance = candidates.attribute("distance")
+        self.shells |= {shell.name: (shell.inner, shell.outer) for shell in shells.shells}
+        inside = [(distance >= shell.inner) & (distance < shell.outer) for shell in shells.shells]
+        shares = np.column_stack(inside).astype(np.float64)
+        names = [shell.name for shell in shells.shells]
+        for null in DISTANCE_NULLS:
+            if null != "coordination_matched" or "coordination" in candidates.attributes:
+                drawn = POPULATION_NULLS[null].draw(candidates, self.draws, random)
+                pool.add_means("shell", names, null, values=shares, chosen=candidates.chosen, drawn=drawn)
+                pool.add_means(
+                    "distance",
+                    ["mean_distance"],
+                    null,
+                    values=distance[:, None],
+                    chosen=candidates.chosen,
+                    drawn=drawn,
+                )
+
+    def _motifs(self, candidates: Candidates, pool: NullPool, random: np.random.Generator) -> dict[str, float]:
+        """Compare the motifs of important atoms with closed cells, and return their means; none without such atoms."""
+        closed = self.order.cells.closed[candidates.ids]
+        names = [f"{group}: {name}" for group, name in zip(self._features.group, self._features.name, strict=True)]
+        if not (candidates.chosen & closed).any():
+            return dict.fromkeys(names, np.nan)
+        kept = _subset(candidates, closed)
+        values = self._features.table[np.searchsorted(self._closed, kept.ids)]
+        for null in MOTIF_NULLS:
+            drawn = POPULATION_NULLS[null].draw(kept, self.draws, random)
+            pool.add_means("motif", names, null, values=values, chosen=kept.chosen, drawn=drawn)
+        return dict(zip(names, values[kept.chosen].mean(axis=0).tolist(), strict=True))
+
+    def _cycles(self, explanation: AtomExplanation, pool: NullPool, random: np.random.Generator) -> CycleComparison:
+        cycles = cycles_through_edges(explanation, self.glass, boundary=self.boundary)
+        edges = edge_candidates(explanation, self.k)
+        values = cycles[edges.ids].astype(np.float64)[:, None]
+        for name, null in POPULATION_EDGE_NULLS.items():
+            drawn = null.draw(edges, self.draws, random)
+            pool.add_means("cycles", ["cycles_top"], name, values=values, chosen=edges.chosen, drawn=drawn)
+        return compare_cycles(
+            explanation,
+            cycles,
+            self.k,
+            length_tolerance=LENGTH_TOLERANCE,
+            draws=self.draws,
+            seed=self.seed,
+            glass_name=self.glass.name,
+        )
+
+    def _network(self, explanation: AtomExplanation, pool: NullPool, random: np.random.Generator) -> dict[str, float]:
+        top = explanation.rank()[: self.k]
+        if (explanation.source[top] == explanation.target[top]).all():
+            return {}
+        bonds = field_bonds(explanation, self.glass, self.k)
+        _, kind = np.unique(self.glass.numbers, return_inverse=True)
+
+        def describe(rows: IntArray) -> dict[str, FloatArray]:
+            batch = GraphBatch.of(*bonds.ends(rows))
+            found = statistics(batch, kind[batch.label], largest_ring=_LARGEST_RING)
+            return {f"{group}: {name}": found[group, name] for group, name in NETWORK_STATISTICS}
+
+        observed = describe(np.flatnonzero(bonds.important)[None])
+        drawn = describe(bonds.draw(self.draws, random, matched=True))
+        for name, values in drawn.items():
+            pool.add(
+                "network",
+                name,
+                "hop_length_matched",
+                observed=float(observed[name][0]),
+                expected=float(values.mean()),
+                drawn=values,
+            )
+        return {name: float(values[0]) for name, values in observed.items()}
+
+
+def _cycle_columns(comparison: CycleComparison) -> dict[str, float]:
+    """Mean cycles of each group, and what the top edges have more than random and than matched ones."""
+    means = {group.name: group.mean for group in comparison.groups}
+    edges = comparison.edges
+    # Top edges without a counterpart enter the mean of the top, but not the comparison with the matched.
+    with_counterpart = edges["cycles"][edges["matches"] > 0].mean()
+    return {
+        "cycles_top": means["top"],
+        "cycles_mid": means["middle"],
+        "cycles_low": means["bottom"],
+        "cycles_random": means["random"],
+        "cycles_matched": means.get("matched", np.nan),
+        "cycles_top_over_random": means["top"] - means["random"],
+        "cycles_top_over_matched": float(with_counterpart) - means.get("matched", np.nan),
+    }
+
+
+def _subset(candidates: Candidates, kept: BoolArray) -> Candidates:
+    return replace(
+        candidates,
+        ids=candidates.ids[kept],
+        chosen=candidates.chosen[kept],
+        attributes={name: values[kept] for name, values in candidates.attributes.items()},
+        weight=candidates.weight[kept],
+        reserved=candidates.reserved[kept],
+    )

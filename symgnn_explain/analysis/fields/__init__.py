@@ -1,0 +1,1 @@
+"""Values of atoms as fields in space."""

@@ -1,0 +1,1 @@
+"""What is compared with: candidates and null models."""

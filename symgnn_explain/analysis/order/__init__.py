@@ -1,0 +1,1 @@
+"""Order about each atom."""

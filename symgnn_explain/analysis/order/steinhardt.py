@@ -1,0 +1,168 @@
+"""Steinhardt's bond-orientational order: how the neighbours of an atom are arranged, whatever their orientation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import factorial, sqrt
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray
+from symgnn_explain.structure.neighbours import Neighbours
+
+DEGREES = (4, 6)
+
+VANISHING = 1e-9
+"""Below this sum of |q_lm|² an atom has no order of that degree, and w_l is undefined."""
+
+
+@dataclass(frozen=True, eq=False)
+class BondOrder:
+    """Steinhardt's invariants of every atom.
+
+    Parameters
+    ----------
+    q, w
+        By degree l, shapes (N,): 0 ≤ q_l ≤ 1, and the normalised third-order invariant w_l. NaN for an atom without
+        neighbours; w_l also where q_l is zero.
+    """
+
+    q: Mapping[int, FloatArray]
+    w: Mapping[int, FloatArray]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "q", MappingProxyType(dict(self.q)))
+        object.__setattr__(self, "w", MappingProxyType(dict(self.w)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an atom: atom, q4, q6, w4, w6."""
+        columns: dict[str, Any] = {f"q{degree}": values for degree, values in self.q.items()}
+        columns |= {f"w{degree}": values for degree, values in self.w.items()}
+        table = pd.DataFrame(columns)
+        table.insert(0, "atom", np.arange(len(table)))
+        return table
+
+    def summary(self) -> dict[str, Any]:
+        """Mean and standard deviation over the atoms where each is defined, ready for JSON."""
+        named = {f"q{degree}": values for degree, values in self.q.items()}
+        named |= {f"w{degree}": values for degree, values in self.w.items()}
+        return {name: mean_and_spread(values) for name, values in named.items()}
+
+
+def bond_order(
+    neighbours: Neighbours, n_atoms: int, *, degrees: Sequence[int] = DEGREES, weight: FloatArray | None = None
+) -> BondOrder:
+    """Steinhardt's q_l and w_l of every atom (Steinhardt, Nelson, Ronchetti, Phys. Rev. B 28, 784, 1983).
+
+    q_l = sqrt(4π/(2l+1) Σ_m |q_lm|²) with q_lm the mean of the spherical harmonics Y_lm over an atom's neighbours, and
+    w_l = Σ (l l l; m1 m2 m3) q_lm1 q_lm2 q_lm3 / (Σ_m |q_lm|²)^(3/2). Both depend on who counts as a neighbour:
+    neighbours within the first minimum of g(r) are usual; faces of the Voronoi cell, weighted by their area, need no
+    cut-off and change continuously (Mickel et al., J. Chem. Phys. 138, 044501, 2013).
+
+    Parameters
+    ----------
+    neighbours
+        Of every atom, from :func:`~.neighbours.neighbours_within` or of Voronoi cells.
+    weight
+        Of each pair, shape (P,); equal where None.
+
+    Raises
+    ------
+    InputError
+        If a degree is not a whole number from 1, or weights do not fit.
+    """
+    if any(degree != int(degree) or degree < 1 for degree in degrees):
+        raise InputError(f"degrees={list(degrees)} must be whole numbers from 1, for example 4 and 6.")
+    weight = np.ones(len(neighbours)) if weight is None else np.asarray(weight, dtype=np.float64)
+    if weight.shape != (len(neighbours),) or not (np.isfinite(weight) & (weight >= 0)).all():
+        raise InputError(f"weights have shape {weight.shape}, expected ({len(neighbours)},), finite and not negative.")
+    total = np.bincount(neighbours.centre, weight, minlength=n_atoms)
+    share = np.where(total > 0, 1 / np.where(total > 0, total, 1), np.nan)
+    q, w = {}, {}
+    for degree in degrees:
+        moments = np.stack(
+            [
+                (np.bincount(neighbours.centre, weight * part.real, minlength=n_atoms))
+                + 1j * np.bincount(neighbours.centre, weight * part.imag, minlength=n_atoms)
+                for part in _spherical_harmonics(degree, neighbours.displacement)
+            ]
+        )
+        moments = moments * share
+        power = (np.abs(moments) ** 2).sum(axis=0)
+        q[degree] = np.sqrt(4 * np.pi / (2 * degree + 1) * power)
+        w[degree] = _third_order(degree, moments, power)
+    return BondOrder(q, w)
+
+
+def mean_and_spread(values: FloatArray) -> dict[str, float | None]:
+    """Mean and standard deviation of the finite values; None where there are none."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return {"mean": None, "standard_deviation": None}
+    return {"mean": float(finite.mean()), "standard_deviation": float(finite.std())}
+
+
+def _spherical_harmonics(degree: int, vectors: FloatArray) -> list[Any]:
+    """Y_lm of the direction of each vector, for m from -l to l."""
+    from scipy.special import lpmv
+
+    cosine = vectors[:, 2] / np.linalg.norm(vectors, axis=1)
+    azimuth = np.arctan2(vectors[:, 1], vectors[:, 0])
+    positive = [
+        sqrt((2 * degree + 1) / (4 * np.pi) * factorial(degree - order) / factorial(degree + order))
+        * lpmv(order, degree, cosine)
+        * np.exp(1j * order * azimuth)
+        for order in range(degree + 1)
+    ]
+    negative = [(-1) ** order * np.conj(positive[order]) for order in range(degree, 0, -1)]
+    return [*negative, *positive]
+
+
+def _third_order(degree: int, moments: Any, power: FloatArray) -> FloatArray:
+    total = np.zeros(moments.shape[1])
+    for first, second, third, symbol in _wigner_symbols(degree):
+        total += symbol * (moments[first + degree] * moments[second + degree] * moments[third + degree]).real
+    defined = power > VANISHING
+    return np.where(defined, total / np.where(defined, power, 1.0) ** 1.5, np.nan)
+
+
+@cache
+def _wigner_symbols(degree: int) -> tuple[tuple[int, int, int, float], ...]:
+    orders = range(-degree, degree + 1)
+    return tuple(
+        (first, second, -first - second, wigner_3j(degree, first, second))
+        for first in orders
+        for second in orders
+        if abs(first + second) <= degree
+    )
+
+
+def wigner_3j(degree: int, first: int, second: int) -> float:
+    """Wigner's symbol (l l l; m1 m2 -m1-m2), by Racah's formula."""
+    third = -first - second
+    orders = (first, second, third)
+    sign = -1 if third % 2 else 1
+    triangle = factorial(degree) ** 3 / factorial(3 * degree + 1)
+    scale = sqrt(triangle) * sqrt(
+        float(np.prod([float(factorial(degree + order)) * float(factorial(degree - order)) for order in orders]))
+    )
+    lowest, highest = max(0, -first, second), min(degree, degree - first, degree + second)
+    terms = (
+        (-1) ** step
+        / (
+            factorial(step)
+            * factorial(degree - step)
+            * factorial(degree - first - step)
+            * factorial(degree + second - step)
+            * factorial(first + step)
+            * factorial(step - second)
+        )
+        for step in range(lowest, highest + 1)
+    )
+    return sign * scale * sum(terms)

@@ -1,0 +1,172 @@
+"""Chemical order: which species prefer each other as neighbours, shell by shell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from symgnn_explain.analysis.nulls.null_models import interval
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.neighbours import Neighbours, neighbours_within
+from symgnn_explain.structure.radial import radial_distribution
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class PairOrder:
+    """Neighbours of one species around another in one shell.
+
+    Parameters
+    ----------
+    inner, outer
+        Bounds of the shell, Å.
+    centre, neighbour
+        Chemical symbols.
+    coordination
+        Mean number of such neighbours of such a centre.
+    share
+        Of all neighbours of such centres in the shell.
+    warren_cowley, low, high
+        ``1 - share / concentration of the neighbour``, with a bootstrap 95 % interval over the centres: 0 where species
+        are mixed at random, negative where the pair is preferred, 1 where there is none.
+    size_corrected
+        ``1 - share / expected share``, where neighbours are expected in proportion to how many neighbours each species
+        has in all: large atoms have more of them and stand around others more often, whatever their chemistry.
+    """
+
+    inner: float
+    outer: float
+    centre: str
+    neighbour: str
+    coordination: float
+    share: float
+    warren_cowley: float
+    low: float
+    high: float
+    size_corrected: float
+
+
+@dataclass(frozen=True, eq=False)
+class ChemicalOrder:
+    """Coordination numbers and Warren-Cowley parameters of every pair of species in every shell.
+
+    Parameters
+    ----------
+    pairs
+        One entry a shell, centre and neighbour.
+    like_neighbours
+        Share of an atom's neighbours in the first shell that are of its own species, shape (N,); NaN without any.
+    seed
+        Of the bootstrap.
+    """
+
+    pairs: tuple[PairOrder, ...]
+    like_neighbours: FloatArray
+    seed: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a shell, centre and neighbour, with the columns of :class:`PairOrder`."""
+        return pd.DataFrame([asdict(pair) for pair in self.pairs])
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Return the same rows, ready for JSON; what is undefined is None."""
+        rows = (asdict(pair) for pair in self.pairs)
+        return [
+            {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
+            for row in rows
+        ]
+
+    def pair(self, centre: str, neighbour: str, number: int = 1) -> PairOrder:
+        """One pair of species in the shell of this number, from 1; raises InputError where there is no such entry."""
+        found = [pair for pair in self.pairs if (pair.centre, pair.neighbour) == (centre, neighbour)]
+        if not 1 <= number <= len(found):
+            raise InputError(f"there is no shell {number} of {neighbour} around {centre}: it was not analysed.")
+        return found[number - 1]
+
+
+def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed: int = 0) -> ChemicalOrder:
+    """Coordination numbers and Warren-Cowley parameters by shell (Cowley, Phys. Rev. 77, 669, 1950).
+
+    α = 1 - p / c, with p the share of a species among the neighbours of another in the shell and c its concentration.
+    Where species differ in their coordination numbers Z, α is not the same from either side, and not 0 for random
+    mixing either; 1 - Z_AB <Z> / (c_B Z_A Z_B) then is (Cargill and Spaepen, J. Non-Cryst. Solids 43, 91, 1981).
+
+    Parameters
+    ----------
+    shells
+        Outer bounds of the shells, ascending, Å; the minima of the total g(r) where None.
+    seed
+        Of the bootstrap over atoms.
+
+    Raises
+    ------
+    InputError
+        If the bounds are not ascending lengths, or g(r) has no minimum.
+    """
+    bounds = np.asarray(radial_distribution(glass).minima if shells is None else shells, dtype=np.float64)
+    if not (bounds.ndim == 1 and bounds.size and np.isfinite(bounds).all() and (np.diff([0, *bounds]) > 0).all()):
+        raise InputError(
+            f"shells end at {bounds.tolist()}: expected ascending distances in Å, and g(r) of {glass.name!r} "
+            "must have a minimum where none are given."
+        )
+    neighbours = neighbours_within(glass, float(bounds[-1]))
+    shell = np.searchsorted(bounds, neighbours.distance, side="left")
+    numbers, kind = np.unique(glass.numbers, return_inverse=True)
+    counts = _count(neighbours, shell, kind, n_shells=len(bounds), n_kinds=len(numbers))
+    random = np.random.default_rng(seed)
+    concentration = np.bincount(kind) / len(glass)
+    resampled = [_resampled_sums(counts[kind == centre], random) for centre in range(len(numbers))]
+    pairs = []
+    for place, (inner, outer) in enumerate(pairwise([0.0, *bounds.tolist()])):
+        contacts = np.bincount(kind, counts[:, place].sum(axis=1)) / max(counts[:, place].sum(), 1)
+        for centre, neighbour in product(range(len(numbers)), repeat=2):
+            around = counts[kind == centre, place]
+            share = float(_ratio(around[:, neighbour].sum(), around.sum()))
+            drawn = resampled[centre][:, place]
+            shares = _ratio(drawn[:, neighbour], drawn.sum(axis=1))
+            low, high = np.nan, np.nan
+            if np.isfinite(shares).all():
+                low, high = interval(1 - shares / concentration[neighbour])
+            pairs.append(
+                PairOrder(
+                    inner=inner,
+                    outer=outer,
+                    centre=glass.species[centre],
+                    neighbour=glass.species[neighbour],
+                    coordination=float(around[:, neighbour].mean()),
+                    share=share,
+                    warren_cowley=1 - share / float(concentration[neighbour]),
+                    low=low,
+                    high=high,
+                    size_corrected=1 - float(_ratio(share, contacts[neighbour])),
+                )
+            )
+    first = counts[:, 0]
+    return ChemicalOrder(tuple(pairs), _ratio(first[np.arange(len(glass)), kind], first.sum(axis=1)), seed)
+
+
+def _count(neighbours: Neighbours, shell: IntArray, kind: IntArray, *, n_shells: int, n_kinds: int) -> IntArray:
+    """Neighbours of each atom by shell and species, shape (N, shells, species)."""
+    cell = (neighbours.centre * n_shells + shell) * n_kinds + kind[neighbours.neighbour]
+    size = len(kind) * n_shells * n_kinds
+    return np.bincount(cell, minlength=size).reshape(len(kind), n_shells, n_kinds)
+
+
+def _resampled_sums(counts: IntArray, random: np.random.Generator) -> FloatArray:
+    """Sum up over atoms that are drawn again and again with replacement, shape (RESAMPLES, shells, species)."""
+    n_atoms = len(counts)
+    times_drawn = random.multinomial(n_atoms, np.full(n_atoms, 1 / n_atoms), size=RESAMPLES).astype(np.float64)
+    sums = times_drawn @ counts.reshape(n_atoms, -1).astype(np.float64)
+    return sums.reshape(RESAMPLES, *counts.shape[1:])
+
+
+def _ratio(part: Any, whole: Any) -> Any:
+    whole = np.asarray(whole, dtype=np.float64)
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)

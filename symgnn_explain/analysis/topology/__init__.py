@@ -1,0 +1,1 @@
+"""Persistent homology, cycles and rings."""

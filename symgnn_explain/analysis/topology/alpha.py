@@ -1,0 +1,290 @@
+"""The alpha complex of a structure on its torus: simplices that are periodic images of each other are made one.
+
+The structure is surrounded by ghosts of its periodic images, the Delaunay complex of all points is filtered by the
+squared radius of the smallest empty sphere through each simplex, and images are merged: nothing depends on the origin
+of the cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symgnn_explain.analysis.topology.delaunay import (
+    AlphaFiltration,
+    alpha_filtration,
+    delaunay_tetrahedra,
+    simplex_rows,
+)
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+
+LARGEST_VOID = 4.5
+"""Radius (Å) of the largest empty sphere that is looked at: more than any void of a dense glass."""
+
+USUAL_VOID = 3.0
+"""Radius (Å) that no void of a dense glass exceeds; tried first."""
+
+NUDGES = (0.0, 1e-6, 1e-5, 1e-4)
+"""Random displacements (Å) by which ties among the atoms of a crystal are broken, tried in this order."""
+
+
+@dataclass(frozen=True, eq=False)
+class PaddedPoints:
+    """The points of a cell, first and in their order, followed by the ghosts around them.
+
+    Parameters
+    ----------
+    position
+        Shape (P, 3), Å.
+    original
+        The point of the cell that each is an image of, shape (P,).
+    shift
+        The lattice vector added to it, in cell vectors, shape (P, 3).
+    """
+
+    position: FloatArray
+    original: IntArray
+    shift: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodicComplex:
+    """The alpha complex of a structure, or of a few copies of its cell, with periodic images made one.
+
+    Parameters
+    ----------
+    n_atoms, n_vertices
+        Atoms, and atoms times copies of the cell: vertex ``v`` is a copy of atom ``v % n_atoms``.
+    edges, edge_values, length
+        Vertices of each edge, ascending and in lexicographic order, shape (E, 2); squared radius at which it enters
+        (Å²) and length (Å), shapes (E,).
+    triangles, triangle_values
+        The same of the triangles, shapes (T, 3) and (T,).
+    tetrahedra, tetrahedron_values
+        The same of the tetrahedra, shapes (S, 4) and (S,).
+    bonds
+        Each edge as a bond of the original structure, see :func:`canonical_bonds`, shape (E, 5).
+    counted, counted_triangles
+        Which edges and triangles stand for all their copies, shapes (E,) and (T,): all where the cell was not repeated.
+    complete
+        Whether no simplex was left out, so that the complex fills the torus, or the convex hull of a cluster.
+    """
+
+    n_atoms: int
+    n_vertices: int
+    edges: IntArray
+    edge_values: FloatArray
+    length: FloatArray
+    triangles: IntArray
+    triangle_values: FloatArray
+    tetrahedra: IntArray
+    tetrahedron_values: FloatArray
+    bonds: IntArray
+    counted: NDArray[np.bool_]
+    counted_triangles: NDArray[np.bool_]
+    complete: bool
+
+
+def wrapped_positions(glass: Glass) -> FloatArray:
+    """Positions moved into the cell along its periodic directions, shape (N, 3), Å."""
+    fractional = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    fractional[:, glass.pbc] -= np.floor(fractional[:, glass.pbc])
+    return fractional @ glass.cell
+
+
+def canonical_bonds(first: IntArray, second: IntArray, shift: IntArray) -> IntArray:
+    """Name bonds so that both directions agree, shape (B, 5): two atoms and the cell vectors from one to the other.
+
+    The lower atom comes first; between images of one atom, the shift is positive in its first non-zero component.
+    Shifts are relative to wrapped positions.
+    """
+    backwards = np.where(
+        shift[:, 0] != 0, shift[:, 0] < 0, np.where(shift[:, 1] != 0, shift[:, 1] < 0, shift[:, 2] < 0)
+    )
+    swapped = (first > second) | ((first == second) & backwards)
+    low, high = np.where(swapped, second, first), np.where(swapped, first, second)
+    return np.column_stack([low, high, np.where(swapped[:, None], -shift, shift)])
+
+
+def pad_with_ghosts(position: FloatArray, cell: FloatArray, pbc: NDArray[np.bool_], pad: float) -> PaddedPoints:
+    """Surround the points of a cell by their periodic images up to ``pad`` (Å) outside of its faces."""
+    inverse = np.linalg.inv(cell)
+    reach = np.where(pbc, pad * np.linalg.norm(inverse, axis=0), 0.0)
+    margin = np.where(pbc, reach, np.inf)
+    fractional = position @ inverse
+    layers = [range(-int(np.ceil(steps)), int(np.ceil(steps)) + 1) for steps in reach]
+    originals: list[IntArray] = [np.arange(len(position))]
+    shifts: list[IntArray] = [np.zeros((len(position), 3), dtype=np.int64)]
+    for shift in product(*layers):
+        if any(shift):
+            image = fractional + shift
+            inside = np.flatnonzero(((image >= -margin) & (image < 1 + margin)).all(axis=1))
+            originals.append(inside)
+            shifts.append(np.broadcast_to(shift, (len(inside), 3)))
+    original, moved = np.concatenate(originals), np.concatenate(shifts)
+    return PaddedPoints(position[original] + moved @ cell, original, moved)
+
+
+def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> PeriodicComplex:
+    """Filter the alpha complex of a structure with periodic images made one.
+
+    Simplices up to the radius ``largest_void`` (Å) are exact: ghosts up to twice that distance show whether their
+    spheres are empty; larger ones are left out. A cell narrower than four times the largest radius is repeated, so that
+    no simplex meets its own image. Without any periodic direction there are neither ghosts nor a limit.
+
+    In a crystal five and more atoms lie on one empty sphere, and each image of it may be cut into tetrahedra in another
+    way. Then the same small random displacements are given to all images of an atom before the tetrahedra are found;
+    filtration values are always those of the true positions.
+
+    Raises
+    ------
+    InputError
+        If the atoms have no Delaunay complex, or none that is the same at all images.
+    """
+    if not largest_void > 0:
+        raise InputError(f"{largest_void=} Å must be positive: the radius of the largest empty sphere to look at.")
+    widths = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
+    repeats = np.ones(3, dtype=np.int64)
+    void = min(USUAL_VOID, largest_void) if glass.pbc.any() else np.inf
+    tries = 0
+    while tries < len(NUDGES):
+        points, copies = _padded_copies(glass, repeats, void)
+        nudge = NUDGES[tries]
+        moved = np.random.default_rng(0).uniform(-nudge, nudge, (_n_vertices(points), 3))[points.original]
+        filtration = alpha_filtration(points.position, delaunay_tetrahedra(points.position + moved))
+        radius = _largest_radius(filtration, points)
+        if radius > void and void < largest_void:
+            void = largest_void
+            continue
+        needed = np.floor(np.where(glass.pbc, 4 * min(radius, largest_void) / widths, 0.0)).astype(np.int64) + 1
+        if (needed > repeats).any():
+            repeats = needed
+            continue
+        merged = _merge_images(filtration, points, void**2, complete=radius <= void, closed=bool(glass.pbc.all()))
+        if merged is not None:
+            return _describe(merged, points, copies, len(glass), repeats)
+        tries += 1
+    raise InputError(
+        f"the periodic images of {glass.name!r} have no common Delaunay complex: are some of its atoms in one place?"
+    )
+
+
+def _padded_copies(glass: Glass, repeats: IntArray, void: float) -> tuple[PaddedPoints, IntArray]:
+    """Repeat the cell and surround it with ghosts; also return the shift of each copy, in cell vectors."""
+    copies = np.array(list(product(*map(range, repeats))))
+    position = (wrapped_positions(glass)[None] + (copies @ glass.cell)[:, None]).reshape(-1, 3)
+    pad = 2 * void if glass.pbc.any() else 0.0
+    return pad_with_ghosts(position, glass.cell * repeats[:, None], glass.pbc, pad), copies
+
+
+def _largest_radius(padded: AlphaFiltration, points: PaddedPoints) -> float:
+    touching = padded.tetrahedra[:, 0] < _n_vertices(points)
+    return float(np.sqrt(padded.tetrahedron_values[touching].max()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Merged:
+    """Simplices on the torus with their values, and for edges and triangles one image of each among the points."""
+
+    edges: IntArray
+    edge_values: FloatArray
+    shown_edges: IntArray
+    triangles: IntArray
+    triangle_values: FloatArray
+    shown_triangles: IntArray
+    tetrahedra: IntArray
+    tetrahedron_values: FloatArray
+    complete: bool
+
+
+def _merge_images(
+    padded: AlphaFiltration, points: PaddedPoints, limit: float, *, complete: bool, closed: bool
+) -> _Merged | None:
+    """Make images one; None where they differ, so that together they are no complex."""
+    # Values of images differ by rounding, which must not separate a simplex at the limit from its faces.
+    edges, edge_values, shown_edges = _merge(padded.edges, padded.edge_values, points, limit * (1 + 2e-9))
+    triangles, triangle_values, shown_triangles = _merge(
+        padded.triangles, padded.triangle_values, points, limit * (1 + 1e-9)
+    )
+    tetrahedra, tetrahedron_values, _ = _merge(padded.tetrahedra, padded.tetrahedron_values, points, limit)
+    sides, faces = _face_rows(triangles, edges), _face_rows(tetrahedra, triangles)
+    if sides is None or faces is None:
+        return None
+    bounded = np.bincount(faces.reshape(-1), minlength=len(triangles))
+    if (bounded > 2).any() or (complete and closed and (bounded < 2).any()):
+        return None
+    # Nor must rounding let a face enter after what it bounds.
+    triangle_values = np.maximum(triangle_values, edge_values[sides].max(axis=1, initial=0.0))
+    tetrahedron_values = np.maximum(tetrahedron_values, triangle_values[faces].max(axis=1, initial=0.0))
+    return _Merged(
+        edges=edges,
+        edge_values=edge_values,
+        shown_edges=shown_edges,
+        triangles=triangles,
+        triangle_values=triangle_values,
+        shown_triangles=shown_triangles,
+        tetrahedra=tetrahedra,
+        tetrahedron_values=tetrahedron_values,
+        complete=complete,
+    )
+
+
+def _merge(
+    simplices: IntArray, values: FloatArray, points: PaddedPoints, limit: float
+) -> tuple[IntArray, FloatArray, IntArray]:
+    """Simplices on the torus in lexicographic order, their values, and the vertices of one image of each."""
+    kept = np.flatnonzero((simplices[:, 0] < _n_vertices(points)) & (values <= limit))
+    vertices = np.sort(points.original[simplices[kept]], axis=1)
+    order = np.lexsort(vertices.T[::-1])
+    vertices, kept = vertices[order], kept[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (vertices[1:] != vertices[:-1]).any(axis=1)
+    return vertices[is_first], values[kept[is_first]], simplices[kept[is_first]]
+
+
+def _n_vertices(points: PaddedPoints) -> int:
+    return int(points.original.max()) + 1
+
+
+def _face_rows(simplices: IntArray, known: IntArray) -> IntArray | None:
+    """Rows of the faces of each simplex, shape (S, size); None where one is not known."""
+    size = simplices.shape[1]
+    faces = simplices[:, list(combinations(range(size), size - 1))]
+    if not len(known):
+        return None if len(simplices) else np.zeros((0, size), dtype=np.int64)
+    rows = np.minimum(simplex_rows(faces.reshape(-1, size - 1), known), len(known) - 1).reshape(-1, size)
+    return rows if (known[rows] == faces).all() else None
+
+
+def _describe(
+    merged: _Merged, points: PaddedPoints, copies: IntArray, n_atoms: int, repeats: IntArray
+) -> PeriodicComplex:
+    atom = points.original % n_atoms
+    lattice = points.shift * repeats + copies[points.original // n_atoms]
+    start, end = merged.shown_edges.T
+    # Of all copies of a simplex, the one whose lowest atom lies in the first copy of the cell stands for it.
+    rank = np.empty(len(atom), dtype=np.int64)
+    rank[np.lexsort((*lattice.T[::-1], atom))] = np.arange(len(atom))
+    counted, counted_triangles = (
+        points.original[np.take_along_axis(shown, rank[shown].argmin(axis=1)[:, None], axis=1)[:, 0]] < n_atoms
+        for shown in (merged.shown_edges, merged.shown_triangles)
+    )
+    return PeriodicComplex(
+        n_atoms=n_atoms,
+        n_vertices=_n_vertices(points),
+        edges=merged.edges,
+        edge_values=merged.edge_values,
+        length=np.linalg.norm(points.position[start] - points.position[end], axis=1),
+        triangles=merged.triangles,
+        triangle_values=merged.triangle_values,
+        tetrahedra=merged.tetrahedra,
+        tetrahedron_values=merged.tetrahedron_values,
+        bonds=canonical_bonds(atom[start], atom[end], lattice[end] - lattice[start]),
+        counted=counted,
+        counted_triangles=counted_triangles,
+        complete=merged.complete,
+    )

@@ -1,0 +1,293 @@
+"""The optimal 1-cycles of a structure: which bonds and atoms each ring of atoms passes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from symgnn_explain.analysis.topology.alpha import PeriodicComplex, canonical_bonds, wrapped_positions
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+
+CycleKind = Literal["shortest", "volume"]
+"""Which cycle stands for a ring: the fewest edges through its birth edge, or the rim of the fewest triangles."""
+
+
+@dataclass(frozen=True, eq=False)
+class CyclePath:
+    """One optimal cycle in space, its bonds laid end to end from one atom on.
+
+    Parameters
+    ----------
+    atoms
+        Atoms on the cycle, shape (A,).
+    source, target
+        Atoms at the ends of each bond, shape (L,).
+    start, end
+        Where each bond begins and ends, shape (L, 3), Å: each begins where the one before it ended. A ring that runs
+        around the whole cell ends at another image of the atom that it began at.
+    birth, death
+        Radii (Å) at which the ring closes and is filled.
+    """
+
+    atoms: IntArray
+    source: IntArray
+    target: IntArray
+    start: FloatArray
+    end: FloatArray
+    birth: float
+    death: float
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a bond: source, target, and x, y, z of both ends, Å."""
+        table: dict[str, FloatArray | IntArray] = {"source": self.source, "target": self.target}
+        for name, place in (("start", self.start), ("end", self.end)):
+            table |= {f"{name}_{axis}": place[:, column] for column, axis in enumerate("xyz")}
+        return pd.DataFrame(table)
+
+
+@dataclass(frozen=True, eq=False)
+class CycleCounts:
+    """Which optimal 1-cycles pass through each bond and atom of a structure, and how many.
+
+    Parameters
+    ----------
+    first, second, shift
+        Bonds that lie on a cycle: atoms, shapes (B,), and the cell vectors that lead from the wrapped position of the
+        first to the image of the second, shape (B, 3). Each undirected bond stands once.
+    birth, death
+        Radii (Å) of the spheres around the atoms at which each ring closes and is filled, shape (C,): the square roots
+        of the filtration values. Cycles are in the order of the H1 pairs of :class:`~.persistence.Persistence`.
+    length
+        Bonds of each cycle, shape (C,).
+    bond
+        Rows of the bonds of one cycle after the other, shape (Σ length,).
+    n_atoms
+        Atoms of the structure.
+    kind
+        ``shortest`` or ``volume``.
+    glass_sha256
+        The structure.
+    """
+
+    first: IntArray
+    second: IntArray
+    shift: IntArray
+    birth: FloatArray
+    death: FloatArray
+    length: IntArray
+    bond: IntArray
+    n_atoms: int
+    kind: CycleKind
+    glass_sha256: str
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    @property
+    def life(self) -> FloatArray:
+        """Death minus birth, shape (C,), Å."""
+        return self.death - self.birth
+
+    @cached_property
+    def count(self) -> IntArray:
+        """Cycles through each bond, shape (B,)."""
+        return np.bincount(self.bond, minlength=len(self.first))
+
+    def bonds_of(self, cycle: int) -> IntArray:
+        """Rows of the bonds of one cycle."""
+        if not 0 <= cycle < len(self):
+            raise InputError(f"{cycle=} does not exist: there are {len(self)}, numbered from 0.")
+        return self.bond[self._offset[cycle] : self._offset[cycle + 1]]
+
+    def atoms_of(self, cycle: int) -> IntArray:
+        """Atoms on one cycle, ascending."""
+        bonds = self.bonds_of(cycle)
+        return np.unique([self.first[bonds], self.second[bonds]])
+
+    def path(self, glass: Glass, cycle: int) -> CyclePath:
+        """Lay out one cycle in space, from its lowest atom in the cell.
+
+        Raises
+        ------
+        InputError
+            If the cycles belong to another structure, or there is no such cycle.
+        """
+        self._require(glass)
+        bonds = self.bonds_of(cycle)
+        source, target, start, vector = _walk(self.first[bonds], self.second[bonds], self.shift[bonds], glass)
+        return CyclePath(
+            atoms=np.unique([source, target]),
+            source=source,
+            target=target,
+            start=start,
+            end=start + vector,
+            birth=float(self.birth[cycle]),
+            death=float(self.death[cycle]),
+        )
+
+    def of_edges(self, glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:
+        """Cycles through each edge ``source → target`` with ``displacement = r_source - r_target`` (Å), shape (E,).
+
+        0 for edges that are no bond of the alpha complex, and for self-loops, which are no bonds at all.
+
+        Raises
+        ------
+        InputError
+            If the counts belong to another structure.
+        """
+        row = self._bond_rows(glass, source, target, displacement)
+        return np.where(row >= 0, np.append(self.count, 0)[row], 0)
+
+    def through_edges(self, glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:
+        """Cycles that pass through any of the edges, ascending; arguments as for :meth:`of_edges`."""
+        row = self._bond_rows(glass, source, target, displacement)
+        is_asked = np.zeros(len(self.first), dtype=bool)
+        is_asked[row[row >= 0]] = True
+        return np.unique(self._cycle[is_asked[self.bond]])
+
+    def through_atoms(self, atoms: IntArray) -> IntArray:
+        """Cycles that pass through any of ``atoms``, ascending."""
+        is_asked = np.zeros(self.n_atoms, dtype=bool)
+        is_asked[np.asarray(atoms, dtype=np.int64)] = True
+        cycle, atom = self._atoms_on_cycles
+        return np.unique(cycle[is_asked[atom]])
+
+    def edges_frame(self, glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> pd.DataFrame:
+        """One row an edge: cycles, and mean_birth, mean_death, mean_life and longest_life (Å) of those through it.
+
+        Radii are NaN where no cycle passes; arguments as for :meth:`of_edges`.
+        """
+        table = self._statistics(self.bond, self._cycle, len(self.first))
+        nothing = pd.DataFrame([{name: 0 if name == "cycles" else np.nan for name in table.columns}])
+        table = pd.concat([table, nothing], ignore_index=True)
+        return table.iloc[self._bond_rows(glass, source, target, displacement)].reset_index(drop=True)
+
+    def atoms_frame(self) -> pd.DataFrame:
+        """One row an atom of the structure: atom, and the same columns as :meth:`edges_frame`."""
+        cycle, atom = self._atoms_on_cycles
+        return self._statistics(atom, cycle, self.n_atoms).rename_axis("atom").reset_index()
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a bond on a cycle: first, second, shift_a, shift_b, shift_c, and what :meth:`edges_frame` has."""
+        table = {"first": self.first, "second": self.second}
+        table |= {f"shift_{axis}": self.shift[:, place] for place, axis in enumerate("abc")}
+        return pd.DataFrame(table).join(self._statistics(self.bond, self._cycle, len(self.first)))
+
+    def pairs_frame(self) -> pd.DataFrame:
+        """One row a cycle: birth and death (radius, Å), bonds."""
+        return pd.DataFrame({"birth": self.birth, "death": self.death, "bonds": self.length})
+
+    def summary(self) -> dict[str, Any]:
+        """Numbers of cycles and bonds, ready for JSON."""
+        return {
+            "kind": self.kind,
+            "n_cycles": len(self),
+            "n_bonds_on_cycles": len(self.count),
+            "mean_bonds_per_cycle": float(self.length.mean()) if len(self) else None,
+        }
+
+    @cached_property
+    def _offset(self) -> IntArray:
+        return np.concatenate([[0], np.cumsum(self.length)])
+
+    @cached_property
+    def _cycle(self) -> IntArray:
+        """Cycle of each entry of ``bond``."""
+        return np.repeat(np.arange(len(self)), self.length)
+
+    @cached_property
+    def _atoms_on_cycles(self) -> tuple[IntArray, IntArray]:
+        """Each cycle with each of its atoms, once."""
+        atom = np.concatenate([self.first[self.bond], self.second[self.bond]])
+        cycle, atom = np.divmod(np.unique(np.tile(self._cycle, 2) * self.n_atoms + atom), self.n_atoms)
+        return cycle, atom
+
+    @cached_property
+    def _index(self) -> pd.MultiIndex:
+        return pd.MultiIndex.from_arrays(list(np.column_stack([self.first, self.second, self.shift]).T))
+
+    def _require(self, glass: Glass) -> None:
+        if glass.content_hash != self.glass_sha256:
+            raise InputError(f"these cycle counts belong to another structure than {glass.name!r}: compute them anew.")
+
+    def _bond_rows(self, glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:
+        """Row of the bond that each edge runs along; -1 where it is on no cycle."""
+        self._require(glass)
+        wrapped = wrapped_positions(glass)
+        beyond = displacement - (wrapped[source] - wrapped[target])
+        shift = np.rint(np.linalg.solve(glass.cell.T, beyond.T).T).astype(np.int64)
+        asked = canonical_bonds(target, source, shift)
+        return np.asarray(self._index.get_indexer(pd.MultiIndex.from_arrays(list(asked.T))), dtype=np.int64)
+
+    def _statistics(self, owner: IntArray, cycle: IntArray, n_owners: int) -> pd.DataFrame:
+        """Describe the cycles of each owner, a bond or an atom, given which owner each entry belongs to."""
+        count = np.bincount(owner, minlength=n_owners)
+        longest = np.full(n_owners, -np.inf)
+        np.maximum.at(longest, owner, self.life[cycle])
+        table: dict[str, Any] = {"cycles": count}
+        for name, value in (("birth", self.birth), ("death", self.death), ("life", self.life)):
+            total = np.bincount(owner, weights=value[cycle], minlength=n_owners)
+            table[f"mean_{name}"] = np.divide(total, count, out=np.full(n_owners, np.nan), where=count > 0)
+        return pd.DataFrame(table | {"longest_life": np.where(count > 0, longest, np.nan)})
+
+
+def count_cycles(
+    alpha: PeriodicComplex,
+    cycles: list[IntArray],
+    birth: FloatArray,
+    death: FloatArray,
+    *,
+    kind: CycleKind,
+    glass_sha256: str,
+) -> CycleCounts:
+    """Count the cycles through each bond, given the rows of each cycle's edges in ``alpha``."""
+    passed = alpha.bonds[np.concatenate([*cycles, np.zeros(0, dtype=np.int64)])]
+    bonds, bond = np.unique(passed, axis=0, return_inverse=True)
+    return CycleCounts(
+        first=bonds[:, 0],
+        second=bonds[:, 1],
+        shift=bonds[:, 2:],
+        birth=birth,
+        death=death,
+        length=np.array([len(cycle) for cycle in cycles], dtype=np.int64),
+        bond=bond.reshape(-1),
+        n_atoms=alpha.n_atoms,
+        kind=kind,
+        glass_sha256=glass_sha256,
+    )
+
+
+def _walk(
+    first: IntArray, second: IntArray, shift: IntArray, glass: Glass
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Put bonds end to end: source, target, start (Å) and vector (Å) of each, in the order of the walk."""
+    wrapped = wrapped_positions(glass)
+    vector = wrapped[second] + shift @ glass.cell - wrapped[first]
+    left = list(range(len(first)))
+    here = int(first.min())
+    met = {here: wrapped[here]}
+    place = met[here]
+    steps: list[tuple[int, int, FloatArray, FloatArray]] = []
+    while left:
+        row = next((row for row in left if here in (first[row], second[row])), None)
+        if row is None:  # a loop is closed, and another one begins at an atom that was met, or apart
+            ends = np.unique([first[left], second[left]]).tolist()
+            here = next((end for end in ends if end in met), ends[0])
+            place = met.setdefault(here, wrapped[here])
+            continue
+        left.remove(row)
+        forwards = first[row] == here
+        there, along = (int(second[row]), vector[row]) if forwards else (int(first[row]), -vector[row])
+        steps.append((here, there, place, along))
+        here, place = there, place + along
+        met.setdefault(here, place)
+    source, target, start, moved = zip(*steps, strict=True)
+    return np.array(source), np.array(target), np.array(start), np.array(moved)

@@ -1,0 +1,128 @@
+"""Predicted barriers of many glasses in one file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.structure.glass import FloatArray, Glass
+
+PREDICTED_ARRAY = "predicted_barrier"
+"""Per-atom array of predictions (eV) in extended XYZ; barriers that were in the file stay beside it as ``barrier``."""
+
+
+SPREAD_ARRAY = "predicted_barrier_spread"
+"""Per-atom array of their standard deviations (eV)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A glass with what was predicted for it.
+
+    Parameters
+    ----------
+    glass
+        The structure.
+    barriers
+        Shape (N,), eV.
+    spread
+        Standard deviation of known barriers about them, shape (N,), eV; None where the predictor was not calibrated.
+    """
+
+    glass: Glass
+    barriers: FloatArray
+    spread: FloatArray | None = None
+
+    @classmethod
+    def of(cls, predictor: Predictor, glass: Glass) -> Prediction:
+        """Predict, with the spread where it is known."""
+        if predictor.calibration is None:
+            return cls(glass, predictor.predict(glass))
+        return cls(glass, *predictor.predict_with_spread(glass))
+
+    def named(self, barriers: str, spread: str) -> dict[str, FloatArray]:
+        """Return what is known, by these names."""
+        return {barriers: self.barriers} | ({} if self.spread is None else {spread: self.spread})
+
+
+def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path:
+    """Write barriers (eV) as ``.csv`` (a row an atom), ``.json``, or ``.extxyz`` (a frame a glass; OVITO opens it).
+
+    Parameters
+    ----------
+    predictions
+        By label, which is the name of the file that a glass came from.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another.
+    """
+    require_known_suffix(path)
+    return write_atomically(path, _WRITERS[path.suffix](predictions).encode())
+
+
+def require_known_suffix(path: Path) -> None:
+    """Raise InputError unless :func:`write_predictions` can write to ``path``."""
+    if path.suffix not in _WRITERS:
+        raise InputError(
+            f"{path} has the suffix {path.suffix!r}, but predictions are written as {', '.join(_WRITERS)}: "
+            "choose one of these."
+        )
+
+
+def _as_csv(predictions: Mapping[str, Prediction]) -> str:
+    tables = [
+        pd.DataFrame(
+            {
+                "file": label,
+                "atom": range(len(each.glass)),
+                "species": each.glass.symbols,
+                **dict(zip("xyz", each.glass.positions.T, strict=True)),
+                **each.named("barrier_eV", "spread_eV"),
+            }
+        )
+        for label, each in predictions.items()
+    ]
+    return str(pd.concat(tables).to_csv(index=False, float_format="%.6f"))
+
+
+def _as_json(predictions: Mapping[str, Prediction]) -> str:
+    entries = [
+        {
+            "file": label,
+            "content_sha256": each.glass.content_hash,
+            "species": each.glass.symbols,
+            "positions_angstrom": each.glass.positions.tolist(),
+            "cell_angstrom": each.glass.cell.tolist(),
+            **{name: values.tolist() for name, values in each.named("barrier_eV", "spread_eV").items()},
+        }
+        for label, each in predictions.items()
+    ]
+    return json.dumps({"predictions": entries}, ensure_ascii=False)
+
+
+def _as_extxyz(predictions: Mapping[str, Prediction]) -> str:
+    from ase.io import write
+
+    frames = [
+        each.glass.with_arrays(**each.named(PREDICTED_ARRAY, SPREAD_ARRAY)).to_ase() for each in predictions.values()
+    ]
+    text = io.StringIO()
+    write(text, frames, format="extxyz")
+    return text.getvalue()
+
+
+_WRITERS: dict[str, Callable[[Mapping[str, Prediction]], str]] = {
+    ".csv": _as_csv,
+    ".json": _as_json,
+    ".extxyz": _as_extxyz,
+}

@@ -1,0 +1,1 @@
+"""How long work is done: records, archives, files, processes, progress, threads."""

@@ -1,0 +1,269 @@
+"""The same task for each of many items: in this process, in worker processes, or on a Dask cluster.
+
+What all tasks share is sent once to each worker. Worker processes are loky's: they do not run the calling script again,
+so neither a script without ``if __name__ == "__main__"`` nor a notebook has anything to mind. They must be able to
+import what the task uses; functions defined in the script or the notebook itself are sent along.
+
+Tasks write nothing. So workers may be killed at any moment, and are, as soon as the caller stops; where the caller is
+killed itself, they notice and end.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from symgnn_explain.errors import Cancelled, InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Report = Callable[[float], None]
+"""Takes the fraction of a task that is done; raises Cancelled where the task should stop."""
+Task = Callable[[Any, Item, Report], Result]
+"""Takes what all tasks share, the item, and where to report."""
+
+POLL = 0.05
+"""Seconds between two looks at whether the caller wants to stop."""
+REMOTE_POLL = 0.25
+"""The same on a Dask cluster, where each look is a message to the scheduler."""
+
+WATCH = 1.0
+"""Seconds between two looks of a worker process at whether its caller still runs."""
+
+# Workers have one thread each; loky's own limit on a worker's memory would only restart it.
+_WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e12",
+}
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Item, Result]):
+    """What became of one item: a result, or the error that its task raised."""
+
+    item: Item
+    result: Result | None = None
+    error: Exception | None = None
+
+
+def run_each(
+    task: Task[Item, Result],
+    shared: Any,
+    items: Sequence[Item],
+    *,
+    workers: int = 1,
+    client: Client | None = None,
+    report: Report | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Generator[Outcome[Item, Result]]:
+    """Yield the outcome of ``task(shared, item, report)`` for every item, in the order in which the tasks end.
+
+    Close the iterator, or exhaust it: that is what ends the workers.
+
+    Parameters
+    ----------
+    task
+        What is done. An error that it raises is the outcome of that item alone.
+    shared
+        First argument of every task.
+    items
+        Second argument, one a task.
+    workers
+        Processes; with one, the tasks run in this process.
+    client
+        Of a Dask cluster, on which the tasks then run.
+    report
+        Called with the fraction of the current task that is done, where tasks run in this process.
+    cancelled
+        Whether to stop; asked some twenty times a second, or where a task reports.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancelled`` said so.
+    InputError
+        If there are less than one worker, or both workers and a client, or a worker process died.
+    """
+    if workers < 1:
+        raise InputError(f"{workers=} must be at least 1.")
+    if client is not None and workers != 1:
+        raise InputError(f"both {workers=} and a Dask client were given: leave one of them out.")
+    if not items:
+        return _here(task, shared, items, report, cancelled)
+    if client is not None:
+        return _on_dask(task, shared, items, client, cancelled)
+    if workers == 1:
+        return _here(task, shared, items, report, cancelled)
+    return _in_processes(task, shared, items, min(workers, len(items)), cancelled)
+
+
+def _here(
+    task: Task[Item, Result],
+    shared: Any,
+    items: Sequence[Item],
+    report: Report | None,
+    cancelled: Callable[[], bool],
+) -> Generator[Outcome[Item, Result]]:
+    def checked_report(fraction: float) -> None:
+        _stop_if(cancelled())
+        if report is not None:
+            report(fraction)
+
+    for item in items:
+        _stop_if(cancelled())
+        yield _attempt(task, shared, item, checked_report)
+
+
+def _attempt(task: Task[Item, Result], shared: Any, item: Item, report: Report) -> Outcome[Item, Result]:
+    try:
+        return Outcome(item, result=task(shared, item, report))
+    except Cancelled:
+        raise
+    except Exception as error:
+        return Outcome(item, error=error)
+
+
+def _stop_if(cancelled: bool) -> None:
+    if cancelled:
+        raise Cancelled("the work was cancelled; what was done is kept.")
+
+
+def _in_processes(
+    task: Task[Item, Result], shared: Any, items: Sequence[Item], workers: int, cancelled: Callable[[], bool]
+) -> Generator[Outcome[Item, Result]]:
+    import concurrent.futures
+
+    import cloudpickle
+    from loky.process_executor import ProcessPoolExecutor
+
+    executor = ProcessPoolExecutor(
+        workers,
+        initializer=_start_worker,
+        initargs=(cloudpickle.dumps((task, shared)), os.getpid()),
+        env=_WORKER_ENVIRONMENT,
+    )
+    finished = False
+    try:
+        pending = {executor.submit(_in_worker, item): item for item in items}
+        while pending:
+            _stop_if(cancelled())
+            done, _ = concurrent.futures.wait(pending, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                item = pending.pop(future)
+                yield _outcome_of(future.result, item)
+        finished = True
+    finally:
+        # Also when all is done: left to themselves, workers take seconds to end.
+        executor.shutdown(wait=finished, kill_workers=True)
+
+
+def _outcome_of(result: Callable[[], Outcome[Item, Result]], item: Item) -> Outcome[Item, Result]:
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        return result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"a worker process ended unexpectedly ({type(error).__name__}), perhaps for want of memory: what was done "
+            "is kept; try fewer workers."
+        ) from error
+    except Exception as error:  # a result that could not be sent
+        return Outcome(item, error=error)
+
+
+_in_this_worker: tuple[Task[Any, Any], Any] | None = None
+
+
+def _start_worker(blob: bytes, caller: int) -> None:
+    from symgnn_explain.runs.memory import reuse_large_allocations
+
+    global _in_this_worker  # noqa: PLW0603 - what the process was started for
+    threading.Thread(target=_end_with, args=(caller,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the caller ends these
+    reuse_large_allocations()
+    _in_this_worker = pickle.loads(blob)
+
+
+def _end_with(caller: int) -> None:
+    """End this process once the one that started it is gone, which can no longer do so."""
+    while os.getppid() == caller:
+        time.sleep(WATCH)
+    os._exit(1)
+
+
+def _in_worker(item: Any) -> Outcome[Any, Any]:
+    if _in_this_worker is None:
+        raise RuntimeError("the worker was not started as it should be.")
+    return _portable(_attempt(*_in_this_worker, item, lambda _: None))
+
+
+def _portable(outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
+    """Make the error of an outcome survive the way to another process, with its traceback as a note."""
+    error = outcome.error
+    if error is None:
+        return outcome
+    error.add_note("".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever an error's own constructor raises
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    return Outcome(outcome.item, error=error)
+
+
+def _on_dask(
+    task: Task[Item, Result], shared: Any, items: Sequence[Item], client: Client, cancelled: Callable[[], bool]
+) -> Generator[Outcome[Item, Result]]:
+    import cloudpickle
+    from distributed import Event, as_completed
+
+    blob = client.scatter(cloudpickle.dumps((task, shared)), broadcast=True)
+    stop = Event(client=client)
+    futures = {client.submit(_on_dask_worker, blob, item, stop.name, pure=False): item for item in items}
+    try:
+        ending = as_completed(futures)
+        while not ending.is_empty():
+            _stop_if(cancelled())
+            if not ending.has_ready():
+                time.sleep(POLL)
+                continue
+            for future in ending.next_batch(block=False):
+                yield _outcome_of(future.result, futures.pop(future))
+    finally:
+        if futures:
+            stop.set()
+            client.cancel(list(futures))
+
+
+def _on_dask_worker(blob: bytes, item: Any, stop: str) -> Outcome[Any, Any]:
+    from distributed import Event, worker_client
+
+    task, shared = _unpacked(blob)
+    asked = time.monotonic()
+
+    def report(_: float) -> None:
+        nonlocal asked
+        if time.monotonic() - asked > REMOTE_POLL:
+            with worker_client(separate_thread=False) as client:
+                _stop_if(Event(stop, client=client).is_set())
+            asked = time.monotonic()
+
+    return _portable(_attempt(task, shared, item, report))
+
+
+@lru_cache(maxsize=1)
+def _unpacked(blob: bytes) -> tuple[Task[Any, Any], Any]:
+    unpacked: tuple[Task[Any, Any], Any] = pickle.loads(blob)
+    return unpacked

@@ -1,0 +1,133 @@
+"""What saddle searches ask of a potential: energy and forces of a glass in which some atoms may move.
+
+The compiled engine (:mod:`symgnn_explain.saddles.eam`) and every calculator of ASE provide it, so that the same search
+runs on a machine-learned potential too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+class EnergySurface(Protocol):
+    """Energy of a structure as a function of the positions of its movable atoms.
+
+    Attributes
+    ----------
+    start
+        Positions of the movable atoms in the glass, shape (n, 3), Å; those that are passed in continue from there,
+        without wrapping.
+    mobile
+        Numbers of the movable atoms, shape (n,).
+    calls
+        How many energies and forces were computed.
+    """
+
+    start: FloatArray
+    mobile: IntArray
+    calls: int
+
+    def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
+        """Return the energy (eV) of the whole structure, and the forces (n, 3) on the movable atoms (eV/Å)."""
+        ...
+
+
+class Calculator(Protocol):
+    """Makes energy surfaces of glasses; must survive pickling, since workers get a copy."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells this potential from another, in plain values, for records."""
+        ...
+
+    def surface(self, glass: Glass, mobile: IntArray | None = None) -> EnergySurface:
+        """Let these atoms of a glass move, the first of which is the centre; all of them where None."""
+        ...
+
+
+def within(glass: Glass, atom: int, radius: float) -> IntArray:
+    """Return the atoms within ``radius`` (Å) of one under the minimum image, nearest first, itself first of all."""
+    distance = np.linalg.norm(glass.displacements_from(atom), axis=1)
+    order = np.argsort(distance, kind="stable")
+    return order[distance[order] < radius].astype(np.int64)
+
+
+class AseCalculator:
+    """Offers a calculator of ASE: each call computes the whole structure.
+
+    Parameters
+    ----------
+    calculator
+        Any ASE calculator with energies (eV) and forces (eV/Å).
+    name
+        What it is called in records; its class otherwise.
+    """
+
+    def __init__(self, calculator: Any, name: str | None = None) -> None:
+        self._calculator = calculator
+        self._name = name or type(calculator).__name__
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The calculator's name."""
+        return {"kind": "ase", "name": self._name}
+
+    def surface(self, glass: Glass, mobile: IntArray | None = None) -> EnergySurface:
+        """Let these atoms move; all where None."""
+        atoms = glass.to_ase()
+        atoms.calc = self._calculator
+        return AseSurface(atoms, np.arange(len(glass)) if mobile is None else mobile)
+
+
+class AseSurface:
+    """The energy of an ASE ``Atoms`` with a calculator; see :class:`EnergySurface`."""
+
+    def __init__(self, atoms: Atoms, mobile: IntArray) -> None:
+        if atoms.calc is None:
+            raise InputError("these atoms have no calculator: set atoms.calc first.")
+        self._atoms = atoms
+        self.mobile = np.asarray(mobile, dtype=np.int64)
+        self.start: FloatArray = atoms.positions[self.mobile].copy()
+        self.calls = 0
+
+    def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
+        """Return energy (eV) and forces (n, 3) on the movable atoms (eV/Å)."""
+        self._atoms.positions[self.mobile] = positions
+        self.calls += 1
+        return float(self._atoms.get_potential_energy()), self._atoms.get_forces()[self.mobile]
+
+
+def as_ase(glass: Glass, surface: EnergySurface) -> Atoms:
+    """Return the movable atoms of a surface as ASE's, with a calculator: for optimisers and dynamics of ASE."""
+    from ase.calculators.calculator import Calculator as AseBase
+    from ase.calculators.calculator import all_changes
+
+    class OfSurface(AseBase):
+        implemented_properties = ("energy", "forces")
+
+        def calculate(
+            self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
+        ) -> None:
+            super().calculate(atoms, properties, system_changes)
+            energy, forces = surface(self.atoms.positions)
+            self.results = {"energy": energy, "forces": forces}
+
+    atoms = glass.to_ase()[surface.mobile]
+    atoms.positions = surface.start
+    atoms.calc = OfSurface()
+    return atoms
+
+
+def centred(glass: Glass, atom: int) -> FloatArray:
+    """Return the image of each atom in the cell that has ``atom`` in its middle, shape (N, 3), Å."""
+    scaled = np.linalg.solve(glass.cell.T, (glass.positions - glass.positions[atom]).T).T
+    scaled -= np.where(glass.pbc, np.round(scaled), 0.0)
+    return scaled @ glass.cell + glass.positions[atom]

@@ -1,0 +1,212 @@
+"""The barriers of many atoms of one glass: here, in worker processes or on a Dask cluster; resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.population.records import (
+    Manifest,
+    RecordFolder,
+    Records,
+    RecordsInMemory,
+    plain_manifest,
+    run_of,
+)
+from symgnn_explain.runs.parallel import Report, run_each
+from symgnn_explain.runs.progress import PopulationProgress, Tracker
+from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
+from symgnn_explain.runs.watch import CancelSignal, Watch
+from symgnn_explain.saddles.atom_barrier import AtomBarrier
+from symgnn_explain.saddles.calculator import Calculator
+from symgnn_explain.saddles.saddles import at_minimum, search_saddles
+from symgnn_explain.saddles.settings import SearchSettings
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.selection import require_atoms, select_atoms
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from distributed import Client
+
+RECORDS = "barriers"
+"""What records of barriers are called in messages."""
+
+NAMED_FAILURES = 10
+
+
+class BarrierSet(Sequence[AtomBarrier]):
+    """The barriers of some atoms, each read when it is asked for.
+
+    Parameters
+    ----------
+    records
+        Where they are.
+    atoms
+        Which, in this order.
+    """
+
+    def __init__(self, records: Records, atoms: Sequence[int]) -> None:
+        self._records, self.atoms = records, tuple(atoms)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> BarrierSet:
+        """Open what a run left in a folder; raises InputError where that is nothing."""
+        records = RecordFolder(Path(folder), what=RECORDS)
+        return cls(records, [atom for atom in records.atoms() if records.holds(atom)])
+
+    def of(self, atoms: Sequence[int]) -> BarrierSet:
+        """Return those of some atoms, in the order given; raises InputError where one of them is not there."""
+        missing = sorted(set(atoms) - set(self.atoms))
+        if missing:
+            raise InputError(f"{len(missing)} atoms have no barriers here, such as {missing[0]}: compute them first.")
+        return BarrierSet(self._records, atoms)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What they are of: glass, potential, settings."""
+        return self._records.manifest
+
+    def seconds(self) -> Mapping[int, float]:
+        """Return the processor time (s) that each atom took, where that is known."""
+        return self._records.seconds()
+
+    def __len__(self) -> int:
+        return len(self.atoms)
+
+    def __getitem__(self, place: int) -> AtomBarrier:  # type: ignore[override]
+        return decode(self._records.read(self.atoms[place]))
+
+    def __iter__(self) -> Iterator[AtomBarrier]:
+        return (self[place] for place in range(len(self)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an atom: barrier and standard error (eV), numbers of saddles and searches, every saddle's barrier."""
+        import pandas as pd
+
+        return pd.DataFrame([barrier.to_row() for barrier in self])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every atom's task needs; sent once to each worker."""
+
+    glass: Glass
+    calculator: Calculator
+    settings: SearchSettings
+    run: str
+
+
+def compute_barriers(
+    glass: Glass,
+    calculator: Calculator,
+    atoms: Sequence[int] | str,
+    *,
+    settings: SearchSettings | None = None,
+    out: str | Path | None = None,
+    workers: int = 1,
+    client: Client | None = None,
+    progress: Callable[[PopulationProgress], None] | None = None,
+    cancel: CancelSignal | None = None,
+) -> BarrierSet:
+    """Compute the barriers of some atoms; each depends on the glass, the potential, the settings and the atom alone.
+
+    Parameters
+    ----------
+    glass
+        The structure; it is brought to the nearest minimum of the potential first.
+    calculator
+        The potential.
+    atoms
+        Numbers of atoms, or words for :func:`symgnn_explain.structure.selection.select_atoms`, such as ``random:20``.
+    settings
+        Of the searches.
+    out
+        Folder for one record an atom. What is there is not computed again, so a run that was stopped continues.
+    workers
+        Processes, with one thread each.
+    client
+        Of a Dask cluster, to compute on instead.
+    progress
+        Called with the fraction done, which also knows the atoms done and the time left.
+    cancel
+        Anything with ``is_set()``; once set, the run stops with ``Cancelled``. Records in ``out`` are kept.
+
+    Raises
+    ------
+    InputError
+        If something that was given cannot be used, ``out`` holds barriers of another glass, potential or settings, or
+        some atoms failed, after all others were computed.
+    Cancelled
+        If ``cancel`` was set.
+    """
+    settings = settings or SearchSettings()
+    wanted = (select_atoms(glass, atoms) if isinstance(atoms, str) else require_atoms(glass, atoms)).tolist()
+    manifest = plain_manifest(
+        glass={"sha256": glass.content_hash, "name": glass.name, "n_atoms": len(glass)},
+        potential=calculator.identity,
+        settings=asdict(settings),
+        version_of_symgnn_explain=version("symgnn_explain"),
+    )
+    records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest, what=RECORDS)
+    missing = [atom for atom in wanted if not records.holds(atom)]
+    tracker = Tracker(len(wanted), len(missing), progress, warms_up=workers > 1 or client is not None)
+    errors: dict[int, Exception] = {}
+    if missing:
+        Watch(cancel=cancel).advance(0.0)
+        job = _Job(at_minimum(glass, calculator), calculator, settings, run_of(manifest))
+        records.open()
+        tasks = run_each(
+            _compute,
+            job,
+            missing,
+            workers=workers,
+            client=client,
+            report=tracker.part,
+            cancelled=(lambda: False) if cancel is None else cancel.is_set,
+        )
+        with closing(tasks):
+            for outcome in tasks:
+                if outcome.result is not None:
+                    records.write(outcome.item, *outcome.result)
+                elif outcome.error is not None:
+                    errors[outcome.item] = outcome.error
+                tracker.finished(1)
+    if errors:
+        raise _failure(errors, len(wanted))
+    return BarrierSet(records, wanted)
+
+
+def decode(blob: bytes) -> AtomBarrier:
+    """Read a record; raises InputError where it is not whole."""
+    try:
+        _, content = unpack(blob)
+    except DamagedRecordError as error:
+        raise InputError(f"a record is damaged ({error}): compute it anew.") from error
+    return AtomBarrier.from_dict(content)
+
+
+def _compute(job: _Job, atom: int, report: Report) -> tuple[bytes, float]:
+    """Return an atom's record, and the seconds of processor time that it took."""
+    started = time.process_time()
+    barrier = search_saddles(job.glass, job.calculator, atom, job.settings, report)
+    return pack(job.run, barrier.to_dict()), time.process_time() - started
+
+
+def _failure(errors: Mapping[int, Exception], total: int) -> Exception:
+    first = next(iter(errors.values()))
+    if isinstance(first, InputError) and len(errors) == total:
+        return first
+    named = ", ".join(str(atom) for atom in sorted(errors)[:NAMED_FAILURES]) + ", …" * (len(errors) > NAMED_FAILURES)
+    reason = " ".join(str(first).split()).rstrip(".") or "no message"
+    failure = InputError(
+        f"the barriers of {len(errors)} of {total} atoms could not be computed ({named}; the first "
+        f"because of {type(first).__name__}: {reason}): the others were, and are kept."
+    )
+    failure.__cause__ = first
+    return failure

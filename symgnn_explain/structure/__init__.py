@@ -1,0 +1,1 @@
+"""Structures: glasses, files, neighbours, graphs, selections."""

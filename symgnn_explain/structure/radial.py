@@ -1,0 +1,218 @@
+"""Radial distribution functions, total and partial, with their maxima and minima."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray, atomic_number
+from symgnn_explain.structure.pairs import Pairs, pairs_within
+
+SMOOTHING = 0.1
+"""Standard deviation (Å) of the Gaussian that g(r) is smoothed with before its extrema are sought."""
+
+SMALLEST_PROMINENCE = 0.03
+"""A maximum or minimum of g(r) must stand out by this much, and by four times the counting noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class RadialDistribution:
+    """A radial distribution function.
+
+    Parameters
+    ----------
+    r, bin_width
+        Bin centres, shape (B,), and width, Å.
+    g
+        Density of neighbours relative to the mean density, shape (B,); 1 in an ideal gas.
+    running_coordination
+        Mean number of neighbours up to the outer edge of each bin, shape (B,).
+    maxima, minima
+        Where g(r) has them, Å; a minimum always follows a maximum.
+    coordination_number
+        Mean number of neighbours inside the first minimum; None where g(r) has no minimum.
+    pair
+        Central and neighbouring species; None for all atoms.
+    """
+
+    r: FloatArray
+    bin_width: float
+    g: FloatArray
+    running_coordination: FloatArray
+    maxima: FloatArray
+    minima: FloatArray
+    coordination_number: float | None
+    pair: tuple[str, str] | None = None
+
+    @property
+    def label(self) -> str:
+        """``Cu-Zr``, or ``all atoms``."""
+        return "all atoms" if self.pair is None else "-".join(self.pair)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a bin: r (Å), g, running coordination."""
+        return pd.DataFrame({"r": self.r, "g": self.g, "running_coordination": self.running_coordination})
+
+    def summary(self) -> dict[str, Any]:
+        """Extrema (Å) and coordination number, ready for JSON."""
+        return {
+            "pair": None if self.pair is None else "-".join(self.pair),
+            "maxima_angstrom": self.maxima.round(4).tolist(),
+            "minima_angstrom": self.minima.round(4).tolist(),
+            "coordination_number": self.coordination_number,
+        }
+
+
+def radial_distribution(
+    glass: Glass, r_max: float = 10.0, bin_width: float = 0.1, pair: tuple[str, str] | None = None
+) -> RadialDistribution:
+    """Radial distribution function g(r), total or partial, with its extrema and the first coordination number.
+
+    Every pair is counted at every periodic image, so that cells of any shape and size are right, also those narrower
+    than ``r_max``. The mean density is that of the cell: for a cluster in vacuum g(r) is relative to the box.
+
+    Parameters
+    ----------
+    r_max, bin_width
+        Range and resolution, Å.
+    pair
+        For example ``("Cu", "Zr")``: the density of Zr around Cu. All atoms where None.
+
+    Raises
+    ------
+    InputError
+        If a length is not positive, or the glass has no atom of a species asked for.
+    """
+    edges = _bin_edges(r_max, bin_width)
+    central, neighbouring = (_of_species(glass, symbol) for symbol in pair or (None, None))
+    return _distribution(glass, pairs_within(glass, edges[-1]), central, neighbouring, edges=edges, pair=pair)
+
+
+def partial_distributions(
+    glass: Glass, r_max: float = 10.0, bin_width: float = 0.1
+) -> dict[tuple[str, str], RadialDistribution]:
+    """All partial radial distribution functions, by pair of species: ``("Cu", "Cu")``, ``("Cu", "Zr")`` and so on.
+
+    Each pair of species stands once, in order of atomic number: g(r) is the same from either side, and the
+    coordination numbers are those of the first species. See :func:`radial_distribution`.
+
+    Raises
+    ------
+    InputError
+        If a length is not positive.
+    """
+    edges = _bin_edges(r_max, bin_width)
+    pairs = pairs_within(glass, edges[-1])
+    members = {symbol: _of_species(glass, symbol) for symbol in glass.species}
+    return {
+        pair: _distribution(glass, pairs, members[pair[0]], members[pair[1]], edges=edges, pair=pair)
+        for pair in combinations_with_replacement(glass.species, 2)
+    }
+
+
+def find_extrema(
+    r: FloatArray, curve: FloatArray, variance: FloatArray, *, smoothing: float, prominence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Find the maxima of a noisy curve, and the minima beyond the first of them.
+
+    The curve is smoothed by a Gaussian first. An extremum counts if it stands out by ``prominence`` and by four
+    standard errors of the smoothed curve; it is then placed at the extremum of the raw curve close by.
+
+    Parameters
+    ----------
+    r, curve, variance
+        Evenly spaced abscissa, ordinate, and the ordinate's variance, shape (B,).
+    smoothing
+        Standard deviation of the Gaussian, in the unit of ``r``.
+    """
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks
+
+    step = float(r[1] - r[0]) if len(r) > 1 else 1.0
+    width = smoothing / step
+    smooth = gaussian_filter1d(curve, width, mode="nearest")
+    # Variances are smoothed by the square of the kernel, which is a narrower Gaussian that does not sum to one.
+    averaged = max(1.0, 2 * np.sqrt(np.pi) * width)
+    noise = np.sqrt(gaussian_filter1d(variance, width / np.sqrt(2), mode="nearest") / averaged)
+    needed = np.maximum(prominence, 4 * noise)
+    maxima, _ = find_peaks(smooth, prominence=needed)
+    minima, _ = find_peaks(-smooth, prominence=needed)
+    minima = minima[minima > maxima[0]] if maxima.size else minima[:0]
+    # Smoothing drags the extrema of a steep flank along: each is looked up again in the raw curve close by.
+    window = max(1, round(1.5 * width))
+    return r[_refine(maxima, curve, window)], r[_refine(minima, -curve, window)]
+
+
+def _distribution(
+    glass: Glass,
+    pairs: Pairs,
+    central: NDArray[np.bool_],
+    neighbouring: NDArray[np.bool_],
+    *,
+    edges: FloatArray,
+    pair: tuple[str, str] | None,
+) -> RadialDistribution:
+    there = central[pairs.first] & neighbouring[pairs.second]
+    back = central[pairs.second] & neighbouring[pairs.first]
+    distance = np.concatenate([pairs.distance[there], pairs.distance[back]])
+    counts, _ = np.histogram(distance, edges)
+    expected = 4 / 3 * np.pi * np.diff(edges**3) * central.sum() * neighbouring.sum() / glass.volume
+    r, g = (edges[1:] + edges[:-1]) / 2, counts / expected
+    seen_from_both_ends = 2 if (central == neighbouring).all() else 1
+    variance = seen_from_both_ends * g / expected
+    maxima, minima = find_extrema(r, g, variance, smoothing=SMOOTHING, prominence=SMALLEST_PROMINENCE)
+    return RadialDistribution(
+        r=r,
+        bin_width=float(edges[1]),
+        g=g,
+        running_coordination=counts.cumsum() / central.sum(),
+        maxima=maxima,
+        minima=minima,
+        coordination_number=float(np.count_nonzero(distance < minima[0]) / central.sum()) if minima.size else None,
+        pair=pair,
+    )
+
+
+def _bin_edges(r_max: float, bin_width: float) -> FloatArray:
+    if not (np.isfinite(r_max) and np.isfinite(bin_width) and 0 < bin_width < r_max):
+        raise InputError(f"{bin_width=} and {r_max=} do not fit: expected lengths in Å with 0 < bin_width < r_max.")
+    return bin_width * np.arange(int(np.ceil(r_max / bin_width - 1e-9)) + 1, dtype=np.float64)
+
+
+def _of_species(glass: Glass, symbol: str | None) -> NDArray[np.bool_]:
+    if symbol is None:
+        return np.ones(len(glass), dtype=bool)
+    chosen = glass.numbers == atomic_number(symbol)
+    if not chosen.any():
+        raise InputError(f"{glass.name!r} has no {symbol}: it holds {', '.join(glass.species)}.")
+    return np.asarray(chosen)
+
+
+def _refine(places: IntArray, curve: FloatArray, window: int) -> IntArray:
+    """Nearest to each place, the bin within ``window`` where the curve is highest."""
+    refined = []
+    for place in places:
+        near = np.arange(max(0, place - window), min(len(curve), place + window + 1))
+        highest = near[curve[near] == curve[near].max()]
+        refined.append(highest[np.abs(highest - place).argmin()])
+    return np.array(refined, dtype=np.int64)
+
+
+def first_shell_cutoff(glass: Glass) -> float:
+    """Where the first shell of neighbours ends: the first minimum of g(r), Å.
+
+    Raises
+    ------
+    InputError
+        If g(r) has no minimum.
+    """
+    minima = radial_distribution(glass).minima
+    if not minima.size:
+        raise InputError(f"g(r) of {glass.name!r} has no minimum that would end the first shell: give a cut-off in Å.")
+    return float(minima[0])

@@ -1,0 +1,286 @@
+"""Which atoms of a glass are meant by ``central:50``, ``species Zr and barrier < 1.2``, ``within 5 of 12``."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import numpy as np
+from ase.geometry import find_mic
+from numpy.typing import ArrayLike, NDArray
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.selection_language import (
+    FORMS,
+    Both,
+    Compared,
+    Either,
+    Everything,
+    FirstOf,
+    NeighboursOf,
+    Node,
+    Not,
+    Numbers,
+    OfSpecies,
+    Selected,
+    Within,
+    did_you_mean,
+    parse_selection,
+)
+
+__all__ = ["FORMS", "atoms_within", "centre_of", "require_atoms", "select_atoms", "selectable_values"]
+
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def select_atoms(
+    glass: Glass,
+    selection: str,
+    *,
+    barriers: FloatArray | None = None,
+    seed: int = 0,
+    selected: Iterable[int] | None = None,
+    values: Mapping[str, ArrayLike] | None = None,
+    allow_none: bool = False,
+) -> IntArray:
+    """Turn words into numbers of atoms.
+
+    Parameters
+    ----------
+    glass
+        The structure.
+    selection
+        - ``all``: every atom;
+        - ``12,57``, ``index 12,57``, ``10 to 20``: these atoms, in this order;
+        - ``central:50``: the 50 atoms nearest the centre (:func:`centre_of`), nearest first;
+        - ``random:20``: 20 atoms without repetition; of two selections with one seed, the smaller begins the larger;
+        - ``softest:10``, ``hardest:10``: the atoms with the lowest and the highest barriers, from the extreme on;
+        - ``species:Zr``, ``species Cu,Zr``: every atom of the species;
+        - ``barrier < 1.2``, ``0 <= x < 5``, ``species != Cu``: by a value an atom, see :func:`selectable_values`;
+        - ``within 5 of 1501``: up to 5 Å from an atom or from any of a selection, under the minimum image, these
+          included;
+        - ``neighbours of 12``: atoms up to the first minimum of g(r) from it or from any of a selection, without these;
+        - ``selected``: the atoms of ``selected``;
+        - these with ``and``, ``or``, ``not`` and brackets. ``a and b`` has the order of ``a``; ``a or b`` is ``a`` and
+          then the rest of ``b``.
+
+        A space or a colon may stand between a word and its number. Ties are in the order of the atoms.
+    barriers
+        Of each atom, shape (N,), eV, predicted or known; those of the glass where None.
+    seed
+        Of ``random``.
+    selected
+        Atoms that ``selected`` stands for.
+    values
+        Further values by name, one an atom, shape (N,).
+    allow_none
+        Return no atoms where none is so, instead of raising an error.
+
+    Returns
+    -------
+    IntArray
+        Numbers of the atoms, from 0, none twice; shape (n,).
+
+    Raises
+    ------
+    InputError
+        If the words cannot be understood, the glass has no such atoms, or none is so.
+    """
+    asked = _Question(glass, selection, barriers, seed, selected, values or {})
+    atoms = asked.answer(parse_selection(selection))
+    if not len(atoms) and not allow_none:
+        raise InputError(f"no atom of {glass.name!r} is in the selection {selection!r}: widen it.")
+    return atoms
+
+
+def selectable_values(
+    glass: Glass, *, barriers: FloatArray | None = None, values: Mapping[str, ArrayLike] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Name the values that a selection can compare, each of shape (N,).
+
+    They are ``x``, ``y``, ``z`` (Å), ``index``, ``barrier`` (that of ``barriers``, else the glass's own) and
+    ``known_barrier`` where there are such (eV), the glass's per-atom arrays (``force[0]`` for the first column of one
+    with several) and ``values``.
+    """
+    named: dict[str, NDArray[Any]] = {axis: glass.positions[:, column] for column, axis in enumerate("xyz")}
+    named["index"] = np.arange(len(glass))
+    for name, array in glass.arrays.items():
+        columns = np.asarray(array).reshape(len(glass), -1)
+        if array.ndim == 1:
+            named[name] = np.asarray(array)
+        else:
+            named |= {f"{name}[{column}]": columns[:, column] for column in range(columns.shape[1])}
+    if glass.barriers is not None:
+        named["barrier"] = named["known_barrier"] = glass.barriers
+    if barriers is not None:
+        named["barrier"] = barriers
+    return named | {name: np.asarray(value) for name, value in (values or {}).items()}
+
+
+def atoms_within(glass: Glass, radius: float, of: Iterable[int]) -> IntArray:
+    """Return the atoms up to ``radius`` (Å) from any image of one of the atoms ``of``, these included; ascending.
+
+    Raises
+    ------
+    InputError
+        If the radius is not a positive number.
+    """
+    from scipy.spatial import KDTree
+
+    if not 0 < radius < np.inf:
+        raise InputError(f"{radius=} Å must be positive and finite.")
+    references = np.fromiter(of, dtype=np.int64)
+    if not len(references):
+        return references
+    fractional = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    fractional -= np.where(glass.pbc, np.floor(fractional), 0.0)
+    positions = fractional @ glass.cell
+    # The nearest image is no farther away than the one in the cell.
+    reach = min(radius, float(np.linalg.norm(np.ptp(positions, axis=0))))
+    heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
+    repeats = np.where(glass.pbc, np.floor(reach / heights).astype(int) + 1, 0)
+    grid = [np.arange(-count, count + 1) for count in repeats]
+    shifts = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(-1, 3)
+    images = (fractional[references] + shifts[:, None]).reshape(-1, 3) @ glass.cell
+    distance, _ = KDTree(images).query(positions)
+    near = distance <= radius
+    near[references] = True
+    return np.flatnonzero(near).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """A selection with all that its words refer to."""
+
+    glass: Glass
+    text: str
+    barriers: FloatArray | None
+    seed: int
+    selected: Iterable[int] | None
+    values: Mapping[str, ArrayLike]
+
+    def answer(self, node: Node) -> IntArray:  # noqa: PLR0911, PLR0912 - one case a kind of node
+        """Return the atoms that a part of the selection means, in its order."""
+        glass = self.glass
+        match node:
+            case Everything():
+                return np.arange(len(glass), dtype=np.int64)
+            case Selected():
+                if self.selected is None:
+                    raise InputError(f"the atoms {self.text!r} cannot be told: nothing can be selected here.")
+                return np.fromiter(self.selected, dtype=np.int64)
+            case Numbers(atoms):
+                return require_atoms(glass, atoms)
+            case OfSpecies(symbols):
+                return np.unique(np.concatenate([_of_species(glass, symbol) for symbol in symbols]))
+            case FirstOf(order, count):
+                return self._first_of(order, count)
+            case Within(radius, of):
+                return atoms_within(glass, radius, self.answer(of))
+            case NeighboursOf(of):
+                from symgnn_explain.structure.radial import first_shell_cutoff
+
+                centres = self.answer(of)
+                return np.setdiff1d(atoms_within(glass, first_shell_cutoff(glass), centres), centres)
+            case Compared(name, comparison, value):
+                return self._compared(name, comparison, value)
+            case Not(of):
+                return np.setdiff1d(np.arange(len(glass), dtype=np.int64), self.answer(of))
+            case Both(left, right):
+                first = self.answer(left)
+                return first[np.isin(first, self.answer(right))]
+            case Either(left, right):
+                first, second = self.answer(left), self.answer(right)
+                return np.concatenate([first, second[~np.isin(second, first)]])
+            case _:
+                assert_never(node)
+
+    def _first_of(self, order: str, count: int) -> IntArray:
+        glass = self.glass
+        if count > len(glass):
+            raise InputError(f"the atoms {self.text!r} are more than {glass.name!r} has: it has {len(glass)}.")
+        orders: dict[str, Callable[[], IntArray]] = {
+            "central": lambda: _order_of(_distance_from_centre(glass)),
+            "random": lambda: np.random.default_rng(self.seed).permutation(len(glass)),
+            "softest": lambda: _order_of(_barriers_of(glass, self.barriers, self.text)),
+            "hardest": lambda: _order_of(-_barriers_of(glass, self.barriers, self.text)),
+        }
+        return orders[order]()[:count].astype(np.int64)
+
+    def _compared(self, name: str, comparison: str, value: float | str) -> IntArray:
+        if name == "barrier":
+            _barriers_of(self.glass, self.barriers, self.text)
+        known = selectable_values(self.glass, barriers=self.barriers, values=self.values)
+        if name not in known:
+            raise InputError(
+                f"the atoms {self.text!r} cannot be told, {self.glass.name!r} has no values "
+                f"{name!r}{did_you_mean(name, tuple(known))}: it has {', '.join(known)}."
+            )
+        array = known[name]
+        is_text = array.dtype.kind in "US"
+        if is_text != isinstance(value, str) or (is_text and comparison not in ("==", "!=")):
+            kind = "text, which can be equal (==) or not (!=)" if is_text else "a number"
+            raise InputError(f"the atoms {self.text!r} cannot be told: {name!r} is {kind}.")
+        return np.flatnonzero(_COMPARISONS[comparison](array, value)).astype(np.int64)
+
+
+def centre_of(glass: Glass) -> FloatArray:
+    """Return the point (Å, shape (3,)) that ``central`` is measured from, under the minimum image.
+
+    Along each periodic cell vector that is the multiple of one half which is nearest the middle of the atoms: the
+    middle of the cell where coordinates run from 0 to 1, and the origin where they run from -½ to ½. The published
+    glasses are of the second kind, so that ``central:50`` are the "50 atoms nearest the origin" of the paper (Li et
+    al., ICML 2024). Along a vector without periodicity it is the middle of the atoms itself.
+    """
+    fractional = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    middle = (fractional.min(0) + fractional.max(0)) / 2
+    centre: FloatArray = np.where(glass.pbc, np.round(2 * middle) / 2, middle) @ glass.cell
+    return centre
+
+
+def _distance_from_centre(glass: Glass) -> FloatArray:
+    _, distance = find_mic(glass.positions - centre_of(glass), glass.cell, glass.pbc)
+    return np.asarray(distance, dtype=np.float64)
+
+
+def _barriers_of(glass: Glass, barriers: FloatArray | None, selection: str) -> FloatArray:
+    chosen = glass.barriers if barriers is None else np.asarray(barriers, dtype=np.float64)
+    if chosen is None:
+        raise InputError(
+            f"the atoms {selection!r} are chosen by barrier, and {glass.name!r} has none: predict them first."
+        )
+    if chosen.shape != (len(glass),):
+        raise InputError(f"barriers have shape {chosen.shape}, expected ({len(glass)},): one value (eV) an atom.")
+    return chosen
+
+
+def _order_of(value: FloatArray) -> IntArray:
+    return np.argsort(value, kind="stable")
+
+
+def _of_species(glass: Glass, symbol: str) -> IntArray:
+    if symbol not in glass.species:
+        raise InputError(f"{glass.name!r} has no atoms of {symbol!r}: it has {', '.join(glass.species)}.")
+    return np.flatnonzero(np.array(glass.symbols) == symbol).astype(np.int64)
+
+
+def require_atoms(glass: Glass, atoms: Iterable[int]) -> IntArray:
+    """Return numbers of atoms as an array, or raise InputError if one does not exist, is named twice, or none is."""
+    known = [glass.require_atom(atom) for atom in atoms]
+    repeated = sorted(atom for atom, count in Counter(known).items() if count > 1)
+    if repeated:
+        raise InputError(f"atom {', '.join(map(str, repeated))} was named more than once: name each atom once.")
+    if not known:
+        raise InputError("no atom was named: name at least one.")
+    return np.array(known, dtype=np.int64)
