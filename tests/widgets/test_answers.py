@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from ase.io import read
 
-from symgnn_explain.analysis import topology, voronoi_cells
+from symgnn_explain.analysis import voronoi_cells
+from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.explain import AtomExplanation, explain_positions
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.sentence import explanation_sentence
