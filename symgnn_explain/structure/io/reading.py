@@ -1,6 +1,6 @@
-"""Reading and writing glasses: every format of ASE, and the pickles of the published data set.
+"""Reading glasses: every format of ASE, and the pickles of the published data set.
 
-One adapter a format family; each ends in a validated :class:`~symgnn_explain.structure.glass.Glass` or in an
+Each ends in a validated :class:`~symgnn_explain.structure.glass.Glass` or in an
 ``InputError`` that says what was found in the file.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError, SpeciesNeededError
-from symgnn_explain.structure.glass import BARRIER_ARRAY, Glass, IntArray, atomic_number
+from symgnn_explain.structure.glass import Glass, IntArray, atomic_number
 from symgnn_explain.structure.plain_pickle import load_plain_pickle
 
 AUTHORS_SPECIES = {1: "Cu", 2: "Zr"}
@@ -84,15 +84,6 @@ def read_glass(
         raise InputError(f"{path}: {error}") from error.__cause__
     except OSError as error:
         raise InputError(f"{path} cannot be opened ({error.strerror}).") from error
-
-
-def write_glass(glass: Glass, path: str | Path) -> Path:
-    """Write a glass with its barriers and per-atom arrays; the suffix chooses ASE's format (``.extxyz`` keeps all)."""
-    from ase.io import write
-
-    path = Path(path)
-    write(path, glass.to_ase(), format="extxyz" if path.suffix == ".xyz" else None)
-    return path
 
 
 def _guess_lammps(path: Path) -> str | None:
@@ -292,6 +283,3 @@ def _declared_cif_atoms(path: Path) -> int | None:
 def _said(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
-
-
-__all__ = ["AUTHORS_SPECIES", "BARRIER_ARRAY", "read_glass", "write_glass"]

@@ -1,0 +1,7 @@
+"""Reading and writing glasses: one adapter a format family."""
+
+from symgnn_explain.structure.glass import BARRIER_ARRAY
+from symgnn_explain.structure.io.reading import AUTHORS_SPECIES, read_glass
+from symgnn_explain.structure.io.writing import write_glass
+
+__all__ = ["AUTHORS_SPECIES", "BARRIER_ARRAY", "read_glass", "write_glass"]
