@@ -15,6 +15,9 @@ from ase.geometry import find_mic
 from numpy.typing import ArrayLike, NDArray
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.names import printable
+from symgnn_explain.structure.columns import plain_column
+from symgnn_explain.structure.occupancy import require_full_occupancy
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,6 +27,9 @@ BARRIER_ARRAY = "barrier"
 
 MINIMUM_CELL_VOLUME = 1e-6
 """Volume (Å³) under which a cell is taken for singular."""
+
+LONGEST_TEXT = 2000
+"""Longest value of the provenance, in letters; the rest is cut off, visibly."""
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -109,16 +115,19 @@ class Glass:
             _require_finite(barriers, "barriers")
         arrays = {}
         for key, value in self.arrays.items():
-            arrays[key] = _frozen(value, None, key)
-            if arrays[key].shape[:1] != (n_atoms,):
-                raise InputError(f"array {key!r} has shape {arrays[key].shape}, expected {n_atoms} rows.")
+            column = plain_column(key, value)
+            if column.shape[:1] != (n_atoms,):
+                raise InputError(f"array {key!r} has shape {column.shape}, expected {n_atoms} rows.")
+            column.flags.writeable = False
+            arrays[printable(str(key))] = column
         validated = {
             "positions": positions,
             "numbers": numbers,
             "cell": cell,
             "pbc": pbc,
             "barriers": barriers,
-            "provenance": MappingProxyType(dict(self.provenance)),
+            "name": printable(str(self.name)),
+            "provenance": MappingProxyType({_text(key): _text(value) for key, value in self.provenance.items()}),
             "arrays": MappingProxyType(arrays),
         }
         for attribute, checked in validated.items():
@@ -195,18 +204,30 @@ class Glass:
     def from_ase(cls, atoms: Atoms, *, name: str | None = None, provenance: Mapping[str, str] | None = None) -> Glass:
         """Build a glass from an ASE ``Atoms``; its array ``barrier`` (eV), if any, becomes the barriers.
 
-        Its ``info`` gives the name, and the provenance, to which the keys of ``provenance`` are added.
+        Its ``info`` gives the name, and the provenance as text, to which the keys of ``provenance`` are added. The
+        results of its calculator are kept in ASE's units: those of atoms as arrays (``forces``, ``energies``,
+        ``charges``, ``magmoms``, ``stresses``), the others in the provenance.
+
+        Raises
+        ------
+        InputError
+            If the atoms make no valid glass, or sites are occupied in part.
         """
-        arrays = {key: value for key, value in atoms.arrays.items() if key not in {"positions", "numbers"}}
+        results = _results(atoms)
+        info = {**atoms.info, **{key: value for key, value in results.items() if not _is_per_atom(value, len(atoms))}}
+        arrays = {key: value for key, value in results.items() if _is_per_atom(value, len(atoms))}
+        arrays |= {key: value for key, value in atoms.arrays.items() if key not in {"positions", "numbers"}}
+        require_full_occupancy(arrays, info.pop("occupancy", None))
         barriers = arrays.pop(BARRIER_ARRAY, None)
+        stated = info.pop("name", "glass")
         return cls(
             positions=atoms.positions,
             numbers=atoms.numbers,
             cell=np.asarray(atoms.cell),
             pbc=atoms.pbc,
             barriers=barriers,
-            name=name or str(atoms.info.get("name", "glass")),
-            provenance={**atoms.info.get("provenance", {}), **(provenance or {})},
+            name=name or _text(stated),
+            provenance={**provenance_of(info), **(provenance or {})},
             arrays=arrays,
         )
 
@@ -229,6 +250,32 @@ def atomic_number(symbol: str) -> int:
     if number == 0:
         raise InputError(f"unknown species {symbol!r}: expected a chemical symbol such as Cu or Zr.")
     return int(number)
+
+
+def provenance_of(info: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a structure says about itself as keys and text; its key ``provenance`` may hold keys of its own."""
+    own = info.get("provenance", {})
+    if not isinstance(own, Mapping):
+        own = {"provenance": own}
+    others = {key: value for key, value in info.items() if key != "provenance"}
+    return {_text(key): _text(value) for key, value in {**others, **own}.items()}
+
+
+def _results(atoms: Atoms) -> dict[str, Any]:
+    """Return what the calculator has already computed for these very atoms."""
+    results = getattr(atoms.calc, "results", None)
+    if not isinstance(results, Mapping) or not hasattr(atoms.calc, "check_state") or atoms.calc.check_state(atoms):
+        return {}
+    return {str(key): value for key, value in results.items() if value is not None}
+
+
+def _is_per_atom(value: Any, n_atoms: int) -> bool:
+    return isinstance(value, np.ndarray) and value.shape[:1] == (n_atoms,)
+
+
+def _text(value: Any) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else printable(str(value))
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"
 
 
 def _frozen(value: ArrayLike, dtype: type | None, what: str) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symgnn_explain.explain.result.placement import place_atoms
+from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import selectable_values
@@ -23,11 +24,6 @@ from symgnn_widgets.colours import (
 
 if TYPE_CHECKING:
     from symgnn_widgets.session_base import SessionBase
-
-ARRAY_UNITS = dict.fromkeys(
-    ("potential_energy", "energy", "energies", "uncertainty", "computed_barrier", "computed_barrier_error"), "eV"
-)
-"""Units of per-atom arrays whose names say them; others are shown without."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +118,7 @@ def array_names(glass: Glass) -> tuple[str, ...]:
 
 def array_colouring(glass: Glass, name: str) -> Colouring:
     """Colour by a per-atom array of the glass."""
-    unit = f" ({ARRAY_UNITS[name]})" if name in ARRAY_UNITS else ""
+    quantity = name.split("[", maxsplit=1)[0]  # of one with several columns
+    unit = f" ({ARRAY_UNITS[quantity]})" if quantity in ARRAY_UNITS else ""
     label = f"{name.replace('_', ' ').capitalize()}{unit}"
     return Colouring.of_values(label, selectable_values(glass)[name].astype(np.float64))

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.plotting.values import values_figure
+from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.selection import selectable_values
-from symgnn_widgets.colourings import ARRAY_UNITS
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.session import Session
 
