@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from symgnn_explain.errors import Cancelled
-from symgnn_explain.structure.glass import FloatArray
+import numpy as np
+from numpy.typing import NDArray
 
 PREVIEW_INTERVAL = 0.7
 """Shortest time (s) between two previews: each is drawn anew by whoever watches."""
@@ -31,11 +32,11 @@ class Preview:
         Takes the score of each unit, shape (n_units,), as it is now.
     """
 
-    def __init__(self, show: Callable[[FloatArray], None]) -> None:
+    def __init__(self, show: Callable[[NDArray[np.float64]], None]) -> None:
         self._show = show
         self._last = time.monotonic()
 
-    def offer(self, scores: Callable[[], FloatArray]) -> None:
+    def offer(self, scores: Callable[[], NDArray[np.float64]]) -> None:
         """Show the scores if it is time to; only then are they asked for."""
         if time.monotonic() - self._last >= PREVIEW_INTERVAL:
             self._show(scores())
@@ -57,7 +58,7 @@ class Watch:
         if self.progress is not None:
             self.progress(fraction)
 
-    def offer(self, scores: Callable[[], FloatArray]) -> None:
+    def offer(self, scores: Callable[[], NDArray[np.float64]]) -> None:
         """Let the scores of the units be seen as they are now, where somebody wants to."""
         if self.preview is not None:
             self.preview.offer(scores)
