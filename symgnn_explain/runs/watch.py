@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from symgnn_explain.errors import Cancelled
 import numpy as np
 from numpy.typing import NDArray
+
+from symgnn_explain.errors import Cancelled
 
 PREVIEW_INTERVAL = 0.7
 """Shortest time (s) between two previews: each is drawn anew by whoever watches."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis.fields import smooth_field
+from symgnn_explain.analysis import smooth_field
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 

@@ -19,7 +19,8 @@ from symgnn_explain.saddles import AseCalculator, EamCalculator, at_minimum, com
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY, with_computed_barriers
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets import GlassExplorer, barrier_search
+from symgnn_widgets import GlassExplorer
+from symgnn_widgets.panels import barrier_search
 
 ATOM = 1
 

@@ -19,7 +19,7 @@ from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.session_explaining import MOST_SHOWN
+from symgnn_widgets.state.explaining import MOST_SHOWN
 
 TIMEOUT = 30.0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.colours import Colouring, channels_of, colour_bar, species_colouring
+from symgnn_widgets.state.colours import Colouring, channels_of, colour_bar, species_colouring
 
 
 def test_colours_run_along_the_scale() -> None:

@@ -17,7 +17,7 @@ from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, 
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.session_state import _CHOSEN as CHOSEN
+from symgnn_widgets.state.saved import _CHOSEN as CHOSEN
 
 EPOCHS = 4
 

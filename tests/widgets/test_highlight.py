@@ -13,8 +13,8 @@ from symgnn_explain.explain import AtomExplanation, explain
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.style import GREEN, PURPLE
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.colours import channels_of
-from symgnn_widgets.highlight import Highlight, cell_edges, mark_atom, mark_explanation
+from symgnn_widgets.state.colours import channels_of
+from symgnn_widgets.views.highlight import Highlight, cell_edges, mark_atom, mark_explanation
 
 K = 60
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
-from symgnn_widgets.jobs import Progress, Worker
+from symgnn_widgets.state.jobs import Progress, Worker
 
 TIMEOUT = 10.0
 

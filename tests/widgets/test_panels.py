@@ -13,7 +13,7 @@ from symgnn_explain.explain import METHODS, AtomExplanation
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.session import Session
+from symgnn_widgets.state.session import Session
 
 
 def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from symgnn_explain.explain import ExplanationSet, explain_many
-from symgnn_widgets import GlassExplorer, session_population
+from symgnn_widgets import GlassExplorer
+from symgnn_widgets.state import population as session_population
 
 TIMEOUT = 30.0
 

@@ -9,7 +9,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import select_atoms
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.clickable import marked
+from symgnn_widgets.views.table import marked
 
 
 def test_words_select(explorer: GlassExplorer, glass: Glass) -> None:

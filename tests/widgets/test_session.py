@@ -14,10 +14,11 @@ import torch
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import METHODS, PGTrainingSettings, explain
 from symgnn_explain.explain.methods import pg_first_use
-from symgnn_widgets import GlassExplorer, session_explaining
-from symgnn_widgets.session import Session
-from symgnn_widgets.session_explaining import HISTORY_LENGTH
-from symgnn_widgets.session_state import open_session, restore
+from symgnn_widgets import GlassExplorer
+from symgnn_widgets.state import explaining as session_explaining
+from symgnn_widgets.state.explaining import HISTORY_LENGTH
+from symgnn_widgets.state.saved import open_session, restore
+from symgnn_widgets.state.session import Session
 
 TIMEOUT = 20.0
 

@@ -15,8 +15,8 @@ from ase.io import read
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.highlight import drawn_radii
-from symgnn_widgets.structure_view import pdb_text
+from symgnn_widgets.views.highlight import drawn_radii
+from symgnn_widgets.views.structure import pdb_text
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from traitlets import TraitError
 
-from symgnn_explain.analysis.fields import smooth_field
+from symgnn_explain.analysis import smooth_field
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.session_colour import FADED, HIDDEN, SHOWN
+from symgnn_widgets.state.colour import FADED, HIDDEN, SHOWN
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.barrier_search import SaddleArrows
 from symgnn_widgets.check import require_environment
-from symgnn_widgets.figure_view import PlotlyLibrary
 from symgnn_widgets.panels import (
     AnalysisPanel,
     Arrows,
@@ -37,13 +35,15 @@ from symgnn_widgets.panels import (
     TopEdges,
 )
 from symgnn_widgets.panels.analysis import DISTANCES, ENRICHMENT, MOTIFS, NETWORK
+from symgnn_widgets.panels.barrier_search import SaddleArrows
 from symgnn_widgets.panels.fidelity import FIDELITY
-from symgnn_widgets.session import Session
-from symgnn_widgets.session_state import open_session, restore, save_session
-from symgnn_widgets.structure_page import structure_page
-from symgnn_widgets.structure_view import StructureView
-from symgnn_widgets.tabs import TAB_HELP, DrawsForPages, Tabs
-from symgnn_widgets.tooltips import Tooltips
+from symgnn_widgets.state.saved import open_session, restore, save_session
+from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.figure import PlotlyLibrary
+from symgnn_widgets.views.structure import StructureView
+from symgnn_widgets.views.structure_page import structure_page
+from symgnn_widgets.views.tabs import TAB_HELP, DrawsForPages, Tabs
+from symgnn_widgets.views.tooltips import Tooltips
 
 VIEW_SHARE = 48
 """Per cent of the width: the 3D view, beside the neighbourhood."""

@@ -18,9 +18,9 @@ from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.networks import network_figure
 from symgnn_explain.runs.watch import CancelSignal
-from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.session import Session, as_sentence
+from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.session import Session, as_sentence
 
 _LEGEND = {"y": -0.34, "borderwidth": 0}
 """Below the axis titles, which take more of a low figure than of a high one."""

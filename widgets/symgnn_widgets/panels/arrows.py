@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 
 from symgnn_explain.explain import PositionAttribution, explain_positions
 from symgnn_explain.plotting.positions import position_figure
-from symgnn_widgets.highlight import ARROWS
-from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
-from symgnn_widgets.session import Session, as_sentence
+from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.views.highlight import ARROWS
 
 _NOTE = (
     "Moving an atom along its arrow raises the barrier that the network predicts for the selected atom; lengths are "

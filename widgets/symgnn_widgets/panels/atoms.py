@@ -7,9 +7,9 @@ import ipywidgets as widgets
 from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.clickable import Clickable
 from symgnn_widgets.panels.edges import TABLE_LAYOUT, atom_link, html_table
-from symgnn_widgets.session import Session
+from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.table import Clickable
 
 
 class ImportantAtoms:

@@ -10,11 +10,11 @@ import numpy as np
 from symgnn_explain.plotting.saddles import saddle_figure
 from symgnn_explain.saddles import AtomBarrier
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
-from symgnn_widgets.barrier_search import BarrierSearch
-from symgnn_widgets.clickable import Clickable, marked
+from symgnn_widgets.panels.barrier_search import BarrierSearch
 from symgnn_widgets.panels.edges import html_table
 from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
-from symgnn_widgets.session import Session
+from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.table import Clickable, marked
 
 _EMPTY = "Compute the barrier of an atom to see its saddle points."
 

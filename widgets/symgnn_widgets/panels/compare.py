@@ -15,11 +15,11 @@ from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
-from symgnn_widgets.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.figure import FigurePanel
+from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
-from symgnn_widgets.session import Session
-from symgnn_widgets.session_base import Key
+from symgnn_widgets.state.base import Key
+from symgnn_widgets.state.session import Session
 
 HEIGHT = 260
 _NOTE = "Explain two atoms, or one atom with two methods: both can then be chosen here. Turning one turns the other."

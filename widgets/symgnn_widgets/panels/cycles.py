@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.session import Session
+from symgnn_widgets.state.session import Session
 
 _NOTE = "Counts the rings of atoms that the most important edges lie on. The first time takes about ten seconds."
 

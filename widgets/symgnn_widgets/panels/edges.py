@@ -6,8 +6,8 @@ import ipywidgets as widgets
 
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.clickable import Clickable, marked
-from symgnn_widgets.session import Session
+from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.table import Clickable, marked
 
 
 class TopEdges:

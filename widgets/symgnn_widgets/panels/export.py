@@ -31,8 +31,8 @@ from symgnn_explain.export import (
 )
 from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.runs.files import write_atomically
-from symgnn_widgets.jobs import Progress, Worker
-from symgnn_widgets.session import Session, as_sentence
+from symgnn_widgets.state.jobs import Progress, Worker
+from symgnn_widgets.state.session import Session, as_sentence
 
 DEFAULT_FOLDER = "out/explorer"
 LINKED_UP_TO = 2_000_000

@@ -14,9 +14,9 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
-from symgnn_widgets.jobs import Reporter
 from symgnn_widgets.panels.analysis import Analysis
-from symgnn_widgets.session import Session
+from symgnn_widgets.state.jobs import Reporter
+from symgnn_widgets.state.session import Session
 
 _NULLS: tuple[NullOrder, ...] = ("random", "nearest", "hop_length_matched")
 _DRAWS = 8

@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from symgnn_widgets.figure_view import FigureView
+from symgnn_widgets.views.figure import FigureView
 
 SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
 """Of the axes of a small figure in space."""
@@ -37,7 +37,7 @@ class FigurePanel:
     empty
         What is said where there is no figure.
     options
-        Of :class:`~symgnn_widgets.figure_view.FigureView`: what clicks do, and what turns with it.
+        Of :class:`~symgnn_widgets.views.figure.FigureView`: what clicks do, and what turns with it.
     """
 
     def __init__(self, height: int, margin: dict[str, int], *, empty: str = EMPTY_NOTE, **options: Any) -> None:

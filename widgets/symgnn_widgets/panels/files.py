@@ -17,10 +17,10 @@ from symgnn_explain.export.naming import free_stem, slug, today
 from symgnn_explain.export.session_file import SUFFIX, SavedSession
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.io import read_glass
-from symgnn_widgets.jobs import Progress, Worker
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
-from symgnn_widgets.session import Session, as_sentence
-from symgnn_widgets.session_state import open_session, restore, save_session
+from symgnn_widgets.state.jobs import Progress, Worker
+from symgnn_widgets.state.saved import open_session, restore, save_session
+from symgnn_widgets.state.session import Session, as_sentence
 
 Opened = tuple[Session, SavedSession | None]
 """A session, and the state that it was saved in."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
-from symgnn_widgets.clickable import Clickable, marked
-from symgnn_widgets.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.edges import TABLE_LAYOUT
-from symgnn_widgets.session import Session
-from symgnn_widgets.session_base import Key
+from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
+from symgnn_widgets.state.base import Key
+from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.table import Clickable, marked
 
 
 class History:

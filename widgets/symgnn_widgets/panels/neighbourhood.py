@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.style import GREEN, LOWERS, PURPLE, RAISES, species_colour
-from symgnn_widgets.colours import Colouring
-from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
-from symgnn_widgets.session import Session, as_sentence
+from symgnn_widgets.state.colours import Colouring
+from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.session import Session, as_sentence
 
 HEIGHT = 384
 

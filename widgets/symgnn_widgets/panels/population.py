@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 from symgnn_explain.analysis import EnrichmentCurve, enrichment_curve, shell_analysis
 from symgnn_explain.export.naming import slug
 from symgnn_explain.plotting.enrichment import enrichment_figure
-from symgnn_widgets.clickable import Clickable
-from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.edges import atom_link, html_table
 from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.session import Session, as_sentence
-from symgnn_widgets.session_explaining import default_settings
+from symgnn_widgets.state.explaining import default_settings
+from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.views.table import Clickable
 
 _FOLDER = "out/explorer"
 _EMPTY = "Select atoms and explain them to see where their important atoms are."

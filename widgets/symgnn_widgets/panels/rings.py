@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from symgnn_explain.analysis import StructureTopology
 from symgnn_explain.plotting.persistence import persistence_figure
 from symgnn_explain.structure.glass import IntArray
-from symgnn_widgets.jobs import Reporter, Worker
 from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.session import Session, as_sentence
+from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.session import Session, as_sentence
 
 _NOTE = (
     "Rings of the periodic structure; orange ones pass through an important edge. Click a point to see its ring in 3D. "

@@ -19,12 +19,12 @@ from symgnn_explain.saddles import (
     compute_barriers,
     find_potential,
 )
-from symgnn_widgets.colours import channels_of
-from symgnn_widgets.highlight import ARROW_RADIUS, ARROWS
-from symgnn_widgets.jobs import Reporter, Worker
-from symgnn_widgets.session import Session, as_sentence
-from symgnn_widgets.stage import base64_floats
-from symgnn_widgets.structure_view import StructureView
+from symgnn_widgets.state.colours import channels_of
+from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.views.highlight import ARROW_RADIUS, ARROWS
+from symgnn_widgets.views.stage import base64_floats
+from symgnn_widgets.views.structure import StructureView
 
 
 @dataclass(frozen=True)

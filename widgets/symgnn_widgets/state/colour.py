@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from traitlets import Bool, Enum, Float, TraitError, Tuple, Unicode, observe, validate
 
 from symgnn_explain.structure.selection_language import did_you_mean
-from symgnn_widgets.colourings import COLOURINGS, OF_EXPLANATIONS, array_colouring, array_names
-from symgnn_widgets.colours import Colouring
-from symgnn_widgets.session_base import SessionBase
+from symgnn_widgets.state.base import SessionBase
+from symgnn_widgets.state.colourings import COLOURINGS, OF_EXPLANATIONS, array_colouring, array_names
+from symgnn_widgets.state.colours import Colouring
 
 HIDDEN, FADED, SHOWN = 0, 1, 2
 """How an atom is drawn."""

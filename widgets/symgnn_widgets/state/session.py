@@ -11,11 +11,11 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import PositionAttribution, prepare
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.jobs import Progress, Worker
-from symgnn_widgets.session_base import as_sentence
-from symgnn_widgets.session_colour import ColourState
-from symgnn_widgets.session_population import PopulationState
-from symgnn_widgets.structure_analyses import StructureAnalyses
+from symgnn_widgets.state.base import as_sentence
+from symgnn_widgets.state.colour import ColourState
+from symgnn_widgets.state.jobs import Progress, Worker
+from symgnn_widgets.state.population import PopulationState
+from symgnn_widgets.state.structure_analyses import StructureAnalyses
 
 __all__ = ["Session", "as_sentence"]
 

@@ -12,7 +12,7 @@ import nglview
 import numpy as np
 from numpy.typing import NDArray
 
-from symgnn_widgets.theme import theme_code
+from symgnn_widgets.views.theme import theme_code
 
 
 def base64_floats(values: NDArray[Any]) -> str:

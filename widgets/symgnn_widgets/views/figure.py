@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 import traitlets
 from plotly.offline import get_plotlyjs
 
-from symgnn_widgets.theme import theme_code
+from symgnn_widgets.views.theme import theme_code
 
 _STATIC = files("symgnn_widgets") / "static"
 

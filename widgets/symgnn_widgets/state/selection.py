@@ -10,7 +10,7 @@ from traitlets import Bool, Tuple, observe
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray
 from symgnn_explain.structure.selection import require_atoms, select_atoms
-from symgnn_widgets.session_base import SessionBase
+from symgnn_widgets.state.base import SessionBase
 
 
 class SelectionState(SessionBase):

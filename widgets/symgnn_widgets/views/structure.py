@@ -11,9 +11,13 @@ import numpy as np
 from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.structure.glass import FloatArray, Glass
-from symgnn_widgets.colourings import OF_EXPLANATIONS
-from symgnn_widgets.colours import BARRIER_SCALE, colour_bar
-from symgnn_widgets.highlight import (
+from symgnn_widgets.panels.view_controls import ViewControls
+from symgnn_widgets.state.colour import SHOWN
+from symgnn_widgets.state.colourings import OF_EXPLANATIONS
+from symgnn_widgets.state.colours import BARRIER_SCALE, colour_bar
+from symgnn_widgets.state.jobs import Worker
+from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.views.highlight import (
     ARROWS,
     Highlight,
     arrow_cylinders,
@@ -24,11 +28,7 @@ from symgnn_widgets.highlight import (
     mark_explanation,
     ring_cylinders,
 )
-from symgnn_widgets.jobs import Worker
-from symgnn_widgets.session import Session, as_sentence
-from symgnn_widgets.session_colour import SHOWN
-from symgnn_widgets.stage import Stage, base64_bytes, base64_floats, base64_integers
-from symgnn_widgets.view_controls import ViewControls
+from symgnn_widgets.views.stage import Stage, base64_bytes, base64_floats, base64_integers
 
 VIEW_HEIGHT = "350px"
 DIMMED_OPACITY = 0.13

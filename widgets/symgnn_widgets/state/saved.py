@@ -15,9 +15,9 @@ from symgnn_explain.explain.api import require_method
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, read_session, write_session
 from symgnn_explain.models.predictor import Predictor
-from symgnn_widgets.session import Session
-from symgnn_widgets.session_base import Key
-from symgnn_widgets.session_explaining import AMORTISED
+from symgnn_widgets.state.base import Key
+from symgnn_widgets.state.explaining import AMORTISED
+from symgnn_widgets.state.session import Session
 
 _CHOSEN = (
     *("explain_on_click", "method", "semantics", "unit", "settings", "threshold_by", "share", "least", "k"),

@@ -13,7 +13,7 @@ from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import selectable_values
-from symgnn_widgets.colours import (
+from symgnn_widgets.state.colours import (
     HOP_COLOURS,
     Colouring,
     difference_colouring,
@@ -23,7 +23,7 @@ from symgnn_widgets.colours import (
 )
 
 if TYPE_CHECKING:
-    from symgnn_widgets.session_base import SessionBase
+    from symgnn_widgets.state.base import SessionBase
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_path
 
 from symgnn_explain.errors import InputError
-from symgnn_widgets.stage import Stage
+from symgnn_widgets.views.stage import Stage
 
 _STATIC = files("symgnn_widgets") / "static"
 _NGL_MARK = "ColormakerRegistry:"

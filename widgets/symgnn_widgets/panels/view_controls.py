@@ -9,8 +9,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from symgnn_explain.structure.glass import FloatArray
-from symgnn_widgets.session import Session
-from symgnn_widgets.session_colour import AXES
+from symgnn_widgets.state.colour import AXES
+from symgnn_widgets.state.session import Session
 
 _STEPS = 200
 _WHOLE = "whole glass"

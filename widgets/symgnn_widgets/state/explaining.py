@@ -18,9 +18,9 @@ from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_widgets.jobs import Reporter, Worker
-from symgnn_widgets.session_base import Key, as_sentence
-from symgnn_widgets.session_selection import SelectionState
+from symgnn_widgets.state.base import Key, as_sentence
+from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.selection import SelectionState
 
 HISTORY_LENGTH = 64
 """Explanations kept; each holds some 20 000 edges, about 1 MB."""

@@ -14,7 +14,7 @@ from symgnn_explain.explain.result.placement import SAME_PLACE, place_atoms
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
 from symgnn_explain.plotting.style import BLACK, GREEN, LOWERS, PURPLE, RAISES, species_radius
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
-from symgnn_widgets.colours import RgbArray, channels_of
+from symgnn_widgets.state.colours import RgbArray, channels_of
 
 DRAWN_SIZE = 0.9
 """Drawn radius over atomic radius: the eye still gets between the atoms."""

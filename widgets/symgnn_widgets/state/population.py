@@ -9,9 +9,9 @@ from traitlets import Enum, Float, Instance, Unicode
 
 from symgnn_explain.explain import ExplanationSet, PopulationProgress, explain_many
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_widgets.jobs import Reporter, Worker
-from symgnn_widgets.session_base import Key, as_sentence
-from symgnn_widgets.session_explaining import ExplainingState
+from symgnn_widgets.state.base import Key, as_sentence
+from symgnn_widgets.state.explaining import ExplainingState
+from symgnn_widgets.state.jobs import Reporter, Worker
 
 
 class PopulationState(ExplainingState):

@@ -1,0 +1,1 @@
+"""What an explorer shows and computes, as traits that panels observe."""

@@ -1,0 +1,1 @@
+"""What is drawn: the structure in 3D, figures, tables, tabs."""
