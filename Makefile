@@ -38,9 +38,10 @@ test: lint ## Lint, types and every test, on as many cores as there are
 docs: $(READY) ## Build the documentation into docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-lint: $(READY) ## Lint, formatting and types
+lint: $(READY) ## Lint, formatting, direction of imports, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --quiet
 	$(BIN)/mypy
 
 bench: $(READY) ## Print the tables of the README anew: one script a claim, in benchmarks/

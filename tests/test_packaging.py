@@ -1,15 +1,14 @@
-"""What is installed: requirements, pinned versions, the conda environment, the wheel, and which room imports which."""
+"""What is installed: requirements, pinned versions, the conda environment, the wheel; and who may import whom."""
 
 from __future__ import annotations
 
-import ast
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -40,24 +39,6 @@ INSTALLED = ("lab", "app", "docs", "dev")
 """The extras that the Makefile and the conda environment install."""
 
 CONDA_ONLY = {"python": SpecifierSet(PROJECT["requires-python"]), "pip": SpecifierSet()}
-
-ROOMS = (
-    ("archive", "errors", "files", "lab", "memory", "parallel", "plain_pickle", "progress", "threads"),
-    ("glass",),
-    ("io", "pairs", "radial", "selection", "selection_language"),
-    ("datasets",),
-    ("graph",),
-    ("models",),
-    ("training",),
-    ("explain",),
-    ("analysis",),
-    ("barriers",),
-    ("plotting",),
-    ("export", "predictions", "session_file"),
-    ("cli",),
-    ("__main__",),
-)
-"""From left to right as data flows; a room imports from its own and from those before it."""
 
 
 def requirements(*extras: str) -> list[Requirement]:
@@ -135,57 +116,36 @@ def test_wheel_holds_both_packages_with_their_data(tmp_path: Path) -> None:
     assert {".safetensors", ".json", ".extxyz.xz"} <= suffixes
 
 
-def imports_of(path: Path, package: str) -> Iterator[str]:
-    """Every module that a file imports, wherever in it, except for type checking alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types_alone = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in for_types_alone:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            assert node.module is not None
-            yield node.module
-            if node.module == package:  # `from package import module`
-                yield from (f"{package}.{alias.name}" for alias in node.names)
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(folder / "widgets")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
-def modules_of(package: Path) -> list[Path]:
-    found = sorted(package.rglob("*.py"))
-    assert found
-    return found
-
-
-def test_the_library_never_imports_the_widgets() -> None:
-    for path in modules_of(ROOT / "symgnn_explain"):
-        used = {name.split(".")[0] for name in imports_of(path, "symgnn_explain")}
-        assert not used & {"symgnn_widgets", "ipywidgets", "nglview", "IPython", "anywidget"}, path
-
-
-def test_rooms_import_from_the_left_only() -> None:
-    place = {room: position for position, rooms in enumerate(ROOMS) for room in rooms}
-    package = ROOT / "symgnn_explain"
-    for path in modules_of(package):
-        if path == package / "__init__.py":
-            continue  # hands out names of every room, when they are asked for
-        room = path.relative_to(package).parts[0].removesuffix(".py")
-        for name in imports_of(path, "symgnn_explain"):
-            parts = name.split(".")
-            if parts[0] == "symgnn_explain" and len(parts) > 1 and parts[1] in place:
-                assert place[parts[1]] <= place[room], f"{path} imports {name}"
-
-
-def test_every_room_is_placed() -> None:
-    package = ROOT / "symgnn_explain"
-    rooms = {path.relative_to(package).parts[0].removesuffix(".py") for path in modules_of(package)}
-    assert rooms - {"__init__"} == {room for rooms in ROOMS for room in rooms}
+@pytest.mark.parametrize(
+    ("module", "wrong"),
+    [
+        (None, ""),
+        ("symgnn_explain/structure/glass.py", "from symgnn_explain.analysis import topology"),
+        ("symgnn_explain/plotting/style.py", "import ipywidgets"),
+        ("widgets/symgnn_widgets/state/jobs.py", "from symgnn_widgets.views import tabs"),
+    ],
+)
+def test_an_import_against_the_direction_is_found(module: str | None, wrong: str, tmp_path: Path) -> None:
+    for folder in ("symgnn_explain", "widgets"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "data"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    if module is not None:
+        with (tmp_path / module).open("a", encoding="utf-8") as source:
+            source.write(f"\n{wrong}\n")
+    done = lint_imports(tmp_path)
+    assert done.returncode == (module is not None), done.stdout
+    assert ("BROKEN" in done.stdout) == (module is not None)
 
 
 def test_public_names_resolve() -> None:

@@ -11,8 +11,8 @@ from symgnn_explain.explain import METHODS
 from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.settings_form import setting_box, settings_of
 from symgnn_widgets.panels.threshold import Threshold
-from symgnn_widgets.panels.view_controls import bind
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.view_controls import bind
 
 _MASK_HELP = (
     "What masking a message means: what atoms of this glass receive on average instead, nothing (as published), or the "

@@ -12,7 +12,6 @@ from symgnn_explain.plotting.values import values_figure
 from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.selection import selectable_values
 from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.state.colourings import ARRAY_UNITS
 from symgnn_widgets.state.session import Session
 
 _UNITS = {

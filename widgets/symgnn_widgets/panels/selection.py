@@ -8,9 +8,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from symgnn_explain.structure.selection import FORMS
-from symgnn_widgets.panels.view_controls import bind
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.table import Clickable, marked
+from symgnn_widgets.views.view_controls import bind
 
 LISTED = 30
 """Selected atoms that are listed one by one."""

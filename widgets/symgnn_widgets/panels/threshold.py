@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from symgnn_widgets.panels.view_controls import bind
 from symgnn_widgets.state.explaining import MOST_SHOWN
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.view_controls import bind
 
 _KINDS = {"the first": "number", "share of the sum": "share", "score of at least": "value"}
 _SLIDER = {"width": "200px"}

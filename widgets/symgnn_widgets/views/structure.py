@@ -11,7 +11,6 @@ import numpy as np
 from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.structure.glass import FloatArray, Glass
-from symgnn_widgets.panels.view_controls import ViewControls
 from symgnn_widgets.state.colour import SHOWN
 from symgnn_widgets.state.colourings import OF_EXPLANATIONS
 from symgnn_widgets.state.colours import BARRIER_SCALE, colour_bar
@@ -29,6 +28,7 @@ from symgnn_widgets.views.highlight import (
     ring_cylinders,
 )
 from symgnn_widgets.views.stage import Stage, base64_bytes, base64_floats, base64_integers
+from symgnn_widgets.views.view_controls import ViewControls
 
 VIEW_HEIGHT = "350px"
 DIMMED_OPACITY = 0.13
