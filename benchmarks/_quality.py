@@ -138,7 +138,7 @@ def fidelity_record(book: Book, cell: Cell, atom: int) -> Record:
         "seconds": seconds,
         "n_units": prediction.n_units,
         "curve": curve.to_dict(),
-        "share_outside": curve.share_outside((float(prepared.barriers.min()), float(prepared.barriers.max()))),
+        "share_outside": curve.share_outside((float(prepared.predictions.min()), float(prepared.predictions.max()))),
         "masked_prediction": scores.masked_prediction,
         "soft": asdict(soft_fidelity(prediction, scores)),
         "sparsity": {} if not scores.score.any() else sparsity(scores.score).to_frame().iloc[0].to_dict(),

@@ -58,7 +58,7 @@ shells = shell_analysis(explanation, glass)
 
 def neighbourhood() -> go.Figure:
     """The edges that the prediction rests on, around the explained atom; here contributions in eV, with their sign."""
-    return plot.neighbourhood_figure(glass, signed, barriers=prepared.barriers)
+    return plot.neighbourhood_figure(glass, signed, predictions=prepared.predictions)
 
 
 def distances() -> go.Figure:
@@ -110,7 +110,7 @@ def radial() -> go.Figure:
 
 def barriers() -> go.Figure:
     """The predicted barriers of all atoms."""
-    return plot.barrier_histogram(glass, prepared.barriers, atom=1501)
+    return plot.barrier_histogram(glass, prepared.predictions, atom=1501)
 
 
 FIGURES: tuple[tuple[str, Callable[[], go.Figure]], ...] = (

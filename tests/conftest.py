@@ -80,8 +80,8 @@ def make_tiny_predictor(seed: int = 0, **config: object) -> Predictor:
             model.train()(channels, seen.edge_index, seen.edge_attr)
         for module in normalisations:
             module.momentum = 0.1
-    model.barrier_mean.fill_(1.6)
-    model.barrier_scale.fill_(0.3)
+    model.label_mean.fill_(1.6)
+    model.label_scale.fill_(0.3)
     return Predictor(model, device="cpu")
 
 

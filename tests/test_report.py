@@ -50,7 +50,7 @@ class Page(HTMLParser):
 def findings(glass: Glass, tiny_predictor: Predictor) -> Findings:
     prepared = prepare(tiny_predictor, glass)
     explanation = explain(tiny_predictor, glass, 7, prepared=prepared, epochs=20)
-    return Findings(glass, prepared.barriers, explanation, 30, spread=np.full(len(glass), 0.11))
+    return Findings(glass, prepared.predictions, explanation, 30, spread=np.full(len(glass), 0.11))
 
 
 def test_the_page_says_what_the_explanation_says_and_fetches_nothing(findings: Findings) -> None:

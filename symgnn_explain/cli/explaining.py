@@ -68,7 +68,7 @@ def explain(
         with progress_bar("Analysing") as advance, warnings.catch_warnings():
             warnings.simplefilter("ignore", StaticImageWarning)  # said below, in one line
             paths = export_explanation(
-                explanation, glass, prepared.barriers, staging, spread=spread, k=k, progress=advance
+                explanation, glass, prepared.predictions, staging, spread=spread, k=k, progress=advance
             )
         with writing_into(out):
             written = [write_atomically(out / path.name, path.read_bytes()) for path in paths]
@@ -114,7 +114,7 @@ def report(
     prepared, explanation = _explained(predictor, glass, atom, method, chosen)
     with progress_bar("Counting cycles") as advance:
         cycles = cycle_comparison(explanation, glass, progress=advance)
-    findings = Findings(glass, prepared.barriers, explanation, k, cycles, predictor.spread(glass))
+    findings = Findings(glass, prepared.predictions, explanation, k, cycles, predictor.spread(glass))
     with writing_into(out.parent):
         write_report(findings, out, weights_sha256=weights_sha256(predictor.model), overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)

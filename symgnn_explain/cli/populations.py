@@ -182,7 +182,7 @@ def _explained(
 
     with one_thread():  # what is prepared is then the same on every machine of a kind
         prepared = prepare(predictor, glass)
-    wanted = select_atoms(glass, atoms, barriers=prepared.barriers, seed=seed).tolist()
+    wanted = select_atoms(glass, atoms, barriers=prepared.predictions, seed=seed).tolist()
     try:
         with (
             cluster(scheduler) as client,

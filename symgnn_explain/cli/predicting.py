@@ -43,9 +43,9 @@ def predict(
     with writing_into(out.parent):
         write_predictions(predictions, out)
     for label, each in predictions.items():
-        mean, std = each.barriers.mean(), each.barriers.std()
+        mean, std = each.values.mean(), each.values.std()
         uncertain = "" if each.spread is None else f"; each uncertain by {each.spread.mean():.3f} eV on average"
-        print(f"{label}: {len(each.barriers)} atoms, predicted barrier {mean:.3f} ± {std:.3f} eV over atoms{uncertain}")
+        print(f"{label}: {len(each.values)} atoms, predicted barrier {mean:.3f} ± {std:.3f} eV over atoms{uncertain}")
     print(f"Wrote {out}")
 
 

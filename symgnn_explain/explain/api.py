@@ -332,7 +332,7 @@ def _explanation(
         units=None if units.kind == "edge" else units,
         spread=None if scores.spread is None else units.spread_over_edges(scores.spread, share=scores.signed),
         prediction=prediction.original,
-        prediction_range=(float(prepared.barriers.min()), float(prepared.barriers.max())),
+        prediction_range=(float(prepared.predictions.min()), float(prepared.predictions.max())),
         masked_prediction=scores.masked_prediction,
         mask_semantics=prediction.semantics,
         reference_name=prepared.reference_name,

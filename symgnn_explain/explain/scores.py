@@ -19,7 +19,7 @@ class UnitScores:
     signed
         Whether scores are signed contributions; then the edges of a unit share its score equally, else each has it.
     masked_prediction
-        Prediction under the scores as a mask, eV, where the method makes one.
+        Prediction under the scores as a mask, where the method makes one.
     spread
         Standard deviation of each score over repetitions, shape (n_units,), where the method repeats itself.
     diagnostics

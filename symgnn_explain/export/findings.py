@@ -26,7 +26,7 @@ class Findings:
 
     Parameters
     ----------
-    glass, barriers
+    glass, predictions
         The structure, and its predicted barriers, shape (N,), eV.
     explanation
         Of one of its atoms.
@@ -44,7 +44,7 @@ class Findings:
     """
 
     glass: Glass
-    barriers: FloatArray
+    predictions: FloatArray
     explanation: AtomExplanation
     k: int = 50
     cycles: CycleComparison | None = None
@@ -52,7 +52,7 @@ class Findings:
 
     def __post_init__(self) -> None:
         self.explanation.require_glass(self.glass)
-        require_one_an_atom(self.barriers, self.glass)
+        require_one_an_atom(self.predictions, self.glass)
         if self.spread is not None:
             require_one_an_atom(self.spread, self.glass)
 
@@ -71,7 +71,7 @@ class Findings:
         from symgnn_explain.plotting import cycle_figure, distance_figure, neighbourhood_figure
 
         figures = {
-            "neighbourhood": neighbourhood_figure(self.glass, self.explanation, k=self.k, barriers=self.barriers),
+            "neighbourhood": neighbourhood_figure(self.glass, self.explanation, k=self.k, predictions=self.predictions),
             "distances": distance_figure(self.shells),
         }
         if self.cycles is not None:
@@ -81,7 +81,7 @@ class Findings:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Lay out every table, by name."""
         atoms = {"atom": range(len(self.glass)), "species": self.glass.symbols}
-        predicted = {"predicted_barrier_eV": self.barriers}
+        predicted = {"predicted_barrier_eV": self.predictions}
         if self.spread is not None:
             predicted["spread_eV"] = self.spread
         tables = {

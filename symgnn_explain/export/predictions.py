@@ -38,7 +38,7 @@ class Prediction:
     """
 
     glass: Glass
-    barriers: FloatArray
+    values: FloatArray
     spread: FloatArray | None = None
 
     @classmethod
@@ -50,7 +50,7 @@ class Prediction:
 
     def named(self, barriers: str, spread: str) -> dict[str, FloatArray]:
         """Return what is known, by these names."""
-        return {barriers: self.barriers} | ({} if self.spread is None else {spread: self.spread})
+        return {barriers: self.values} | ({} if self.spread is None else {spread: self.spread})
 
 
 def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path:

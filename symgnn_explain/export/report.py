@@ -65,7 +65,7 @@ def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     explanation, glass = findings.explanation, findings.glass
     atom, symbol = explanation.atom, glass.symbols[explanation.atom]
     title = f"Atom {atom} ({symbol}) of {glass.name}: why {explanation.prediction:.3f} eV?"
-    figures = findings.figures() | {"barriers": barrier_histogram(glass, findings.barriers, atom=atom)}
+    figures = findings.figures() | {"barriers": barrier_histogram(glass, findings.predictions, atom=atom)}
     sentence = explanation_sentence(explanation, glass, k=findings.k, uncertainty=findings.uncertainty)
     body = [
         f"<h1>{html.escape(title)}</h1>",
@@ -132,7 +132,7 @@ def _verdict(explanation: AtomExplanation) -> list[str]:
 
 def _numbers(findings: Findings) -> dict[str, str]:
     explanation, glass, shells = findings.explanation, findings.glass, findings.shells
-    rank = 100.0 * float(np.mean(findings.barriers < explanation.prediction))
+    rank = 100.0 * float(np.mean(findings.predictions < explanation.prediction))
     low, high = explanation.prediction_range
     spread = "" if findings.uncertainty is None else f" ± {findings.uncertainty:.3f}"
     numbers = {

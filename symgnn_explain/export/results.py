@@ -103,9 +103,9 @@ def export_explanation(
         write_table(edges, folder / "edges.csv", overwrite=overwrite),
         write_table(findings.shells.atoms_frame(), folder / "atoms.csv", overwrite=overwrite),
         write_explained_glass(
-            explanation, glass, findings.barriers, folder / "glass.extxyz", spread=spreads, overwrite=overwrite
+            explanation, glass, findings.predictions, folder / "glass.extxyz", spread=spreads, overwrite=overwrite
         ),
-        write_graph(explanation, glass, findings.barriers, folder / "edges.graphml", k=k, overwrite=overwrite),
+        write_graph(explanation, glass, findings.predictions, folder / "edges.graphml", k=k, overwrite=overwrite),
         *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
         _write_summary(summary, folder),
     ]

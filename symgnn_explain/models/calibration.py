@@ -18,16 +18,16 @@ LEVELS = (0.68, 0.95)
 
 @dataclass(frozen=True)
 class Calibration:
-    """From how far the members of an ensemble disagree to how far known barriers lie from their mean.
+    """From how far the members of an ensemble disagree to how far labels lie from their mean.
 
-    The variance of a known barrier about the prediction is taken as ``floor² + (scale · disagreement)²``: what every
-    atom has, the noise of computed barriers included, and what grows where the members differ (deep ensembles:
+    The variance of a label about the prediction is taken as ``floor² + (scale · disagreement)²``: what every
+    atom has, the noise of the labels included, and what grows where the members differ (deep ensembles:
     Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017).
 
     Parameters
     ----------
     floor
-        Standard deviation where the members agree, eV.
+        Standard deviation where the members agree, in the unit of the target.
     scale
         Factor of their standard deviation; 0 for a single network.
     """
@@ -37,7 +37,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.floor, self.scale]).all() and self.floor > 0 and self.scale >= 0):
-            raise InputError(f"floor={self.floor} eV must be positive, and scale={self.scale} not negative.")
+            raise InputError(f"floor={self.floor} must be positive, and scale={self.scale} not negative.")
 
     @classmethod
     def fit(cls, residual: FloatArray, disagreement: FloatArray) -> Calibration:
@@ -46,9 +46,9 @@ class Calibration:
         Parameters
         ----------
         residual
-            Known barriers minus predictions of glasses that were held out, shape (N,), eV.
+            Labels minus predictions of glasses that were held out, shape (N,).
         disagreement
-            Standard deviation over the members, shape (N,), eV; all 0 for a single network.
+            Standard deviation over the members, shape (N,); all 0 for a single network.
 
         Raises
         ------
@@ -75,14 +75,16 @@ class Calibration:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Calibration:
         """Read what :meth:`to_dict` returned."""
-        return cls(floor=float(stored["floor_ev"]), scale=float(stored["scale"]))
+        return cls(
+            floor=float(stored["floor"] if "floor" in stored else stored["floor_ev"]), scale=float(stored["scale"])
+        )
 
     def to_dict(self) -> dict[str, float]:
         """Return plain values, ready for JSON."""
-        return {"floor_ev": self.floor, "scale": self.scale}
+        return {"floor": self.floor, "scale": self.scale}
 
     def spread(self, disagreement: FloatArray) -> FloatArray:
-        """Return the standard deviation (eV) of known barriers about predictions, by the members' disagreement (eV)."""
+        """Return the standard deviation of labels about predictions, by the members' disagreement."""
         return np.sqrt(self.floor**2 + (self.scale * disagreement) ** 2)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor, nn
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.label_scale import earlier_name
 from symgnn_explain.models.registry import Network, build_network, read_config
 from symgnn_explain.runs.files import write_atomically
 
@@ -26,16 +27,15 @@ def save_checkpoint(model: Network, path: Path, card: Mapping[str, Any]) -> None
 
     The card names the hash of the weights, so that two files which do not belong together are not taken for a pair.
     """
-    weights = _serialised(model)
     full = {
         **card,
         "format_version": FORMAT_VERSION,
         "architecture": type(model).__name__,
         "config": model.config.to_dict(),
-        _WEIGHTS_HASH: hashlib.sha256(weights).hexdigest(),
+        _WEIGHTS_HASH: weights_sha256(model),
     }
     encoded_card = (json.dumps(full, indent=1, ensure_ascii=False) + "\n").encode()
-    write_atomically(path, weights)
+    write_atomically(path, save(_tensors(model)))
     write_atomically(card_path(path), encoded_card)
 
 
@@ -51,13 +51,13 @@ def load_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
         if not needed.is_file():
             raise InputError(f"{needed} is missing: a predictor is a .safetensors file with its .json card beside it.")
     card = _read_card(card_path(path))
-    weights = path.read_bytes()
-    if card.get(_WEIGHTS_HASH, digest := hashlib.sha256(weights).hexdigest()) != digest:
-        raise InputError(f"{path} is damaged or does not belong to its card: copy both files anew.")
     try:
-        state = load(weights)
+        state = load(path.read_bytes())
     except (SafetensorError, ValueError) as error:
-        raise InputError(f"{path} is not a whole .safetensors file ({error}): copy or save it anew.") from error
+        what = "is damaged" if _WEIGHTS_HASH in card else "is not a whole .safetensors file"
+        raise InputError(f"{path} {what} ({_one_line(error)}): copy or save it anew.") from error
+    if card.get(_WEIGHTS_HASH, digest := _digest(state)) != digest:
+        raise InputError(f"{path} is damaged or does not belong to its card: copy both files anew.")
     try:
         with torch.random.fork_rng(devices=[]):  # the initial weights, replaced below, are drawn at random
             model = build_network(read_config(card["architecture"], card["config"]))
@@ -74,7 +74,7 @@ def load_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
 
 def weights_sha256(model: Network) -> str:
     """Return the hash of a network's weights, as it stands on the card of the file that they are saved in."""
-    return hashlib.sha256(_serialised(model)).hexdigest()
+    return _digest(_tensors(model))
 
 
 def card_path(path: Path) -> Path:
@@ -82,8 +82,13 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _serialised(model: Network) -> bytes:
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+def _tensors(model: Network) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Hash weights under the names that the first files gave them, so that the same weights keep their hash."""
+    return hashlib.sha256(save({earlier_name(name): tensor for name, tensor in tensors.items()})).hexdigest()
 
 
 def _read_card(path: Path) -> dict[str, Any]:

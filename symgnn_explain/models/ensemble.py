@@ -114,9 +114,9 @@ class SymGNNEnsemble(nn.Module):
         return self.symgnns[0].hops
 
     @property
-    def barrier_scale(self) -> Tensor:
-        """Standard deviation of the barriers that the members were trained on, eV."""
-        return self.symgnns[0].barrier_scale
+    def label_scale(self) -> Tensor:
+        """Standard deviation of the labels that the members were trained on."""
+        return self.symgnns[0].label_scale
 
     def fix_transformations(self, seed: int = INFERENCE_SEED) -> None:
         """Draw the transformations of every member."""
@@ -131,11 +131,11 @@ class SymGNNEnsemble(nn.Module):
         return described
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, environment: Tensor | None = None) -> Tensor:
-        """Predict energy barriers, shape (N,), eV; arguments as of :meth:`SymGNN.forward`."""
+        """Predict, shape (N,); arguments as of :meth:`SymGNN.forward`."""
         return self.each(x, edge_index, edge_attr, environment).mean(0)
 
     def each(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, environment: Tensor | None = None) -> Tensor:
-        """Return the prediction of every member, shape (M, N), eV."""
+        """Return the prediction of every member, shape (M, N)."""
         described = self.describe(x, edge_index, edge_attr) if environment is None else environment
         return torch.stack([member(x, edge_index, edge_attr, described) for member in self.symgnns])
 
@@ -158,14 +158,14 @@ def describe_graph(model: SymGNNLike, graph: Data) -> Tensor:
 
 
 def predict_graph(model: Any, graph: Data) -> Tensor:
-    """Predict the barriers of a whole graph with any network, shape (N,), eV."""
+    """Predict every atom of a whole graph with any network, shape (N,)."""
     described = (describe_graph(model, graph),) if isinstance(model, SymGNNLike) else ()
-    barriers: Tensor = model(graph.x, graph.edge_index, graph.edge_attr, *described)
-    return barriers
+    predicted: Tensor = model(graph.x, graph.edge_index, graph.edge_attr, *described)
+    return predicted
 
 
 def predict_members(model: Any, graph: Data) -> Tensor:
-    """Return what each member of an ensemble predicts for a whole graph, shape (M, N), eV; M is 1 for one network."""
+    """Return what each member of an ensemble predicts for a whole graph, shape (M, N); M is 1 for one network."""
     if not isinstance(model, SymGNNEnsemble):
         return predict_graph(model, graph)[None]
     return model.each(graph.x, graph.edge_index, graph.edge_attr, describe_graph(model, graph))

@@ -2,7 +2,7 @@
 
 Radial densities and the angular power spectrum of the neighbours' density, both resolved by species (as in the
 smooth overlap of atomic positions: Bartók, Kondor and Csányi, Phys. Rev. B 87, 184115, 2013), then standardised and
-whitened among atoms of one species. Whitening matters: barriers depend on combinations of densities, such as an
+whitened among atoms of one species. Whitening matters: energy barriers depend on combinations of densities, such as an
 atom's energy, that vary little beside the densities themselves.
 """
 

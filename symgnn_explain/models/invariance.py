@@ -25,7 +25,7 @@ def transformed(graph: Data, matrix: Tensor) -> Data:
 
 @torch.no_grad()
 def symmetrization_error(predictor: Predictor, glass: Glass, *, n_transformations: int = 8, seed: int = 1) -> float:
-    """Root-mean-square change of the predictions (eV) when the glass is rotated or reflected at random.
+    """Root-mean-square change of the predictions when the glass is rotated or reflected at random.
 
     An average over finitely many transformations is invariant only in expectation; this is what remains.
 

@@ -19,6 +19,7 @@ from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
 from symgnn_explain.models.chunked import CHUNK_ATOMS, predict_in_chunks
 from symgnn_explain.models.ensemble import SymGNNLike, predict_members
 from symgnn_explain.models.registry import Network
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import build_graph
 
@@ -26,7 +27,7 @@ SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
 
 
 class Predictor:
-    """Predicts the energy barrier (eV) of every atom of a glass.
+    """Predicts one number for every atom of a glass: its :attr:`target`, such as the energy barrier.
 
     Deterministic: the network is in evaluation mode, with the transformations that were fixed when it was trained.
 
@@ -35,15 +36,32 @@ class Predictor:
     model
         The network. It is used as it is: moved to the device and put in evaluation mode, but never changed.
     card
-        What is known about it: data, metrics, versions, seed.
+        What is known about it: target, data, metrics, versions, seed.
     device
         ``auto`` (a GPU when there is one), ``cpu`` or ``cuda``.
+    target
+        What it predicts; what the card names where None, and the energy barrier where that names nothing.
+
+    Raises
+    ------
+    InputError
+        If the device is not there, or the target has no tolerance.
     """
 
-    def __init__(self, model: Network, card: dict[str, Any] | None = None, *, device: str = "auto") -> None:
+    def __init__(
+        self,
+        model: Network,
+        card: dict[str, Any] | None = None,
+        *,
+        device: str = "auto",
+        target: Target | None = None,
+    ) -> None:
         self.device = resolve_device(device)
         self.model: Any = model.to(self.device).eval()
         self.card = card or {}
+        if target is not None:
+            self.card["target"] = target.to_dict()
+        _ = self.target.required_tolerance
         self.path: Path | None = None
         """Where the weights were loaded from; None for the shipped ones, and for a network that was not loaded."""
 
@@ -71,6 +89,11 @@ class Predictor:
         return path
 
     @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return Target.from_dict(self.card.get("target"))
+
+    @property
     def species(self) -> tuple[str, ...]:
         """Chemical symbols that the network knows."""
         return self.model.config.species
@@ -88,7 +111,7 @@ class Predictor:
 
     @torch.no_grad()
     def predict(self, glass: Glass, *, chunk_atoms: int = CHUNK_ATOMS) -> FloatArray:
-        """Predict the energy barrier of every atom, shape (N,), eV.
+        """Predict every atom, shape (N,), in the unit of the :attr:`target`.
 
         Parameters
         ----------
@@ -112,13 +135,13 @@ class Predictor:
 
     @torch.no_grad()
     def predict_with_spread(self, glass: Glass) -> tuple[FloatArray, FloatArray]:
-        """Predict every barrier, and how uncertain that is.
+        """Predict every atom, and how uncertain that is.
 
         Returns
         -------
-        barriers, spread
-            Shape (N,) each, eV: the prediction, and the standard deviation of a known barrier about it. It was measured
-            on glasses held out of training and holds the noise of computed barriers too.
+        predictions, spread
+            Shape (N,) each: the prediction, and the standard deviation of a label about it. It was measured on glasses
+            held out of training and holds the noise of the labels too.
 
         Raises
         ------
@@ -136,11 +159,11 @@ class Predictor:
         return members.mean(axis=1), calibration.spread(disagreement)
 
     def spread(self, glass: Glass) -> FloatArray | None:
-        """Return the spread of :meth:`predict_with_spread`, shape (N,), eV; None where it was never calibrated."""
+        """Return the spread of :meth:`predict_with_spread`, shape (N,); None where it was never calibrated."""
         return None if self.calibration is None else self.predict_with_spread(glass)[1]
 
     def _members(self, glass: Glass, chunk_atoms: int) -> FloatArray:
-        """Return what each member predicts, shape (N, M), eV."""
+        """Return what each member predicts, shape (N, M)."""
 
         def network(graph: Data) -> Tensor:
             return predict_members(self.model, graph).T

@@ -1,4 +1,4 @@
-"""SymGNN: energy barriers of atoms from the structure alone (Li et al., ICML 2024)."""
+"""SymGNN: a number for every atom, such as its energy barrier, from the structure alone (Li et al., ICML 2024)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.egat import EGATLayer
 from symgnn_explain.models.environment import AtomicEnvironment
+from symgnn_explain.models.label_scale import LabelScaled
 from symgnn_explain.models.symmetrization import DISTRIBUTIONS
 from symgnn_explain.structure.glass import atomic_number
 
@@ -161,8 +162,8 @@ PRESETS = {
 size that trains on two CPU cores in about an hour. ``paper``: the published hyperparameters."""
 
 
-class SymGNN(nn.Module):
-    """Symmetrized graph neural network: graph in, energy barrier of every atom (eV) out.
+class SymGNN(LabelScaled):
+    """Symmetrized graph neural network: graph in, one number an atom out.
 
     The signature ``model(x, edge_index, edge_attr)`` is that of any PyG model, so PyG's own ``Explainer`` drives it.
     In training, transformations are drawn afresh each time; in evaluation a fixed set is used, so that a prediction is
@@ -170,8 +171,6 @@ class SymGNN(nn.Module):
     """
 
     inference_transformations: Tensor
-    barrier_mean: Tensor
-    barrier_scale: Tensor
     radial_centres: Tensor
 
     def __init__(self, config: SymGNNConfig) -> None:
@@ -211,8 +210,6 @@ class SymGNN(nn.Module):
             decoder += [nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.PReLU()]
         self.decoder = nn.Sequential(*decoder, nn.Linear(dim, 1))
         self.register_buffer("radial_centres", torch.linspace(0.0, config.cutoff, max(config.radial_basis, 2)))
-        self.register_buffer("barrier_mean", torch.tensor(0.0))
-        self.register_buffer("barrier_scale", torch.tensor(1.0))
         self.register_buffer("inference_transformations", torch.zeros(config.inference_samples, 3, 3))
         self.fix_transformations()
 
@@ -257,7 +254,7 @@ class SymGNN(nn.Module):
         Returns
         -------
         Tensor
-            Energy barriers, shape (N,), eV.
+            One number an atom, shape (N,), in the unit of the labels.
         """
         described = self.describe(x, edge_index, edge_attr) if environment is None else environment
         node, edge = self.encode_nodes(described), self.encode_edges(edge_attr)
@@ -305,8 +302,8 @@ class SymGNN(nn.Module):
         return torch.exp(-0.5 * ((distance[:, None] - self.radial_centres) / spacing) ** 2)
 
     def decode(self, node: Tensor) -> Tensor:
-        """Return barriers (eV), shape (N,), from final node features (N, dim)."""
-        return self.decoder(node).squeeze(-1) * self.barrier_scale + self.barrier_mean
+        """Return predictions, shape (N,), from final node features (N, dim)."""
+        return self.decoder(node).squeeze(-1) * self.label_scale + self.label_mean
 
 
 class _EnvironmentEncoder(nn.Module):

@@ -44,7 +44,7 @@ class _Drawn:
 
 
 def neighbourhood_figure(
-    glass: Glass, explanation: AtomExplanation, *, k: int = 50, barriers: ArrayLike | None = None
+    glass: Glass, explanation: AtomExplanation, *, k: int = 50, predictions: ArrayLike | None = None
 ) -> go.Figure:
     """Draw the ``k`` most important edges and their atoms in 3D, relative to the explained atom.
 
@@ -59,7 +59,7 @@ def neighbourhood_figure(
     ----------
     k
         Edges to draw.
-    barriers
+    predictions
         Energy barrier of every atom of the glass (predicted, say), shape (N,), eV: the colour of the atoms. They are
         coloured by importance where None.
 
@@ -69,9 +69,9 @@ def neighbourhood_figure(
         If the explanation belongs to another glass, or there is not one barrier an atom.
     """
     explanation.require_glass(glass)
-    values = None if barriers is None else np.asarray(barriers, dtype=np.float64)
+    values = None if predictions is None else np.asarray(predictions, dtype=np.float64)
     if values is not None and values.shape != (len(glass),):
-        raise InputError(f"barriers have shape {values.shape}, expected ({len(glass)},): one value in eV an atom.")
+        raise InputError(f"predictions have shape {values.shape}, expected ({len(glass)},): one value an atom.")
     drawn = _collect(explanation, k)
     figure = new_figure(
         f"The {len(drawn.edges)} most important edges of atom {explanation.atom} ({glass.symbols[explanation.atom]}), "
@@ -210,7 +210,7 @@ def _add_atoms(
     glass: Glass,
     explanation: AtomExplanation,
     drawn: _Drawn,
-    barriers: FloatArray | None,
+    predictions: FloatArray | None,
     *,
     scale: float,
 ) -> None:
@@ -225,8 +225,8 @@ def _add_atoms(
         for row in rows:
             atom = int(drawn.atom[row])
             text = f"atom {atom} ({symbol})<br>{distance[row]:.2f} Å from the explained atom"
-            if barriers is not None:
-                text += f"<br>barrier {barriers[atom]:.3f} eV"
+            if predictions is not None:
+                text += f"<br>barrier {predictions[atom]:.3f} eV"
             texts.append(f"{text}<br>{_sum_title(explanation)} {importance[atom]:.4g}")
         atoms = drawn.atom[rows]
         figure.add_scatter3d(
@@ -236,7 +236,7 @@ def _add_atoms(
             mode="markers",
             marker={
                 "size": scale * species_radius(symbol),
-                "color": importance[atoms] if barriers is None else barriers[atoms],
+                "color": importance[atoms] if predictions is None else predictions[atoms],
                 "coloraxis": "coloraxis",
             },
             customdata=atoms,

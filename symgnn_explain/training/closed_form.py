@@ -23,9 +23,7 @@ def solve(module: BarrierModule, data: GlassDataModule, checkpoint: Path) -> Non
             side: [(predict_graph(module.model, graph), graph.y) for graph in graphs]
             for side, graphs in (("training", data.training), ("validation", data.validation))
         }
-    losses = [
-        ((values - known) / module.model.barrier_scale).square().mean() for values, known in predicted["training"]
-    ]
+    losses = [((values - known) / module.model.label_scale).square().mean() for values, known in predicted["training"]]
     means = mean_metrics(predicted["validation"]) if predicted["validation"] else {}
     module.history = [{"epoch": 1, "training_loss": float(torch.stack(losses).mean()), **means}]
     state = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), "epoch": 0, "global_step": 0}

@@ -186,8 +186,8 @@ class BarrierModule(lightning.LightningModule):
         if isinstance(self.model, SymGNN):
             self.model.fit_inputs(data.training)
             data.describe(self.model)
-        self.model.barrier_mean.fill_(mean)
-        self.model.barrier_scale.fill_(scale)
+        self.model.label_mean.fill_(mean)
+        self.model.label_scale.fill_(scale)
         if self.averaged is not None:
             self.averaged.module.load_state_dict(self.model.state_dict())
 
@@ -218,7 +218,7 @@ class BarrierModule(lightning.LightningModule):
         if self.settings.augment:
             displacement = displacement @ self._augmentation(2)[torch.randint(2, ())].to(displacement).T
         predicted = predict_batch(self.model, batch, displacement)
-        error = (predicted - batch.y) / self.model.barrier_scale
+        error = (predicted - batch.y) / self.model.label_scale
         level = error.mean()
         loss = (error - level).square().mean() + self.settings.level_weight * level.square()
         if self.auxiliary_head is not None:

@@ -65,7 +65,7 @@ def test_the_button_computes_what_the_library_does(
     [expected] = compute_barriers(crystal, calculator, [ATOM], settings=settings)
     assert panel.search.barrier.to_dict() == expected.to_dict()
     assert expected.saddles
-    assert f"{session.barriers[ATOM]:.3f} eV" in panel.result.value
+    assert f"{session.predictions[ATOM]:.3f} eV" in panel.result.value
     assert f"{expected.mean:.3f}" in panel.result.value
     assert f"{len(expected.saddles)} saddle" in panel.result.value
     assert "in 3 searches" in panel.result.value

@@ -69,7 +69,7 @@ def test_reports_and_figures_are_drawn_without_a_network(
 ) -> None:
     prepared = prepare(tiny_predictor, glass)
     explanation = explain(tiny_predictor, glass, 7, prepared=prepared, epochs=4)
-    findings = Findings(glass, prepared.barriers, explanation)
+    findings = Findings(glass, prepared.predictions, explanation)
     report = write_report(findings, tmp_path / "report.html")
     offline.goto(report.as_uri())
     offline.wait_for_selector("#figure-barriers .main-svg")

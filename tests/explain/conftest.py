@@ -52,8 +52,8 @@ def random_model(
             module.running_var.uniform_(0.5, 2.0)
     graph = build_graph(random_glass(seed=seed), cutoff=3.6, species=("Cu", "Zr"), reach=model.config.reach)
     model.fit_inputs([graph])
-    model.barrier_mean.fill_(1.6)
-    model.barrier_scale.fill_(0.3)
+    model.label_mean.fill_(1.6)
+    model.label_scale.fill_(0.3)
     return model.eval()
 
 

@@ -428,7 +428,7 @@ def test_atoms_can_be_given_in_words(predictor, glass) -> None:
     with one_thread():
         prepared = prepare(predictor, glass)
     explanations = explain_many(predictor, glass, "hardest:3", "random", prepared=prepared)
-    assert explanations.atoms == tuple(select_atoms(glass, "hardest:3", barriers=prepared.barriers))
+    assert explanations.atoms == tuple(select_atoms(glass, "hardest:3", barriers=prepared.predictions))
 
 
 @pytest.mark.parametrize(

@@ -87,4 +87,4 @@ def test_randomising_its_weights_leaves_none_trained(predictor, glass) -> None:
     for name, mine in predictor.model.named_parameters():
         if mine.dim() == 2:
             assert not torch.equal(mine, last.get_parameter(name)), name
-    assert last.barrier_scale == predictor.model.barrier_scale
+    assert last.label_scale == predictor.model.label_scale

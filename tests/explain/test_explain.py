@@ -175,7 +175,7 @@ def test_bad_requests_end_in_one_sentence(arguments, said, predictor, glass) -> 
 
 def test_a_prepared_glass_is_not_predicted_again(predictor, glass, monkeypatch) -> None:
     prepared = prepare(predictor, glass)
-    np.testing.assert_allclose(prepared.barriers, predictor.predict(glass), atol=1e-6)
+    np.testing.assert_allclose(prepared.predictions, predictor.predict(glass), atol=1e-6)
     plain = explain(predictor, glass, 5, epochs=2)
     monkeypatch.setattr("symgnn_explain.explain.api.prepare", None)
     reused = explain(predictor, glass, 5, epochs=2, prepared=prepared)

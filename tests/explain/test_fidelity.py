@@ -47,7 +47,7 @@ class Additive:
     contributions: np.ndarray
     baseline: float = 1.5
 
-    prepared = SimpleNamespace(barriers=np.array([1.0, 2.0]))
+    prepared = SimpleNamespace(predictions=np.array([1.0, 2.0]))
 
     @property
     def n_units(self) -> int:

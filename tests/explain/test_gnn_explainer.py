@@ -64,7 +64,7 @@ def test_the_faithful_mask_keeps_the_prediction_and_is_small(semantics, unit) ->
 def test_a_large_size_term_loses_the_prediction_and_says_so(predictor, glass) -> None:
     explanation = explain(predictor, glass, 9, "gnnexplainer_published", size=1.0, learning_rate=0.5, epochs=60)
     assert explanation.unit_score.max() < 0.1
-    predictor.model.barrier_scale.fill_(30.0)
+    predictor.model.label_scale.fill_(30.0)
     explanation = explain(predictor, glass, 9, "gnnexplainer_published", size=1.0, learning_rate=0.5, epochs=60)
     assert abs(explanation.masked_change) > TOLERANCE
     assert any("not faithful" in caveat for caveat in explanation.caveats)

@@ -36,10 +36,10 @@ def weights(explainer: PGExplainer) -> np.ndarray:
 def test_training_makes_masks_small_while_predictions_stay(glass) -> None:
     """Judged on atoms that it was not trained on: better than the mean mask everywhere, and much smaller than 1."""
     model = random_model()
-    model.barrier_scale.fill_(30.0)  # untrained predictions hardly differ from atom to atom
+    model.label_scale.fill_(30.0)  # untrained predictions hardly differ from atom to atom
     predictor = Predictor(model, device="cpu")
     prepared = prepare(predictor, glass)
-    spread = float(prepared.barriers.std())
+    spread = float(prepared.predictions.std())
     settings = PGTrainingSettings(passes=40, draws=2, learning_rate=0.02, tolerance=0.2 * spread)
     explainer = train(prepared, ATOMS, settings=settings)
     curve = explainer.card["learning_curve"]

@@ -198,11 +198,11 @@ def test_a_cascade_draws_one_stage_after_the_other_and_leaves_the_network_alone(
         assert not torch.equal(weights[stage][name], before[name])
     assert not torch.equal(weights[1]["layers.2.attention_vector"], before["layers.2.attention_vector"])
     for stage in networks.values():
-        assert stage.barriers.mean() == pytest.approx(prepared.barriers.mean(), abs=1e-4)
-        assert stage.barriers.std() == pytest.approx(prepared.barriers.std(), rel=1e-3)
-    again = randomised_networks(prepared, seed=1)["encoders"].barriers
-    np.testing.assert_array_equal(again, networks["encoders"].barriers)
-    assert not np.allclose(again, randomised_networks(prepared, seed=2)["encoders"].barriers)
+        assert stage.predictions.mean() == pytest.approx(prepared.predictions.mean(), abs=1e-4)
+        assert stage.predictions.std() == pytest.approx(prepared.predictions.std(), rel=1e-3)
+    again = randomised_networks(prepared, seed=1)["encoders"].predictions
+    np.testing.assert_array_equal(again, networks["encoders"].predictions)
+    assert not np.allclose(again, randomised_networks(prepared, seed=2)["encoders"].predictions)
 
 
 def test_random_scores_do_not_notice_other_weights_and_gradients_do(predictor, glass) -> None:

@@ -82,7 +82,7 @@ class Reference:
             normed = self.norm(f"decoder.{3 * hidden + 1}", self.linear(f"decoder.{3 * hidden}", node))
             node = np.where(normed > 0, normed, self.state[f"decoder.{3 * hidden + 2}.weight"] * normed)
         scaled = self.linear(f"decoder.{3 * self.config.decoder_layers}", node)[:, 0]
-        return scaled * self.state["barrier_scale"] + self.state["barrier_mean"]
+        return scaled * self.state["label_scale"] + self.state["label_mean"]
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,7 @@ def reference() -> type[Reference]:
 @pytest.fixture(scope="session")
 def scramble() -> Callable[[SymGNN], SymGNN]:
     """Give every tensor that training changes a random value, and the network double precision."""
-    kept = ("inference_transformations", "radial_centres", "barrier_scale", "barrier_mean")
+    kept = ("inference_transformations", "radial_centres", "label_scale", "label_mean")
 
     def scrambled(model: SymGNN) -> SymGNN:
         generator = torch.Generator().manual_seed(5)

@@ -114,7 +114,7 @@ class TestDamage:
         saved.write_bytes(other.read_bytes())
         assert "does not belong to its card" in refusal(saved)
 
-    @pytest.mark.parametrize("key", ["decoder.0.weight", "inference_transformations", "barrier_mean"])
+    @pytest.mark.parametrize("key", ["decoder.0.weight", "inference_transformations", "label_mean"])
     def test_missing_tensor(self, saved: Path, key: str) -> None:
         edit_weights(saved, lambda state: state.pop(key))
         assert re.search(f"does not hold the network that its card describes.*{re.escape(key)}", refusal(saved))

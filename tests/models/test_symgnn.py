@@ -96,11 +96,11 @@ class TestEquations:
 
     def test_normalisation_scales_and_shifts(self, scramble: Any, glass: Glass) -> None:
         model = scramble(SymGNN(SMALL))
-        model.barrier_mean.fill_(0.0)
-        model.barrier_scale.fill_(1.0)
+        model.label_mean.fill_(0.0)
+        model.label_scale.fill_(1.0)
         plain = predict(model, glass)
-        model.barrier_mean.fill_(1.6)
-        model.barrier_scale.fill_(0.3)
+        model.label_mean.fill_(1.6)
+        model.label_scale.fill_(0.3)
         np.testing.assert_allclose(predict(model, glass), 1.6 + 0.3 * plain)
 
     def test_gradients_reach_the_learned_distribution(self, random_glass: Callable[..., Glass]) -> None:

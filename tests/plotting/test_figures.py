@@ -92,7 +92,7 @@ def test_colour_tells_the_sign(glass, signed_explanation):
 
 
 def test_atoms_are_coloured_by_their_barriers(glass, explanation):
-    figure = neighbourhood_figure(glass, explanation, k=30, barriers=glass.barriers)
+    figure = neighbourhood_figure(glass, explanation, k=30, predictions=glass.barriers)
     assert figure.layout.coloraxis.colorbar.title.text == "barrier (eV)"
     coloured = [trace for trace in figure.data if trace.marker.coloraxis == "coloraxis"]
     for trace in coloured:
@@ -120,8 +120,8 @@ def test_an_angstrom_is_as_long_in_every_direction(glass, explanation):
 def test_foreign_glass_and_wrong_barriers_are_refused(glass, random_glass, explanation):
     with pytest.raises(InputError, match="another glass"):
         neighbourhood_figure(random_glass(6, seed=9), explanation)
-    with pytest.raises(InputError, match="one value in eV an atom"):
-        neighbourhood_figure(glass, explanation, barriers=[1.0])
+    with pytest.raises(InputError, match="one value an atom"):
+        neighbourhood_figure(glass, explanation, predictions=[1.0])
 
 
 def test_distance_figure_shows_every_atom_and_the_expectation(glass, explanation):

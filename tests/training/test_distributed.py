@@ -32,13 +32,13 @@ def by_hand(glasses: list[Glass]) -> MLP:
         network = MLP(CONFIG)
     graphs = [build_graph(glass, cutoff=CONFIG.cutoff, species=CONFIG.species) for glass in glasses]
     barriers = torch.cat([graph.y for graph in graphs])
-    network.barrier_mean.fill_(barriers.mean())
-    network.barrier_scale.fill_(barriers.std())
+    network.label_mean.fill_(barriers.mean())
+    network.label_scale.fill_(barriers.std())
     optimizer = torch.optim.Adam(network.parameters(), lr=SETTINGS.learning_rate, amsgrad=True)
     for _ in range(SETTINGS.epochs):
         optimizer.zero_grad()
         for graph in graphs:
-            residual = (network(graph.x, graph.edge_index, graph.edge_attr) - graph.y) / network.barrier_scale
+            residual = (network(graph.x, graph.edge_index, graph.edge_attr) - graph.y) / network.label_scale
             (residual.square().mean() / len(graphs)).backward()
         optimizer.step()
     return network

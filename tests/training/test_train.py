@@ -90,8 +90,8 @@ class TestResult:
 
     def test_normalisation_is_that_of_the_training_barriers(self, uninterrupted: tuple[Predictor, Path]) -> None:
         barriers = np.concatenate([glass.barriers for glass in TRAINING if glass.barriers is not None])
-        assert uninterrupted[0].model.barrier_mean.item() == pytest.approx(barriers.mean(), rel=1e-5)
-        assert uninterrupted[0].model.barrier_scale.item() == pytest.approx(barriers.std(ddof=1), rel=1e-5)
+        assert uninterrupted[0].model.label_mean.item() == pytest.approx(barriers.mean(), rel=1e-5)
+        assert uninterrupted[0].model.label_scale.item() == pytest.approx(barriers.std(ddof=1), rel=1e-5)
 
     @pytest.mark.parametrize("distribution", ["haar", "von_mises"])
     def test_a_toy_is_learned(self, tmp_path: Path, distribution: str) -> None:

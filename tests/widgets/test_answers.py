@@ -257,7 +257,7 @@ def test_two_explanations_are_compared(explorer: GlassExplorer) -> None:
     explained(explorer, 9)
     keys = list(session.history)
     compare.choose(keys[0], keys[2])
-    assert f"{session.barriers[9]:.3f}" in compare.table.value
+    assert f"{session.predictions[9]:.3f}" in compare.table.value
     compare.figures[1].ui.click(11)
     assert session.selected_atom == 11
 

@@ -56,7 +56,7 @@ def test_exports_hold_what_was_shown(explorer: GlassExplorer, tmp_path: Path) ->
     np.testing.assert_array_equal(loaded.score, explanation.score)
     assert len(pd.read_csv(parts["edges.csv"])) == len(explanation)
     barriers = pd.read_csv(parts["barriers.csv"])
-    np.testing.assert_allclose(barriers["predicted_barrier_eV"], explorer.session.barriers)
+    np.testing.assert_allclose(barriers["predicted_barrier_eV"], explorer.session.predictions)
     assert str(tmp_path / "new" / "folder" / name.split(SEPARATOR)[0]) in export.result.value
     assert "explanation.json" in export.result.value
     assert 'href="data:' in export.result.value
@@ -120,7 +120,7 @@ def test_every_data_format_opens(explorer: GlassExplorer, tmp_path: Path) -> Non
     tick(explorer, "json", "csv", "extxyz", "graphml")
     parts = parts_of(explorer.export.start(wait=True))
     atoms = read(parts["glass.extxyz"])
-    np.testing.assert_allclose(atoms.arrays["predicted_barrier"], explorer.session.barriers, atol=1e-7)
+    np.testing.assert_allclose(atoms.arrays["predicted_barrier"], explorer.session.predictions, atol=1e-7)
     assert np.flatnonzero(atoms.arrays["is_target"]).tolist() == [7]
     graph = nx.read_graphml(parts["edges.graphml"], node_type=int)
     assert graph.number_of_edges() == explorer.session.k

@@ -159,7 +159,7 @@ def test_the_summary_names_the_atom_and_its_prediction(explorer: GlassExplorer) 
     explained(explorer, 7)
     text = explorer.summary.text.value
     assert "Atom 7" in text
-    assert f"{explorer.session.barriers[7]:.3f} eV" in text
+    assert f"{explorer.session.predictions[7]:.3f} eV" in text
     assert "GNNExplainer" in text
 
 

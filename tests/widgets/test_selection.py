@@ -14,7 +14,7 @@ from symgnn_widgets.views.table import marked
 
 def test_words_select(explorer: GlassExplorer, glass: Glass) -> None:
     explorer.selection.words.value = "species Zr and barrier > 1.5"
-    expected = select_atoms(glass, "species Zr and barrier > 1.5", barriers=explorer.session.barriers)
+    expected = select_atoms(glass, "species Zr and barrier > 1.5", barriers=explorer.session.predictions)
     assert explorer.session.selection == tuple(expected)
     assert explorer.session.selected_atom == expected[0]
     assert f"<b>{len(expected)}</b>" in explorer.selection.list.value
@@ -33,7 +33,7 @@ def test_words_that_mean_nothing_are_one_sentence_and_change_nothing(explorer: G
 def test_values_of_the_session_can_be_compared(explorer: GlassExplorer, glass: Glass) -> None:
     session = explorer.session
     explorer.selection.words.value = "error > 0.5"
-    assert session.selection == tuple(np.flatnonzero(session.barriers - glass.barriers > 0.5))
+    assert session.selection == tuple(np.flatnonzero(session.predictions - glass.barriers > 0.5))
     explorer.selection.words.value = "importance > 0"
     assert "'importance'" in session.error
     explorer.select(3)

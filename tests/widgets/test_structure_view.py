@@ -113,7 +113,7 @@ def test_a_page_that_has_drawn_or_failed_says_so(explorer: GlassExplorer) -> Non
 def test_colours_follow_the_choice(explorer: GlassExplorer, glass: Glass) -> None:
     view = explorer.view
     assert "known barrier" in view.controls.colour_by.options
-    np.testing.assert_array_equal(explorer.session.colouring().values, explorer.session.barriers)
+    np.testing.assert_array_equal(explorer.session.colouring().values, explorer.session.predictions)
     view.controls.colour_by.value = "known barrier"
     np.testing.assert_array_equal(explorer.session.colouring().values, glass.barriers)
     assert "Known barrier (eV)" in view.legend.value

@@ -61,7 +61,7 @@ def test_the_error_against_computed_barriers_is_unknown_where_none_was_computed(
     other = GlassExplorer(glass.with_arrays(computed_barrier=computed), explorer.session.predictor)
     other.session.colour_by = "error against computed"
     colouring = other.session.colouring()
-    np.testing.assert_allclose(colouring.values[[3, 5]], other.session.barriers[[3, 5]] - 1.0)
+    np.testing.assert_allclose(colouring.values[[3, 5]], other.session.predictions[[3, 5]] - 1.0)
     assert "Predicted − computed (eV)" in other.view.legend.value
     assert len(np.unique(np.delete(colouring.rgb(), [3, 5], axis=0), axis=0)) == 1
     assert ">unknown<" in other.view.legend.value
@@ -83,14 +83,14 @@ def test_a_colouring_that_is_not_known_yet_is_said_to_be_so(explorer: GlassExplo
 def test_error_is_the_difference_and_white_where_there_is_none(explorer: GlassExplorer, glass: Glass) -> None:
     explorer.session.colour_by = "error"
     colouring = explorer.session.colouring()
-    np.testing.assert_allclose(colouring.values, explorer.session.barriers - glass.barriers)
+    np.testing.assert_allclose(colouring.values, explorer.session.predictions - glass.barriers)
     assert colouring.domain[0] == -colouring.domain[1]
 
 
 def test_hops_are_shells_of_the_receptive_field(explorer: GlassExplorer) -> None:
     session = explorer.session
     session.colour_by = "hops"
-    np.testing.assert_array_equal(session.colouring().values, session.barriers)
+    np.testing.assert_array_equal(session.colouring().values, session.predictions)
     session.pick(6)
     colouring, placement = session.colouring(), place_atoms(session.explanation)
     np.testing.assert_array_equal(colouring.values[placement.atoms], placement.hop)
@@ -104,7 +104,7 @@ def test_contributions_are_signed_and_complete(explorer: GlassExplorer) -> None:
     session = explorer.session
     session.colour_by = "contribution"
     session.pick(6)
-    np.testing.assert_array_equal(session.colouring().values, session.barriers)
+    np.testing.assert_array_equal(session.colouring().values, session.predictions)
     session.method = "integrated_gradients"
     session.explain()
     assert session.colouring().values.sum() == pytest.approx(session.explanation.score.sum())
@@ -112,12 +112,12 @@ def test_contributions_are_signed_and_complete(explorer: GlassExplorer) -> None:
 
 def test_the_range_slider_filters(explorer: GlassExplorer) -> None:
     session, controls = explorer.session, explorer.view.controls
-    low, high = float(session.barriers.min()), float(session.barriers.max())
+    low, high = float(session.predictions.min()), float(session.predictions.max())
     assert (controls.range.min, controls.range.max) == pytest.approx((low, high))
     assert session.shown_range is None
     middle = (low + high) / 2
     controls.range.value = (middle, high)
-    np.testing.assert_array_equal(drawn_kinds(explorer) == SHOWN, session.barriers >= middle)
+    np.testing.assert_array_equal(drawn_kinds(explorer) == SHOWN, session.predictions >= middle)
     assert set(drawn_kinds(explorer)) == {FADED, SHOWN}
     controls.outside.value = "hide"
     assert set(drawn_kinds(explorer)) == {HIDDEN, SHOWN}
@@ -128,7 +128,7 @@ def test_the_range_slider_filters(explorer: GlassExplorer) -> None:
 
 def test_another_colouring_has_another_range(explorer: GlassExplorer) -> None:
     session, controls = explorer.session, explorer.view.controls
-    session.shown_range = (float(session.barriers.min()), float(np.median(session.barriers)))
+    session.shown_range = (float(session.predictions.min()), float(np.median(session.predictions)))
     assert controls.range.value == pytest.approx(session.shown_range)
     session.colour_by = "known barrier"
     assert session.shown_range is None
@@ -144,7 +144,7 @@ def test_slices_are_along_the_axes(explorer: GlassExplorer) -> None:
     controls.slab.value = (2.0, 6.0)
     inside = (explorer.view.positions[:, 1] >= 2.0) & (explorer.view.positions[:, 1] <= 6.0)
     np.testing.assert_array_equal(drawn_kinds(explorer) != HIDDEN, inside)
-    session.shown_range = (float(np.median(session.barriers)), 9.0)
+    session.shown_range = (float(np.median(session.predictions)), 9.0)
     assert not (drawn_kinds(explorer) == FADED)[~inside].any()
     controls.slab_axis.value = ""
     assert session.slab is None
@@ -201,7 +201,7 @@ def test_soft_and_hard_regions_have_skins(explorer: GlassExplorer) -> None:
     assert not controls.region_share.disabled
     drawn = explorer.view.stage._scene["regions"][1]
     values = np.frombuffer(base64.b64decode(drawn["field"]), dtype="<f4")
-    assert drawn["size"] == list(smooth_field(session.glass, session.barriers).values.shape)
+    assert drawn["size"] == list(smooth_field(session.glass, session.predictions).values.shape)
     soft, hard = drawn["skins"]
     assert (values < soft["level"]).mean() == pytest.approx(session.region_share, abs=0.01)
     assert (values > hard["level"]).mean() == pytest.approx(session.region_share, abs=0.01)

@@ -134,7 +134,7 @@ class FoldedDecoder:
     hidden
         Linear maps, each with the slope of the PReLU behind it, shape (M, 1, 1).
     out
-        To barriers, eV.
+        To predictions.
     """
 
     hidden: tuple[tuple[Linear, Tensor], ...]
@@ -150,13 +150,13 @@ class FoldedDecoder:
             slope = torch.stack([decoder[place + 2].weight.detach() for decoder in decoders])[:, None]
             hidden.append((Linear.stack(maps), slope))
         scaled = [
-            (decoder[-1].weight * member.barrier_scale, decoder[-1].bias * member.barrier_scale + member.barrier_mean)
+            (decoder[-1].weight * member.label_scale, decoder[-1].bias * member.label_scale + member.label_mean)
             for decoder, member in zip(decoders, members, strict=True)
         ]
         return cls(tuple(hidden), Linear.stack(scaled))
 
     def __call__(self, node: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Barriers (n,), eV, from node features (M, n, dim), and the pullback from the one to the other."""
+        """Predictions (n,) from node features (M, n, dim), and the pullback from the one to the other."""
         factors = []
         for linear, slope in self.hidden:
             node = linear(node)

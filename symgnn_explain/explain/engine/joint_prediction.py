@@ -11,7 +11,7 @@ from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 
 
 class JointPrediction:
-    """Predictions (A,), eV, as a function of the masks of A atoms, one after the other, shape (n_units,).
+    """Predictions (A,) as a function of the masks of A atoms, one after the other, shape (n_units,).
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class JointPrediction:
         self.n_units = int(sizes.sum())
         self.sizes = sizes.to(device)
         self.original = first.full(0.0).new_tensor([prediction.original for prediction in predictions])
-        self.barrier_scale = first.barrier_scale
+        self.label_scale = first.label_scale
         if len(predictions) > 1:
             self._forward = first.prepared.masked_forward([one.atom for one in predictions], first.semantics)
             offsets = (sizes.cumsum(0) - sizes).tolist()
@@ -40,7 +40,7 @@ class JointPrediction:
             self._of_edge[torch.argsort(self._forward.field.owner, stable=True)] = of_edge
 
     def __call__(self, mask: Tensor) -> Tensor:
-        """Predict (A,), eV, under a mask (n_units,); differentiable."""
+        """Predict (A,) under a mask (n_units,); differentiable."""
         if len(self.predictions) == 1:
             return self.predictions[0](mask)[None]
         return self._forward(mask.index_select(0, self._of_edge))

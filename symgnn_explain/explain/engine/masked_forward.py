@@ -80,8 +80,8 @@ class MaskedForward:
         if semantics == "reference" and reference is None:
             raise InputError("the semantics 'reference' need reference messages: give them, or choose others.")
         self.semantics = semantics
-        self.barrier_scale = model.barrier_scale
-        """Standard deviation of the barriers that the network was trained on, eV."""
+        self.label_scale = model.label_scale
+        """Standard deviation of the labels that the network was trained on."""
         self._one = isinstance(atoms, int)
         fields = [
             ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, len(model.layers))
@@ -102,20 +102,20 @@ class MaskedForward:
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the network, and so of masks."""
-        return self.barrier_scale.dtype
+        return self.label_scale.dtype
 
     def original(self) -> Tensor:
-        """Return the network's own prediction (eV): nothing masked."""
-        return self(self.barrier_scale.new_ones(self.n_edges))
+        """Return the network's own prediction: nothing masked."""
+        return self(self.label_scale.new_ones(self.n_edges))
 
     def baseline(self) -> Tensor:
-        """Return the prediction (eV) with everything masked."""
-        return self(self.barrier_scale.new_zeros(self.n_edges))
+        """Return the prediction with everything masked."""
+        return self(self.label_scale.new_zeros(self.n_edges))
 
     def __call__(self, mask: Tensor) -> Tensor:
-        """Predict barriers (eV), a scalar or one an atom, with message ``field.edges[e]`` masked by ``mask[e]``."""
-        barriers: Tensor = _Evaluated.apply(mask, self._evaluate)
-        return barriers.squeeze(0) if self._one else barriers
+        """Predict, a scalar or one an atom, with message ``field.edges[e]`` masked by ``mask[e]``."""
+        predictions: Tensor = _Evaluated.apply(mask, self._evaluate)
+        return predictions.squeeze(0) if self._one else predictions
 
     def _prepare(self, model: SymGNNLike, graph: Data, reference: Sequence[Sequence[Tensor]] | None) -> None:
         """Compute all that does not depend on the mask."""
@@ -166,7 +166,7 @@ class MaskedForward:
             self._from_edge = layers[1].by_head(layers[1].edges(self._edge))
 
     def _evaluate(self, mask: Tensor) -> tuple[Tensor, MaskPullback]:
-        """Predict barriers (A,), eV, and return the pullback from their gradients to that of the mask."""
+        """Predict (A,) and return the pullback from their gradients to that of the mask."""
         change, pull_change = self._first.change(mask)
         node, edge, from_edge = self._base + change, self._edge, self._from_edge
         passes: list[_Pass] = []
@@ -193,7 +193,7 @@ class MaskedForward:
             if layer.edges_out is not None:
                 edge = edge[:, :n_next] + layer.edges_out(found.hidden.flatten(2))
                 from_edge = self._layers[number + 1].by_head(self._layers[number + 1].edges(edge))
-        barriers, pull_decoder = self._decoder(node)
+        predictions, pull_decoder = self._decoder(node)
 
         def pullback(towards: Tensor) -> Tensor:
             towards_node, towards_edge = pull_decoder(towards), edge[:, :0]
@@ -214,7 +214,7 @@ class MaskedForward:
                     towards_edge = edge_before
             return towards_mask + pull_change(towards_node)
 
-        return barriers, pullback
+        return predictions, pullback
 
 
 class _Pass(NamedTuple):
@@ -230,8 +230,8 @@ class _Pass(NamedTuple):
 class _Evaluated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mask: Tensor, evaluate: Callable[[Tensor], tuple[Tensor, MaskPullback]]) -> Tensor:
-        barriers, ctx.pullback = evaluate(mask.detach().contiguous())
-        return barriers
+        predictions, ctx.pullback = evaluate(mask.detach().contiguous())
+        return predictions
 
     @staticmethod
     @once_differentiable

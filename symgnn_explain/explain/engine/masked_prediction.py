@@ -39,7 +39,7 @@ class ForwardUnderMask(Protocol):
         """Length of the mask."""
 
     @property
-    def barrier_scale(self) -> Tensor:
+    def label_scale(self) -> Tensor:
         """Spread of the predicted quantity, by which changes are measured."""
 
     def __call__(self, mask: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class ForwardUnderMask(Protocol):
 
 
 class MaskedPrediction:
-    """The predicted barrier (eV) of one atom as a function of ``mask``, shape (n_units,): 1 leaves a unit as it is.
+    """The prediction of one atom as a function of ``mask``, shape (n_units,): 1 leaves a unit as it is.
 
     Parameters
     ----------
@@ -92,11 +92,11 @@ class MaskedPrediction:
         self._copies = lru_cache(maxsize=2)(self._side_by_side)
 
     def __call__(self, mask: Tensor) -> Tensor:
-        """Predict (eV, a scalar) under a mask (n_units,); differentiable."""
+        """Predict (a scalar) under a mask (n_units,); differentiable."""
         return self.forward(self._over_edges(mask))
 
     def batch(self, masks: Tensor) -> Tensor:
-        """Predict under each of several masks (B, n_units); shape (B,), eV; differentiable."""
+        """Predict under each of several masks (B, n_units); shape (B,); differentiable."""
         if self.at_once == 1:
             return torch.stack([self(mask) for mask in masks])
         predictions = []
@@ -144,18 +144,18 @@ class MaskedPrediction:
 
     @cached_property
     def original(self) -> float:
-        """The network's own prediction, eV: every unit as it is."""
+        """The network's own prediction: every unit as it is."""
         return float(self.forward.original())
 
     @cached_property
     def baseline(self) -> float:
-        """The prediction with every unit masked, eV."""
+        """The prediction with every unit masked."""
         return float(self.forward.baseline())
 
     @cached_property
-    def barrier_scale(self) -> float:
-        """Standard deviation of the barriers that the network was trained on, eV."""
-        return float(self.forward.barrier_scale)
+    def label_scale(self) -> float:
+        """Standard deviation of the labels that the network was trained on."""
+        return float(self.forward.label_scale)
 
     def full(self, value: float) -> Tensor:
         """Return a mask of one value everywhere, of the network's precision and on its device."""

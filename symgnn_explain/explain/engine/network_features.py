@@ -22,7 +22,7 @@ class NetworkFeatures:
     Parameters
     ----------
     node
-        Features of the atoms from which the barriers are decoded, shape (N, dim).
+        Features of the atoms from which predictions are decoded, shape (N, dim).
     edge
         Features of the edges in the last layer, shape (E, dim).
     attention

@@ -24,7 +24,7 @@ class PreparedGlass(PreparedGraph):
 
     Parameters
     ----------
-    model, graph, barriers, reference
+    model, graph, predictions, reference
         Of the :class:`PreparedGraph`.
     predictor, glass
         What predicts, and what about.
@@ -70,20 +70,20 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
     """
     with torch.no_grad():
         graph = with_description(predictor.model, predictor.graph(glass))
-    barriers, messages = predict_with_references(predictor.model, graph)
+    predictions, messages = predict_with_references(predictor.model, graph)
     if reference is None:
         reference = glass
     else:
         _, messages = predict_with_references(predictor.model, predictor.graph(reference))
-    values = barriers.double().cpu().numpy()
+    values = predictions.double().cpu().numpy()
     if not np.isfinite(values).all():
         raise InputError(
-            f"the predictor gives barriers of {glass.name!r} that are not finite: its weights are damaged."
+            f"the predictor gives predictions of {glass.name!r} that are not finite: its weights are damaged."
         )
     return PreparedGlass(
         model=predictor.model,
         graph=graph,
-        barriers=values,
+        predictions=values,
         reference=messages,
         predictor=predictor,
         glass=glass,

@@ -35,8 +35,8 @@ class PreparedGraph:
         The network, called as ``model(x, edge_index, **attributes)``.
     graph
         Its input.
-    barriers
-        Predictions, shape (N,), eV.
+    predictions
+        Predictions, shape (N,).
     reference
         What atoms receive on average in each layer of each member of an ensemble (or of the one network), shape
         (heads, dim); None where the network is no SymGNN.
@@ -44,7 +44,7 @@ class PreparedGraph:
 
     model: nn.Module
     graph: Data
-    barriers: FloatArray
+    predictions: FloatArray
     reference: Sequence[Sequence[Tensor]] | None
 
     @classmethod
@@ -89,8 +89,8 @@ class PreparedGraph:
         """Build the prediction of one atom, or several, as a function of a mask over their receptive fields' edges."""
         if isinstance(self.model, SymGNNLike):
             return MaskedForward(self.model, self.graph, atoms, semantics=semantics, reference=self.reference)
-        spread = float(self.barriers.std()) or 1.0
-        return TrimmedForward(self.model, self.graph, atoms, semantics=semantics, barrier_scale=spread)
+        spread = float(self.predictions.std()) or 1.0
+        return TrimmedForward(self.model, self.graph, atoms, semantics=semantics, label_scale=spread)
 
     def masked_prediction(
         self, atom: int, *, semantics: MaskSemantics, unit: Unit, shell_width: float = SHELL_WIDTH

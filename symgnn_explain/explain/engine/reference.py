@@ -23,8 +23,8 @@ def predict_with_reference(model: SymGNN, graph: Data) -> tuple[Tensor, list[Ten
 
     Returns
     -------
-    barriers, reference
-        Predictions (N,), eV, and the mean aggregated message of each layer, shape (heads, dim).
+    predictions, reference
+        Predictions (N,), and the mean aggregated message of each layer, shape (heads, dim).
     """
     model = copy.deepcopy(model).eval()  # hooks go on a copy: the caller's network is never touched
     received: list[Tensor] = []
@@ -38,7 +38,7 @@ def predict_with_references(model: SymGNNLike, graph: Data) -> tuple[Tensor, lis
     """Predict with a network or an ensemble, and keep the reference messages of each member."""
     graph = with_description(model, graph)
     each = [predict_with_reference(member, graph) for member in members_of(model)]
-    return torch.stack([barriers for barriers, _ in each]).mean(0), [received for _, received in each]
+    return torch.stack([predictions for predictions, _ in each]).mean(0), [received for _, received in each]
 
 
 def _keep_mean(kept: list[Tensor], _module: Any, _inputs: Any, aggregated: Tensor) -> None:

@@ -35,7 +35,7 @@ class TrimmedForward:
         The explained atom, or several; one may be named several times.
     semantics
         Only ``zero`` is possible.
-    barrier_scale
+    label_scale
         Spread of the predicted quantity, by which changes are measured.
 
     Raises
@@ -53,7 +53,7 @@ class TrimmedForward:
         atoms: int | Sequence[int],
         *,
         semantics: MaskSemantics = "zero",
-        barrier_scale: float = 1.0,
+        label_scale: float = 1.0,
     ) -> None:
         if semantics != "zero":
             raise InputError(
@@ -74,7 +74,7 @@ class TrimmedForward:
         self._attributes = {
             name: self._part(value, graph) for name, value in graph.to_dict().items() if name not in ("x", "edge_index")
         }
-        self.barrier_scale = torch.tensor(barrier_scale, dtype=self.dtype)
+        self.label_scale = torch.tensor(label_scale, dtype=self.dtype)
 
     @property
     def n_edges(self) -> int:

@@ -1,6 +1,6 @@
 """How well a ranking of units accounts for a prediction: keep only the best k, or mask only them, and predict.
 
-PyG's fidelity is for classes. For a barrier these are changes of the prediction, |Δŷ|, in eV: *sufficiency* when only
+PyG's fidelity is for classes. For a barrier these are changes of the prediction, |Δŷ|: *sufficiency* when only
 the most important units are kept, *necessity* when only they are masked. Over all k they are the insertion and the
 deletion curve (Petsiuk et al., BMVC 2018), here over the logarithm of k, since a handful of 20 000 units is what a
 reader can look at.
@@ -29,7 +29,7 @@ STANDARD_COUNTS = (1, 3, 10, 50, 300, 1000)
 """Numbers of units that every explanation is checked at."""
 
 TOLERANCE = 0.05
-"""Change of a prediction (eV) up to which it counts as the same."""
+"""Change of a prediction up to which it counts as the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +41,11 @@ class Fidelity:
     count
         Numbers of units in ascending order, shape (n,).
     kept, removed
-        Predictions with only, and without, so many most important units, shape (n,), eV.
+        Predictions with only, and without, so many most important units, shape (n,).
     original, baseline
-        Predictions with all units, and with none, eV.
+        Predictions with all units, and with none.
     prediction_spread
-        Standard deviation of the glass's predictions, eV; None where it is not known.
+        Standard deviation of the glass's predictions; None where it is not known.
     """
 
     count: IntArray
@@ -57,17 +57,17 @@ class Fidelity:
 
     @property
     def sufficiency(self) -> FloatArray:
-        """|change| of the prediction when only so many units are kept, shape (n,), eV: the smaller the better."""
+        """|change| of the prediction when only so many units are kept, shape (n,): the smaller the better."""
         return np.abs(self.kept - self.original)
 
     @property
     def necessity(self) -> FloatArray:
-        """|change| of the prediction when so many units are removed, shape (n,), eV: the larger the better."""
+        """|change| of the prediction when so many units are removed, shape (n,): the larger the better."""
         return np.abs(self.removed - self.original)
 
     @property
     def insertion_area(self) -> float:
-        """Mean sufficiency (eV) over log k, between the smallest and the largest count ≥ 1: the smaller the better.
+        """Mean sufficiency over log k, between the smallest and the largest count ≥ 1: the smaller the better.
 
         A perfect ranking of a prediction that hangs on one unit has 0, and ``deletion_area`` |original - baseline|.
         Areas compare rankings that were checked at the same counts.
@@ -76,11 +76,11 @@ class Fidelity:
 
     @property
     def deletion_area(self) -> float:
-        """Mean necessity (eV) over log k, between the smallest and the largest count ≥ 1: the larger the better."""
+        """Mean necessity over log k, between the smallest and the largest count ≥ 1: the larger the better."""
         return _mean_over_log_count(self.count, self.necessity)
 
     def sufficient_count(self, tolerance: float = TOLERANCE) -> int | None:
-        """Smallest count from which on keeping suffices: |Δŷ| ≤ ``tolerance`` (eV) there and at all larger counts.
+        """Smallest count from which on keeping suffices: |Δŷ| ≤ ``tolerance`` there and at all larger counts.
 
         None where the largest count does not suffice. A curve that crosses the original prediction by accident and
         leaves it again is not counted as sufficient; see :meth:`first_sufficient_count`.
@@ -98,7 +98,7 @@ class Fidelity:
         return int(self.count[suffices.argmax()]) if suffices.any() else None
 
     def share_outside(self, prediction_range: tuple[float, float]) -> float:
-        """Share of the masked predictions outside the range of real ones (eV)."""
+        """Share of the masked predictions outside the range of real ones."""
         masked = np.concatenate([self.kept, self.removed])
         low, high = prediction_range
         return float(np.mean((masked < low) | (masked > high)))
@@ -120,7 +120,7 @@ class Fidelity:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a count: count, kept, removed, sufficiency, necessity (eV), and both in spreads where it is known."""
+        """One row a count: count, kept, removed, sufficiency, necessity, and both in spreads where it is known."""
         table = pd.DataFrame(
             {
                 "count": self.count,
@@ -179,7 +179,7 @@ def fidelity(
         removed=predicted[len(possible) :],
         original=prediction.original,
         baseline=prediction.baseline,
-        prediction_spread=float(prediction.prepared.barriers.std()),
+        prediction_spread=float(prediction.prepared.predictions.std()),
     )
 
 
@@ -212,9 +212,9 @@ class SoftFidelity:
     Parameters
     ----------
     kept, removed
-        Predictions under the mask and under one minus the mask, eV.
+        Predictions under the mask and under one minus the mask.
     original, baseline
-        Predictions with all units, and with none, eV.
+        Predictions with all units, and with none.
     """
 
     kept: float
@@ -224,16 +224,16 @@ class SoftFidelity:
 
     @property
     def sufficiency(self) -> float:
-        """|change| of the prediction under the mask, eV: the smaller the better."""
+        """|change| of the prediction under the mask: the smaller the better."""
         return abs(self.kept - self.original)
 
     @property
     def necessity(self) -> float:
-        """|change| of the prediction under one minus the mask, eV: the larger the better."""
+        """|change| of the prediction under one minus the mask: the larger the better."""
         return abs(self.removed - self.original)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: kept, removed, sufficiency, necessity (eV)."""
+        """One row: kept, removed, sufficiency, necessity."""
         row = {"kept": self.kept, "removed": self.removed}
         return pd.DataFrame([row | {"sufficiency": self.sufficiency, "necessity": self.necessity}])
 

@@ -101,15 +101,15 @@ class FidelityAgainstNulls:
     seed: int
 
     def null_necessity(self, null: str) -> FloatArray:
-        """Necessity of each draw at each count, shape (draws, n), eV."""
+        """Necessity of each draw at each count, shape (draws, n)."""
         return np.stack([draw.necessity for draw in self.nulls[null]])
 
     def null_sufficiency(self, null: str) -> FloatArray:
-        """Sufficiency of each draw at each count, shape (draws, n), eV."""
+        """Sufficiency of each draw at each count, shape (draws, n)."""
         return np.stack([draw.sufficiency for draw in self.nulls[null]])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a ranking and count: ranking, count, and of sufficiency and necessity (eV) the mean, low, high and p.
+        """One row a ranking and count: ranking, count, and of sufficiency and necessity the mean, low, high and p.
 
         ``low`` and ``high`` hold 95 % of a null's draws. ``p`` is the share of draws, the observation counted among
         them, that are at least as good; it is missing for the observation itself and for a null of one draw.
@@ -140,7 +140,7 @@ class FidelityAgainstNulls:
         return pd.concat(frames, ignore_index=True)
 
     def summary(self, tolerance: float = TOLERANCE) -> pd.DataFrame:
-        """One row a ranking: insertion_area, deletion_area (eV), sufficient_count, draws; means over the draws.
+        """One row a ranking: insertion_area, deletion_area, sufficient_count, draws; means over the draws.
 
         A ranking that never suffices counts as needing one unit more than the largest count.
         """

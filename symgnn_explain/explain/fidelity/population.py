@@ -51,7 +51,7 @@ class PopulationFidelity:
         return reduce(np.intersect1d, [atom.observed.count for atom in self.atoms])
 
     def values(self, ranking: str, quantity: Quantity) -> FloatArray:
-        """Means over the draws for each atom at each count, shape (n_atoms, n), eV."""
+        """Means over the draws for each atom at each count, shape (n_atoms, n)."""
         return np.stack(
             [
                 np.mean([_at(draw, quantity, self.count) for draw in _draws(atom, ranking)], axis=0)
@@ -60,11 +60,11 @@ class PopulationFidelity:
         )
 
     def interval(self, ranking: str, quantity: Quantity, count: int, *, seed: int = 0) -> Interval:
-        """Mean over atoms at one count, eV, with its 95 % interval by resampling atoms."""
+        """Mean over atoms at one count, with its 95 % interval by resampling atoms."""
         return bootstrap(self.values(ranking, quantity)[:, self._place(count)], seed=seed)
 
     def advantage(self, null: str, quantity: Quantity, count: int, *, seed: int = 0) -> Interval:
-        """Mean over atoms of explanation minus null at one count, eV: paired, so narrower than two intervals."""
+        """Mean over atoms of explanation minus null at one count: paired, so narrower than two intervals."""
         both = [self.values(ranking, quantity)[:, self._place(count)] for ranking in ("explanation", null)]
         return bootstrap(both[0] - both[1], seed=seed)
 
@@ -77,7 +77,7 @@ class PopulationFidelity:
         return bootstrap(medians, statistic="median", seed=seed)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a ranking and count: ranking, count, sufficiency and necessity (eV), each with low and high."""
+        """One row a ranking and count: ranking, count, sufficiency and necessity, each with low and high."""
         rows = []
         for ranking in self.rankings:
             values = {quantity: self.values(ranking, quantity) for quantity in ("sufficiency", "necessity")}
@@ -90,7 +90,7 @@ class PopulationFidelity:
         return pd.DataFrame(rows)
 
     def summary(self, tolerance: float = TOLERANCE) -> pd.DataFrame:
-        """One row a ranking: areas (eV) and sufficient_count, each with low and high; bootstrap over atoms."""
+        """One row a ranking: areas and sufficient_count, each with low and high; bootstrap over atoms."""
         rows = []
         for ranking in self.rankings:
             found = {

@@ -45,7 +45,7 @@ class IntegratedGradientsSettings:
 def saliency(prediction: MaskedPrediction, _settings: SaliencySettings, watch: Watch) -> UnitScores:
     """Score units by |∂prediction/∂mask| where nothing is masked (Simonyan et al., 2013), relative to the largest.
 
-    The largest gradient, in eV, is among the diagnostics.
+    The largest gradient is among the diagnostics.
     """
     attribution = Saliency(Counted(prediction, 1, watch)).attribute(prediction.full(1.0)[None].requires_grad_())
     gradient = as_scores(attribution)
@@ -55,7 +55,7 @@ def saliency(prediction: MaskedPrediction, _settings: SaliencySettings, watch: W
 
 
 def input_gradient(prediction: MaskedPrediction, _settings: InputGradientSettings, watch: Watch) -> UnitScores:
-    """Score units by mask · ∂prediction/∂mask where nothing is masked, that is, by the gradient itself; signed, eV."""
+    """Score units by mask · ∂prediction/∂mask where nothing is masked, that is, by the gradient itself; signed."""
     attribution = InputXGradient(Counted(prediction, 1, watch)).attribute(prediction.full(1.0)[None].requires_grad_())
     return contributions(prediction, as_scores(attribution))
 
@@ -65,7 +65,7 @@ def integrated_gradients(
 ) -> UnitScores:
     """Split the prediction's change from no messages to all messages among the units (Sundararajan et al., ICML 2017).
 
-    Scores are signed, in eV; their sum equals the change up to the ``completeness_error`` among the diagnostics.
+    Scores are signed; their sum equals the change up to the ``completeness_error`` among the diagnostics.
 
     Raises
     ------
@@ -106,7 +106,7 @@ class Counted:
         self._done = 0
 
     def __call__(self, masks: Tensor) -> Tensor:
-        """Predict under each mask, shape (B,), eV."""
+        """Predict under each mask, shape (B,)."""
         predictions = self._prediction.batch(masks)
         self.advance(len(masks))
         return predictions
@@ -124,7 +124,7 @@ def as_scores(attribution: Tensor) -> FloatArray:
 
 
 def contributions(prediction: MaskedPrediction, score: FloatArray, *, spread: FloatArray | None = None) -> UnitScores:
-    """Return signed scores (eV) with how far their sum is from the change between no messages and all messages."""
+    """Return signed scores with how far their sum is from the change between no messages and all messages."""
     change = prediction.original - prediction.baseline
     return UnitScores(
         score=score,

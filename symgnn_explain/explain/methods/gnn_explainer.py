@@ -183,7 +183,7 @@ def _descend(joint: JointPrediction, logits: Tensor, learning_rate: float, loss:
     optimizer = torch.optim.Adam([logits], lr=learning_rate, fused=True)
     for _ in range(epochs):
         mask = logits.sigmoid()
-        change = (joint(mask) - joint.original) / joint.barrier_scale
+        change = (joint(mask) - joint.original) / joint.label_scale
         optimizer.zero_grad()
         loss(logits, mask, change).sum().backward()
         optimizer.step()

@@ -48,7 +48,7 @@ class NestedMasksSettings:
     start_steps
         Points of the integrated gradient that the ranking starts from.
     tolerance
-        Change of the prediction, eV, up to which it counts as kept.
+        Change of the prediction, up to which it counts as kept.
     """
 
     epochs: int = 500
@@ -82,7 +82,7 @@ def nested_masks(prediction: MaskedPrediction, settings: NestedMasksSettings, wa
         budget = budgets.next()
         soft = ((scores - _threshold(scores, budget)) / settings.temperature).sigmoid()
         kept = (soft.detach() > 0.5).to(soft) + soft - soft.detach()
-        change = (prediction(kept) - prediction.original) / prediction.barrier_scale
+        change = (prediction(kept) - prediction.original) / prediction.label_scale
         optimizer.zero_grad()
         change.square().backward()
         optimizer.step()

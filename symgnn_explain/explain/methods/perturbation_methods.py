@@ -74,7 +74,7 @@ class KernelShapSettings:
 
 
 def feature_ablation(prediction: MaskedPrediction, _settings: FeatureAblationSettings, watch: Watch) -> UnitScores:
-    """Score each unit by how much the prediction falls when it alone is masked (occlusion); signed, eV."""
+    """Score each unit by how much the prediction falls when it alone is masked (occlusion); signed."""
     predict = Counted(prediction, prediction.n_units + 1, watch)
     attribution = FeatureAblation(predict).attribute(
         prediction.full(1.0)[None], baselines=0.0, perturbations_per_eval=prediction.at_once
@@ -83,7 +83,7 @@ def feature_ablation(prediction: MaskedPrediction, _settings: FeatureAblationSet
 
 
 def shapley_sampling(prediction: MaskedPrediction, settings: ShapleySamplingSettings, watch: Watch) -> UnitScores:
-    """Score each unit by what it adds to the prediction, averaged over orders in which units are put back; signed, eV.
+    """Score each unit by what it adds to the prediction, averaged over orders in which units are put back; signed.
 
     Castro, Gómez and Tejada, Computers & Operations Research 36, 1726 (2009); every second order is the reverse of the
     one before, which halves the variance (Mitchell et al., JMLR 23, 43 (2022)). The sum of the scores is the change
@@ -110,7 +110,7 @@ def shapley_sampling(prediction: MaskedPrediction, settings: ShapleySamplingSett
 
 
 def kernel_shap(prediction: MaskedPrediction, settings: KernelShapSettings, watch: Watch) -> UnitScores:
-    """Estimate Shapley values by linear regression on random masks (Lundberg and Lee, NeurIPS 2017); signed, eV.
+    """Estimate Shapley values by linear regression on random masks (Lundberg and Lee, NeurIPS 2017); signed.
 
     Masks come in pairs with their complements, which lowers the variance (Covert and Lee, AISTATS 2021); that the
     scores sum to the change from no messages to all messages is imposed exactly.

@@ -54,7 +54,7 @@ class PGTrainingSettings:
     learning_rate
         Of Adam.
     tolerance
-        Root-mean-square change of the prediction (eV) that the masks may make. The weight of the prediction loss rises
+        Root-mean-square change of the prediction that the masks may make. The weight of the prediction loss rises
         while it is exceeded, and falls while it is not.
     entropy
         Weight of the mean binary entropy of the mask, beside its mean.
@@ -382,7 +382,7 @@ def _initial_scorer(prepared: PreparedGlass, seed: int) -> EdgeScorer:
         torch.manual_seed(seed)
         width = sum(member.config.dim for member in members_of(model))
         scorer = EdgeScorer(width, len(model.layers))
-    return scorer.to(model.barrier_scale)
+    return scorer.to(model.label_scale)
 
 
 def _weights_of(prepared: PreparedGraph) -> str:

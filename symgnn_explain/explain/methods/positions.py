@@ -48,7 +48,7 @@ class PositionAttribution:
     position
         Where they sit relative to the explained atom, by the minimum image, shape (M, 3), Å.
     prediction
-        Predicted barrier, eV.
+        Predicted barrier.
     glass_name, glass_sha256
         Which glass was explained.
     """
@@ -119,9 +119,9 @@ class PathContributions:
     displacement
         Of every atom from start to end, by the minimum image, shape (N, 3), Å.
     contribution
-        Of every atom to the change of the prediction, shape (N,), eV.
+        Of every atom to the change of the prediction, shape (N,).
     start, end
-        Predictions at both ends, eV.
+        Predictions at both ends.
     """
 
     atom: int
@@ -132,11 +132,11 @@ class PathContributions:
 
     @property
     def jumps(self) -> float:
-        """What the contributions leave of the change, eV: edges that came and went, and the error of the quadrature."""
+        """What the contributions leave of the change: edges that came and went, and the error of the quadrature."""
         return self.end - self.start - float(self.contribution.sum())
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an atom: atom, dx, dy, dz (Å), contribution (eV)."""
+        """One row an atom: atom, dx, dy, dz (Å), contribution."""
         columns = dict(zip(("dx", "dy", "dz"), self.displacement.T, strict=True))
         return pd.DataFrame({"atom": np.arange(len(self.contribution)), **columns, "contribution": self.contribution})
 
@@ -172,7 +172,7 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
 
 
 def displaced_prediction(predictor: Predictor, glass: Glass, atom: int, moves: Mapping[int, ArrayLike]) -> float:
-    """Predict the barrier (eV) of ``atom`` with some atoms moved, edges found anew: jumps at the cut-off included.
+    """Predict the barrier of ``atom`` with some atoms moved, edges found anew: jumps at the cut-off included.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def path_contributions(
 
 
 def _differentiate(model: SymGNNLike, graph: Data, atom: int) -> tuple[IntArray, float, FloatArray]:
-    """Return the atoms that one depends on, itself first, its prediction (eV), and the derivative by them, eV/Å."""
+    """Return the atoms that one depends on, itself first, its prediction, and the derivative by them, eV/Å."""
     model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
     field, atoms = receptive_field(graph, torch.tensor([atom], device=graph.x.device), model.hops)
     place = int((atoms == atom).nonzero())

@@ -152,7 +152,7 @@ def explain_many(
     # With one thread, so that what is prepared is the same however many the process was given.
     with one_thread():
         prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
-    wanted = select_atoms(glass, atoms, barriers=prepared.barriers).tolist() if isinstance(atoms, str) else named
+    wanted = select_atoms(glass, atoms, barriers=prepared.predictions).tolist() if isinstance(atoms, str) else named
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
     records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest)
     missing = list(_without_record(records, wanted, Watch(cancel=cancel)))

@@ -147,7 +147,7 @@ def sanity_battery(
             prediction, scores = request.run(prepared, atom)
             if scores.signed:
                 error = abs(completeness(prediction, scores).error)
-                _add(found, "completeness error in spreads", error / prepared.barriers.std())
+                _add(found, "completeness error in spreads", error / prepared.predictions.std())
             watch.advance((number + (place + 1) / len(atoms)) / len(requests))
         checks += [
             SanityCheck(request.method, check, bootstrap(values, seed=seed), *_goal(check), len(values))

@@ -176,7 +176,7 @@ class PlantedTest:
         Share of true ones among as many most important units as are true. Stricter: with 20 000 false units a hundred
         of them may stand above all true ones before the area falls to 0.995.
     change
-        Prediction minus prediction with everything masked, eV: what there is to explain.
+        Prediction minus prediction with everything masked: what there is to explain.
     n_true, n_units
         How many units are true, and how many there are.
     """
@@ -191,7 +191,7 @@ class PlantedTest:
     n_units: int
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: method, atom, plant, auc, precision, change (eV), n_true, n_units."""
+        """One row: method, atom, plant, auc, precision, change, n_true, n_units."""
         names = ("atom", "plant", "auc", "precision", "change", "n_true", "n_units")
         return pd.DataFrame([{"method": self.request.method} | {name: getattr(self, name) for name in names}])
 
@@ -237,9 +237,9 @@ class Completeness:
     Parameters
     ----------
     total
-        Sum of the contributions, eV.
+        Sum of the contributions.
     change
-        Prediction minus prediction with everything masked, eV: what they should add up to.
+        Prediction minus prediction with everything masked: what they should add up to.
     """
 
     total: float
@@ -247,11 +247,11 @@ class Completeness:
 
     @property
     def error(self) -> float:
-        """What is missing or too much, eV."""
+        """What is missing or too much."""
         return self.total - self.change
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: total, change, error (eV)."""
+        """One row: total, change, error."""
         return pd.DataFrame([{"total": self.total, "change": self.change, "error": self.error}])
 
 
@@ -283,7 +283,7 @@ class Stability:
     correlation
         Spearman's correlation of absolute scores, shape (n_pairs,).
     prediction_change
-        Change of the prediction itself in each pair, eV, shape (n_pairs,): 0 over seeds; over rotations the network is
+        Change of the prediction itself in each pair, shape (n_pairs,): 0 over seeds; over rotations the network is
         invariant up to its symmetrization error, and an explanation cannot be more stable than what it explains.
     """
 
@@ -295,7 +295,7 @@ class Stability:
     prediction_change: FloatArray
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a pair: over, overlap, correlation, prediction_change (eV)."""
+        """One row a pair: over, overlap, correlation, prediction_change."""
         return pd.DataFrame(
             {
                 "over": self.over,

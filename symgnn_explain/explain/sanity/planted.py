@@ -44,7 +44,7 @@ CLOSEST_EDGE = 1.0
 SMALLEST_SPREAD = 1e-4
 """Of what is reported, which lies between 1 and 2, over the atoms of a glass; below is rounding."""
 
-MEAN_BARRIER, BARRIER_SPREAD = 1.6, 0.25
+MEAN_PREDICTION, PREDICTION_SPREAD = 1.6, 0.25
 """Of a planted network's predictions (eV): those of a real glass."""
 
 
@@ -142,7 +142,7 @@ class PlantedPredictor:
 def plant_in(
     glass: Glass, plant: Plant, *, depth: int = 4, cutoff: float = 5.0, device: str = "cpu"
 ) -> PlantedPredictor:
-    """Build a network whose predictions hang on ``plant`` alone, with the mean and spread of barriers on ``glass``.
+    """Build a network whose predictions hang on ``plant`` alone, with the mean and spread of predictions on ``glass``.
 
     Parameters
     ----------
@@ -191,9 +191,9 @@ def plant_in(
     reported = predictor.predict(glass)
     if reported.std() < SMALLEST_SPREAD:
         raise InputError(f"{plant.name!r} tells no two atoms of {glass.name!r} apart: choose other edges.")
-    scale = BARRIER_SPREAD / reported.std()
-    model.barrier_scale.fill_(scale)
-    model.barrier_mean.fill_(MEAN_BARRIER - scale * reported.mean())
+    scale = PREDICTION_SPREAD / reported.std()
+    model.label_scale.fill_(scale)
+    model.label_mean.fill_(MEAN_PREDICTION - scale * reported.mean())
     return PlantedPredictor(plant, predictor)
 
 

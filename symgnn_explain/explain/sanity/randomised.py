@@ -21,7 +21,7 @@ def cascade(prepared: PreparedGlass, *, seed: int = 0) -> Iterator[tuple[str, Pr
     At each stage the weights of all stages before it are random too (Adebayo et al., NeurIPS 2018, section 3). The
     normalisations get the statistics of the glass in the new network, so that its features stay in their working
     range, and the last linear map is scaled to the mean and the spread of the original predictions, so that tolerances
-    in eV mean the same. The predictor's own network is never touched.
+    mean the same. The predictor's own network is never touched.
 
     Yields
     ------
@@ -80,14 +80,14 @@ def _renormalise(model: SymGNNLike, graph: Data) -> None:
 @torch.no_grad()
 def _match_predictions(model: SymGNNLike, prepared: PreparedGlass) -> None:
     """Scale the last linear maps so that predictions have the mean and the spread of the original ones."""
-    graph, wanted = prepared.graph, prepared.barriers
-    barriers = predict_graph(model, graph)
-    factor = float(wanted.std()) / float(barriers.double().std(correction=0).clamp(min=1e-12))
+    graph, wanted = prepared.graph, prepared.predictions
+    predictions = predict_graph(model, graph)
+    factor = float(wanted.std()) / float(predictions.double().std(correction=0).clamp(min=1e-12))
     for member in members_of(model):
         last = member.decoder[-1]
         if not isinstance(last, nn.Linear):
             raise TypeError("the decoder must end in a linear map")
-        mean = float((barriers.mean() - member.barrier_mean) / member.barrier_scale)
-        level = (float(wanted.mean()) - member.barrier_mean) / member.barrier_scale
+        mean = float((predictions.mean() - member.label_mean) / member.label_scale)
+        level = (float(wanted.mean()) - member.label_mean) / member.label_scale
         last.weight.mul_(factor)
         last.bias.copy_((last.bias - mean) * factor + level)

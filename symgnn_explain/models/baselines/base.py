@@ -1,4 +1,4 @@
-"""What all baselines share: species and cut-off as settings, and predictions in eV."""
+"""What all baselines share: species and cut-off as settings, and predictions in the unit of the labels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.label_scale import LabelScaled
 from symgnn_explain.structure.glass import atomic_number
 
 
@@ -59,17 +60,12 @@ class BaselineConfig:
         return asdict(self)
 
 
-class Baseline(nn.Module):
-    """A network with the signature of a SymGNN: graph in, energy barrier of every atom (eV) out."""
-
-    barrier_mean: Tensor
-    barrier_scale: Tensor
+class Baseline(LabelScaled):
+    """A network with the signature of a SymGNN: graph in, one number an atom out."""
 
     def __init__(self, config: BaselineConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("barrier_mean", torch.tensor(0.0))
-        self.register_buffer("barrier_scale", torch.tensor(1.0))
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Predict.
@@ -86,13 +82,13 @@ class Baseline(nn.Module):
         Returns
         -------
         Tensor
-            Energy barriers, shape (N,), eV.
+            One number an atom, shape (N,), in the unit of the labels.
         """
-        return self.standardised(x, edge_index, edge_attr) * self.barrier_scale + self.barrier_mean
+        return self.standardised(x, edge_index, edge_attr) * self.label_scale + self.label_mean
 
     @abstractmethod
     def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """Predict barriers, shape (N,), in units in which those of the training glasses have mean 0 and spread 1."""
+        """Predict, shape (N,), in units in which the labels of the training glasses have mean 0 and spread 1."""
 
 
 def bonds(edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:

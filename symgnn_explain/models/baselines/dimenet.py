@@ -69,11 +69,11 @@ class DimeNet(Baseline):
         radial = self.network.rbf(distance)
         spherical = self.network.sbf(distance, angle, first)
         message = self.network.emb(x.argmax(dim=1), radial, target, source)
-        barriers = self.network.output_blocks[0](message, radial, target, num_nodes=len(x))
+        predicted = self.network.output_blocks[0](message, radial, target, num_nodes=len(x))
         for interaction, output in zip(self.network.interaction_blocks, self.network.output_blocks[1:], strict=True):
             message = interaction(message, radial, spherical, first, second)
-            barriers = barriers + output(message, radial, target, num_nodes=len(x))
-        values: Tensor = barriers.squeeze(-1)
+            predicted = predicted + output(message, radial, target, num_nodes=len(x))
+        values: Tensor = predicted.squeeze(-1)
         return values
 
 

@@ -63,5 +63,5 @@ class EGAT(Baseline):
         edge = self.edge_encoder(edge_attr.norm(dim=1, keepdim=True) / self.config.cutoff)
         for layer in self.layers:
             node, edge = layer(node, edge_index, edge)
-        barriers: Tensor = self.decoder(node).squeeze(-1)
-        return barriers
+        predicted: Tensor = self.decoder(node).squeeze(-1)
+        return predicted

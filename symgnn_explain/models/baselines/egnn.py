@@ -47,8 +47,8 @@ class EGNN(Baseline):
         for layer in self.layers:
             node, movement = layer(node, joined, displacement)
             displacement = displacement + movement[source] - movement[target]
-        barriers: Tensor = self.decoder(node).squeeze(-1)
-        return barriers
+        predicted: Tensor = self.decoder(node).squeeze(-1)
+        return predicted
 
 
 class _EquivariantLayer(MessagePassing):

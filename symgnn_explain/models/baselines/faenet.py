@@ -67,8 +67,8 @@ class FAENet(Baseline):
         node = nn.functional.silu(self.species_embedding(x))
         for layer in self.layers:
             node = node + layer(node, edge_index, edge)
-        barriers: Tensor = self.decoder(node).squeeze(-1)
-        return barriers
+        predicted: Tensor = self.decoder(node).squeeze(-1)
+        return predicted
 
 
 @torch.no_grad()

@@ -43,8 +43,8 @@ class GCN(Baseline):
         node = self.species_embedding(x)
         for layer in self.layers:
             node = node + layer(node, edge_index, edge)
-        barriers: Tensor = self.decoder(node).squeeze(-1)
-        return barriers
+        predicted: Tensor = self.decoder(node).squeeze(-1)
+        return predicted
 
 
 class _Convolution(MessagePassing):

@@ -54,8 +54,8 @@ class MGCN(Baseline):
         for level in self.levels:
             node, edge = level(nodes[-1], joined, edge, distance)
             nodes.append(node)
-        barriers: Tensor = self.decoder(torch.cat(nodes, dim=1)).squeeze(-1)
-        return barriers
+        predicted: Tensor = self.decoder(torch.cat(nodes, dim=1)).squeeze(-1)
+        return predicted
 
 
 class _Level(MessagePassing):

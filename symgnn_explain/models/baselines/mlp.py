@@ -35,5 +35,5 @@ class MLP(Baseline):
 
     def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:  # noqa: ARG002 - as others
         """Predict in standardised units, shape (N,)."""
-        barriers: Tensor = self.network(x).squeeze(-1)
-        return barriers
+        predicted: Tensor = self.network(x).squeeze(-1)
+        return predicted

@@ -102,8 +102,8 @@ class Ridge(Baseline):
         """
         features = torch.cat([self.features(graph.x, graph.edge_index, graph.edge_attr) for graph in graphs])
         barriers = torch.cat([graph.y for graph in graphs]).double()
-        self.barrier_mean.copy_(barriers.mean())
-        self.barrier_scale.copy_(barriers.std())
+        self.label_mean.copy_(barriers.mean())
+        self.label_scale.copy_(barriers.std())
         target = (barriers - barriers.mean()) / barriers.std()
         spread = features.std(dim=0)
         self.feature_mean.copy_(features.mean(dim=0))

@@ -53,5 +53,5 @@ class SchNet(Baseline):
         node = self.embedding(x)
         for interaction in self.interactions:
             node = node + interaction(node, joined, distance, expanded)
-        barriers: Tensor = self.decoder(node).squeeze(-1)
-        return barriers
+        predicted: Tensor = self.decoder(node).squeeze(-1)
+        return predicted

@@ -74,8 +74,8 @@ def made(config: BaselineConfig, graph: Data) -> Baseline:
                 module.momentum = None  # statistics are those of all that was seen
         for _ in range(3):
             model.train()(graph.x, graph.edge_index, graph.edge_attr)
-    model.barrier_mean.fill_(1.6)
-    model.barrier_scale.fill_(0.3)
+    model.label_mean.fill_(1.6)
+    model.label_scale.fill_(0.3)
     return model.eval()
 
 

@@ -127,7 +127,7 @@ class ComputedBarrier:
         if barrier is None:
             self.result.value, self.table.value = "", ""
             return
-        parts = [f"predicted <b>{session.barriers[barrier.atom]:.3f} eV</b>"]
+        parts = [f"predicted <b>{session.predictions[barrier.atom]:.3f} eV</b>"]
         if session.glass.barriers is not None:
             parts.append(f"known <b>{session.glass.barriers[barrier.atom]:.3f} eV</b>")
         self.result.value = f"<div>Atom {barrier.atom}: {', '.join(parts)}, computed {_computed(barrier)}.</div>"

@@ -78,7 +78,7 @@ class Compare:
             return {}  # they would go by the name of what is shown
         return {
             f"comparison-{side}": neighbourhood_figure(
-                self.session.glass, explanation, k=self.session.k, barriers=self.session.barriers
+                self.session.glass, explanation, k=self.session.k, predictions=self.session.predictions
             )
             for side, explanation in zip("ab", pair, strict=False)
         }
@@ -122,7 +122,7 @@ class Compare:
             self.table.value = ""
             return
         for panel, explanation in zip(self.figures, pair, strict=True):
-            figure = neighbourhood_figure(session.glass, explanation, k=session.k, barriers=session.barriers)
+            figure = neighbourhood_figure(session.glass, explanation, k=session.k, predictions=session.predictions)
             compact_neighbourhood(figure, HEIGHT)
             figure.update_coloraxes(showscale=False)
             title = f"atom {explanation.atom}, {explanation.prediction:.2f} eV"

@@ -139,7 +139,7 @@ class Export:
             session.error = "No page shows the 3D view, so there is no picture of it: tick another format."
             return []
         findings = Findings(
-            session.glass, session.barriers, session.explanation, session.k, session.cycles, session.spread
+            session.glass, session.predictions, session.explanation, session.k, session.cycles, session.spread
         )
         folder, ratio = Path(self.folder.value).expanduser(), self.ratio.value
         stem = free_stem(folder, export_stem(findings.explanation))
@@ -170,7 +170,7 @@ class Export:
             session.error = "There is nothing to report yet: explain an atom first."
             return []
         findings = Findings(
-            session.glass, session.barriers, session.explanation, session.k, session.cycles, session.spread
+            session.glass, session.predictions, session.explanation, session.k, session.cycles, session.spread
         )
         folder, weights = Path(self.folder.value).expanduser(), weights_sha256(session.predictor.model)
         stem = free_stem(folder, export_stem(findings.explanation))
@@ -243,7 +243,7 @@ def write_findings(
         If a picture is asked for and there is no browser to draw it, no atom but the explained one is important, or a
         file exists.
     """
-    explanation, glass, barriers = findings.explanation, findings.glass, findings.barriers
+    explanation, glass, barriers = findings.explanation, findings.glass, findings.predictions
     written = []
     if "json" in suffixes:
         written.append(write_explanation(explanation, _named(stem, "explanation", "json")))

@@ -39,9 +39,9 @@ class Neighbourhood:
 
         def work(_report: Reporter, _cancel: threading.Event) -> go.Figure:
             figure = compact_neighbourhood(
-                neighbourhood_figure(session.glass, explanation, k=k, barriers=session.barriers)
+                neighbourhood_figure(session.glass, explanation, k=k, predictions=session.predictions)
             )
-            low, high = Colouring.of_values("", session.barriers).domain
+            low, high = Colouring.of_values("", session.predictions).domain
             figure.update_coloraxes(cmin=low, cmax=high)
             title = f"Neighbourhood of atom {explanation.atom} ({session.glass.symbols[explanation.atom]})"
             # The camera stays where it was turned to while the same atom is shown.

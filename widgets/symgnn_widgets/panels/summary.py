@@ -84,7 +84,7 @@ class Summary:
         )
 
     def _barriers_of(self, atom: int) -> Rows:
-        glass, barriers = self.session.glass, self.session.barriers
+        glass, barriers = self.session.glass, self.session.predictions
         rank = 100.0 * float(np.mean(barriers < barriers[atom]))
         spread = self.session.uncertainty_of(atom)
         uncertain = "" if spread is None else f'<span title="{_SPREAD_MEANS}"> ± {spread:.2f}</span>'

@@ -25,7 +25,7 @@ class SessionBase(HasTraits):
 
     glass = Instance(Glass)
     predictor = Instance(Predictor)
-    barriers = Instance(np.ndarray, help="predicted barrier of each atom, eV")
+    predictions = Instance(np.ndarray, help="prediction of each atom, shape (N,)")
     selected_atom = Int(None, allow_none=True, help="the atom that is looked at, and explained when asked")
     explanation = Instance(AtomExplanation, allow_none=True)
     error = Unicode(help="one sentence about what went wrong last, or empty")

@@ -48,12 +48,14 @@ def _known_barrier(session: SessionBase) -> Colouring | None:
 
 def _error(session: SessionBase) -> Colouring | None:
     known = session.glass.barriers
-    return None if known is None else difference_colouring("Predicted − known (eV)", session.barriers - known)
+    return None if known is None else difference_colouring("Predicted − known (eV)", session.predictions - known)
 
 
 def _computed_error(session: SessionBase) -> Colouring | None:
     computed = session.glass.arrays.get(COMPUTED_ARRAY)
-    return None if computed is None else difference_colouring("Predicted − computed (eV)", session.barriers - computed)
+    return (
+        None if computed is None else difference_colouring("Predicted − computed (eV)", session.predictions - computed)
+    )
 
 
 def _uncertainty(session: SessionBase) -> Colouring | None:
@@ -92,7 +94,9 @@ def _has_barriers(session: SessionBase) -> bool:
 
 
 COLOURINGS: dict[str, ColourChoice] = {
-    "predicted barrier": ColourChoice(lambda session: Colouring.of_values("Predicted barrier (eV)", session.barriers)),
+    "predicted barrier": ColourChoice(
+        lambda session: Colouring.of_values("Predicted barrier (eV)", session.predictions)
+    ),
     "uncertainty": ColourChoice(_uncertainty, lambda session: session.predictor.calibration is not None),
     "known barrier": ColourChoice(_known_barrier, _has_barriers),
     "error": ColourChoice(_error, _has_barriers),

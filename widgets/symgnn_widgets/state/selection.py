@@ -41,7 +41,7 @@ class SelectionState(SessionBase):
         """Select in the language of :func:`~symgnn_explain.structure.selection.select_atoms`; mistakes: ``error``."""
         try:
             atoms = select_atoms(
-                self.glass, words, barriers=self.barriers, selected=self.selection, values=self.named_values()
+                self.glass, words, barriers=self.predictions, selected=self.selection, values=self.named_values()
             )
         except InputError as error:
             self.error = str(error)
@@ -55,7 +55,7 @@ class SelectionState(SessionBase):
         if self.spread is not None:
             values["uncertainty"] = self.spread
         if self.glass.barriers is not None:
-            values["error"] = self.barriers - self.glass.barriers
+            values["error"] = self.predictions - self.glass.barriers
         if self.explanation is not None:
             scores = self.explanation.atom_scores()
             values["importance"] = np.zeros(len(self.glass))

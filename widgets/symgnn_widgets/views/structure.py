@@ -166,7 +166,7 @@ class StructureView:
                 self.stage.set_scene("regions", "regions", skins=[])
             return
         if self._field is None:
-            self._smoothing.start(lambda _report, _cancel: smooth_field(session.glass, session.barriers))
+            self._smoothing.start(lambda _report, _cancel: smooth_field(session.glass, session.predictions))
             return
         field, share = self._field, session.region_share
         skins = [
