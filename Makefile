@@ -41,7 +41,7 @@ docs: $(READY) ## Build the documentation into docs/_build/html; warnings are er
 lint: $(READY) ## Lint, formatting, direction of imports, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --quiet
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
 bench: $(READY) ## Print the tables of the README anew: one script a claim, in benchmarks/

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Sampler
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
@@ -165,20 +164,11 @@ class BarrierModule(lightning.LightningModule):
             if not isinstance(self.model, SymGNN):
                 raise InputError(f"a {type(self.model).__name__} learns no auxiliary arrays: leave them out.")
             self.auxiliary_head = nn.Linear(self.model.config.dim, len(settings.auxiliary))
-        self.averaged: AveragedModel | None = None
-        if settings.ema_decay:
-            average = get_ema_multi_avg_fn(settings.ema_decay)
-            self.averaged = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True).requires_grad_(False)
         self._augmentation = HaarO3()
         self.history: list[dict[str, float]] = []
         self.training_seconds = 0.0
         self._losses: list[Tensor] = []
         self._validated: list[tuple[Tensor, Tensor]] = []
-
-    @property
-    def evaluated(self) -> Any:
-        """The network that is validated and shipped: with averaged weights where they are averaged."""
-        return self.model if self.averaged is None else self.averaged.module
 
     def fit_inputs(self, data: GlassDataModule) -> None:
         """Give the network what it normalises with, measured on the training graphs; and graphs what never changes."""
@@ -188,13 +178,11 @@ class BarrierModule(lightning.LightningModule):
             data.describe(self.model)
         self.model.label_mean.fill_(mean)
         self.model.label_scale.fill_(scale)
-        if self.averaged is not None:
-            self.averaged.module.load_state_dict(self.model.state_dict())
 
     def prepare_evaluation(self) -> None:
         """Give the network the transformations that a predictor would get now."""
-        if isinstance(self.evaluated, SymGNN):
-            self.evaluated.fix_transformations()
+        if isinstance(self.model, SymGNN):
+            self.model.fix_transformations()
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
         """Prepare this process, of which there can be several."""
@@ -229,12 +217,6 @@ class BarrierModule(lightning.LightningModule):
         self._losses.append(loss.detach())
         return loss
 
-    def optimizer_step(self, *given: Any, **named: Any) -> None:
-        """Make a step, and let the averaged weights follow."""
-        super().optimizer_step(*given, **named)
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
-
     def on_train_batch_end(self, outputs: Any, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's
         """Stop the watch."""
         self.training_seconds += time.perf_counter() - self._started
@@ -246,7 +228,7 @@ class BarrierModule(lightning.LightningModule):
 
     def validation_step(self, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Keep the predictions of one glass."""
-        predicted = predict_batch(self.evaluated, batch, batch.edge_attr)
+        predicted = predict_batch(self.model, batch, batch.edge_attr)
         self._validated.append((predicted.float(), batch.y))
 
     def on_validation_epoch_end(self) -> None:

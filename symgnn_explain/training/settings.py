@@ -34,9 +34,6 @@ class TrainingSettings:
         Epochs between validations.
     seed
         Of weights, transformations and shuffling.
-    ema_decay
-        Decay a step of the exponential moving average of weights that is validated and shipped; 0 for the weights
-        themselves.
     augment
         Whether each training glass is rotated or reflected at random in each step.
     precision
@@ -66,7 +63,6 @@ class TrainingSettings:
     patience: int = 20
     validate_every: int = 2
     seed: int = 0
-    ema_decay: float = 0.0
     augment: bool = False
     precision: Precision = "32-true"
     auxiliary: tuple[str, ...] = ()
@@ -88,8 +84,6 @@ class TrainingSettings:
             raise InputError(
                 f"auxiliary_weight={self.auxiliary_weight} and level_weight={self.level_weight} must not be negative."
             )
-        if not 0 <= self.ema_decay < 1:
-            raise InputError(f"ema_decay={self.ema_decay} must lie in [0, 1): 0 averages nothing.")
         if not 1 <= self.last_epoch <= self.epochs:
             raise InputError(f"stop_after={self.stop_after} must be an epoch between 1 and epochs={self.epochs}.")
         if self.validate_every > self.last_epoch:

@@ -144,8 +144,8 @@ class TestInterruption:
         [
             *(({"config": replace(CONFIG, distribution="haar")}, step) for step in (4, 6, 7, 10)),
             ({"config": replace(CONFIG, distribution="von_mises")}, 7),
-            ({"settings": replace(SETTINGS, ema_decay=0.7, augment=True)}, 7),
-            ({"settings": replace(SETTINGS, ema_decay=0.7), "validation": ()}, 7),
+            ({"settings": replace(SETTINGS, augment=True)}, 7),
+            ({"settings": SETTINGS, "validation": ()}, 7),
         ],
     )
     def test_a_resumed_run_ends_as_an_uninterrupted_one(
@@ -288,8 +288,6 @@ class TestRefusals:
             {"learning_rate": 0.0},
             {"learning_rate": float("nan")},
             {"schedule": "cosine"},
-            {"ema_decay": 1.0},
-            {"ema_decay": -0.1},
             {"precision": "8-true"},
             {"stop_after": 0},
             {"stop_after": 5},
@@ -299,42 +297,6 @@ class TestRefusals:
     def test_impossible_settings(self, change: dict[str, Any]) -> None:
         with pytest.raises(InputError):
             replace(SETTINGS, **change)
-
-
-class TestAveragedWeights:
-    DECAY = 0.7
-
-    def test_are_the_exponential_average_of_the_weights_of_all_steps(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        steps: list[dict[str, torch.Tensor]] = []
-        original = BarrierModule.on_train_batch_end
-
-        def keep(self: BarrierModule, *given: Any) -> None:
-            steps.append({name: tensor.clone() for name, tensor in self.model.state_dict().items()})
-            original(self, *given)
-
-        monkeypatch.setattr(BarrierModule, "on_train_batch_end", keep)
-        predictor = run(tmp_path, settings=replace(SETTINGS, ema_decay=self.DECAY), validation=())
-        shipped = predictor.model.state_dict()
-        assert len(steps) == 12
-        for name in ("layers.0.value.weight", "layers.0.node_norm.running_var", "species_embedding.weight"):
-            expected = steps[0][name]
-            for step in steps[1:]:
-                expected = self.DECAY * expected + (1 - self.DECAY) * step[name]
-            torch.testing.assert_close(shipped[name], expected)
-            assert not torch.equal(shipped[name], steps[-1][name])
-
-    def test_are_what_is_validated(self, tmp_path: Path) -> None:
-        card = run(tmp_path, settings=replace(SETTINGS, ema_decay=self.DECAY)).card
-        [best] = [entry for entry in card["history"] if entry["epoch"] == card["epoch"]]
-        assert card["metrics"]["validation"]["toy4"]["pearson"] == pytest.approx(best["validation_pearson"], abs=1e-5)
-
-    def test_do_not_change_the_training(self, uninterrupted: tuple[Predictor, Path], tmp_path: Path) -> None:
-        averaged = run(tmp_path, settings=replace(SETTINGS, ema_decay=self.DECAY)).card["history"]
-        losses = [entry["training_loss"] for entry in averaged]
-        assert losses == [entry["training_loss"] for entry in uninterrupted[0].card["history"]]
-        assert averaged != uninterrupted[0].card["history"]
 
 
 class TestWithoutValidation:
@@ -362,7 +324,7 @@ class TestWithoutValidation:
 
 class TestOtherNetworks:
     def test_a_baseline_is_trained_stored_and_resumed_alike(self, tmp_path: Path, glass: Glass) -> None:
-        given: dict[str, Any] = {"config": MLPConfig(dim=4), "settings": replace(SETTINGS, ema_decay=0.5)}
+        given: dict[str, Any] = {"config": MLPConfig(dim=4), "settings": SETTINGS}
         predictor = run(tmp_path, **given)
         loaded = Predictor.load(tmp_path / WEIGHTS_FILE, device="cpu")
         np.testing.assert_array_equal(loaded.predict(glass), predictor.predict(glass))
