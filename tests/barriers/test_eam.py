@@ -186,7 +186,10 @@ def test_a_calculator_survives_pickling(calculator: EamCalculator, make_crystal:
     ("damage", "said"),
     [
         (lambda text: text[: len(text) // 2], "after the header come"),
-        (lambda text: text + "1.0\n", "after the header come"),
+        (lambda text: text + "1.0\n", "1 lines are left after its tables"),
+        (lambda text: text[: text.rindex(" ")], "ends within its tables"),
+        (lambda text: "\n".join(text.split("\n")[:5]), "5 lines"),
+        (lambda text: "\n".join([*text.split("\n")[:5], "#", "#"]), "ends after 2 lines"),
         (lambda text: text.replace("2 Cu Zr", "3 Cu Zr"), "a number of elements and their symbols"),
         (lambda text: text.replace("2 Cu Zr", "2 Cu Qq"), "unknown species 'Qq'"),
         (lambda text: text.replace("2 Cu Zr", "2 Cu Cu"), "names an element twice"),
@@ -196,7 +199,7 @@ def test_a_calculator_survives_pickling(calculator: EamCalculator, make_crystal:
         (lambda text: text.replace("\n6000 ", "\nnan "), "Nrho drho Nr dr cutoff"),
         (lambda text: text.replace("\n0\n", "\nnan\n"), "not finite"),
         (lambda text: text.replace("\n0\n", "\nzero\n"), "what is no number"),
-        (lambda _: "", "it has 0 lines"),
+        (lambda _: "", "it has 1 lines"),
         (lambda _: "PNG\x00\x01" * 20, "it has 1 lines"),
     ],
 )
