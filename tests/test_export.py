@@ -259,7 +259,7 @@ def test_a_glass_is_explained_with_its_own_barriers_alone(tmp_path, glass, expla
     with pytest.raises(InputError, match="another glass"):
         export.write_explained_glass(explanation, random_glass(6, seed=1), glass.barriers, tmp_path / "a.extxyz")
     tensors = glass.with_arrays(stress=np.zeros((len(glass), 3, 3)))
-    with pytest.raises(InputError, match="do not fit into extended XYZ"):
+    with pytest.raises(InputError, match="does not fit into extended XYZ"):
         export.write_explained_glass(explanation, tensors, glass.barriers, tmp_path / "a.extxyz")
     assert list(tmp_path.iterdir()) == []
 

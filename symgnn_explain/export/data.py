@@ -17,6 +17,7 @@ from symgnn_explain.export.naming import require_free
 from symgnn_explain.export.predictions import PREDICTED_ARRAY, SPREAD_ARRAY
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.io.writing import EXTENDED_XYZ, write_extended_xyz
 
 TABLE_FORMATS = {".csv", ".json"}
 OUTSIDE = -1
@@ -95,32 +96,21 @@ def write_explained_glass(
     spread: ArrayLike | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write :func:`explained_glass` as extended XYZ, which ASE and OVITO open with all its columns.
+    """Write :func:`explained_glass` as extended XYZ, which ASE and OVITO open with all its columns, in full precision.
 
     Raises
     ------
     InputError
-        As :func:`explained_glass`; or if the suffix is not ``.extxyz`` or ``.xyz``, an array of the glass does not fit
-        into columns, or the file exists and may not be replaced.
+        As :func:`explained_glass`; or if the suffix is not ``.extxyz`` or ``.xyz``, an array of the glass would not be
+        read back, or the file exists and may not be replaced.
     """
-    from ase.io import write
-
     path = Path(path)
-    if path.suffix.lower() not in {".extxyz", ".xyz"}:
+    if path.suffix.lower() not in EXTENDED_XYZ:
         raise InputError(f"{path} has an unknown suffix: use .extxyz or .xyz.")
     require_free([path], overwrite=overwrite)
-    atoms = explained_glass(explanation, glass, barriers, spread=spread).to_ase()
-    atoms.info |= {
-        "explained_atom": explanation.atom,
-        "method": explanation.method,
-        "prediction_ev": explanation.prediction,
-    }
-    text = io.StringIO()
-    try:
-        write(text, atoms, format="extxyz")
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the per-atom arrays of {glass.name!r} do not fit into extended XYZ ({error}).") from error
-    return write_atomically(path, text.getvalue().encode())
+    explained = explained_glass(explanation, glass, barriers, spread=spread)
+    note = {"explained_atom": explanation.atom, "method": explanation.method, "prediction_ev": explanation.prediction}
+    return write_extended_xyz([explained], path, info=[note])
 
 
 def write_graph(

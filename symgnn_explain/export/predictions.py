@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.io.extended_xyz import require_columns
+from symgnn_explain.structure.io.writing import write_extended_xyz
 
 PREDICTED_ARRAY = "predicted_barrier"
 """Per-atom array of predictions (eV) in extended XYZ; barriers that were in the file stay beside it as ``barrier``."""
@@ -64,19 +65,29 @@ def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path
     Raises
     ------
     InputError
-        If the suffix is another.
+        If the suffix is another, or an array of a glass would not be read back from extended XYZ.
     """
     require_known_suffix(path)
+    if path.suffix == _EXTENDED_XYZ:
+        return write_extended_xyz([_predicted(each) for each in predictions.values()], path)
     return write_atomically(path, _WRITERS[path.suffix](predictions).encode())
 
 
-def require_known_suffix(path: Path) -> None:
-    """Raise InputError unless :func:`write_predictions` can write to ``path``."""
-    if path.suffix not in _WRITERS:
+def require_known_suffix(path: Path, glasses: Iterable[Glass] = ()) -> None:
+    """Raise InputError unless :func:`write_predictions` can write predictions for the glasses to ``path``."""
+    known = (*_WRITERS, _EXTENDED_XYZ)
+    if path.suffix not in known:
         raise InputError(
-            f"{path} has the suffix {path.suffix!r}, but predictions are written as {', '.join(_WRITERS)}: "
+            f"{path} has the suffix {path.suffix!r}, but predictions are written as {', '.join(known)}: "
             "choose one of these."
         )
+    if path.suffix == _EXTENDED_XYZ:
+        for glass in glasses:
+            require_columns(glass)
+
+
+def _predicted(prediction: Prediction) -> Glass:
+    return prediction.glass.with_arrays(**prediction.named(PREDICTED_ARRAY, SPREAD_ARRAY))
 
 
 def _as_csv(predictions: Mapping[str, Prediction]) -> str:
@@ -110,19 +121,8 @@ def _as_json(predictions: Mapping[str, Prediction]) -> str:
     return json.dumps({"predictions": entries}, ensure_ascii=False)
 
 
-def _as_extxyz(predictions: Mapping[str, Prediction]) -> str:
-    from ase.io import write
-
-    frames = [
-        each.glass.with_arrays(**each.named(PREDICTED_ARRAY, SPREAD_ARRAY)).to_ase() for each in predictions.values()
-    ]
-    text = io.StringIO()
-    write(text, frames, format="extxyz")
-    return text.getvalue()
-
-
+_EXTENDED_XYZ = ".extxyz"
 _WRITERS: dict[str, Callable[[Mapping[str, Prediction]], str]] = {
     ".csv": _as_csv,
     ".json": _as_json,
-    ".extxyz": _as_extxyz,
 }

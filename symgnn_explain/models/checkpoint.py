@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.label_scale import earlier_name
 from symgnn_explain.models.registry import Network, build_network, read_config
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import staged, write_atomically
 
 FORMAT_VERSION = 1
 _WEIGHTS_HASH = "weights_sha256"
 
 
 def save_checkpoint(model: Network, path: Path, card: Mapping[str, Any]) -> None:
-    """Write ``path`` (.safetensors) and its card; each file appears whole or not at all.
+    """Write ``path`` (.safetensors) and its card; both appear whole, or neither does.
 
     The card names the hash of the weights, so that two files which do not belong together are not taken for a pair.
     """
@@ -35,8 +35,9 @@ def save_checkpoint(model: Network, path: Path, card: Mapping[str, Any]) -> None
         _WEIGHTS_HASH: weights_sha256(model),
     }
     encoded_card = (json.dumps(full, indent=1, ensure_ascii=False) + "\n").encode()
-    write_atomically(path, save(_tensors(model)))
-    write_atomically(card_path(path), encoded_card)
+    with staged(path.parent) as staging:
+        write_atomically(staging / path.name, save(_tensors(model)))
+        write_atomically(staging / card_path(path).name, encoded_card)
 
 
 def load_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:

@@ -3,21 +3,87 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from symgnn_explain.errors import InputError
+
+
+class WritingError(InputError, OSError):
+    """A file could not be written; what was there before is as it was."""
+
+    @classmethod
+    def of(cls, folder: Path, error: OSError) -> WritingError:
+        """Say why nothing can be written into a folder."""
+        raised = cls(
+            f"nothing can be written into {folder} ({error.strerror or error}): make room, or choose another place."
+        )
+        raised.errno, raised.strerror = error.errno, error.strerror
+        return raised
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # and not number and reason, as of other OSErrors
 
 
 def write_atomically(path: Path, blob: bytes) -> Path:
-    """Write ``blob`` under a temporary name beside ``path``, then move it into place; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    temporary = Path(name)
+    """Write ``blob`` under a temporary name beside ``path``, then move it into place; folders are made as needed.
+
+    Raises
+    ------
+    WritingError
+        If that cannot be done; it is both an InputError and an OSError.
+    """
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(blob)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink()
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(blob)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise WritingError.of(path.parent, error) from error
     return path
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Give an empty folder inside ``folder``; files left in it replace those of the same names when the block ends.
+
+    Where the block raises, or is interrupted, nothing in ``folder`` has changed.
+
+    Raises
+    ------
+    WritingError
+        If nothing can be written into ``folder``.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(dir=folder, prefix=".staged-"))
+        except OSError as error:
+            raise WritingError.of(folder, error) from error
+        try:
+            yield staging
+            try:
+                for path in sorted(staging.iterdir()):
+                    path.replace(folder / path.name)
+            except OSError as error:
+                raise WritingError.of(folder, error) from error
+        except WritingError as error:
+            raise WritingError.of(folder, error) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except BaseException:
+        for place in made:
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+        raise

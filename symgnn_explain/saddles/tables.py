@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import staged, write_atomically
 from symgnn_explain.saddles.many import BarrierSet
 from symgnn_explain.structure.datasets import with_computed_barriers
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io.writing import write_extended_xyz
+
+STRUCTURE = "barriers.extxyz"
 
 
 def write_barriers(barriers: BarrierSet, glass: Glass, folder: Path) -> list[Path]:
     """Write ``barriers.csv``, a row an atom; ``barriers.json``, with every saddle; ``barriers.extxyz``, for OVITO."""
-    from ase.io import write
-
-    structure = io.StringIO()
-    write(structure, with_computed_barriers(glass, barriers.to_frame()).to_ase(), format="extxyz")
     content = {
         "run": dict(barriers.manifest),
         "atoms": [
@@ -28,6 +26,9 @@ def write_barriers(barriers: BarrierSet, glass: Glass, folder: Path) -> list[Pat
     texts = {
         "barriers.csv": barriers.to_frame().to_csv(index=False, float_format="%.6f"),
         "barriers.json": json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n",
-        "barriers.extxyz": structure.getvalue(),
     }
-    return [write_atomically(folder / name, text.encode()) for name, text in texts.items()]
+    with staged(folder) as staging:
+        for name, text in texts.items():
+            write_atomically(staging / name, text.encode())
+        write_extended_xyz([with_computed_barriers(glass, barriers.to_frame())], staging / STRUCTURE)
+    return [folder / name for name in (*texts, STRUCTURE)]

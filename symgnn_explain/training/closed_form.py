@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import torch
 
 from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import evaluation_mode
-from symgnn_explain.training.module import BarrierModule, GlassDataModule, mean_metrics
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.training.module import BarrierModule, GlassDataModule, labelled, mean_metrics
 
 
 @torch.no_grad()
@@ -20,7 +22,7 @@ def solve(module: BarrierModule, data: GlassDataModule, checkpoint: Path) -> Non
     module.training_seconds = time.perf_counter() - started
     with evaluation_mode(module.model):
         predicted = {
-            side: [(predict_graph(module.model, graph), graph.y) for graph in graphs]
+            side: [labelled(predict_graph(module.model, graph), graph.y) for graph in graphs]
             for side, graphs in (("training", data.training), ("validation", data.validation))
         }
     losses = [((values - known) / module.model.label_scale).square().mean() for values, known in predicted["training"]]
@@ -28,5 +30,6 @@ def solve(module: BarrierModule, data: GlassDataModule, checkpoint: Path) -> Non
     module.history = [{"epoch": 1, "training_loss": float(torch.stack(losses).mean()), **means}]
     state = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), "epoch": 0, "global_step": 0}
     module.on_save_checkpoint(state)
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(state, checkpoint)
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    write_atomically(checkpoint, stream.getvalue())

@@ -25,6 +25,7 @@ from symgnn_explain.models.baselines.ridge import Ridge
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.registry import NetworkConfig
+from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.closed_form import solve
 from symgnn_explain.training.metrics import regression_metrics
@@ -163,8 +164,7 @@ class _LearningCurve(Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:
         """Write the learning curve so far."""
         if trainer.is_global_zero:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            pd.DataFrame(pl_module.history).to_csv(self.path, index=False)
+            write_atomically(self.path, pd.DataFrame(pl_module.history).to_csv(index=False).encode())
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:
         """Write the whole learning curve."""

@@ -27,7 +27,7 @@ from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.checkpoint import card_path, weights_sha256
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import staged, write_atomically
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
 
@@ -189,8 +189,10 @@ class PGExplainer:
             "width": self.scorer.out.in_features,
             "weights_sha256": _digest(weights),
         }
-        write_atomically(path, weights)
-        write_atomically(card_path(path), (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+        with staged(path.parent) as staging:
+            write_atomically(staging / path.name, weights)
+            text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+            write_atomically(staging / card_path(path).name, text.encode())
         return path
 
     @classmethod

@@ -17,6 +17,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
+from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
@@ -363,10 +364,8 @@ class AtomExplanation:
             raise InputError(f"the explanation is damaged: {error}.") from error
 
     def save(self, path: str | Path) -> Path:
-        """Write as JSON."""
-        path = Path(path)
-        path.write_text(json.dumps(self.to_dict()), encoding="utf-8")
-        return path
+        """Write as JSON; the file is replaced whole or not at all."""
+        return write_atomically(Path(path), json.dumps(self.to_dict()).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> AtomExplanation:

@@ -2,6 +2,6 @@
 
 from symgnn_explain.structure.glass import BARRIER_ARRAY
 from symgnn_explain.structure.io.reading import AUTHORS_SPECIES, read_glass
-from symgnn_explain.structure.io.writing import write_glass
+from symgnn_explain.structure.io.writing import LossyFormatWarning, write_glass
 
-__all__ = ["AUTHORS_SPECIES", "BARRIER_ARRAY", "read_glass", "write_glass"]
+__all__ = ["AUTHORS_SPECIES", "BARRIER_ARRAY", "LossyFormatWarning", "read_glass", "write_glass"]
