@@ -95,7 +95,7 @@ class TestValidation:
             ({"numbers": [np.nan, 40, 29]}, "atomic numbers are not finite"),
             ({"numbers": ["Cu", "Zr", "Cu"]}, "atomic numbers are not numbers"),
             ({"barriers": [1.0, 2.0]}, r"\(2,\), expected \(3,\)"),
-            ({"barriers": [1.0, np.nan, 2.0]}, r"barriers are not finite .* 1"),
+            ({"barriers": [np.nan, np.inf, 2.0]}, r"barriers are not finite .* in 1 row\(s\), 1"),
             ({"arrays": {"energy": [1.0]}}, r"array 'energy' has shape \(1,\), expected 3 rows"),
             ({"arrays": {"energy": 1.0}}, r"array 'energy' has shape \(\), expected 3 rows"),
         ],

@@ -58,24 +58,33 @@ def evaluate(
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
-    """Compare predictions with the barriers in the files: correlations and errors (eV), overall and per file."""
+    """Compare predictions with the barriers in the files: correlations and errors (eV), overall and per file.
+
+    Atoms whose barrier is unknown (nan in the file) are left out; n_known counts the others.
+    """
     glasses = read_all(files, species, frame)
     known: dict[str, FloatArray] = {}
     for label, glass in glasses.items():
         if glass.barriers is None:
             raise InputError(
-                f"{label} holds no barriers to compare with: give them (eV) as the per-atom array 'barrier' of an "
-                "extended XYZ file, or use predict."
+                f"{label} holds no known barriers to compare with: give them (eV) as the per-atom array 'barrier' of "
+                "an extended XYZ file, or use predict."
             )
+        if glass.labelled.sum() < 2:
+            raise InputError(f"{label} holds one known barrier: a comparison takes at least two.")
         known[label] = glass.barriers
     predictor = load_predictor(weights, device)
     from symgnn_explain.training.metrics import regression_metrics
 
     predicted = {label: predictor.predict(glass) for label, glass in glasses.items()}
+    n_known = {label: int(glass.labelled.sum()) for label, glass in glasses.items()}
     report: dict[str, Any] = _plain(
         regression_metrics(_concatenated(predicted.values()), _concatenated(known.values()))
-    )
-    report["per_file"] = {label: _plain(regression_metrics(predicted[label], known[label])) for label in glasses}
+    ) | {"n_known": sum(n_known.values())}
+    report["per_file"] = {
+        label: _plain(regression_metrics(predicted[label], known[label])) | {"n_known": n_known[label]}
+        for label in glasses
+    }
     if as_json:
         print(json.dumps(report, ensure_ascii=False, allow_nan=False))
     else:

@@ -117,7 +117,7 @@ class Findings:
             "prediction_range_ev": list(explanation.prediction_range),
             "out_of_distribution": explanation.out_of_distribution,
             "caveats": list(explanation.caveats),
-            "known_barrier_ev": None if glass.barriers is None else float(glass.barriers[atom]),
+            "known_barrier_ev": glass.known_barrier(atom),
             "diagnostics": dict(explanation.diagnostics),
             "wall_time_s": explanation.wall_time,
             "n_edges": len(explanation),

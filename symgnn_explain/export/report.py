@@ -139,8 +139,8 @@ def _numbers(findings: Findings) -> dict[str, str]:
         "Predicted barrier": f"{explanation.prediction:.3f}{spread} eV, above {rank:.0f} % of the atoms "
         f"(all: {low:.2f} to {high:.2f} eV)"
     }
-    if glass.barriers is not None:
-        numbers["Known barrier"] = f"{glass.barriers[explanation.atom]:.3f} eV"
+    if (known := glass.known_barrier(explanation.atom)) is not None:
+        numbers["Known barrier"] = f"{known:.3f} eV"
     if explanation.masked_prediction is not None:
         numbers["With the mask"] = f"{explanation.masked_prediction:.3f} eV ({explanation.masked_change:+.3f} eV)"
     checked = explanation.fidelity

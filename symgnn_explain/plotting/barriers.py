@@ -17,14 +17,17 @@ DENSE = 1500
 def barrier_histogram(glass: Glass, barriers: ArrayLike, *, atom: int | None = None) -> go.Figure:
     """Draw the distribution of energy barriers (eV), shape (N,), for each species; ``atom`` marks one atom's.
 
+    Atoms whose barrier is unknown (NaN) are left out.
+
     Raises
     ------
     InputError
         If there is not one barrier an atom, or the glass has no such atom.
     """
-    values = _one_an_atom(glass, barriers)
+    of_atom = _one_an_atom(glass, barriers)
+    known = ~np.isnan(of_atom)
+    values, symbols = of_atom[known], np.array(glass.symbols)[known]
     figure = new_figure(f"Energy barriers of {glass.name}")
-    symbols = np.array(glass.symbols)
     width = _bin_width(values)
     start = width * np.floor(values.min() / width)
     for symbol in glass.species:
@@ -39,7 +42,8 @@ def barrier_histogram(glass: Glass, barriers: ArrayLike, *, atom: int | None = N
             hovertemplate="%{x} eV: %{y} atoms<extra>" + symbol + "</extra>",
         )
     if atom is not None:
-        value = values[glass.require_atom(atom)]
+        value = of_atom[glass.require_atom(atom)]
+    if atom is not None and known[atom]:
         figure.add_vline(
             x=value,
             line={"color": VERMILION, "width": 2.5, "dash": "dash"},
@@ -60,6 +64,8 @@ def barrier_histogram(glass: Glass, barriers: ArrayLike, *, atom: int | None = N
 def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
     """Draw predicted against known energy barriers, with Pearson's r and the mean absolute error.
 
+    Only atoms whose barrier is known take part.
+
     Raises
     ------
     InputError
@@ -68,12 +74,15 @@ def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
     predicted = _one_an_atom(glass, barriers)
     if glass.barriers is None:
         raise InputError(f"{glass.name!r} has no known barriers to compare the prediction with.")
-    known = glass.barriers
+    predicted, known = predicted[glass.labelled], glass.barriers[glass.labelled]
+    if np.isnan(predicted).any():
+        raise InputError("predicted barriers hold NaN: give one finite value in eV an atom.")
+    n_atoms = str(len(glass)) if len(known) == len(glass) else f"{len(known)} of {len(glass)}"
     both = np.concatenate([known, predicted])
     margin = 0.03 * (np.ptp(both) or 1.0)
     bounds = [float(both.min() - margin), float(both.max() + margin)]
     figure = new_figure(f"Predicted and known barriers of {glass.name}", width=700, height=660)
-    if len(glass) >= DENSE:
+    if len(known) >= DENSE:
         figure.add_histogram2d(
             x=known,
             y=predicted,
@@ -111,7 +120,7 @@ def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
         yanchor="top",
         align="left",
         showarrow=False,
-        text=f"{score}mean absolute error = {error:.3f} eV<br>{len(glass)} atoms",
+        text=f"{score}mean absolute error = {error:.3f} eV<br>{n_atoms} atoms",
         font={"size": 14},
         bgcolor="rgba(255,255,255,0.85)",
         bordercolor=GREY,
@@ -132,9 +141,10 @@ def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
 
 def _one_an_atom(glass: Glass, barriers: ArrayLike) -> FloatArray:
     values = np.asarray(barriers, dtype=np.float64)
-    if values.shape != (len(glass),) or not np.isfinite(values).all():
+    if values.shape != (len(glass),) or np.isinf(values).any() or np.isnan(values).all():
         raise InputError(
-            f"barriers have shape {values.shape}, expected ({len(glass)},): one finite value in eV an atom."
+            f"barriers have shape {values.shape}, expected ({len(glass)},): one finite value in eV an atom, or NaN "
+            "where it is unknown."
         )
     return values
 

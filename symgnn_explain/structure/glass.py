@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BARRIER_ARRAY = "barrier"
 """Name of the per-atom array that holds energy barriers (eV) in ASE objects and extended XYZ files."""
 
+_FIELDS = {"positions", "numbers", BARRIER_ARRAY}
+"""What arrays of a glass cannot be called: ASE keeps the glass itself in arrays of these names."""
+
 MINIMUM_CELL_VOLUME = 1e-6
 """Volume (Å³) under which a cell is taken for singular."""
 
@@ -50,7 +53,8 @@ class Glass:
     pbc
         Periodicity along each cell vector, shape (3,).
     barriers
-        Energy barrier of each atom, shape (N,), eV, or None where unknown.
+        Known energy barrier of each atom, shape (N,), eV; NaN where that of an atom is unknown, and None where all are
+        (an array of NaN alone becomes None).
     name
         What the structure is called in figures and file names.
     provenance
@@ -61,7 +65,7 @@ class Glass:
     Raises
     ------
     InputError
-        If a value is not finite, lengths disagree, a species is unknown or the cell is singular.
+        If a value is not finite (barriers may be NaN), lengths disagree, a species is unknown or the cell is singular.
     """
 
     positions: FloatArray
@@ -105,30 +109,15 @@ class Glass:
         unknown = np.unique(numbers[(numbers < 1) | (numbers >= len(chemical_symbols))])
         if unknown.size:
             raise InputError(f"unknown species with atomic number {unknown.tolist()}: expected elements, 1 to 118.")
-        barriers = self.barriers
-        if barriers is not None:
-            barriers = _frozen(barriers, np.float64, "barriers")
-            if barriers.shape != (n_atoms,):
-                raise InputError(
-                    f"barriers have shape {barriers.shape}, expected ({n_atoms},): one value (eV) an atom."
-                )
-            _require_finite(barriers, "barriers")
-        arrays = {}
-        for key, value in self.arrays.items():
-            column = plain_column(key, value)
-            if column.shape[:1] != (n_atoms,):
-                raise InputError(f"array {key!r} has shape {column.shape}, expected {n_atoms} rows.")
-            column.flags.writeable = False
-            arrays[printable(str(key))] = column
         validated = {
             "positions": positions,
             "numbers": numbers,
             "cell": cell,
             "pbc": pbc,
-            "barriers": barriers,
+            "barriers": None if self.barriers is None else _checked_barriers(self.barriers, n_atoms),
             "name": printable(str(self.name)),
             "provenance": MappingProxyType({_text(key): _text(value) for key, value in self.provenance.items()}),
-            "arrays": MappingProxyType(arrays),
+            "arrays": MappingProxyType(_checked_arrays(self.arrays, n_atoms)),
         }
         for attribute, checked in validated.items():
             object.__setattr__(self, attribute, checked)
@@ -142,7 +131,8 @@ class Glass:
         return len(self.positions)
 
     def __repr__(self) -> str:
-        barriers = "with" if self.barriers is not None else "without"
+        n_known = int(self.labelled.sum())
+        barriers = {0: "without", len(self): "with"}.get(n_known, f"with {n_known}")
         return f"Glass({self.name!r}, {self.formula}, {self.number_density:.4f} atoms/Å³, {barriers} barriers)"
 
     @property
@@ -170,6 +160,16 @@ class Glass:
     def number_density(self) -> float:
         """Atoms per Å³."""
         return len(self) / self.volume
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which atoms have a known barrier, shape (N,)."""
+        return np.zeros(len(self), dtype=bool) if self.barriers is None else ~np.isnan(self.barriers)
+
+    def known_barrier(self, atom: int) -> float | None:
+        """Return the known barrier (eV) of an atom, or None where it is unknown."""
+        known = bool(self.labelled[self.require_atom(atom)])
+        return float(self.barriers[atom]) if known and self.barriers is not None else None
 
     @property
     def content_hash(self) -> str:
@@ -250,6 +250,28 @@ def atomic_number(symbol: str) -> int:
     if number == 0:
         raise InputError(f"unknown species {symbol!r}: expected a chemical symbol such as Cu or Zr.")
     return int(number)
+
+
+def _checked_barriers(value: ArrayLike, n_atoms: int) -> FloatArray | None:
+    barriers = _frozen(value, np.float64, "barriers")
+    if barriers.shape != (n_atoms,):
+        raise InputError(f"barriers have shape {barriers.shape}, expected ({n_atoms},): one value (eV) an atom.")
+    unknown = np.isnan(barriers)
+    _require_finite(np.where(unknown, 0.0, barriers), "barriers")
+    return None if unknown.all() else barriers
+
+
+def _checked_arrays(arrays: Mapping[str, ArrayLike], n_atoms: int) -> dict[str, NDArray[Any]]:
+    checked = {}
+    for key, value in arrays.items():
+        column = plain_column(key, value)
+        if column.shape[:1] != (n_atoms,):
+            raise InputError(f"array {key!r} has shape {column.shape}, expected {n_atoms} rows.")
+        if key in _FIELDS:
+            raise InputError(f"array {key!r} has the name of what every glass has: rename it.")
+        column.flags.writeable = False
+        checked[printable(str(key))] = column
+    return checked
 
 
 def provenance_of(info: Mapping[str, Any]) -> dict[str, str]:

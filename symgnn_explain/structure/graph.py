@@ -84,8 +84,9 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: f
     -------
     Data
         ``x`` (N, len(species)) one-hot species, ``edge_index`` (2, E) sorted by target, ``edge_attr`` (E, 3)
-        displacements (Å), and ``y`` (N,) barriers (eV) where the glass has them. Where descriptors look beyond the
-        cut-off, ``pair_index`` (2, P) and ``pair_attr`` (P, 3) are all pairs within ``reach``, self-loops left out.
+        displacements (Å), and ``y`` (N,) barriers (eV, NaN where unknown) where the glass has them. Where descriptors
+        look beyond the cut-off, ``pair_index`` (2, P) and ``pair_attr`` (P, 3) are all pairs within ``reach``,
+        self-loops left out.
 
     Raises
     ------

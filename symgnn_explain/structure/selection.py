@@ -42,6 +42,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_OPPOSITES = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 def select_atoms(
@@ -73,7 +74,7 @@ def select_atoms(
         - ``neighbours of 12``: atoms up to the first minimum of g(r) from it or from any of a selection, without these;
         - ``selected``: the atoms of ``selected``;
         - these with ``and``, ``or``, ``not`` and brackets. ``a and b`` has the order of ``a``; ``a or b`` is ``a`` and
-          then the rest of ``b``.
+          then the rest of ``b``. An atom whose value is unknown (NaN) is in no comparison, nor in its ``not``.
 
         A space or a colon may stand between a word and its number. Ties are in the order of the atoms.
     barriers
@@ -196,7 +197,7 @@ class _Question:
             case Compared(name, comparison, value):
                 return self._compared(name, comparison, value)
             case Not(of):
-                return np.setdiff1d(np.arange(len(glass), dtype=np.int64), self.answer(of))
+                return self._denied(of)
             case Both(left, right):
                 first = self.answer(left)
                 return first[np.isin(first, self.answer(right))]
@@ -205,6 +206,20 @@ class _Question:
                 return np.concatenate([first, second[~np.isin(second, first)]])
             case _:
                 assert_never(node)
+
+    def _denied(self, node: Node) -> IntArray:
+        """Return the atoms that a part of the selection is wrong of, ascending; unknown values decide nothing."""
+        match node:
+            case Compared(name, comparison, value):
+                return self._compared(name, _OPPOSITES[comparison], value)
+            case Not(of):
+                return np.sort(self.answer(of))
+            case Both(left, right):
+                return np.union1d(self._denied(left), self._denied(right))
+            case Either(left, right):
+                return np.intersect1d(self._denied(left), self._denied(right))
+            case _:
+                return np.setdiff1d(np.arange(len(self.glass), dtype=np.int64), self.answer(node))
 
     def _first_of(self, order: str, count: int) -> IntArray:
         glass = self.glass
@@ -216,7 +231,12 @@ class _Question:
             "softest": lambda: _order_of(_barriers_of(glass, self.barriers, self.text)),
             "hardest": lambda: _order_of(-_barriers_of(glass, self.barriers, self.text)),
         }
-        return orders[order]()[:count].astype(np.int64)
+        atoms = orders[order]()
+        if count > len(atoms):
+            raise InputError(
+                f"the atoms {self.text!r} cannot be told: only {len(atoms)} barriers of {glass.name!r} are known."
+            )
+        return atoms[:count].astype(np.int64)
 
     def _compared(self, name: str, comparison: str, value: float | str) -> IntArray:
         if name == "barrier":
@@ -232,7 +252,10 @@ class _Question:
         if is_text != isinstance(value, str) or (is_text and comparison not in ("==", "!=")):
             kind = "text, which can be equal (==) or not (!=)" if is_text else "a number"
             raise InputError(f"the atoms {self.text!r} cannot be told: {name!r} is {kind}.")
-        return np.flatnonzero(_COMPARISONS[comparison](array, value)).astype(np.int64)
+        fulfilled = _COMPARISONS[comparison](array, value)
+        if array.dtype.kind == "f":
+            fulfilled &= ~np.isnan(array)  # an unknown value is not a different one
+        return np.flatnonzero(fulfilled).astype(np.int64)
 
 
 def centre_of(glass: Glass) -> FloatArray:
@@ -266,7 +289,8 @@ def _barriers_of(glass: Glass, barriers: FloatArray | None, selection: str) -> F
 
 
 def _order_of(value: FloatArray) -> IntArray:
-    return np.argsort(value, kind="stable")
+    """Atoms by rising value; those whose value is unknown are left out."""
+    return np.argsort(value, kind="stable")[: np.count_nonzero(~np.isnan(value))]
 
 
 def _of_species(glass: Glass, symbol: str) -> IntArray:

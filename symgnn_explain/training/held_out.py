@@ -17,7 +17,7 @@ from symgnn_explain.training.metrics import regression_metrics
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A held-out glass: its barriers, the mean of the predictions, and their standard deviation, (N,) each, eV."""
+    """A held-out glass: its K known barriers, the mean of the predictions, and their standard deviation, (K,), eV."""
 
     fold: int
     name: str
@@ -32,14 +32,15 @@ class HeldOut:
 
 
 def predict_held_out(fold: int, glasses: Sequence[Glass], predictors: Sequence[Predictor]) -> list[HeldOut]:
-    """Let the predictors of one fold predict its held-out glasses together."""
+    """Let the predictors of one fold predict its held-out glasses together; kept are the atoms with known barriers."""
     held_out = []
     for glass in glasses:
         if glass.barriers is None:
             raise InputError(f"{glass.name!r} has no barriers to compare predictions with.")
         each = np.stack([predictor.predict(glass) for predictor in predictors])
         disagreement = each.std(axis=0, ddof=1) if len(each) > 1 else np.zeros(len(glass))
-        held_out.append(HeldOut(fold, glass.name, glass.barriers, each.mean(axis=0), disagreement))
+        values = (glass.barriers, each.mean(axis=0), disagreement)
+        held_out.append(HeldOut(fold, glass.name, *(value[glass.labelled] for value in values)))
     return held_out
 
 

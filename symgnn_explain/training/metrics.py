@@ -12,6 +12,11 @@ from symgnn_explain.errors import InputError
 def regression_metrics(predicted: ArrayLike, known: ArrayLike) -> dict[str, float]:
     """Compute Pearson and Spearman correlation, and mean absolute and root-mean-square error (eV).
 
+    Parameters
+    ----------
+    predicted, known
+        Shape (N,), eV. Atoms whose known barrier is NaN are left out.
+
     Returns
     -------
     dict
@@ -20,18 +25,22 @@ def regression_metrics(predicted: ArrayLike, known: ArrayLike) -> dict[str, floa
     Raises
     ------
     InputError
-        If the lengths differ, or there are fewer than two values.
+        If the lengths differ, or fewer than two values are known.
     """
-    predicted, known = np.asarray(predicted, dtype=float), np.asarray(known, dtype=float)
-    if predicted.shape != known.shape or predicted.ndim != 1 or len(known) < 2:
+    guesses, labels = np.asarray(predicted, dtype=float), np.asarray(known, dtype=float)
+    if guesses.shape != labels.shape or guesses.ndim != 1 or len(labels) < 2:
         raise InputError(
-            f"metrics need two vectors of one length, at least 2 values each, got {predicted.shape} and {known.shape}."
+            f"metrics need two vectors of one length, at least 2 values each, got {guesses.shape} and {labels.shape}."
         )
-    difference = predicted - known
-    defined = np.ptp(predicted) > 0 and np.ptp(known) > 0
+    labelled = ~np.isnan(labels)
+    if labelled.sum() < 2:
+        raise InputError(f"metrics need at least 2 known values, and {labelled.sum()} of {len(labels)} are known.")
+    x, y = guesses[labelled], labels[labelled]
+    difference = x - y
+    defined = np.ptp(x) > 0 and np.ptp(y) > 0
     return {
-        "pearson": float(stats.pearsonr(predicted, known).statistic) if defined else np.nan,
-        "spearman": float(stats.spearmanr(predicted, known).statistic) if defined else np.nan,
+        "pearson": float(stats.pearsonr(x, y).statistic) if defined else np.nan,
+        "spearman": float(stats.spearmanr(x, y).statistic) if defined else np.nan,
         "mae": float(np.abs(difference).mean()),
         "rmse": float(np.sqrt((difference**2).mean())),
     }

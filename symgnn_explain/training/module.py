@@ -63,7 +63,7 @@ class GlassDataModule(lightning.LightningDataModule):
     Parameters
     ----------
     training, validation
-        Glasses with barriers (eV).
+        Glasses with barriers (eV); atoms whose barrier is NaN are seen as neighbours, and not learned from.
     config
         Of the network.
     auxiliary
@@ -91,8 +91,11 @@ class GlassDataModule(lightning.LightningDataModule):
         for glass in (*training, *validation):
             if glass.barriers is None:
                 raise InputError(
-                    f"{glass.name!r} has no barriers: training and validation need them (eV, one an atom)."
+                    f"{glass.name!r} has no known barriers: training and validation need them (eV, one an atom)."
                 )
+        for glass in validation:
+            if glass.labelled.sum() < 2:
+                raise InputError(f"{glass.name!r} has one known barrier: to validate on a glass takes at least two.")
         self.seed = seed
         self.training, self.validation = (
             [build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach) for glass in side]
@@ -101,13 +104,13 @@ class GlassDataModule(lightning.LightningDataModule):
         if auxiliary:
             for graph, values in zip(self.training, _standardised_arrays(training, auxiliary), strict=True):
                 graph.auxiliary = torch.from_numpy(values)
-        barriers = torch.cat([graph.y for graph in self.training])
+        barriers = torch.cat([graph.y[~graph.y.isnan()] for graph in self.training])
         if len(barriers.unique()) == 1:
             raise InputError(
                 f"all training barriers are {barriers[0]:.3g} eV, which leaves nothing to learn: check what was read."
             )
         self.barrier_statistics = (float(barriers.mean()), float(barriers.std()))
-        """Mean and standard deviation (eV) of the training barriers."""
+        """Mean and standard deviation (eV) of the known training barriers."""
 
     @torch.no_grad()
     def describe(self, model: SymGNN) -> None:
@@ -206,7 +209,8 @@ class BarrierModule(lightning.LightningModule):
         if self.settings.augment:
             displacement = displacement @ self._augmentation(2)[torch.randint(2, ())].to(displacement).T
         predicted = predict_batch(self.model, batch, displacement)
-        error = (predicted - batch.y) / self.model.label_scale
+        predicted, known = labelled(predicted, batch.y)
+        error = (predicted - known) / self.model.label_scale
         level = error.mean()
         loss = (error - level).square().mean() + self.settings.level_weight * level.square()
         if self.auxiliary_head is not None:
@@ -300,6 +304,12 @@ def predict_batch(network: Any, batch: Data, displacement: Tensor) -> Tensor:
     described = (batch.environment,) if "environment" in batch else ()
     predicted: Tensor = network(batch.x, batch.edge_index, displacement, *described)
     return predicted
+
+
+def labelled(predicted: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Return predictions (N,) and barriers (N,) of the atoms whose barrier is known, not NaN."""
+    unknown = known.isnan()
+    return (predicted[~unknown], known[~unknown]) if unknown.any() else (predicted, known)
 
 
 def mean_metrics(validated: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from symgnn_explain.analysis.fields.blocks import spatial_blocks
 from symgnn_explain.analysis.fields.descriptors import REACH, gaussian_average, local_descriptors
@@ -151,7 +151,8 @@ def coarse_graining_length(
     Parameters
     ----------
     values
-        One array of shape (N,) for each glass (or one array for a single glass); known barriers where None.
+        One array of shape (N,) for each glass (or one array for a single glass); known barriers where None, of the
+        atoms that have one.
     field
         Name of the values in tables and figures.
     lengths
@@ -183,16 +184,22 @@ def coarse_graining_length(
     watch = Watch(progress, cancel)
     species = tuple(sorted({symbol for glass in structures for symbol in glass.species}))
     local, averaged = _descriptors(structures, species, tried, watch)
-    target = np.concatenate([values - values.mean() for values in targets])
+    target = np.concatenate([values - np.nanmean(values) for values in targets])
     folds, held_out = _folds(structures, groups)
     is_species = np.concatenate([np.array(glass.symbols)[:, None] == np.array(species) for glass in structures])
+    glass_of = np.repeat(np.arange(len(structures)), [len(glass) for glass in structures])
+    blocks = _blocks(structures)
+    if (unknown := np.isnan(target)).any():
+        known = ~unknown
+        target, local, is_species, glass_of = (each[known] for each in (target, local, is_species, glass_of))
+        averaged = [columns[known] for columns in averaged]
+        blocks = np.unique(blocks[known], return_inverse=True)[1]
+        folds = _folds_among(known, folds)
     predictions = np.empty((2, len(tried), len(target)))
     for row, columns in enumerate(averaged):
         watch.advance(0.5 + 0.5 * row / len(tried))
         predictions[0, row] = _held_out(np.column_stack([is_species, columns]), target, folds)
         predictions[1, row] = _held_out(np.column_stack([local, columns]), target, folds)
-    glass_of = np.repeat(np.arange(len(structures)), [len(glass) for glass in structures])
-    blocks = _blocks(structures)
     times = _resampled_blocks(int(blocks.max()) + 1, draws, np.random.default_rng(seed))
     curves = [_curve(tried, _correlations(each, target, glass_of, blocks, times)) for each in predictions]
     by_species = is_species @ ((target @ is_species) / is_species.sum(axis=0))
@@ -213,21 +220,23 @@ def coarse_graining_length(
 
 
 def _targets(glasses: list[Glass], values: Any) -> list[FloatArray]:
+    may_be_unknown = False
     if values is None:
         without = [glass.name for glass in glasses if glass.barriers is None]
         if without:
             raise InputError(f"{', '.join(without)} has no known barriers: give values, one array a glass.")
         values = [glass.barriers for glass in glasses]
+        may_be_unknown = True
     if len(values) != len(glasses):
         raise InputError(f"{len(values)} arrays of values were given for {len(glasses)} glasses: one array a glass.")
     checked = []
     for glass, each in zip(glasses, values, strict=True):
         array = np.asarray(each, dtype=np.float64)
-        if array.shape != (len(glass),) or not np.isfinite(array).all():
+        if array.shape != (len(glass),) or not (may_be_unknown or np.isfinite(array).all()):
             raise InputError(
                 f"values of {glass.name!r} have shape {array.shape}, expected ({len(glass)},), all finite."
             )
-        if np.ptp(array) == 0:
+        if np.ptp(array[~np.isnan(array)]) == 0:
             raise InputError(f"all values of {glass.name!r} are equal: there is nothing to predict.")
         checked.append(array)
     return checked
@@ -275,6 +284,15 @@ def _folds(glasses: list[Glass], groups: Sequence[Hashable] | None) -> tuple[lis
             )
         folds.append(Fold(np.flatnonzero(inside), np.flatnonzero(near)))
     return folds, "blocks"
+
+
+def _folds_among(known: NDArray[np.bool_], folds: list[Fold]) -> list[Fold]:
+    """Return the folds with the atoms numbered among those that are known; without folds that test nothing."""
+    place = np.cumsum(known) - 1
+    among = [Fold(place[fold.test[known[fold.test]]], place[fold.left_out[known[fold.left_out]]]) for fold in folds]
+    if any(len(fold.left_out) == known.sum() for fold in among):
+        raise InputError("all known values are held out at once: give more of them, or several glasses.")
+    return [fold for fold in among if len(fold.test)]
 
 
 def _held_out(features: FloatArray, target: FloatArray, folds: list[Fold]) -> FloatArray:

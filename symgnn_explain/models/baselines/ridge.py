@@ -98,10 +98,12 @@ class Ridge(Baseline):
         Parameters
         ----------
         graphs
-            Training glasses, with barriers ``y`` (eV).
+            Training glasses, with barriers ``y`` (eV); NaN where one is unknown.
         """
         features = torch.cat([self.features(graph.x, graph.edge_index, graph.edge_attr) for graph in graphs])
         barriers = torch.cat([graph.y for graph in graphs]).double()
+        if (unknown := barriers.isnan()).any():
+            features, barriers = features[~unknown], barriers[~unknown]
         self.label_mean.copy_(barriers.mean())
         self.label_scale.copy_(barriers.std())
         target = (barriers - barriers.mean()) / barriers.std()

@@ -128,8 +128,8 @@ class ComputedBarrier:
             self.result.value, self.table.value = "", ""
             return
         parts = [f"predicted <b>{session.predictions[barrier.atom]:.3f} eV</b>"]
-        if session.glass.barriers is not None:
-            parts.append(f"known <b>{session.glass.barriers[barrier.atom]:.3f} eV</b>")
+        if (known := session.glass.known_barrier(barrier.atom)) is not None:
+            parts.append(f"known <b>{known:.3f} eV</b>")
         self.result.value = f"<div>Atom {barrier.atom}: {', '.join(parts)}, computed {_computed(barrier)}.</div>"
         self.table.value = _saddle_table(barrier) if barrier.saddles else ""
 

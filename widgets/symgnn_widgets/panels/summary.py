@@ -89,8 +89,8 @@ class Summary:
         spread = self.session.uncertainty_of(atom)
         uncertain = "" if spread is None else f'<span title="{_SPREAD_MEANS}"> ± {spread:.2f}</span>'
         rows = [("Predicted", f"<b>{barriers[atom]:.3f}{uncertain} eV</b>, above {rank:.0f} % of the atoms")]
-        if glass.barriers is not None:
-            rows.append(("Known", f"{glass.barriers[atom]:.3f} eV"))
+        if (known := glass.known_barrier(atom)) is not None:
+            rows.append(("Known", f"{known:.3f} eV"))
         return rows
 
 
