@@ -14,7 +14,7 @@ from _quality_goals import NULL_METHODS
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, PreparedGlass, prepare, train_pg_explainer
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.measure import (
     STANDARD_COUNTS,

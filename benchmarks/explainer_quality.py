@@ -32,7 +32,7 @@ from _quality_table import COUNTS, document
 
 from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, prepare
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.fidelity.intervals import bootstrap
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
 from symgnn_explain.models.checkpoint import weights_sha256

@@ -108,7 +108,6 @@ def report(
     predictor = load_predictor(weights, device)
     from symgnn_explain.analysis import cycle_comparison
     from symgnn_explain.export import Findings, write_report
-    from symgnn_explain.models.checkpoint import weights_sha256
 
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     prepared, explanation = _explained(predictor, glass, atom, method, chosen)
@@ -116,7 +115,7 @@ def report(
         cycles = cycle_comparison(explanation, glass, progress=advance)
     findings = Findings(glass, prepared.predictions, explanation, k, cycles, predictor.spread(glass))
     with writing_into(out.parent):
-        write_report(findings, out, weights_sha256=weights_sha256(predictor.model), overwrite=overwrite)
+        write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)
     print(f"Wrote {out}")
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, importance_order
 from symgnn_explain.explain.methods.attention import AttentionSettings, attention_weights
@@ -339,7 +339,7 @@ def _explanation(
         fidelity=checked,
         settings=asdict(configured),
         seed=getattr(configured, "seed", None),
-        diagnostics=scores.diagnostics,
+        diagnostics={**scores.diagnostics, **getattr(prediction.forward, "diagnostics", {})},
         glass_name=prepared.glass.name,
         glass_sha256=prepared.glass.content_hash,
     )

@@ -15,8 +15,8 @@ from torch_geometric.explain.config import ExplanationType, MaskType, ModelMode,
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import require_method
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
@@ -35,8 +35,9 @@ class FastExplainer(ExplainerAlgorithm):
         )
         explanation = explainer(x, edge_index, edge_attr=edge_attr, index=1501)
 
-    A SymGNN gets the fast engine. Any other network of PyG layers is evaluated on the receptive field, as exact but
-    slower, with a ``SlowEngineWarning``. The network is never touched, also when the explanation is interrupted.
+    A SymGNN gets the fast engine. Any other network of PyG layers is evaluated as it is, as exact but slower, with a
+    ``SlowEngineWarning``: on the whole graph, or on a part of it that has proved to give the same. The network is never
+    touched, also when the explanation is interrupted. Layers that add self-loops are masked at the right edges.
 
     Parameters
     ----------
@@ -91,6 +92,8 @@ class FastExplainer(ExplainerAlgorithm):
             prepared = PreparedGraph.of(model, Data(x=x, edge_index=edge_index, **kwargs))
             semantics = self.semantics or (self.method.semantics if prepared.reference is not None else "zero")
             prediction = prepared.masked_prediction(node, semantics=semantics, unit=self.unit)
+            if prediction.n_units == 0:  # no message reaches it
+                return Explanation(edge_mask=torch.zeros(edge_index.size(1), device=edge_index.device))
             scores = self.method.run(prediction, self.settings, self.watch)
         spread = prediction.units.spread_over_edges(scores.score, share=scores.signed)
         edge_mask = torch.zeros(edge_index.size(1), device=edge_index.device)

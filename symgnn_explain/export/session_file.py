@@ -11,7 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.naming import require_free
-from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.archive import PLAIN_KINDS, DamagedArchiveError, add_member, decode_array, encode_array, opened
 from symgnn_explain.runs.files import write_atomically
@@ -50,15 +49,25 @@ class PredictorIdentity:
         Hash of its weights.
     path
         The file that they were loaded from, or empty: the shipped weights, or a network that was not loaded.
+    identity
+        Hash of weights and configuration; empty in files of earlier versions.
     """
 
     weights_sha256: str
     path: str = ""
+    identity: str = ""
 
     @classmethod
     def of(cls, predictor: Predictor) -> PredictorIdentity:
         """Identify a network."""
-        return cls(weights_sha256(predictor.model), "" if predictor.path is None else str(predictor.path.absolute()))
+        path = "" if predictor.path is None else str(predictor.path.absolute())
+        return cls(predictor.weights_sha256, path, predictor.identity)
+
+    def is_of(self, predictor: Predictor) -> bool:
+        """Whether this is the network."""
+        if self.identity:
+            return self.identity == predictor.identity
+        return self.weights_sha256 == predictor.weights_sha256
 
     def load(self, weights: str | Path | None = None, *, device: str = "auto") -> Predictor:
         """Load the network: from ``weights`` where that is given, else from where it was, else the shipped one.
@@ -77,12 +86,12 @@ class PredictorIdentity:
 
     def require(self, predictor: Predictor) -> None:
         """Raise InputError unless this is the network."""
-        found = weights_sha256(predictor.model)
-        if found != self.weights_sha256:
+        if not self.is_of(predictor):
+            found = predictor.weights_sha256
             named = "the shipped weights" if predictor.path is None else f"the weights {predictor.path}"
             raise InputError(
                 f"the session was made with another network (weights {self.weights_sha256[:12]}…) than {named} "
-                f"({found[:12]}…): give the path of the weights that it was made with."
+                f"({found[:12]}…): give the path of the weights that it was made with, or the predictor itself."
             )
 
 
@@ -187,7 +196,7 @@ def _encode(session: SavedSession) -> bytes:
             "barriers": glass.barriers is not None,
             "arrays": [name for name, _ in named.values()],
         },
-        "predictor": {"weights_sha256": session.predictor.weights_sha256, "path": session.predictor.path},
+        "predictor": asdict(session.predictor),
         "n_explanations": len(session.explanations),
         "state": dict(session.state),
     }

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.label_scale import earlier_name
+from symgnn_explain.models.protocol import NodeModel, tensors_of
 from symgnn_explain.models.registry import Network, build_network, read_config
 from symgnn_explain.runs.files import staged, write_atomically
 
@@ -36,7 +37,7 @@ def save_checkpoint(model: Network, path: Path, card: Mapping[str, Any]) -> None
     }
     encoded_card = (json.dumps(full, indent=1, ensure_ascii=False) + "\n").encode()
     with staged(path.parent) as staging:
-        write_atomically(staging / path.name, save(_tensors(model)))
+        write_atomically(staging / path.name, save(tensors_of(model)))
         write_atomically(staging / card_path(path).name, encoded_card)
 
 
@@ -73,18 +74,14 @@ def load_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
     return model.eval(), card
 
 
-def weights_sha256(model: Network) -> str:
+def weights_sha256(model: Network | NodeModel) -> str:
     """Return the hash of a network's weights, as it stands on the card of the file that they are saved in."""
-    return _digest(_tensors(model))
+    return _digest(tensors_of(model))
 
 
 def card_path(path: Path) -> Path:
     """Return where the card of the weights at ``path`` is."""
     return path.with_suffix(".json")
-
-
-def _tensors(model: Network) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

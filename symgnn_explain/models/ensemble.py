@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.models.environment import far_pairs
-from symgnn_explain.models.symgnn import INFERENCE_SEED, SymGNN, SymGNNConfig
+from symgnn_explain.models.protocol import NodeModel
+from symgnn_explain.models.symgnn import INFERENCE_SEED, DescribedNetwork, SymGNN, SymGNNConfig
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class EnsembleConfig:
         return {"member": self.member.to_dict(), "n_members": self.n_members}
 
 
-class SymGNNEnsemble(nn.Module):
+class SymGNNEnsemble(DescribedNetwork):
     """The mean of several SymGNNs, called as one of them is; surroundings are described once for all."""
 
     def __init__(self, config: EnsembleConfig) -> None:
@@ -151,17 +151,12 @@ def members_of(model: SymGNNLike) -> list[SymGNN]:
 
 def describe_graph(model: SymGNNLike, graph: Data) -> Tensor:
     """Return what the nodes of a whole graph are encoded from, shape (N, F): as the graph carries it, or found anew."""
-    if "environment" in graph:
-        environment: Tensor = graph.environment
-        return environment
-    return model.describe(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph))
+    return model.described(graph)
 
 
-def predict_graph(model: Any, graph: Data) -> Tensor:
+def predict_graph(model: NodeModel, graph: Data) -> Tensor:
     """Predict every atom of a whole graph with any network, shape (N,)."""
-    described = (describe_graph(model, graph),) if isinstance(model, SymGNNLike) else ()
-    predicted: Tensor = model(graph.x, graph.edge_index, graph.edge_attr, *described)
-    return predicted
+    return model.predict(graph)
 
 
 def predict_members(model: Any, graph: Data) -> Tensor:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from symgnn_explain.models.protocol import ConfiguredNetwork
 
 _EARLIER_NAMES = {"label_mean": "barrier_mean", "label_scale": "barrier_scale"}
 """What the buffers are called in weights of earlier versions, the shipped ones among them."""
 
 
-class LabelScaled(nn.Module):
+class LabelScaled(ConfiguredNetwork):
     """A network whose predictions are its own numbers times ``label_scale`` plus ``label_mean``."""
 
     label_mean: Tensor

@@ -1,4 +1,4 @@
-"""A trained network with all that it needs to predict: species, cut-off, normalisation, fixed transformations."""
+"""A trained network on a device, with its card: what the rest of the toolkit predicts with."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.calibration import Calibration
-from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint
+from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
 from symgnn_explain.models.chunked import CHUNK_ATOMS, predict_in_chunks
 from symgnn_explain.models.ensemble import SymGNNLike, predict_members
+from symgnn_explain.models.protocol import (
+    ConfiguredNetwork,
+    NodeModel,
+    modules_of,
+    one_number_an_atom,
+    require_node_model,
+)
 from symgnn_explain.models.registry import Network
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
-from symgnn_explain.structure.graph import build_graph
+from symgnn_explain.structure.graph import require_species
 
 SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
 
@@ -34,13 +41,15 @@ class Predictor:
     Parameters
     ----------
     model
-        The network. It is used as it is: moved to the device and put in evaluation mode, but never changed.
+        The network: one of this package, or any other that is a :class:`~.protocol.NodeModel`. It is used as it is:
+        moved to the device and put in evaluation mode, but never changed.
     card
         What is known about it: target, data, metrics, versions, seed.
     device
         ``auto`` (a GPU when there is one), ``cpu`` or ``cuda``.
     target
-        What it predicts; what the card names where None, and the energy barrier where that names nothing.
+        What it predicts; where None, what an adapter (its ``target``) or else the card says, and the energy barrier
+        where neither does.
 
     Raises
     ------
@@ -50,15 +59,18 @@ class Predictor:
 
     def __init__(
         self,
-        model: Network,
+        model: Network | NodeModel,
         card: dict[str, Any] | None = None,
         *,
         device: str = "auto",
         target: Target | None = None,
     ) -> None:
         self.device = resolve_device(device)
-        self.model: Any = model.to(self.device).eval()
+        self.model: Any = require_node_model(model)
+        for module in modules_of(model):
+            module.to(self.device).eval()
         self.card = card or {}
+        target = target or getattr(model, "target", None)
         if target is not None:
             self.card["target"] = target.to_dict()
         _ = self.target.required_tolerance
@@ -85,6 +97,10 @@ class Predictor:
         path = Path(path)
         if path.suffix != ".safetensors":
             raise InputError(f"{path} must end in .safetensors: that is how predictors are stored.")
+        if not isinstance(self.model, Network):
+            raise InputError(
+                f"{type(self.model).__name__} is no network of this package: save its weights as its own library does."
+            )
         save_checkpoint(self.model, path, self.card)
         return path
 
@@ -94,20 +110,52 @@ class Predictor:
         return Target.from_dict(self.card.get("target"))
 
     @property
-    def species(self) -> tuple[str, ...]:
-        """Chemical symbols that the network knows."""
-        return self.model.config.species
+    def species(self) -> tuple[str, ...] | None:
+        """Chemical symbols that the network knows; None where it takes any."""
+        species: tuple[str, ...] | None = self.model.species
+        return species
 
     @property
-    def cutoff(self) -> float:
-        """Radius (Å) up to which atoms are joined by edges."""
-        return self.model.config.cutoff
+    def cutoff(self) -> float | None:
+        """Radius (Å) up to which a network of this package joins atoms by edges; None for another."""
+        cutoff: float | None = self.model.config.cutoff if isinstance(self.model, ConfiguredNetwork) else None
+        return cutoff
+
+    @property
+    def identity(self) -> str:
+        """Hash of weights and configuration: records, caches and sessions are known by it."""
+        return str(self.model.identity)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights alone, as it stands on the card of the file that they are saved in."""
+        return weights_sha256(self.model)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Hyperparameters of a network of this package; class and identity of another."""
+        if isinstance(self.model, ConfiguredNetwork):
+            config: dict[str, Any] = self.model.config.to_dict()
+            return config
+        return {"class": type(self.model).__qualname__, "identity": self.identity}
 
     def graph(self, glass: Glass) -> Data:
-        """Build the network's input for ``glass``, on the predictor's device."""
-        return build_graph(glass, cutoff=self.cutoff, species=self.species, reach=self.model.config.reach).to(
-            self.device
-        )
+        """Build the network's input for ``glass``, on the predictor's device.
+
+        Raises
+        ------
+        InputError
+            If the glass holds a species that the network does not know.
+        """
+        require_species(glass, self.species)
+        graph: Data = self.model.graph(glass).to(self.device)
+        return graph
+
+    @torch.no_grad()
+    def predict_graph(self, graph: Data) -> Tensor:
+        """Predict the whole graph that :meth:`graph` built, shape (N,), eV."""
+        with evaluation_mode(*modules_of(self.model)):
+            return one_number_an_atom(self.model, graph)
 
     @torch.no_grad()
     def predict(self, glass: Glass, *, chunk_atoms: int = CHUNK_ATOMS) -> FloatArray:
@@ -164,19 +212,19 @@ class Predictor:
 
     def _members(self, glass: Glass, chunk_atoms: int) -> FloatArray:
         """Return what each member predicts, shape (N, M)."""
+        if not isinstance(self.model, SymGNNLike):
+            values: FloatArray = self.predict_graph(self.graph(glass))[:, None].double().cpu().numpy()
+            return values
 
         def network(graph: Data) -> Tensor:
             return predict_members(self.model, graph).T
 
         with evaluation_mode(self.model):
-            if not isinstance(self.model, SymGNNLike):
-                values: FloatArray = network(self.graph(glass)).double().cpu().numpy()
-                return values
             return predict_in_chunks(
                 network,
                 glass,
-                cutoff=self.cutoff,
-                species=self.species,
+                cutoff=self.model.config.cutoff,
+                species=self.model.species,
                 depth=self.model.hops,
                 reach=self.model.config.reach,
                 chunk_atoms=chunk_atoms,
@@ -185,10 +233,11 @@ class Predictor:
 
 
 @contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` in evaluation mode, and each of its modules back into the mode it was in afterwards."""
-    were_training = [module for module in model.modules() if module.training]
-    model.eval()
+def evaluation_mode(*models: nn.Module) -> Iterator[None]:
+    """Put networks in evaluation mode, and each of their modules back into the mode it was in afterwards."""
+    were_training = [module for model in models for module in model.modules() if module.training]
+    for model in models:
+        model.eval()
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -13,8 +14,9 @@ from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.egat import EGATLayer
-from symgnn_explain.models.environment import AtomicEnvironment
+from symgnn_explain.models.environment import AtomicEnvironment, far_pairs
 from symgnn_explain.models.label_scale import LabelScaled
+from symgnn_explain.models.protocol import ConfiguredNetwork
 from symgnn_explain.models.symmetrization import DISTRIBUTIONS
 from symgnn_explain.structure.glass import atomic_number
 
@@ -162,7 +164,27 @@ PRESETS = {
 size that trains on two CPU cores in about an hour. ``paper``: the published hyperparameters."""
 
 
-class SymGNN(LabelScaled):
+class DescribedNetwork(ConfiguredNetwork):
+    """A network whose nodes are encoded from what :meth:`describe` says of them."""
+
+    @abstractmethod
+    def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, *pairs: Tensor) -> Tensor:
+        """Return what nodes are encoded from, shape (N, F)."""
+
+    def described(self, graph: Data) -> Tensor:
+        """Return what the nodes of a whole graph are encoded from: as the graph carries it, or found anew."""
+        if "environment" in graph:
+            environment: Tensor = graph.environment
+            return environment
+        return self.describe(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph))
+
+    def predict(self, graph: Data) -> Tensor:
+        """Predict every atom of a whole graph, shape (N,)."""
+        predicted: Tensor = self(graph.x, graph.edge_index, graph.edge_attr, self.described(graph))
+        return predicted
+
+
+class SymGNN(DescribedNetwork, LabelScaled):
     """Symmetrized graph neural network: graph in, one number an atom out.
 
     The signature ``model(x, edge_index, edge_attr)`` is that of any PyG model, so PyG's own ``Explainer`` drives it.

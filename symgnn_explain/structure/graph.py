@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from ase.geometry import find_mic
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
@@ -22,6 +23,9 @@ from symgnn_explain.structure.pairs import periodic_cell
 
 CLOSEST_APPROACH = 0.5
 """Distance (Å) under which two atoms are taken for one that stands twice in the file."""
+
+DISPLACEMENT_ERROR = 1e-2
+"""Largest difference (Å) between what a graph says of an edge, in single precision, and positions."""
 
 LARGEST_NUMBER_DENSITY = 1.0
 """Atoms per Å³ above which the lengths of a periodic structure cannot be in Å (diamond has 0.18)."""
@@ -94,12 +98,7 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: f
         If the glass holds a species that the network does not know.
     """
     numbers = np.array([atomic_number(symbol) for symbol in species])
-    foreign = sorted(set(glass.species) - set(species))
-    if foreign:
-        raise InputError(
-            f"{glass.name!r} contains {', '.join(foreign)}, but this predictor knows only {', '.join(species)}: "
-            "use a glass of these species, or train a predictor on yours."
-        )
+    require_species(glass, species)
     source, target, displacement = neighbour_edges(glass, max(cutoff, reach))
     data = Data(x=torch.from_numpy((glass.numbers[:, None] == numbers[None, :]).astype(np.float32)))
     if reach > cutoff:
@@ -112,6 +111,58 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: f
     if glass.barriers is not None:
         data.y = torch.from_numpy(glass.barriers.astype(np.float32))
     return data
+
+
+def require_species(glass: Glass, species: Sequence[str] | None) -> None:
+    """Raise InputError if the glass holds a species that a network does not know; None knows all."""
+    foreign = sorted(set(glass.species) - set(species)) if species is not None else []
+    if foreign:
+        raise InputError(
+            f"{glass.name!r} contains {', '.join(foreign)}, but this predictor knows only {', '.join(species or ())}: "
+            "use a glass of these species, or train a predictor on yours."
+        )
+
+
+def edge_displacements(glass: Glass, graph: Data, edges: torch.Tensor) -> FloatArray:
+    """Return ``r_source - r_target`` of some edges of a graph that was built of a glass, shape (E, 3), Å.
+
+    They are what the graph holds as ``displacement`` or, where these are the ends' positions up to vectors of the cell,
+    as ``edge_attr``; where it holds neither, the minimum image.
+
+    Raises
+    ------
+    InputError
+        If an edge of the graph joins no atoms of the glass, its ``displacement`` is none between its atoms, or several
+        edges join the same atoms and nothing says to which images.
+    """
+    edges = edges.cpu()
+    ends = graph.edge_index.cpu()
+    if graph.num_nodes != len(glass):
+        raise InputError(f"the graph has {graph.num_nodes} nodes, but {glass.name!r} has {len(glass)} atoms.")
+    source, target = ends[:, edges].numpy()
+    for name in ("displacement", "edge_attr"):
+        held = graph.get(name, None)
+        if held is None or tuple(held.shape) != (graph.num_edges, 3):
+            continue
+        found: FloatArray = held.detach().cpu()[edges].double().numpy()
+        across = found - (glass.positions[source] - glass.positions[target])
+        images = np.linalg.solve(glass.cell.T, across.T).T
+        off = np.linalg.norm((images - np.where(glass.pbc, np.rint(images), 0)) @ glass.cell, axis=1)
+        if not len(off) or off.max() < DISPLACEMENT_ERROR:
+            return found
+        if name == "displacement":
+            raise InputError(
+                f"the graph's displacement is not r_source - r_target in {glass.name!r} (off by {off.max():.3g} Å): "
+                "edge_index must name the sender first."
+            )
+    pairs = torch.unique(ends, dim=1).shape[1]
+    if pairs < graph.num_edges:
+        raise InputError(
+            "several edges of the graph join the same two atoms, so that it is not known which periodic image each is "
+            "to: give the graph displacement, shape (E, 3), Å."
+        )
+    vectors, _ = find_mic(glass.positions[source] - glass.positions[target], glass.cell, glass.pbc)
+    return np.asarray(vectors, dtype=np.float64)
 
 
 def _edge_tensors(

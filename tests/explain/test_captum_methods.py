@@ -17,8 +17,8 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, explain, prepare
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.methods import perturbation_methods
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.predictor import Predictor

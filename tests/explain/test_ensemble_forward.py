@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
+from symgnn_explain.explain.engine.masked_forward import MaskedForward
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.sanity.randomised import cascade
 from symgnn_explain.models.ensemble import SymGNNEnsemble, predict_graph, with_description

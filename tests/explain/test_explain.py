@@ -20,7 +20,7 @@ from symgnn_explain.explain import (
     prepare,
     train_pg_explainer,
 )
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs import watch as scores_module

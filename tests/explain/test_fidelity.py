@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.unit_geometry import UnitGeometry, unit_geometry
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.fidelity.intervals import bootstrap

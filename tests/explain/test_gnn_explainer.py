@@ -11,7 +11,7 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.explain.fidelity.measure import TOLERANCE
 from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many

@@ -8,7 +8,7 @@ import torch
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, importance_order, log_counts
 from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, nested_masks
 from symgnn_explain.explain.sanity.checks import Request

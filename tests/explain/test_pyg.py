@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.explain import Explainer, GNNExplainer
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
-from torch_geometric.nn import GATv2Conv, GraphConv
+from torch_geometric.nn import GATv2Conv, GCNConv, GraphConv
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import METHODS, explain, prepare
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph, SlowEngineWarning
-from symgnn_explain.explain.engine.trimmed_forward import TrimmedForward
 from symgnn_explain.explain.pyg import FastExplainer
 from symgnn_explain.structure.graph import build_graph
 
@@ -76,30 +75,56 @@ def test_a_model_of_another_architecture_is_explained_with_a_warning(graph) -> N
     assert float((masked - plain[5]).abs()) < 0.05 * float(plain.std())
 
 
-def test_trimmed_forward_equals_the_whole_graph(graph) -> None:
-    model = AttentionNet().double()
-    graph.x, graph.edge_attr = graph.x.double(), graph.edge_attr.double()
-    atoms = [5, 40, 5]
-    forward = TrimmedForward(model, graph, atoms)
-    mask = torch.rand(graph.num_edges, dtype=torch.float64, requires_grad=True)
-    set_masks(model, mask, graph.edge_index, apply_sigmoid=False)
-    plain = model(graph.x, graph.edge_index, graph.edge_attr)[atoms, 0]
-    clear_masks(model)
-    trimmed = forward(mask[forward.field.edges])
-    torch.testing.assert_close(trimmed, plain)
-    weight = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    (expected,) = torch.autograd.grad(plain @ weight, mask)
-    (gradient,) = torch.autograd.grad(trimmed @ weight, mask)
-    torch.testing.assert_close(gradient, expected)
-
-
 def test_networks_without_one_number_a_node_or_without_messages_are_refused(graph) -> None:
-    with pytest.raises(InputError, match="expected one number an atom"), pytest.warns(SlowEngineWarning):
-        PreparedGraph.of(GraphConvNet(2), graph.__class__(x=graph.x, edge_index=graph.edge_index))
-    with pytest.raises(InputError, match="no PyG message passing layer"):
-        TrimmedForward(nn.Linear(2, 1), graph, 0)
-    with pytest.raises(InputError, match="masked with 'zero' alone"):
-        TrimmedForward(AttentionNet(), graph, 0, semantics="reference")
+    bare = graph.__class__(x=graph.x, edge_index=graph.edge_index)
+    for model, said in (
+        (GraphConvNet(2), "expected one number an atom"),
+        (Pointwise(), "no message passing layer of PyG"),
+    ):
+        with pytest.raises(InputError, match=said), pytest.warns(SlowEngineWarning):
+            PreparedGraph.of(model, bare)
+
+
+def test_an_isolated_node_has_no_edges_that_matter(graph) -> None:
+    x = torch.cat([graph.x, graph.x[:1]])
+    with pytest.warns(SlowEngineWarning):
+        found = explainer_of(GraphConvNet(1), FastExplainer("saliency"))(x, graph.edge_index, index=len(graph.x))
+    assert not found.edge_mask.any()
+
+
+def test_a_network_that_adds_its_own_self_loops_is_masked_at_the_right_edges(graph) -> None:
+    """Integrated Gradients under ``zero``: contributions sum to what the messages of the graph's edges change."""
+    torch.manual_seed(0)
+    model = GCNNet()
+    with pytest.warns(SlowEngineWarning):
+        found = explainer_of(model, FastExplainer("integrated_gradients"))(graph.x, graph.edge_index, index=5)
+    order = torch.cat([(loop := graph.edge_index[0] == graph.edge_index[1]).logical_not().nonzero(), loop.nonzero()])
+    ordered = graph.edge_index[:, order[:, 0]]  # self-loops last, in the order of atoms: where PyG puts them
+    with torch.no_grad():
+        set_masks(model, torch.zeros(graph.num_edges), ordered, apply_sigmoid=False)
+        without = model(graph.x, ordered)[5, 0]
+        clear_masks(model)
+        original = model(graph.x, ordered)[5, 0]
+    assert float(found.edge_mask.sum()) == pytest.approx(float(original - without), abs=1e-5)
+    assert found.edge_mask[(graph.edge_index == 5).all(dim=0)].abs().sum() > 0
+
+
+class GCNNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = GCNConv(2, 5), GCNConv(5, 1)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return self.second(self.first(x, edge_index).tanh(), edge_index)
+
+
+class Pointwise(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:  # noqa: ARG002 - as PyG calls it
+        return self.linear(x)
 
 
 class GraphConvNet(nn.Module):

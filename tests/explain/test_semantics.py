@@ -20,7 +20,8 @@ from symgnn_explain.explain.engine.edge_attention import (
     edge_attention_in_torch,
     weighted_sums_in_torch,
 )
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskedForward
+from symgnn_explain.explain.engine.masked_forward import MaskedForward
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.reference import predict_with_reference
 from symgnn_explain.models.ensemble import describe_graph
 from symgnn_explain.models.symgnn import SymGNN

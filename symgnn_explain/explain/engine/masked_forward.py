@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,19 +21,10 @@ from symgnn_explain.explain.engine.edge_attention import (
     edge_attention,
 )
 from symgnn_explain.explain.engine.folded_layer import FoldedDecoder, FoldedLayer
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.models.egat import EGATLayer
 from symgnn_explain.models.ensemble import SymGNNLike, describe_graph, members_of
-
-MaskSemantics = Literal["zero", "removal", "reference"]
-"""What a mask value m does to the message of an edge with attention a (softmax over the edges into an atom):
-
-- ``zero``: a·m·message (the authors', PyG's);
-- ``removal``: the softmax is over what is left, exp(·)·m / Σ exp(·)·m: m = 0 removes the edge from the graph;
-- ``reference``: a·(m·message + (1 - m)·reference), with what an atom receives on average in that layer.
-"""
-
-MASK_SEMANTICS: tuple[MaskSemantics, ...] = get_args(MaskSemantics)
 
 
 class MaskedForward:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
-from symgnn_explain.explain.engine.receptive_field import ReceptiveField
+from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.units import Units
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -19,37 +18,6 @@ if TYPE_CHECKING:
 
 EDGES_AT_ONCE = 500_000
 """Edges that one batched pass on a GPU may hold; about 4 GB at the published width, gradients included."""
-
-
-class ForwardUnderMask(Protocol):
-    """A network's prediction of one atom, or several, as a function of a mask over their receptive field's edges."""
-
-    field: ReceptiveField
-
-    @property
-    def semantics(self) -> MaskSemantics:
-        """What a mask does to a message."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of masks."""
-
-    @property
-    def n_edges(self) -> int:
-        """Length of the mask."""
-
-    @property
-    def label_scale(self) -> Tensor:
-        """Spread of the predicted quantity, by which changes are measured."""
-
-    def __call__(self, mask: Tensor) -> Tensor:
-        """Predict under a mask (n_edges,), a scalar or one number an atom."""
-
-    def original(self) -> Tensor:
-        """Predict with nothing masked."""
-
-    def baseline(self) -> Tensor:
-        """Predict with everything masked."""
 
 
 class MaskedPrediction:
@@ -87,7 +55,7 @@ class MaskedPrediction:
         self.prepared, self.atom = prepared, atom
         self._of_edge = torch.from_numpy(units.of_edge).to(forward.field.edges.device)
         if at_once is None:
-            at_once = 1 if self._of_edge.device.type == "cpu" else max(1, EDGES_AT_ONCE // forward.n_edges)
+            at_once = 1 if self._of_edge.device.type == "cpu" else max(1, EDGES_AT_ONCE // max(1, forward.n_edges))
         self.at_once = at_once
         self._copies = lru_cache(maxsize=2)(self._side_by_side)
 

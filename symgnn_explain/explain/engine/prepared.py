@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
-from symgnn_explain.models.ensemble import with_description
+from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.graph import edge_displacements
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,7 @@ class PreparedGlass(PreparedGraph):
 
     Parameters
     ----------
-    model, graph, predictions, reference
+    model, graph, predictions, reference, reference_graph
         Of the :class:`PreparedGraph`.
     predictor, glass
         What predicts, and what about.
@@ -41,6 +43,16 @@ class PreparedGlass(PreparedGraph):
     def structure(self) -> Glass:
         """The glass."""
         return self.glass
+
+    def displacements(self, edges: Tensor) -> FloatArray:
+        """Return ``r_source - r_target`` of some edges, shape (E, 3), Å.
+
+        Raises
+        ------
+        InputError
+            If the graph does not hold them, and the minimum image does not say which image an edge is to.
+        """
+        return edge_displacements(self.glass, self.graph, edges)
 
     def masked_prediction(
         self, atom: int, *, semantics: MaskSemantics, unit: Unit, shell_width: float = SHELL_WIDTH
@@ -68,13 +80,20 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
     InputError
         If the predictor does not know a species of either glass.
     """
+    folded = isinstance(predictor.model, SymGNNLike)
     with torch.no_grad():
         graph = with_description(predictor.model, predictor.graph(glass))
-    predictions, messages = predict_with_references(predictor.model, graph)
+    messages, reference_graph = None, None
+    if folded:
+        predictions, messages = predict_with_references(predictor.model, graph)
+    else:
+        predictions = predictor.predict_graph(graph)
     if reference is None:
         reference = glass
-    else:
+    elif folded:
         _, messages = predict_with_references(predictor.model, predictor.graph(reference))
+    else:
+        reference_graph = predictor.graph(reference)
     values = predictions.double().cpu().numpy()
     if not np.isfinite(values).all():
         raise InputError(
@@ -85,6 +104,7 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
         graph=graph,
         predictions=values,
         reference=messages,
+        reference_graph=reference_graph,
         predictor=predictor,
         glass=glass,
         reference_name=reference.name,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.masked_forward import MaskedForward, MaskSemantics
-from symgnn_explain.explain.engine.masked_prediction import ForwardUnderMask, MaskedPrediction
+from symgnn_explain.explain.engine.generic import GenericEngine, generic_forward
+from symgnn_explain.explain.engine.masked_forward import MaskedForward
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.network_features import NetworkFeatures, network_features
+from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.reference import predict_with_references
-from symgnn_explain.explain.engine.trimmed_forward import TrimmedForward, one_output_a_node
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
+from symgnn_explain.models.protocol import NodeAdapter, NodeModel, name_of
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 
@@ -32,7 +35,7 @@ class PreparedGraph:
     Parameters
     ----------
     model
-        The network, called as ``model(x, edge_index, **attributes)``.
+        The network.
     graph
         Its input.
     predictions
@@ -40,26 +43,36 @@ class PreparedGraph:
     reference
         What atoms receive on average in each layer of each member of an ensemble (or of the one network), shape
         (heads, dim); None where the network is no SymGNN.
+    reference_graph
+        Where other networks take their mean messages from; the graph itself where None.
     """
 
-    model: nn.Module
+    model: NodeModel
     graph: Data
     predictions: FloatArray
     reference: Sequence[Sequence[Tensor]] | None
+    reference_graph: Data | None = field(default=None, kw_only=True)
 
     @classmethod
     def of(cls, model: nn.Module, graph: Data) -> PreparedGraph:
         """Predict once, and keep what explanations need.
 
+        Parameters
+        ----------
+        model
+            The network, called as ``model(x, edge_index, **attributes)``.
+        graph
+            Its input.
+
         Warns
         -----
         SlowEngineWarning
-            If the network is not a SymGNN: it is then evaluated as it is, on the receptive field.
+            If the network is not a SymGNN: it is then evaluated as it is.
 
         Raises
         ------
         InputError
-            If the network does not give one number a node.
+            If the network does not give one number a node, or its messages cannot be masked.
         """
         if isinstance(model, SymGNNLike):
             graph = with_description(model, graph)
@@ -67,11 +80,15 @@ class PreparedGraph:
             return cls(model, graph, predictions.double().cpu().numpy(), reference)
         warnings.warn(
             f"{type(model).__name__} is not a SymGNN, so the fast engine does not know its layers: each step evaluates "
-            "it on the receptive field, as exact but many times slower.",
+            "it as it is, as exact but many times slower.",
             SlowEngineWarning,
             stacklevel=3,
         )
-        return cls(model, graph, one_output_a_node(model, graph).double().cpu().numpy(), None)
+        adapted = NodeAdapter(copy.deepcopy(model).eval())
+        engine = GenericEngine(adapted, graph)
+        prepared = cls(adapted, graph, engine.predictions.double().cpu().numpy(), None)
+        prepared.__dict__["engine"] = engine
+        return prepared
 
     @property
     def structure(self) -> Glass | None:
@@ -80,17 +97,35 @@ class PreparedGraph:
 
     @cached_property
     def features(self) -> NetworkFeatures:
-        """What the network computes on the way to its predictions; one more pass, made when it is first asked for."""
+        """What a SymGNN computes on the way to its predictions; one more pass, made when it is first asked for."""
         if not isinstance(self.model, SymGNNLike):
-            raise InputError(f"attention and features are only known for SymGNN, not for {type(self.model).__name__}.")
+            raise InputError(f"features of atoms and edges are only known for SymGNN, not for {name_of(self.model)}.")
         return network_features(self.model, self.graph)
+
+    @cached_property
+    def attention(self) -> Sequence[Tensor]:
+        """Attention of each layer, first layer first, shape (E, heads) each; raises InputError where there is none."""
+        if isinstance(self.model, SymGNNLike):
+            return self.features.attention
+        found = self.engine.network.attention(self.graph)
+        if not found:
+            raise InputError(f"the layers of {name_of(self.model)} do not attend: choose another method.")
+        return found
+
+    @cached_property
+    def engine(self) -> GenericEngine:
+        """Masked predictions by a network that is no SymGNN; raises InputError where it has no messages to mask."""
+        return GenericEngine(self.model, self.graph, self.reference_graph)
 
     def masked_forward(self, atoms: int | list[int], semantics: MaskSemantics) -> ForwardUnderMask:
         """Build the prediction of one atom, or several, as a function of a mask over their receptive fields' edges."""
         if isinstance(self.model, SymGNNLike):
             return MaskedForward(self.model, self.graph, atoms, semantics=semantics, reference=self.reference)
-        spread = float(self.predictions.std()) or 1.0
-        return TrimmedForward(self.model, self.graph, atoms, semantics=semantics, label_scale=spread)
+        return generic_forward(self.engine, atoms, semantics)
+
+    def displacements(self, edges: Tensor) -> FloatArray | None:  # noqa: ARG002 - of a glass
+        """Return ``r_source - r_target`` of some edges, shape (E, 3), Å; None where only a graph is known."""
+        return None
 
     def masked_prediction(
         self, atom: int, *, semantics: MaskSemantics, unit: Unit, shell_width: float = SHELL_WIDTH
@@ -107,9 +142,7 @@ class PreparedGraph:
         forward = self.masked_forward(atom, semantics)
         edges = forward.field.edges.cpu()
         source, target = self.graph.edge_index.cpu()[:, edges].numpy()
-        displacement = None
-        if self.structure is not None:
-            displacement = self.graph.edge_attr.cpu()[edges].double().numpy()
+        displacement = self.displacements(edges)
         units = group_edges(
             unit, source, target, glass=self.structure, atom=atom, displacement=displacement, shell_width=shell_width
         )

@@ -54,6 +54,24 @@ class ReceptiveField:
         for depth in range(n_layers):
             senders = source[hops[target] == depth]
             hops[senders[hops[senders] < 0]] = depth + 1
+        return cls._within(hops, edge_index, n_layers)
+
+    @classmethod
+    def everything(cls, atom: int, edge_index: Tensor, n_atoms: int) -> ReceptiveField:
+        """Take the whole graph as a field; what cannot reach ``atom`` is one hop farther than all that can."""
+        source, target = edge_index
+        hops = torch.full((n_atoms,), -1, dtype=torch.long, device=edge_index.device)
+        hops[atom] = depth = 0
+        while len(senders := source[hops[target] == depth]) and bool((hops[senders] < 0).any()):
+            depth += 1
+            hops[senders[hops[senders] < 0]] = depth
+        hops[hops < 0] = depth + 1
+        return cls._within(hops, edge_index, depth + 2)
+
+    @classmethod
+    def _within(cls, hops: Tensor, edge_index: Tensor, n_layers: int) -> ReceptiveField:
+        """Order atoms and edges by the hops of each atom (N,), -1 where it is none of the field."""
+        source, target = edge_index
         nodes = torch.nonzero(hops >= 0).squeeze(1)
         nodes = nodes[torch.argsort(hops[nodes], stable=True)]
         local = torch.full_like(hops, -1)

@@ -57,11 +57,9 @@ def attention_weights(prediction: MaskedPrediction, settings: AttentionSettings,
 def _attention_in_field(prediction: MaskedPrediction) -> Tensor:
     """Attention averaged over heads, shape (layers, E); zero where a layer's edge does not reach the explained atom."""
     field = prediction.forward.field
-    depth = len(field.n_edges)
-    attention = [layer[field.edges].double().mean(1) for layer in prediction.prepared.features.attention]
-    reached = torch.tensor(field.n_edges[::-1], device=field.edges.device)
-    edge = torch.arange(len(field.edges), device=field.edges.device).expand(depth, -1)
-    return torch.stack(attention) * (edge < reached[:, None])
+    attention = [layer[field.edges].double().mean(1) for layer in prediction.prepared.attention]
+    left = torch.arange(len(attention), 0, -1, device=field.edges.device)
+    return torch.stack(attention) * (field.hop < left[:, None])
 
 
 def _flow(prediction: MaskedPrediction, attention: Tensor) -> Tensor:

@@ -20,13 +20,14 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from symgnn_explain.errors import InputError, require_counts, require_not_negative, require_positive
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.checkpoint import card_path, weights_sha256
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
+from symgnn_explain.models.protocol import name_of
 from symgnn_explain.runs.files import staged, write_atomically
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
@@ -389,7 +390,7 @@ def _initial_scorer(prepared: PreparedGlass, seed: int) -> EdgeScorer:
 
 def _weights_of(prepared: PreparedGraph) -> str:
     if not isinstance(prepared.model, SymGNNLike):
-        raise InputError(f"a PGExplainer explains a SymGNN, not a {type(prepared.model).__name__}.")
+        raise InputError(f"a PGExplainer explains a SymGNN, not a {name_of(prepared.model)}.")
     return weights_sha256(prepared.model)
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.prepared import PreparedGlass
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
-from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.runs.watch import CancelSignal
 
 TRAINING_ATOMS = 50
@@ -59,7 +58,7 @@ def explainer_at_hand(
     Cancelled
         If ``cancel`` was set.
     """
-    hashes = (weights_sha256(prepared.predictor.model), prepared.glass.content_hash, prepared.reference_sha256)
+    hashes = (prepared.predictor.identity, prepared.glass.content_hash, prepared.reference_sha256)
     name = "_".join([*(text[:16] for text in hashes), semantics, str(TRAINING_ATOMS), str(TRAINING.passes)])
     path = explainer_folder() / f"{name}.safetensors"
     if path.is_file():

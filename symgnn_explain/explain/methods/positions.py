@@ -28,6 +28,7 @@ from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.protocol import ConfiguredNetwork, NodeModel, name_of
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -154,7 +155,7 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
     Raises
     ------
     InputError
-        If there is no such atom.
+        If there is no such atom, or the network's derivative by positions is not known.
     """
     glass = prepared.glass
     atom = glass.require_atom(atom)
@@ -252,16 +253,29 @@ def path_contributions(
     return PathContributions(atom, displacement, contribution, *ends)
 
 
-def _differentiate(model: SymGNNLike, graph: Data, atom: int) -> tuple[IntArray, float, FloatArray]:
+def _differentiate(model: NodeModel, graph: Data, atom: int) -> tuple[IntArray, float, FloatArray]:
     """Return the atoms that one depends on, itself first, its prediction, and the derivative by them, eV/Å."""
+    if not isinstance(model, ConfiguredNetwork) or not model.differentiable:
+        raise InputError(
+            f"the predictions of {name_of(model)} cannot be differentiated by positions: this is known for networks of "
+            "this package that read them through the displacements of their edges alone."
+        )
     model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-    field, atoms = receptive_field(graph, torch.tensor([atom], device=graph.x.device), model.hops)
+    if isinstance(model, SymGNNLike):
+        field, atoms = receptive_field(graph, torch.tensor([atom], device=graph.x.device), model.hops)
+    else:  # how far another network sees is not asked: the whole graph is always right
+        field, atoms = copy.copy(graph), torch.arange(graph.num_nodes, device=graph.x.device)
+        field.edge_attr = graph.edge_attr.clone()
     place = int((atoms == atom).nonzero())
     lists = [name for name in ("edge", "pair") if f"{name}_attr" in field]
     for name in lists:
         field[f"{name}_attr"].requires_grad_()
     barrier = predict_graph(model, field)[place]
-    by_vector = torch.autograd.grad(barrier, [field[f"{name}_attr"] for name in lists])
+    vectors = [field[f"{name}_attr"] for name in lists]
+    if barrier.requires_grad:
+        by_vector = torch.autograd.grad(barrier, vectors, allow_unused=True, materialize_grads=True)
+    else:  # a network of the species alone
+        by_vector = tuple(map(torch.zeros_like, vectors))
     gradient = torch.zeros(len(atoms), 3, dtype=torch.float64, device=atoms.device)
     for name, derivative in zip(lists, by_vector, strict=True):
         source, target = field[f"{name}_index"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import Method, explain_prepared, require_method, require_prepared
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS, Unit
 from symgnn_explain.explain.population.explanation_set import ExplanationSet
 from symgnn_explain.explain.population.records import (
@@ -24,7 +24,6 @@ from symgnn_explain.explain.population.records import (
     plain_manifest,
     run_of,
 )
-from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.parallel import Report, run_each
 from symgnn_explain.runs.progress import PopulationProgress, Tracker
@@ -234,8 +233,8 @@ def _manifest(
     return plain_manifest(
         glass={"sha256": glass.content_hash, "name": glass.name, "n_atoms": len(glass)},
         predictor={
-            "weights_sha256": weights_sha256(predictor.model),
-            "config": predictor.model.config.to_dict(),
+            "weights_sha256": predictor.weights_sha256,
+            "config": predictor.config,
             "device": predictor.device.type,
         },
         method=method.name,

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
 from symgnn_explain.runs.files import write_atomically
@@ -178,6 +178,11 @@ class AtomExplanation:
             said.append(
                 f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV "
                 f"({which}): the network has not learned what it predicts there."
+            )
+        if edges := self.diagnostics.get("whole_graph_edges"):
+            said.append(
+                f"Each masked prediction was made on the whole graph ({edges:.0f} edges): on a part of it this network "
+                "predicts something else."
             )
         return tuple(said)
 

@@ -19,9 +19,9 @@ import torch
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS, require_method
-from symgnn_explain.explain.engine.masked_forward import MaskSemantics
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.unit_geometry import unit_geometry
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.rank_agreement import rank_correlation, roc_auc, top_overlap

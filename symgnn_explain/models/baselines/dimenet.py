@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.models import DimeNetPlusPlus
+from torch_geometric.nn.models.dimenet import InteractionPPBlock, OutputPPBlock
 
 from symgnn_explain.models.baselines.base import Baseline, BaselineConfig, bonds
 
@@ -56,6 +58,7 @@ class DimeNet(Baseline):
             cutoff=config.cutoff,
             output_initializer="glorot_orthogonal",
         )
+        self.sent = _Sent()
 
     def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Predict in standardised units, shape (N,)."""
@@ -69,12 +72,58 @@ class DimeNet(Baseline):
         radial = self.network.rbf(distance)
         spherical = self.network.sbf(distance, angle, first)
         message = self.network.emb(x.argmax(dim=1), radial, target, source)
-        predicted = self.network.output_blocks[0](message, radial, target, num_nodes=len(x))
-        for interaction, output in zip(self.network.interaction_blocks, self.network.output_blocks[1:], strict=True):
-            message = interaction(message, radial, spherical, first, second)
-            predicted = predicted + output(message, radial, target, num_nodes=len(x))
-        values: Tensor = predicted.squeeze(-1)
+        predicted = self._output(self.network.output_blocks[0], message, radial, joined, len(x))
+        for block, output in zip(self.network.interaction_blocks, self.network.output_blocks[1:], strict=True):
+            message = self._interaction(block, message, (radial, spherical), joined, (first, second))
+            predicted = predicted + self._output(output, message, radial, joined, len(x))
+        return predicted.squeeze(-1)
+
+    def _output(
+        self, block: OutputPPBlock, message: Tensor, radial: Tensor, edge_index: Tensor, n_atoms: int
+    ) -> Tensor:
+        """Do what PyG's block does, with messages that pass through a ``MessagePassing`` layer."""
+        arriving = self.sent(edge_index, block.lin_rbf(radial) * message)
+        node = block.lin_up(arriving.new_zeros(n_atoms, arriving.shape[1]).index_add(0, edge_index[1], arriving))
+        for linear in block.lins:
+            node = block.act(linear(node))
+        values: Tensor = block.lin(node)
         return values
+
+    def _interaction(
+        self,
+        block: InteractionPPBlock,
+        message: Tensor,
+        bases: tuple[Tensor, Tensor],
+        edge_index: Tensor,
+        triplets: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """Do what PyG's block does; what edge ``k → j`` tells the edges ``j → i`` is a message of ``k → j``."""
+        (radial, spherical), (first, second) = bases, triplets
+        weighted = block.act(block.lin_kj(message)) * block.lin_rbf2(block.lin_rbf1(radial))
+        sent = self.sent(edge_index, block.act(block.lin_down(weighted)))
+        along = sent[first] * block.lin_sbf2(block.lin_sbf1(spherical))
+        heard = along.new_zeros(len(message), along.shape[1]).index_add(0, second, along)
+        hidden = block.act(block.lin_ji(message)) + block.act(block.lin_up(heard))
+        for layer in block.layers_before_skip:
+            hidden = layer(hidden)
+        hidden = block.act(block.lin(hidden)) + message
+        for layer in block.layers_after_skip:
+            hidden = layer(hidden)
+        return hidden
+
+
+class _Sent(MessagePassing):
+    """Passes messages on edge by edge and sums none, so that explainers find and mask them."""
+
+    def forward(self, edge_index: Tensor, message: Tensor) -> Tensor:
+        messages: Tensor = self.propagate(edge_index, message=message)
+        return messages
+
+    def message(self, message: Tensor) -> Tensor:
+        return message
+
+    def aggregate(self, inputs: Tensor) -> Tensor:
+        return inputs
 
 
 def consecutive_edges(edge_index: Tensor, displacement: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:

@@ -64,14 +64,17 @@ class _EquivariantLayer(MessagePassing):
         source, target = edge_index
         square = displacement.square().sum(dim=1, keepdim=True)
         message = self.edge_network(torch.cat([node[target], node[source], square], dim=1))
-        movement = displacement.new_zeros(len(node), 3)
+        messages = [message * self.gate(message)]
         if self.push is not None:
-            # Towards or away from each neighbour; the mean over neighbours keeps movements small.
-            step = -displacement * torch.tanh(self.push(message))
-            count = torch.bincount(target, minlength=len(node)).clamp_min(1)
-            movement = movement.index_add(0, target, step) / count[:, None]
-        total = self.propagate(edge_index, message=message * self.gate(message), size=(len(node), len(node)))
-        return node + self.node_network(torch.cat([node, total], dim=1)), movement
+            # Towards or away from each neighbour.
+            messages.append(-displacement * torch.tanh(self.push(message)))
+        received = self.propagate(edge_index, message=torch.cat(messages, dim=1), size=(len(node), len(node)))
+        total, movement = received.split([node.shape[1], received.shape[1] - node.shape[1]], dim=1)
+        if self.push is None:
+            movement = displacement.new_zeros(len(node), 3)
+        # The mean over neighbours keeps movements small.
+        count = torch.bincount(target, minlength=len(node)).clamp_min(1)
+        return node + self.node_network(torch.cat([node, total], dim=1)), movement / count[:, None]
 
     def message(self, message: Tensor) -> Tensor:
         return message

@@ -38,6 +38,7 @@ class FAENet(Baseline):
     """
 
     signs: Tensor
+    differentiable = False  # the frames move with the atoms, and pass no gradient
 
     def __init__(self, config: FAENetConfig) -> None:
         super().__init__(config)

@@ -29,7 +29,6 @@ from symgnn_explain.export import (
     write_report,
     write_table,
 )
-from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.runs.files import write_atomically
 from symgnn_widgets.state.jobs import Progress, Worker
 from symgnn_widgets.state.session import Session, as_sentence
@@ -172,7 +171,7 @@ class Export:
         findings = Findings(
             session.glass, session.predictions, session.explanation, session.k, session.cycles, session.spread
         )
-        folder, weights = Path(self.folder.value).expanduser(), weights_sha256(session.predictor.model)
+        folder, weights = Path(self.folder.value).expanduser(), session.predictor.weights_sha256
         stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
         self.write.disabled = self.report.disabled = True

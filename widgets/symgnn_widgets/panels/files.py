@@ -160,7 +160,7 @@ class Files:
 
     def _ask_species(self, types: tuple[int, ...]) -> None:
         """Show a box for the species of each type, filled with those that the network knows, in their order."""
-        known = self.session().predictor.species
+        known = self.session().predictor.species or ()
         self.types = {
             kind: widgets.Text(
                 value=known[place] if place < len(known) else "",

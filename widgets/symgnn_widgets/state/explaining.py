@@ -13,8 +13,8 @@ from traitlets import Bool, Dict, Enum, Float, Instance, Int, Unicode, observe
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, PGExplainer, explain
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.prepared import PreparedGlass
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
 from symgnn_explain.explain.result.explanation import AtomExplanation

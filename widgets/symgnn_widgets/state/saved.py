@@ -65,8 +65,7 @@ def open_session(
         If the file is damaged, or the network is missing or another one.
     """
     saved = read_session(path)
-    at_hand = None if predictor is None else PredictorIdentity.of(predictor).weights_sha256
-    if predictor is None or weights is not None or at_hand != saved.predictor.weights_sha256:
+    if predictor is None or weights is not None or not saved.predictor.is_of(predictor):
         predictor = saved.predictor.load(weights)
     return saved, predictor
 

@@ -1,0 +1,176 @@
+"""What a network has to offer to be explained here: one number an atom, from a graph that it builds of a glass."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Protocol, runtime_checkable
+
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.models.target import Target
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import build_graph
+
+
+@runtime_checkable
+class NodeModel(Protocol):
+    """Any network that gives one number an atom.
+
+    The networks of this package are such models. Another network needs an adapter with these four members;
+    :class:`NodeAdapter` has all but :meth:`graph`. Nothing else is asked: how far the network sees is measured.
+    """
+
+    @property
+    def species(self) -> tuple[str, ...] | None:
+        """Chemical symbols that the network knows; None where it takes any."""
+
+    @property
+    def identity(self) -> str:
+        """Hash of weights and configuration: records, caches and sessions are known by it."""
+
+    def graph(self, glass: Glass) -> Data:
+        """Build the network's input.
+
+        ``edge_index`` (2, E) has the sender of each message first and the receiver second. ``displacement`` or
+        ``edge_attr`` (E, 3) may hold ``r_sender - r_receiver`` (Å); without it the minimum image is taken.
+        """
+
+    def predict(self, graph: Data) -> Tensor:
+        """Predict every atom, shape (N,)."""
+
+
+class NodeAdapter:
+    """Makes a :class:`NodeModel` of a network; a subclass adds what :meth:`graph` builds.
+
+    ::
+
+        class MyModel(NodeAdapter):
+            def graph(self, glass):
+                source, target, displacement = neighbour_edges(glass, cutoff=4.0)
+                return Data(x=…, edge_index=…, edge_weight=…, displacement=…)
+
+        predictor = Predictor(MyModel(network, species=("Cu", "Zr")))
+
+    Parameters
+    ----------
+    network
+        The network; its messages are those of PyG's ``MessagePassing`` layers.
+    species
+        Chemical symbols that it knows; None where it takes any.
+    target
+        What it predicts; the energy barrier where None.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, species: tuple[str, ...] | None = None, target: Target | None = None
+    ) -> None:
+        self.network = network
+        self.species = species
+        self.target = target
+
+    @property
+    def identity(self) -> str:
+        """Hash of class, weights and species."""
+        return digest(self)
+
+    def graph(self, glass: Glass) -> Data:
+        """Build the network's input; see :meth:`NodeModel.graph`."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what graph its network takes of a glass.")
+
+    def predict(self, graph: Data) -> Tensor:
+        """Call ``network(x, edge_index, **others)`` with all else that the graph holds, but ``displacement``."""
+        apart = ("x", "edge_index", "displacement", "num_nodes")
+        others = {name: value for name, value in graph.to_dict().items() if name not in apart}
+        output: Tensor = self.network(graph.x, graph.edge_index, **others)
+        return output
+
+
+class ConfiguredNetwork(nn.Module):
+    """A network of this package: its ``config`` names species, cut-off and reach."""
+
+    config: Any
+    differentiable = True
+    """Whether the gradient towards edge displacements is the whole derivative by positions."""
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Chemical symbols that the network knows."""
+        species: tuple[str, ...] = self.config.species
+        return species
+
+    @property
+    def identity(self) -> str:
+        """Hash of class, weights and configuration."""
+        return digest(self)
+
+    def graph(self, glass: Glass) -> Data:
+        """Build the network's input; raise InputError where the glass holds a species that it does not know."""
+        return build_graph(glass, cutoff=self.config.cutoff, species=self.species, reach=self.config.reach)
+
+    def predict(self, graph: Data) -> Tensor:
+        """Predict every atom, shape (N,)."""
+        predicted: Tensor = self(graph.x, graph.edge_index, graph.edge_attr)
+        return predicted
+
+
+def modules_of(model: object) -> list[nn.Module]:
+    """Return the networks that a model consists of: itself, or what an adapter holds."""
+    if isinstance(model, nn.Module):
+        return [model]
+    return [value for value in vars(model).values() if isinstance(value, nn.Module)]
+
+
+def name_of(model: object) -> str:
+    """Return the class of a network, or of the network that an adapter of one holds."""
+    modules = modules_of(model)
+    return type(modules[0]).__name__ if len(modules) == 1 else type(model).__name__
+
+
+def require_node_model(model: object) -> object:
+    """Return a network that is a :class:`NodeModel`, or raise InputError that says what it lacks."""
+    lacking = [name for name in ("graph", "predict", "species", "identity") if not hasattr(type(model), name)]
+    lacking = [name for name in lacking if name in ("graph", "predict") or not hasattr(model, name)]
+    if lacking:
+        raise InputError(
+            f"{type(model).__name__} has no {', '.join(lacking)}: give a network of this package, or an "
+            "adapter (a subclass of symgnn_explain.models.protocol.NodeAdapter that says which graph it takes)."
+        )
+    if not modules_of(model):
+        raise InputError(
+            f"{type(model).__name__} holds no torch.nn.Module: keep the network itself as an attribute of the adapter."
+        )
+    return model
+
+
+def one_number_an_atom(model: NodeModel, graph: Data) -> Tensor:
+    """Predict a whole graph, shape (N,); raise InputError where the network does not give one number an atom."""
+    output = model.predict(graph)
+    if not isinstance(output, Tensor) or output.numel() != graph.num_nodes or not output.is_floating_point():
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise InputError(
+            f"{name_of(model)} gives outputs of shape {shape} for {graph.num_nodes} atoms: expected one number an atom."
+        )
+    return output.view(-1)
+
+
+def tensors_of(model: object) -> dict[str, Tensor]:
+    """Return the weights of a model by name, on the CPU."""
+    modules = modules_of(model)
+    state = modules[0].state_dict() if len(modules) == 1 else nn.ModuleList(modules).state_dict()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def digest(model: Any) -> str:
+    """Return the hash of a model's class, weights, species and configuration."""
+    config: Any = getattr(model, "config", None)
+    described = {
+        "classes": [f"{type(one).__module__}.{type(one).__qualname__}" for one in (model, *modules_of(model))],
+        "species": model.species,
+        "config": config.to_dict() if hasattr(config, "to_dict") else None,
+    }
+    text = json.dumps(described, sort_keys=True).encode()
+    return hashlib.sha256(text + hashlib.sha256(save(tensors_of(model))).digest()).hexdigest()
