@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
+import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.export import session_file
 from symgnn_explain.export.session_file import (
     LARGEST_FILE,
     PredictorIdentity,
@@ -29,7 +32,16 @@ from symgnn_explain.export.session_file import (
     write_session,
 )
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.runs.archive import DamagedArchiveError, decode_array, encode_array, opened
+from symgnn_explain.runs.archive import (
+    MOST_MEMBERS,
+    Allowance,
+    DamagedArchiveError,
+    PlainArchive,
+    add_member,
+    decode_array,
+    encode_array,
+)
+from symgnn_explain.runs.record_format import pack, unpack
 from symgnn_explain.structure.glass import Glass
 
 IDENTITY = PredictorIdentity("0" * 64)
@@ -121,23 +133,58 @@ def test_any_glass_and_state_come_back(
     assert loaded.state == state
 
 
-def test_weights_are_found_or_refused_in_a_sentence(
+def test_weights_are_given_or_refused_in_a_sentence(
     tmp_path: Path, tiny_predictor: Predictor, tiny_weights: Path, make_predictor: Callable[..., Predictor]
 ) -> None:
     identity = PredictorIdentity.of(Predictor.load(tiny_weights))
-    assert identity.path == str(tiny_weights)
-    assert PredictorIdentity.of(identity.load()) == identity
-    assert PredictorIdentity.of(tiny_predictor) == replace(identity, path="")  # the same network, never loaded
+    assert identity.file == tiny_weights.name
+    assert PredictorIdentity.of(identity.load(tiny_weights)) == identity
+    assert PredictorIdentity.of(tiny_predictor) == replace(identity, file="")  # the same network, never loaded
     other = make_predictor(seed=1).save(tmp_path / "other.safetensors")
     with pytest.raises(InputError, match=r"made with another network .* than the weights .*other"):
         identity.load(other)
-    with pytest.raises(InputError, match=r"another network .* than the shipped weights"):
-        replace(identity, path="").load()
-    with pytest.raises(InputError, match="which are not there: give their new path"):
-        replace(identity, path=str(tmp_path / "gone.safetensors")).load()
+    with pytest.raises(InputError, match=rf"'{tiny_weights.name}'\) than the shipped weights .*: give the path"):
+        identity.load()
+    with pytest.raises(InputError, match="is missing"):
+        identity.load(tmp_path / "gone.safetensors")
     shipped = PredictorIdentity.of(Predictor.load())
-    assert shipped.path == ""
+    assert shipped.file == ""
     assert PredictorIdentity.of(shipped.load()) == shipped
+
+
+def test_no_folder_of_the_author_is_stored(
+    tmp_path: Path, glass: Glass, tiny_weights: Path, explanations: tuple[AtomExplanation, ...]
+) -> None:
+    saved = SavedSession(glass, PredictorIdentity.of(Predictor.load(tiny_weights)), explanations)
+    with zipfile.ZipFile(write_session(saved, tmp_path / "a.symgnn")) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith(".npz"):
+                content = json.dumps(unpack(content)[1], default=str).encode()
+            assert str(tiny_weights.parent).encode() not in content, name
+            assert str(Path.home()).encode() not in content, name
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/home/author/w.safetensors", "C:\\Users\\author\\w.safetensors", "../w"]
+)
+def test_paths_inside_a_session_are_never_looked_at(
+    tmp_path: Path, glass: Glass, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session of an earlier version names a whole path: its last part is kept as a hint, and nothing is opened."""
+    file = write_session(SavedSession(glass, IDENTITY), tmp_path / "a.symgnn")
+    blob = rewritten(file.read_bytes(), in_header(predictor={"weights_sha256": "0" * 64, "path": path}))
+    looked_at: list[str] = []
+    real = os.stat
+    monkeypatch.setattr(
+        os, "stat", lambda name, *rest, **more: looked_at.append(str(name)) or real(name, *rest, **more)
+    )
+    saved = decode_session(blob)
+    assert saved.predictor.file == re.split(r"[/\\]", path)[-1]
+    with pytest.raises(InputError, match="another network"):
+        saved.predictor.load()
+    assert path not in looked_at
+    assert looked_at, "the check watches nothing"
 
 
 def rewritten(blob: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
@@ -150,6 +197,28 @@ def rewritten(blob: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
         for name, content in members.items():
             archive.writestr(name, content)
     return stream.getvalue()
+
+
+ODD: tuple[Any, ...] = (
+    *(None, True, -1, 0, 3, 10**30, 0.5, np.nan, np.inf, "", "edge", "reference", "<b>", "x" * 10**6),
+    *(
+        [],
+        [1],
+        [None],
+        [[1, 2], [3]],
+        ["a"] * 20,
+        list(range(20)),
+        [np.nan] * 20,
+        [-1] * 20,
+        [1e300] * 20,
+        [2**70] * 20,
+    ),
+    *({}, {"a": 1}, {"a": {"a": 1}}, {"": "<b>"}, {"a": np.inf}),
+    {"kind": "atom", "of_edge": [0] * 20, "table": {"atom": [1]}},
+    {"kind": "edge", "of_edge": {}, "table": []},
+    {"count": [3, 2], "kept": [0, 0], "removed": [0, 0], "original": 1, "baseline": 1},
+    {"count": [1], "kept": [np.inf], "removed": [0], "original": 1, "baseline": 1},
+)
 
 
 @pytest.fixture
@@ -172,9 +241,38 @@ def test_a_file_with_any_byte_changed_is_read_or_refused(blob_of_session: bytes,
     changed = bytearray(blob_of_session)
     changed[place] ^= data.draw(st.integers(1, 255))
     try:
-        decode_session(bytes(changed))
+        read = decode_session(bytes(changed))
     except InputError as error:
         assert "\n" not in str(error)  # noqa: PT017 - it may also be read
+        return
+    # Checksums cover all content: what is read has been changed nowhere.
+    whole = decode_session(blob_of_session)
+    same_glass(read.glass, whole.glass)
+    assert (read.predictor, read.state) == (whole.predictor, whole.state)
+    for first, second in zip(read.explanations, whole.explanations, strict=True):
+        same_explanation(first, second)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:24])
+def test_a_record_with_any_value_changed_is_valid_or_refused(
+    explanations: tuple[AtomExplanation, ...], odd: Any
+) -> None:
+    """A file of someone who writes whole archives: whatever is read is an explanation that can be used."""
+    for name in explanations[1].to_dict():
+        content = explanations[1].to_dict() | {name: odd}
+        try:
+            read = AtomExplanation.from_dict(unpack(pack("", content))[1])
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - it may also be read
+            continue
+        for array in (read.displacement, read.score, read.distance):
+            assert np.isfinite(array).all()
+        assert min(read.source.min(), read.target.min(), read.hop.min(), read.atom) >= 0
+        assert np.isfinite([read.prediction, *read.prediction_range]).all()
+        assert len(read.unit_score) > 0
+        assert isinstance(read.method + read.glass_name + repr(read) + " ".join(read.caveats), str)
+        assert len(read.top_units(5)) > 0
+        same_explanation(AtomExplanation.from_dict(json.loads(json.dumps(read.to_dict()))), read)
 
 
 @pytest.fixture(scope="module")
@@ -208,14 +306,61 @@ def npy(header: str, content: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
 
 
+def in_glass(**changes: Any) -> Callable[[dict[str, bytes]], None]:
+    def change(members: dict[str, bytes]) -> None:
+        header = json.loads(members["session.json"])
+        members["session.json"] = json.dumps(header | {"glass": header["glass"] | changes}).encode()
+
+    return change
+
+
+def zipped(**members: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in members.items():
+            add_member(archive, name.replace("_", "."), content)
+    return stream.getvalue()
+
+
+def nested_bomb() -> bytes:
+    """A record that claims three gigabytes, of some kilobytes."""
+    blob = zipped(record_json=b"{}", source_npy=b"0" * 10**6)
+    return blob.replace((10**6).to_bytes(4, "little"), (3 * 10**9).to_bytes(4, "little"))
+
+
+def nested_json() -> bytes:
+    return zipped(record_json=b'{"record_version": 1, "run": "", "content": ' + b"[" * 10**5)
+
+
+TEXT = npy("{'descr': '<U1', 'fortran_order': False, 'shape': (216,), }", b"\xff" * 4 * 216)
+NEITHER = npy("{'descr': '|b1', 'fortran_order': False, 'shape': (3,), }", b"\x02" * 3)
+
 HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "no header": (lambda members: members.pop("session.json"), "not a whole session"),
     "header is a list": (put("session.json", b"[1]"), "not a whole session"),
     "header nested beyond reason": (put("session.json", b"[" * 100_000), "not a whole session"),
     "another version": (in_header(session_version=99), "has format 99, this version reads 1"),
-    "more explanations than there are": (in_header(n_explanations=5), "not a whole session"),
+    "more explanations than there are": (in_header(n_explanations=5), "it has no member 'explanations/1.npz'"),
+    "billions of explanations": (in_header(n_explanations=10**10), "its n_explanations is 10000000000, not 0 to"),
+    "a number of explanations that is none": (in_header(n_explanations=True), "its n_explanations is True"),
+    "header of half a character": (put("session.json", b'{"session_version": "\\ud800"}'), "half a character"),
+    "header longer than any": (put("session.json", b" " * 2**23), "its text has 8388608 bytes"),
+    "header of a number that has no end": (put("session.json", b"9" * 10_000), "it is no JSON"),
+    "a glass that is a word": (in_header(glass="glass"), "its glass is 'glass'"),
+    "a hash that is none": (in_header(predictor={"weights_sha256": "<b>", "file": ""}), "it names no hash"),
+    "a name longer than any": (in_glass(name="x" * 10**5), "its name has 100000 characters"),
+    "a name that is a number": (in_glass(name=3), "its name is 3"),
+    "provenance of numbers": (in_glass(provenance={"file": 3}), "its file is 3"),
+    "arrays of one name": (in_glass(arrays=["a", "a"]), "names that are no text, too long, or of two arrays"),
+    "arrays without names": (in_glass(arrays=[{}]), "names that are no text"),
+    "text that is no text": (put("glass/barriers.npy", TEXT), "what is no character"),
+    "truth that is neither": (put("glass/pbc.npy", NEITHER), "an array of booleans holds other values"),
+    "a member that leads elsewhere": (put("../../etc/passwd", b""), "members of odd names"),
+    "a member from the root": (put("/etc/passwd", b""), "members of odd names"),
+    "a record inside that claims too much": (put("explanations/0.npz", nested_bomb()), "read in all"),
+    "a record inside nested beyond reason": (put("explanations/0.npz", nested_json()), "no JSON"),
     "state is a number": (in_header(state=3), "not a whole session"),
-    "predictor of other fields": (in_header(predictor={"code": "x"}), "not a whole session"),
+    "predictor of other fields": (in_header(predictor={"code": "x"}), "it has no weights_sha256"),
     "array of objects": (
         put(
             "glass/positions.npy", npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", pickle.dumps(Evil()))
@@ -225,6 +370,13 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "array larger than memory": (
         put("glass/positions.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000, 3), }")),
         "has 0 bytes",
+    ),
+    "array of a side beyond all": (
+        put(
+            "glass/positions.npy",
+            npy("{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999, 99999999999999, 0), }"),
+        ),
+        "an array of shape",
     ),
     "array of negative length": (
         put("glass/positions.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 3), }")),
@@ -268,10 +420,17 @@ def test_an_explanation_of_atoms_that_do_not_exist_is_refused(
             replace(first, atom=216),
             replace(first, method="exec"),
             replace(first, displacement=first.displacement * np.nan),
+            replace(first, settings={"no_such": 1}),
+            replace(first, settings={"no_such": ["a", "list"]}),
+            replace(first, prediction=np.inf),
+            replace(first, hop=first.hop - 9),
+            replace(first, mask_semantics="exec"),
         )
     ):
         path = write_session(SavedSession(glass, IDENTITY, (forged,)), tmp_path / f"{number}.symgnn")
-        with pytest.raises(InputError, match=r"do(es)? not exist"):
+        with pytest.raises(
+            InputError, match=r"do(es)? not exist|negative|not finite|is unknown|has no setting|its \w+ "
+        ):
             read_session(path)
 
 
@@ -281,14 +440,61 @@ def test_a_bomb_is_refused_before_it_is_decompressed() -> None:
         archive.writestr("session.json", b"0" * 10_000_000)
     blob = stream.getvalue()
     assert len(blob) < 20_000
-    with pytest.raises(DamagedArchiveError, match="claims 1 members of 10000000 bytes"), opened(blob, largest=10**6):
-        pass
+    with pytest.raises(DamagedArchiveError, match="claims 1 members of 10000000 bytes"):
+        PlainArchive(blob, Allowance(10**6))
     # One that claims less than it holds gives no more than it claims.
     lying = blob.replace((10_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little"))
-    with pytest.raises(DamagedArchiveError), opened(lying, largest=10**6) as archive:
-        archive.read("session.json")
+    with pytest.raises(DamagedArchiveError):
+        PlainArchive(lying, Allowance(10**6)).read("session.json")
     with pytest.raises(InputError, match="not a whole session"):
         decode_session(lying)
+
+
+def test_archives_inside_of_one_share_what_may_be_read() -> None:
+    record = pack("", {"score": [0] * 100_000})  # a byte each on disk, eight in memory
+    allowance = Allowance(2_000_000)
+    read = 0
+    with pytest.raises(DamagedArchiveError, match="at most 2000000 bytes are read in all"):  # noqa: PT012
+        for _ in range(10):
+            unpack(record, allowance)
+            read += 1
+    assert read == 2  # 0.9 MB each, and what was read before counts
+
+
+def test_an_endless_list_of_members_is_refused_before_it_is_read() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number in range(MOST_MEMBERS + 1):
+            archive.writestr(str(number), b"")
+    with pytest.raises(DamagedArchiveError, match=f"{MOST_MEMBERS + 1} members, more than {MOST_MEMBERS}"):
+        PlainArchive(stream.getvalue())
+    end = len(stream.getvalue()) - 22
+    endless = bytearray(stream.getvalue())
+    endless[end + 12 : end + 16] = (2**31).to_bytes(4, "little")
+    with pytest.raises(DamagedArchiveError, match="its list of members takes 2147483648 bytes"):
+        PlainArchive(bytes(endless))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name_or_packed_otherwise_are_refused() -> None:
+    for packed, names in ((zipfile.ZIP_LZMA, "ab"), (zipfile.ZIP_BZIP2, "ab"), (zipfile.ZIP_DEFLATED, "aa")):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", packed) as archive:
+            for name in names:
+                archive.writestr(name, b"0" * 100)
+        with pytest.raises(DamagedArchiveError, match=r"compressed in an unknown way|several of one name"):
+            PlainArchive(stream.getvalue())
+
+
+def test_a_defect_of_this_program_is_not_taken_for_a_damaged_file(blob: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object) -> None:
+        raise TypeError("a defect")
+
+    for owner, name in ((session_file, "_read_glass"), (AtomExplanation, "__post_init__"), (session_file, "unpack")):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, defect)
+            with pytest.raises(TypeError, match="a defect"):
+                decode_session(blob)
 
 
 def test_files_that_are_not_there_too_large_or_of_another_kind(tmp_path: Path, glass: Glass) -> None:

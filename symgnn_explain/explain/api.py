@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+
+import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
@@ -43,6 +46,7 @@ from symgnn_explain.explain.methods.rankings import DistanceSettings, RandomSett
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.plain import shown
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Preview, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -67,10 +71,24 @@ class Method:
         unknown = sorted(set(settings) - set(known))
         if unknown:
             raise InputError(f"{self.name} has no setting {', '.join(unknown)}: it has {', '.join(known)}.")
+        for name, value in settings.items():
+            _require_kind(self, name, value)
         try:
             return self.settings(**settings)
         except TypeError as error:
             raise InputError(f"the settings of {self.name} cannot be used ({error}).") from error
+
+
+def _require_kind(method: Method, name: str, value: Any) -> None:
+    """Raise InputError where a setting is of another kind than its default: a word where a number belongs."""
+    default = next(field.default for field in fields(method.settings) if field.name == name)
+    kinds: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int, np.integer), float: (int, float, np.number)}
+    expected = kinds.get(type(default))
+    if expected and (not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected)):
+        what = {bool: "True or False", int: "a whole number", float: "a number"}[type(default)]
+        raise InputError(f"the settings of {method.name} cannot be used ({name} is {shown(value)}, not {what}).")
+    if isinstance(default, float) and not math.isfinite(value):
+        raise InputError(f"the settings of {method.name} cannot be used ({name} is {shown(value)}).")
 
 
 METHODS = {

@@ -2,13 +2,14 @@
 
 A zip archive: ``session.json`` for all that is no array, the glass as numpy arrays, and one record an explanation in
 the format of :mod:`symgnn_explain.runs.record_format`. The network is not inside: the file names the hash
-of its weights, and where they were.
+of its weights, and what their file was called. No folder is named in it, and no path in it is ever looked at.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,13 +21,29 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
-from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.naming import require_free
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.runs.archive import PLAIN_KINDS, DamagedArchiveError, add_member, decode_array, encode_array, opened
+from symgnn_explain.runs.archive import (
+    MOST_MEMBERS,
+    PLAIN_KINDS,
+    Allowance,
+    DamagedArchiveError,
+    PlainArchive,
+    add_member,
+    encode_array,
+)
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.plain import (
+    LONGEST_NAME,
+    LONGEST_WORDS,
+    MOST_NAMES,
+    NotPlainError,
+    entry,
+    shown,
+    whole,
+    word,
+)
 from symgnn_explain.runs.record_format import pack, unpack
 from symgnn_explain.structure.glass import Glass
 
@@ -35,8 +52,11 @@ SUFFIX = ".symgnn"
 LARGEST_FILE = 2**29
 """Bytes of a session file that is read: a glass of 100 000 atoms with 64 explanations takes a tenth of that."""
 
+AMORTISED = "pg_explainer"
+"""The method that has to be trained once, and then takes milliseconds: its settings name a trained explainer."""
 _HEADER = "session.json"
 _GLASS = ("positions", "numbers", "cell", "pbc")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -47,21 +67,22 @@ class PredictorIdentity:
     ----------
     weights_sha256
         Hash of its weights.
-    path
-        The file that they were loaded from, or empty: the shipped weights, or a network that was not loaded.
+    file
+        What the file was called that they were loaded from, without its folder; empty for the shipped weights, and for
+        a network that was not loaded. A hint for people: it is never opened.
     identity
         Hash of weights and configuration; empty in files of earlier versions.
     """
 
     weights_sha256: str
-    path: str = ""
+    file: str = ""
     identity: str = ""
 
     @classmethod
     def of(cls, predictor: Predictor) -> PredictorIdentity:
         """Identify a network."""
-        path = "" if predictor.path is None else str(predictor.path.absolute())
-        return cls(predictor.weights_sha256, path, predictor.identity)
+        file = "" if predictor.path is None else predictor.path.name
+        return cls(predictor.weights_sha256, file, predictor.identity)
 
     def is_of(self, predictor: Predictor) -> bool:
         """Whether this is the network."""
@@ -70,17 +91,14 @@ class PredictorIdentity:
         return self.weights_sha256 == predictor.weights_sha256
 
     def load(self, weights: str | Path | None = None, *, device: str = "auto") -> Predictor:
-        """Load the network: from ``weights`` where that is given, else from where it was, else the shipped one.
+        """Load the network: from ``weights`` where that is given, else the shipped one.
 
         Raises
         ------
         InputError
             If the weights are missing, or others than those of the session.
         """
-        path = Path(weights or self.path) if weights or self.path else None
-        if path is not None and not path.is_file():
-            raise InputError(f"the session was made with the weights {path}, which are not there: give their new path.")
-        predictor = Predictor.load(path, device=device)
+        predictor = Predictor.load(weights, device=device)
         self.require(predictor)
         return predictor
 
@@ -89,8 +107,9 @@ class PredictorIdentity:
         if not self.is_of(predictor):
             found = predictor.weights_sha256
             named = "the shipped weights" if predictor.path is None else f"the weights {predictor.path}"
+            called = f", from a file called {self.file!r}" if self.file else ""
             raise InputError(
-                f"the session was made with another network (weights {self.weights_sha256[:12]}…) than {named} "
+                f"the session was made with another network (weights {self.weights_sha256[:12]}…{called}) than {named} "
                 f"({found[:12]}…): give the path of the weights that it was made with, or the predictor itself."
             )
 
@@ -160,22 +179,33 @@ def read_session(path: str | Path) -> SavedSession:
 def decode_session(blob: bytes) -> SavedSession:
     """Read a session from the bytes of its file; see :func:`read_session`."""
     try:
-        with opened(blob) as archive:
-            header = json.loads(archive.read(_HEADER))
-            version = header["session_version"]
-            if version != FORMAT_VERSION:
-                raise InputError(f"the session has format {version!s:.20}, this version reads {FORMAT_VERSION}.")
-            glass = _read_glass(header["glass"], archive)
-            explanations = tuple(
-                _read_explanation(archive.read(f"explanations/{number}.npz"), glass)
-                for number in range(int(header["n_explanations"]))
-            )
-            predictor = PredictorIdentity(**{name: str(value) for name, value in header["predictor"].items()})
-            return SavedSession(glass, predictor, explanations, dict(header["state"]))
-    except InputError:
-        raise
-    except DamagedArchiveError as error:
+        return _decode(PlainArchive(blob))
+    except (DamagedArchiveError, NotPlainError) as error:
         raise InputError(f"this is not a whole session file ({error}): save the session again.") from error
+
+
+def _decode(archive: PlainArchive) -> SavedSession:
+    header = archive.plain(_HEADER)
+    version = entry(header, "session_version", object)
+    if version != FORMAT_VERSION:
+        raise InputError(f"the session has format {shown(version)}, this version reads {FORMAT_VERSION}.")
+    glass = _read_glass(entry(header, "glass", dict), archive)
+    explanations = tuple(
+        _read_explanation(archive.read(f"explanations/{number}.npz"), glass, archive.allowance)
+        for number in range(whole(header, "n_explanations", most=MOST_MEMBERS))
+    )
+    return SavedSession(
+        glass, _read_identity(entry(header, "predictor", dict)), explanations, entry(header, "state", dict)
+    )
+
+
+def _read_identity(described: Mapping[str, Any]) -> PredictorIdentity:
+    sha256, identity = word(described, "weights_sha256"), word({"identity": "", **described}, "identity")
+    if not _SHA256.fullmatch(sha256):
+        raise NotPlainError("it names no hash of the network's weights")
+    # Earlier versions wrote the whole path.
+    named = word(described, "file" if "file" in described else "path")
+    return PredictorIdentity(sha256, re.split(r"[/\\]", named)[-1], identity)
 
 
 def _encode(session: SavedSession) -> bytes:
@@ -210,31 +240,47 @@ def _encode(session: SavedSession) -> bytes:
     return stream.getvalue()
 
 
-def _read_glass(described: Mapping[str, Any], archive: zipfile.ZipFile) -> Glass:
+def _read_glass(described: Mapping[str, Any], archive: PlainArchive) -> Glass:
     def array(name: str) -> NDArray[Any]:
-        return decode_array(archive.read(f"glass/{name}.npy"))
+        return archive.array(f"glass/{name}.npy")
 
-    names = described["arrays"]
+    provenance = entry(described, "provenance", dict)
+    for key in provenance:
+        if len(key) > LONGEST_NAME:
+            raise NotPlainError("its glass has a provenance of too long a name")
+        word(provenance, key, longest=LONGEST_WORDS)
+    names = entry(described, "arrays", list)
+    if max(len(names), len(provenance)) > MOST_NAMES:
+        raise NotPlainError("its glass has more arrays, or more provenance, than any")
+    if len({name for name in names if isinstance(name, str) and len(name) <= LONGEST_NAME}) != len(names):
+        raise NotPlainError("its arrays have names that are no text, too long, or of two arrays")
     return Glass(
         **{name: array(name) for name in _GLASS},
-        barriers=array("barriers") if described["barriers"] else None,
-        name=str(described["name"]),
-        provenance={str(key): str(value) for key, value in described["provenance"].items()},
-        arrays={str(name): array(f"array_{number}") for number, name in enumerate(names)},
+        barriers=array("barriers") if entry(described, "barriers", bool) else None,
+        name=word(described, "name"),
+        provenance=provenance,
+        arrays={name: array(f"array_{number}") for number, name in enumerate(names)},
     )
 
 
-def _read_explanation(blob: bytes, glass: Glass) -> AtomExplanation:
+def _read_explanation(blob: bytes, glass: Glass, allowance: Allowance) -> AtomExplanation:
     """Read one explanation, and check that what it names is there."""
-    explanation = AtomExplanation.from_dict(unpack(blob)[1])
+    explanation = AtomExplanation.from_dict(unpack(blob, allowance)[1])
     if explanation.glass_sha256 != glass.content_hash:
         raise InputError("the session is damaged: an explanation in it belongs to another glass.")
     glass.require_atom(explanation.atom)
     ends = np.concatenate([explanation.source, explanation.target])
-    known = explanation.method in METHODS and explanation.mask_semantics in MASK_SEMANTICS and explanation.unit in UNITS
-    if not known or ends.min() < 0 or ends.max() >= len(glass) or not np.isfinite(explanation.displacement).all():
+    if explanation.method not in METHODS or ends.max() >= len(glass):
         raise InputError(
-            f"the session is damaged: its explanation of atom {explanation.atom} by {explanation.method!s:.40} names "
-            "atoms, a method or a unit that do not exist."
+            f"the session is damaged: its explanation of atom {explanation.atom} by {shown(explanation.method)} names "
+            "atoms or a method that do not exist."
         )
+    require_settings(explanation.method, explanation.settings)
     return explanation
+
+
+def require_settings(method: str, settings: Mapping[str, Any]) -> None:
+    """Raise InputError unless these are settings of a method; no file that they name is looked at."""
+    if method == AMORTISED:
+        settings = {**settings, "explainer": ""}
+    METHODS[method].configure(**settings)

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symgnn_explain.runs.archive import DamagedArchiveError, add_member, decode_array, encode_array, opened
+from symgnn_explain.runs.archive import Allowance, DamagedArchiveError, PlainArchive, add_member, encode_array
+from symgnn_explain.runs.plain import shown
 
 FORMAT_VERSION = 1
 HEADER = "record.json"
@@ -52,8 +53,15 @@ def pack(run: str, content: Mapping[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def unpack(blob: bytes) -> tuple[str, dict[str, Any]]:
+def unpack(blob: bytes, allowance: Allowance | None = None) -> tuple[str, dict[str, Any]]:
     """Invert :func:`pack`: the run and the content, with arrays where long lists of numbers were.
+
+    Parameters
+    ----------
+    blob
+        The record.
+    allowance
+        What may still be read of the archive that the record is inside of, if it is.
 
     Raises
     ------
@@ -61,11 +69,17 @@ def unpack(blob: bytes) -> tuple[str, dict[str, Any]]:
         If these are not the bytes of a whole record.
     """
     try:
-        with opened(blob) as archive:
-            header = json.loads(archive.read(HEADER))
-            if header["record_version"] != FORMAT_VERSION:
-                raise DamagedRecordError(f"its format is {header['record_version']}, expected {FORMAT_VERSION}")
-            return header["run"], _with_arrays(header["content"], archive)
+        archive = PlainArchive(blob, allowance)
+        header = archive.plain(HEADER)
+        version = header.get("record_version") if isinstance(header, dict) else None
+        if version != FORMAT_VERSION:
+            raise DamagedRecordError(f"its format is {shown(version)}, expected {FORMAT_VERSION}")
+        run, content = header.get("run"), header.get("content")
+        if not isinstance(run, str) or not isinstance(content, dict):
+            raise DamagedRecordError("it names no run, or no content")
+        return run, {key: _with_arrays(inner, archive) for key, inner in content.items()}
+    except DamagedRecordError:
+        raise
     except DamagedArchiveError as error:
         raise DamagedRecordError(f"not a whole record ({error})") from error
 
@@ -106,9 +120,12 @@ def _narrowed(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _with_arrays(value: Any, archive: zipfile.ZipFile) -> Any:
+def _with_arrays(value: Any, archive: PlainArchive) -> Any:
     if not isinstance(value, dict):
         return value
     if _PLACE not in value:
         return {key: _with_arrays(inner, archive) for key, inner in value.items()}
-    return decode_array(archive.read(f"{value[_PLACE]}.npy")).astype(_TYPES[value["dtype"]])
+    name, dtype = value[_PLACE], value.get("dtype")
+    if not isinstance(name, str) or not isinstance(dtype, str) or dtype not in _TYPES:
+        raise DamagedArchiveError("it names an array that is none")
+    return archive.array(f"{name}.npy", _TYPES[dtype])

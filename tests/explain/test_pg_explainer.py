@@ -124,7 +124,7 @@ def test_it_survives_a_file_and_another_process(trained, predictor, glass, tmp_p
     np.testing.assert_array_equal(by_path.score, by_object.score)
     np.testing.assert_array_equal(by_pickle.score, by_object.score)
     digest = trained.name.removeprefix("PGExplainer ")
-    assert by_path.settings == {"explainer": f"{path} {digest}"}
+    assert by_path.settings == {"explainer": f"{path.name} {digest}"}
     again = AtomExplanation.load(by_object.save(tmp_path / "explanation.json"))
     assert again.settings == {"explainer": trained.name}
     assert json.loads(path.with_suffix(".json").read_text())["atoms"] == [1, 2, 3]

@@ -63,9 +63,9 @@ def state_of(explorer: GlassExplorer) -> dict[str, Any]:
     }
 
 
-def test_a_session_is_reopened_in_the_same_state(lived_in: GlassExplorer, tmp_path: Path) -> None:
+def test_a_session_is_reopened_in_the_same_state(lived_in: GlassExplorer, tiny_weights: Path, tmp_path: Path) -> None:
     path = lived_in.save(tmp_path / "a.symgnn")
-    opened = GlassExplorer.open(path)
+    opened = GlassExplorer.open(path, weights=tiny_weights)
     assert json.dumps(state_of(opened), default=str) == json.dumps(state_of(lived_in), default=str)
     # What the panels show is made of it.
     assert opened.neighbourhood.figure.ui.figure == lived_in.neighbourhood.figure.ui.figure
@@ -91,23 +91,38 @@ def test_an_untouched_session_is_reopened(explorer: GlassExplorer, tiny_weights:
     ("change", "said"),
     [
         ({"method": "exec"}, "'exec' is unknown"),
-        ({"settings": {"steps": "many", "nonsense": 1}}, "has no setting nonsense"),
-        ({"selected_atom": 10**9}, "does not exist"),
-        ({"selection": [-1]}, "does not exist"),
+        ({"settings": {"steps": ["many"]}}, "its settings 'steps' is a list"),
+        ({"selected_atom": 10**9}, "not among the selected ones"),
+        ({"selection": [-1]}, "that do not exist"),
         ({"selection": 3}, "state of the session cannot be used"),
         ({"shown_explanation": 99}, "state of the session cannot be used"),
-        ({"colour_by": "<b>"}, "state of the session cannot be used"),
         ({"slab": ["a", "b"]}, "state of the session cannot be used"),
         ({"k": -5}, "state of the session cannot be used"),
     ],
 )
 def test_a_state_that_is_none_is_one_sentence(
-    kept: SavedSession, tmp_path: Path, change: dict[str, Any], said: str
+    kept: SavedSession, tiny_weights: Path, tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     path = write_session(replace(kept, state={**kept.state, **change}), tmp_path / "b.symgnn")
     with pytest.raises(InputError, match=said) as caught:
-        GlassExplorer.open(path)
+        GlassExplorer.open(path, weights=tiny_weights)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"colour_by": "<b>"}, "The glass has nothing called '<b>' to colour by."),
+        ({"settings": {"steps": "many", "nonsense": 1}}, "has no setting nonsense"),
+    ],
+)
+def test_what_this_version_does_not_know_is_left_out_and_said(
+    kept: SavedSession, tiny_weights: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    path = write_session(replace(kept, state={**kept.state, **change}), tmp_path / "b.symgnn")
+    opened = GlassExplorer.open(path, weights=tiny_weights)
+    assert said in opened.session.error
+    assert len(opened.session.history) == len(kept.explanations)
 
 
 def opened(explorer: GlassExplorer, path: Path) -> str:

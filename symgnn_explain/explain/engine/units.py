@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.plain import NotPlainError, entry, numbers, one_of
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 Unit = Literal["edge", "bond", "atom", "polyhedron", "shell"]
@@ -23,6 +23,14 @@ Unit = Literal["edge", "bond", "atom", "polyhedron", "shell"]
 """
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
+_COLUMNS: dict[Unit, tuple[str, ...]] = {
+    "edge": ("source", "target"),
+    "bond": ("first", "second"),
+    "atom": ("atom",),
+    "polyhedron": ("atom",),
+    "shell": ("inner", "outer"),
+}
+"""What the table of units of each kind says of them."""
 SHELL_WIDTH = 1.0
 """Thickness of a shell, Å."""
 
@@ -63,9 +71,19 @@ class Units:
         return {"kind": self.kind, "of_edge": self.of_edge.tolist(), "table": self.table.to_dict(orient="list")}
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Units:
-        """Invert :meth:`to_dict`."""
-        return cls(plain["kind"], np.array(plain["of_edge"], dtype=np.int64), pd.DataFrame(plain["table"]))
+    def from_dict(cls, plain: Any) -> Units:
+        """Invert :meth:`to_dict`; raises NotPlainError where that is not what was given."""
+        kind: Unit = one_of(plain, "kind", UNITS)
+        columns, number = (_COLUMNS[kind], np.float64 if kind == "shell" else np.int64)
+        table = entry(plain, "table", dict)
+        if set(table) != set(columns):
+            raise NotPlainError("its units have other columns than units of their kind")
+        n_units = len(entry(table, columns[0], list, np.ndarray))
+        read = {name: numbers(table, name, number, (n_units,)) for name in columns}
+        of_edge = numbers(plain, "of_edge", np.int64, (None,))
+        if of_edge.min(initial=0) < 0 or of_edge.max(initial=-1) >= n_units:
+            raise NotPlainError("its edges belong to units that do not exist")
+        return cls(kind, of_edge, pd.DataFrame(read))
 
 
 def group_edges(

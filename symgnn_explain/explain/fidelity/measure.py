@@ -8,7 +8,7 @@ reader can look at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.runs.plain import NotPlainError, finite, numbers
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.glass import FloatArray, IntArray
@@ -108,15 +109,20 @@ class Fidelity:
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Fidelity:
-        """Invert :meth:`to_dict`."""
+    def from_dict(cls, plain: Any) -> Fidelity:
+        """Invert :meth:`to_dict`; raises NotPlainError where that is not what was given."""
+        count = numbers(plain, "count", np.int64, (None,))
+        if not len(count) or (np.diff(count, prepend=-1) <= 0).any():
+            raise NotPlainError("the numbers of units at which it was checked do not ascend")
         return cls(
-            count=np.array(plain["count"], dtype=np.int64),
-            kept=np.array(plain["kept"], dtype=np.float64),
-            removed=np.array(plain["removed"], dtype=np.float64),
-            original=plain["original"],
-            baseline=plain["baseline"],
-            prediction_spread=plain.get("prediction_spread"),
+            count=count,
+            kept=numbers(plain, "kept", np.float64, (len(count),)),
+            removed=numbers(plain, "removed", np.float64, (len(count),)),
+            original=finite(plain, "original"),
+            baseline=finite(plain, "baseline"),
+            prediction_spread=None
+            if plain.get("prediction_spread") is None
+            else finite(plain, "prediction_spread", least=0.0),
         )
 
     def to_frame(self) -> pd.DataFrame:

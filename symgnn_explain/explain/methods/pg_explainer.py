@@ -224,7 +224,7 @@ class PGExplainer:
             raise InputError(f"{path} or its card is no PGExplainer ({type(error).__name__}).") from error
         if not fits:
             raise InputError(f"{path} and its card do not belong together or are of another format: save them anew.")
-        return cls(scorer, card, source=str(path))
+        return cls(scorer, card, source=path.name)  # where it lies is nobody else's concern
 
 
 @dataclass(frozen=True)

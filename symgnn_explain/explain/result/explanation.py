@@ -17,7 +17,9 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
+from symgnn_explain.explain.result.plain_explanation import read_parts
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.plain import NotPlainError, read_plain, shown
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from torch_geometric.explain import Explanation
 
 FORMAT_VERSION = 2
+LARGEST_FILE = 2**29
+"""Bytes of an explanation that is read: one of four million edges takes so much."""
 _ARRAYS = ("source", "target", "displacement", "hop", "score")
 
 
@@ -355,18 +359,14 @@ class AtomExplanation:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> AtomExplanation:
         """Invert :meth:`to_dict`; raise InputError where that is not what was given."""
-        content = dict(plain)
-        version = content.pop("format_version", None)
-        if version != FORMAT_VERSION:
-            raise InputError(f"this is not an explanation of format {FORMAT_VERSION} (found {version}).")
+        version = plain.get("format_version")
+        if not isinstance(version, int) or version != FORMAT_VERSION:
+            raise InputError(f"this is not an explanation of format {FORMAT_VERSION} (found {shown(version)}).")
         try:
-            if content["units"] is not None:
-                content["units"] = Units.from_dict(content["units"])
-            if content["fidelity"] is not None:
-                content["fidelity"] = Fidelity.from_dict(content["fidelity"])
-            return cls(**content)
-        except (KeyError, TypeError, ValueError) as error:
+            parts = read_parts({name: value for name, value in plain.items() if name != "format_version"})
+        except NotPlainError as error:
             raise InputError(f"the explanation is damaged: {error}.") from error
+        return cls(**parts)
 
     def save(self, path: str | Path) -> Path:
         """Write as JSON; the file is replaced whole or not at all."""
@@ -375,10 +375,18 @@ class AtomExplanation:
     @classmethod
     def load(cls, path: str | Path) -> AtomExplanation:
         """Read what :meth:`save` wrote; raises InputError where it cannot."""
+        path = Path(path)
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError) as error:
-            raise InputError(f"{path} cannot be read as an explanation ({error}).") from error
+            if path.stat().st_size > LARGEST_FILE:
+                raise InputError(f"{path} cannot be read as an explanation: it is larger than any.")
+            plain = read_plain(path.read_bytes(), largest=LARGEST_FILE)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read as an explanation ({error.strerror}).") from error
+        except NotPlainError as error:
+            raise InputError(f"{path} cannot be read as an explanation: {error}.") from error
+        if not isinstance(plain, dict):
+            raise InputError(f"{path} cannot be read as an explanation: it holds {shown(plain)}.")
+        return cls.from_dict(plain)
 
 
 def _require_positive(k: int) -> int:

@@ -18,6 +18,7 @@ from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.export.session_file import AMORTISED
 from symgnn_widgets.state.base import Key, as_sentence
 from symgnn_widgets.state.jobs import Reporter, Worker
 from symgnn_widgets.state.selection import SelectionState
@@ -32,9 +33,6 @@ MOST_SHOWN = 400
 """Edges that are shown at most, however small the threshold."""
 
 DEFAULT_METHOD = "gnnexplainer"
-
-AMORTISED = "pg_explainer"
-"""The method that has to be trained once, and then takes milliseconds."""
 
 
 class Step(NamedTuple):
@@ -175,10 +173,17 @@ class ExplainingState(SelectionState):
 
     def recall(self, key: Key) -> None:
         """Show an explanation of the history, and set what it was made with."""
-        atom, method, semantics, unit, *settings = key
+        atom, method, semantics, unit, *made_with = key
+        settings = dict(made_with)
+        # Of a session that was opened: its PGExplainer is a file, and a session does not say where.
+        foreign = method == AMORTISED and str(settings["explainer"]).endswith(")")
+        if foreign:
+            settings["explainer"] = ""
         self.method = method
-        self.semantics, self.unit, self.settings = semantics, unit, dict(settings)
+        self.semantics, self.unit, self.settings = semantics, unit, settings
         self._become(self.selection if atom in self.selection else (atom,), atom)
+        if foreign:
+            self._show(self.history[key])
 
     def undo(self) -> None:
         """Go back to what was selected and shown before."""

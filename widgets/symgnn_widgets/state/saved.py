@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from traitlets import TraitError
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.api import require_method
+from symgnn_explain.explain import METHODS
+from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, read_session, write_session
+from symgnn_explain.export.session_file import (
+    AMORTISED,
+    PredictorIdentity,
+    SavedSession,
+    read_session,
+    require_settings,
+    write_session,
+)
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.plain import NotPlainError, entry, finite, numbers, one_of, settings, shown, whole, word
 from symgnn_widgets.state.base import Key
-from symgnn_widgets.state.explaining import AMORTISED
+from symgnn_widgets.state.colour import AXES, REGIONS
+from symgnn_widgets.state.explaining import default_settings
 from symgnn_widgets.state.session import Session
 
 _CHOSEN = (
@@ -25,6 +34,15 @@ _CHOSEN = (
 )
 """Traits that are saved, in the order in which they are set again: some reset those after them."""
 _SHOWN = "shown_explanation"
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "method": tuple(METHODS),
+    "semantics": MASK_SEMANTICS,
+    "unit": UNITS,
+    "threshold_by": ("number", "share", "value"),
+    "outside": ("fade", "hide"),
+    "slab_axis": ("", *AXES),
+    "regions": REGIONS,
+}
 
 
 def save_session(session: Session, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -40,6 +58,9 @@ def save_session(session: Session, path: str | Path, *, overwrite: bool = False)
     if shown is not None and not any(known is shown for known in explanations):
         explanations.append(shown)
     state = {name: _plain(getattr(session, name)) for name in _CHOSEN}
+    if session.method == AMORTISED:
+        # Where a trained explainer lies is nobody else's concern.
+        state["settings"] = {"explainer": Path(str(session.settings["explainer"])).name}
     state["selection"] = [int(atom) for atom in session.selection]
     state["selected_atom"] = session.selected_atom
     state[_SHOWN] = next((place for place, known in enumerate(explanations) if known is shown), None)
@@ -57,57 +78,105 @@ def open_session(
     predictor
         Taken where it is the network that the session was made with, so that nothing has to be loaded.
     weights
-        Where that network is now, if it is not where it was.
+        Where that network is, if it is not the one that ships. No path in the file is ever looked at.
 
     Raises
     ------
     InputError
-        If the file is damaged, or the network is missing or another one.
+        If the file is damaged or its state is none of an explorer, or the network is missing or another one.
     """
     saved = read_session(path)
     if predictor is None or weights is not None or not saved.predictor.is_of(predictor):
         predictor = saved.predictor.load(weights)
+    _require_state(saved)
     return saved, predictor
 
 
 def restore(session: Session, saved: SavedSession) -> None:
     """Bring a session of the same glass and network into the state in which it was saved.
 
+    What cannot be brought back, as a colouring that this version does not know, is left as it is; ``session.error``
+    says so.
+
     Raises
     ------
     InputError
         If the state is none of an explorer.
     """
+    _require_state(saved)
     session.keep({_key_of(explanation): explanation for explanation in saved.explanations})
+    state, problems = dict(saved.state), list[str]()
+    usual = default_settings(state["method"])
     try:
-        _restore(session, saved.state, saved.explanations)
-    except (KeyError, IndexError, TypeError, ValueError, TraitError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise InputError(f"the state of the session cannot be used ({said}): save it again.") from error
-
-
-def _restore(session: Session, state: Mapping[str, Any], explanations: tuple[AtomExplanation, ...]) -> None:
-    selection = [session.glass.require_atom(atom) for atom in state["selection"]]
-    atom, shown = state["selected_atom"], state[_SHOWN]
-    chosen = {name: state[name] for name in _CHOSEN}
-    require_method(chosen["method"]).configure(**chosen["settings"])
+        require_settings(state["method"], state["settings"])
+    except InputError as error:
+        problems.append(f"Settings of the session were left out: {error}")
+        state["settings"] = {}
+    if state["method"] == AMORTISED and state["settings"].get("explainer"):
+        problems.append("The trained PGExplainer of the session is a file of its own: name it again to use it.")
+        state["settings"] = {}
+    if missing := [name for name in usual if name not in state["settings"]]:
+        problems.append(f"Settings that the session lacks have their defaults: {', '.join(missing)}.")
+    state["settings"] = usual | state["settings"]
+    if state["colour_by"] not in session.colour_choices:
+        problems.append(f"The glass has nothing called {shown(state['colour_by'])} to colour by.")
+        state |= {"colour_by": session.colour_by, "shown_range": None}
     for name in ("method", "semantics", "unit", "settings"):
-        session.set_trait(name, chosen[name])
-    session.selection = tuple(selection)
-    session.selected_atom = None if atom is None else session.glass.require_atom(atom)
-    session.explanation = None if shown is None else explanations[shown]
+        session.set_trait(name, state[name])
+    session.selection = tuple(state["selection"])
+    session.selected_atom = state["selected_atom"]
+    shown_explanation = state[_SHOWN]
+    session.explanation = None if shown_explanation is None else saved.explanations[shown_explanation]
     for name in _CHOSEN:
-        value = chosen[name]
+        value = state[name]
         session.set_trait(name, tuple(value) if isinstance(value, list) else value)
+    if problems:
+        session.error = " ".join(problems)
+
+
+def _require_state(saved: SavedSession) -> None:
+    """Raise InputError unless the state of a session is one that an explorer can be in."""
+    try:
+        _check_state(saved)
+    except NotPlainError as error:
+        raise InputError(f"the state of the session cannot be used ({error}): save it again.") from error
+
+
+def _check_state(saved: SavedSession) -> None:
+    state, n_atoms = saved.state, len(saved.glass)
+    for name in ("explain_on_click", "cell_shown"):
+        entry(state, name, bool)
+    for name, known in _CHOICES.items():
+        one_of(state, name, known)
+    word(state, "colour_by")
+    finite(state, "share", least=0.01, most=1.0)
+    finite(state, "least", least=0.0, most=1e6)
+    finite(state, "region_share", least=0.01, most=0.5)
+    whole(state, "k", least=1)
+    settings(state, "settings")
+    for name in ("shown_range", "slab"):
+        if entry(state, name, list, type(None)) is not None:
+            low, high = numbers(state, name, np.float64, (2,))
+            if low > high:
+                raise NotPlainError(f"its {name} runs backwards")
+    chosen = numbers(state, "selection", np.int64, (None,))
+    if len(set(chosen.tolist())) != len(chosen) or chosen.min(initial=0) < 0 or chosen.max(initial=0) >= n_atoms:
+        raise NotPlainError("its selection names atoms twice, or that do not exist")
+    atom = entry(state, "selected_atom", int, type(None))
+    if atom is not None and atom not in chosen:
+        raise NotPlainError("the atom that it looks at is not among the selected ones")
+    if entry(state, _SHOWN, int, type(None)) is not None:
+        place = whole(state, _SHOWN, most=len(saved.explanations) - 1)
+        if saved.explanations[place].atom != atom:
+            raise NotPlainError("the explanation that it shows is of another atom than the one it looks at")
 
 
 def _key_of(explanation: AtomExplanation) -> Key:
     """Return what the explanation is known by in the history."""
-    settings = dict(explanation.settings)
-    if explanation.method == AMORTISED:
-        # It says which file it was loaded from, or none, and the beginning of its hash.
-        settings["explainer"] = re.sub(r"^(PGExplainer|(.*)) \(\w+\)$", r"\2", settings["explainer"])
-    made_with = sorted(settings.items())
+    used = dict(explanation.settings)
+    if explanation.method == AMORTISED and str(used.get("explainer", "")).startswith("PGExplainer ("):
+        used["explainer"] = ""  # the one that is trained at first use
+    made_with = sorted(used.items())
     return (explanation.atom, explanation.method, explanation.mask_semantics, explanation.unit, *made_with)
 
 
