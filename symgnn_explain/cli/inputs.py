@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 def read(file: str, species: str | None, frame: int) -> Glass:
-    """Read the glass that ``FILE`` names."""
+    """Read the glass that ``FILE`` names, and say what reading has inferred."""
+    import typer
+
     from symgnn_explain import datasets
-    from symgnn_explain.structure.io import read_glass
+    from symgnn_explain.structure.io import notes, read_glass
 
     if file == SAMPLE:
         return datasets.sample()
-    return read_glass(file, species=species_map(species), frame=frame)
+    glass = read_glass(file, species=species_map(species), frame=frame)
+    for note in notes(glass):
+        typer.echo(f"{glass.provenance['file']}: {note}", err=True)
+    return glass
 
 
 def read_all(files: Sequence[str], species: str | None, frame: int) -> dict[str, Glass]:

@@ -1,7 +1,9 @@
 """Reading and writing glasses: one adapter a format family."""
 
 from symgnn_explain.structure.glass import BARRIER_ARRAY
-from symgnn_explain.structure.io.reading import AUTHORS_SPECIES, read_glass
+from symgnn_explain.structure.io.published import AUTHORS_SPECIES
+from symgnn_explain.structure.io.reading import read_glass
+from symgnn_explain.structure.io.species import notes
 from symgnn_explain.structure.io.writing import LossyFormatWarning, write_glass
 
-__all__ = ["AUTHORS_SPECIES", "BARRIER_ARRAY", "LossyFormatWarning", "read_glass", "write_glass"]
+__all__ = ["AUTHORS_SPECIES", "BARRIER_ARRAY", "LossyFormatWarning", "notes", "read_glass", "write_glass"]

@@ -1,0 +1,91 @@
+"""Every other format, through ASE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import Glass, atomic_number
+from symgnn_explain.structure.io.opening import said
+from symgnn_explain.structure.io.species import reconciled, species_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def read_with_ase(path: Path, species: Mapping[int, str] | None, frame: int, format: str) -> Glass:  # noqa: A002
+    """Read one frame of a file in a format of ASE.
+
+    Raises
+    ------
+    InputError
+        If ASE cannot read it, or what it finds is no valid glass.
+    """
+    from ase.io import read
+
+    # An absolute path begins with no word that ASE takes for an address of a database or for standard input.
+    name = str(path.absolute())
+    return glass_from(
+        lambda: read(name, index=frame, format=format, do_not_split_by_at_sign=True), species, frame, f"{format!r} file"
+    )
+
+
+def glass_from(build: Callable[[], Atoms], species: Mapping[int, str] | None, frame: int, what: str) -> Glass:
+    """Turn what a reader of ASE builds into a glass, and whatever it raises into a sentence.
+
+    Raises
+    ------
+    InputError
+        If the reader raises, or what it builds is no valid glass.
+    """
+    try:
+        atoms = build()
+    except InputError:
+        raise
+    except Exception as error:  # ASE's readers raise whatever their parsing stumbles on
+        if isinstance(error, KeyError) and re.fullmatch(r"[A-Z][a-z]{0,2}", str(error.args[0])):
+            atomic_number(error.args[0])  # a symbol that ASE looked up in vain
+        reason = f"it is truncated, not what its name says, or has no frame {frame} ({said(error)})"
+        raise InputError(f"the {what} cannot be read: {reason}.") from error
+    if what.startswith("'lammps"):  # types, which ASE takes for atomic numbers
+        types = np.asarray(atoms.arrays.get("type", atoms.numbers))
+        atoms.numbers, about = species_of("a LAMMPS file", types, [], species)
+        return replace(Glass.from_ase(atoms), provenance=about)
+    glass = Glass.from_ase(atoms)
+    return replace(glass, numbers=reconciled(glass.numbers, species))
+
+
+def ase_format_of(path: Path, head: bytes, name: Path) -> str:
+    """Return ASE's guess at the format, from the name without its compression, and the first bytes.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    import io
+
+    from ase.io.formats import UnknownFileTypeError, filetype, ioformats
+
+    stream = io.BytesIO(head)
+    stream.name = str(path.absolute().parent / name)  # type: ignore[misc]
+    try:
+        format = filetype(stream)  # noqa: A001
+    except UnknownFileTypeError as error:
+        raise unknown_format() from error
+    if format not in ioformats:
+        raise unknown_format()
+    return format
+
+
+def unknown_format() -> InputError:
+    """Return the error that says which formats there are."""
+    return InputError(
+        "the file type is not known: use extended XYZ, LAMMPS data or dump, POSCAR, CIF, or name the format."
+    )
