@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -69,12 +70,13 @@ def ase_format_of(path: Path, head: bytes, name: Path) -> str:
     InputError
         If it has none.
     """
-    import io
+    from ase.io.formats import UnknownFileTypeError, extension2format, filetype, ioformats
 
-    from ase.io.formats import UnknownFileTypeError, filetype, ioformats
-
+    stem, suffix = name.stem, name.suffix.lower().lstrip(".")
+    if suffix in extension2format or suffix in ioformats:  # says more than VASP's names, which ASE finds in any other
+        stem = re.sub("POSCAR|CONTCAR|CENTCAR|CONFIG", "file", stem)
     stream = io.BytesIO(head)
-    stream.name = str(path.absolute().parent / name)  # type: ignore[misc]
+    stream.name = str(path.absolute().parent / (stem + name.suffix))
     try:
         format = filetype(stream)  # noqa: A001
     except UnknownFileTypeError as error:

@@ -109,7 +109,7 @@ def _disordered_sites(block: CIFBlock) -> Iterator[str]:
 
 def _listed(block: CIFBlock, *tags: str) -> list[Any]:
     """Return the values of the first tag that a block has."""
-    value = next((block[tag] for tag in tags if tag in block), [])
+    value: Any = next((block[tag] for tag in tags if tag in block), [])
     return value if isinstance(value, list) else [value]
 
 

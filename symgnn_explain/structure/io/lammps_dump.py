@@ -153,7 +153,7 @@ def _frames(stream: BinaryIO) -> Iterator[_Frame]:
     for line in stream:
         offset += len(line)
         if line.startswith(b"ITEM:"):
-            item = decoded(line[5:]).strip()
+            item = " ".join(decoded(line[5:]).split())
             if frame.columns is not None or (item in frame.items and item == "TIMESTEP"):
                 yield frame
                 frame = _Frame({} if units is None else {"UNITS": units})
@@ -223,7 +223,9 @@ def _boundaries(words: list[str]) -> tuple[list[bool], dict[str, str]]:
     """Return the periodicity along x, y and z; directions of which the file says nothing are taken as periodic."""
     strange = [word for word in words if set(word.lower()) - set("pfsm")]
     if strange or len(words) > 3:
-        raise InputError(f"the boundaries {' '.join(words)!r} of the LAMMPS dump are unknown: expected pp, ff, fs, …")
+        raise InputError(
+            f"the boundaries {' '.join(words)!r} of the LAMMPS dump are unknown: expected pp, ff, fs and the like."
+        )
     pbc = ["p" in word.lower() for word in words] + [True] * (3 - len(words))
     if len(words) == 3:
         return pbc, {}

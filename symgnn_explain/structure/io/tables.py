@@ -136,9 +136,9 @@ def _numbers(words: list[str]) -> NDArray[Any]:
 
 
 def _require_full_rows(lines: Sequence[bytes], names: Sequence[str], comment: str | None) -> None:
-    for row, line in enumerate(lines, start=1):
-        values = (line.split(comment.encode())[0] if comment else line).split()
-        if values and len(values) != len(names):
+    words = ((line.split(comment.encode())[0] if comment else line).split() for line in lines)
+    for row, values in enumerate(filter(None, words), start=1):
+        if len(values) != len(names):
             raise InputError(
                 f"row {row} of the atoms has {len(values)} value(s), but there are {len(names)} columns "
                 f"({' '.join(names)}): the file is truncated or damaged, or its columns are named wrongly."

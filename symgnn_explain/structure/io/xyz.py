@@ -72,6 +72,8 @@ def read_xyz(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass
         raise InputError(
             f"the XYZ file is truncated: a frame declares {chosen.declared} atoms, {chosen.n_rows} were found."
         )
+    if not chosen.declared:
+        raise InputError("the XYZ file has no atoms in this frame.")
     info = _info(chosen.comment)
     reserved = {key: _reserved(info, key) for key in ("lattice", "properties", "pbc")}
     cell = _cell(reserved["lattice"])
@@ -194,7 +196,10 @@ def _arrays(rows: bytes, properties: str | None) -> Columns:
         width = len(rows.split(b"\n", 1)[0].split())
         columns += [_Column(f"column_{place}", "", 1) for place in range(5, width + 1)]
     # The separator keeps column 0 of "v" apart from a column that is itself called "v0".
-    names = [[f"{column.name}\0{place}" for place in range(column.width)] for column in columns]
+    names = [
+        [column.name] if column.width == 1 else [f"{column.name}\0{place}" for place in range(column.width)]
+        for column in columns
+    ]
     flat = [name for each in names for name in each]
     words = [name for column, each in zip(columns, names, strict=True) if column.kind in {"S", "L"} for name in each]
     try:

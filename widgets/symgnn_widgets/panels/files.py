@@ -16,7 +16,7 @@ from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.export.naming import free_stem, slug, today
 from symgnn_explain.export.session_file import SUFFIX, SavedSession
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.structure.io import read_glass
+from symgnn_explain.structure.io import notes, read_glass
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
 from symgnn_widgets.state.jobs import Progress, Worker
 from symgnn_widgets.state.saved import open_session, restore, save_session
@@ -188,7 +188,7 @@ class Files:
             self._fail(error)
             return
         glass = session.glass
-        self._say(f"Opened {glass.name}: {len(glass)} atoms, {glass.formula}")
+        self._say("; ".join([f"Opened {glass.name}: {len(glass)} atoms, {glass.formula}", *notes(glass)]))
 
     def _fail(self, error: Exception) -> None:
         self.open.disabled = False
