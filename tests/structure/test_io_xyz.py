@@ -110,7 +110,7 @@ def test_info_of_any_type_is_read_from_ase(glass: Glass, key: str, value: object
         (f"{HEAD} Properties=species:S:1:pos:R:3:a\n{PLAIN}", "name:type:number of columns"),
         (f"{HEAD} Properties=species:S:1:pos:Q:3\n{PLAIN}", "name:type:number of columns"),
         (f"{HEAD} Properties=species:S:1:pos:R:3:pos:R:1\n{PLAIN}", "twice"),
-        (f"{HEAD} Properties=species:S:1:pos:R:2:z:R:1\n{PLAIN}", "atomic numbers"),
+        (f"{HEAD} Properties=species:S:1:pos:R:2:z:R:1\n{PLAIN}", "expected (N, 3)"),
         (f"{HEAD} Properties=species:S:1:a:R:3\n{PLAIN}", "no positions"),
         (f"{HEAD} Properties=a:S:1:pos:R:3\n{PLAIN}", "neither species nor types"),
         (f"{HEAD} pbc=maybe\n{PLAIN}", "'maybe'"),

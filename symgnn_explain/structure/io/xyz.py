@@ -23,7 +23,7 @@ from symgnn_explain.structure.occupancy import require_full_occupancy
 
 _POSITIONS = ("pos", "position", "positions")
 _SPECIES = ("species", "symbol", "symbols", "element", "elements")
-_NUMBERS = ("z", "numbers", "atomic_number", "atomic_numbers")
+_NUMBERS = ("Z", "z", "numbers", "atomic_number", "atomic_numbers")
 _TYPES = ("type", "types", "atom_type", "atom_types")
 _MASSES = ("mass", "masses")
 _PLAIN = "species:S:1:pos:R:3"
@@ -234,6 +234,9 @@ def _is_number(word: str) -> bool:
 
 
 def _taken(arrays: Columns, names: tuple[str, ...], what: str) -> NDArray[Any] | None:
+    """Take a column out of the arrays: that of the format's own name, else the one that means the same."""
+    if names[0] in arrays:
+        return arrays.pop(names[0])
     found = [name for name in arrays if name.lower() in names]
     if len(found) > 1:
         raise InputError(f"the XYZ file has several columns for its {what}, {' and '.join(found)}: keep one.")
@@ -242,7 +245,7 @@ def _taken(arrays: Columns, names: tuple[str, ...], what: str) -> NDArray[Any] |
 
 def _species(arrays: Columns, species: Mapping[int, str] | None) -> tuple[IntArray, dict[str, str]]:
     named = _taken(arrays, _SPECIES, "species")
-    atomic = _taken(arrays, _NUMBERS, "atomic numbers")
+    atomic = _taken(arrays, _NUMBERS if named is None else _NUMBERS[:1], "atomic numbers")
     types = next((values for name, values in arrays.items() if name.lower() in _TYPES and are_types(values)), None)
     types = None if types is None else types.astype(np.int64)
     sources = []
@@ -254,11 +257,10 @@ def _species(arrays: Columns, species: Mapping[int, str] | None) -> tuple[IntArr
         )
     if atomic is not None:
         sources.append(Source("its column of atomic numbers", _whole(atomic), plain=True))
-    for name, values in arrays.items():
-        if name.lower() in _TYPES and values.dtype.kind == "U" and not are_types(values):
-            strict = species is None and not sources
-            sources.append(Source(f"its column {name!r}", numbers_from_words(values, strict=strict)))
-        if name.lower() in _MASSES and values.ndim == 1 and values.dtype.kind in "if" and named is None:
+    for name, values in ({} if sources else arrays).items():
+        if name.lower() in _TYPES and values.ndim == 1 and values.dtype.kind == "U" and not are_types(values):
+            sources.append(Source(f"its column {name!r}", numbers_from_words(values, strict=species is None)))
+        if name.lower() in _MASSES and values.ndim == 1 and values.dtype.kind in "if":
             sources.append(Source("its mass column", numbers_from_masses(values)))
     if types is None and not sources:
         raise InputError("the XYZ file has neither species nor types: its Properties need species:S:1.")
