@@ -6,19 +6,13 @@ from symgnn_explain.analysis.explained.motifs import MotifAnalysis, motif_analys
 from symgnn_explain.analysis.explained.mro import Shell, ShellAnalysis, ShellNull, shell_analysis
 from symgnn_explain.analysis.explained.population import PopulationAnalysis, population_analysis
 from symgnn_explain.analysis.explained.substructure import OpenTopology, open_topology
-from symgnn_explain.analysis.explained.substructure_comparison import SubstructureComparison, compare_substructures
-from symgnn_explain.analysis.fields.autocorrelation import (
-    Autocorrelation,
-    field_autocorrelation,
-    importance_autocorrelation,
-)
-from symgnn_explain.analysis.fields.coarse_graining import CoarseGraining, coarse_graining_length
+from symgnn_explain.analysis.fields.autocorrelation import Autocorrelation, field_autocorrelation
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength
 from symgnn_explain.analysis.fields.smooth_field import SmoothField, smooth_field
 from symgnn_explain.analysis.networks.network_analysis import NetworkAnalysis, network_analysis
 from symgnn_explain.analysis.networks.structure_network import BondNetwork, RingStatistics, bond_network
 from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates, edge_candidates
-from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, NullModel, NullTest, null_test
+from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, NullModel
 from symgnn_explain.analysis.order.icosahedra import PolyhedronConnections, polyhedron_connections
 from symgnn_explain.analysis.order.local_entropy import PairEntropy, pair_entropy
 from symgnn_explain.analysis.order.local_order import LocalOrder, local_order_analysis
@@ -27,14 +21,6 @@ from symgnn_explain.analysis.order.structure_factor import DiffractionPeak, Stru
 from symgnn_explain.analysis.order.voronoi import VoronoiCells, voronoi_cells
 from symgnn_explain.analysis.order.warren_cowley import ChemicalOrder, chemical_order
 from symgnn_explain.analysis.topology.cycle_counts import CycleCounts, CyclePath
-from symgnn_explain.analysis.topology.diagrams import (
-    PersistenceImage,
-    bottleneck_distance,
-    diagram_distances,
-    persistence_entropy,
-    persistence_image,
-    wasserstein_distance,
-)
 from symgnn_explain.analysis.topology.homology import StructureTopology
 from symgnn_explain.analysis.topology.of_glass import (
     cycle_comparison,
@@ -53,7 +39,6 @@ __all__ = [
     "BondOrder",
     "Candidates",
     "ChemicalOrder",
-    "CoarseGraining",
     "CorrelationLength",
     "CycleComparison",
     "CycleCounts",
@@ -65,11 +50,9 @@ __all__ = [
     "MotifAnalysis",
     "NetworkAnalysis",
     "NullModel",
-    "NullTest",
     "OpenTopology",
     "PairEntropy",
     "Persistence",
-    "PersistenceImage",
     "PolyhedronConnections",
     "PopulationAnalysis",
     "RadialDistribution",
@@ -80,31 +63,22 @@ __all__ = [
     "SmoothField",
     "StructureFactor",
     "StructureTopology",
-    "SubstructureComparison",
     "VoronoiCells",
     "atom_candidates",
     "bond_network",
     "bond_order",
-    "bottleneck_distance",
     "chemical_order",
-    "coarse_graining_length",
-    "compare_substructures",
     "cycle_comparison",
-    "diagram_distances",
     "edge_candidates",
     "enrichment_curve",
     "field_autocorrelation",
-    "importance_autocorrelation",
     "local_order_analysis",
     "motif_analysis",
     "network_analysis",
-    "null_test",
     "open_topology",
     "optimal_cycles",
     "pair_entropy",
     "partial_distributions",
-    "persistence_entropy",
-    "persistence_image",
     "persistent_homology",
     "polyhedron_connections",
     "population_analysis",
@@ -114,5 +88,4 @@ __all__ = [
     "static_structure_factor",
     "structure_topology",
     "voronoi_cells",
-    "wasserstein_distance",
 ]

@@ -2,7 +2,6 @@
 
 from symgnn_explain.plotting.autocorrelation import autocorrelation_figure
 from symgnn_explain.plotting.barriers import barrier_histogram, parity_figure
-from symgnn_explain.plotting.coarse_graining import coarse_graining_figure
 from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
@@ -10,7 +9,7 @@ from symgnn_explain.plotting.fidelity import fidelity_figure, sanity_figure, suf
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.networks import network_figure
-from symgnn_explain.plotting.persistence import persistence_figure, persistence_image_figure, substructure_figure
+from symgnn_explain.plotting.persistence import persistence_figure
 from symgnn_explain.plotting.population import (
     population_cycle_figure,
     population_distance_figure,
@@ -26,7 +25,6 @@ from symgnn_explain.plotting.values import values_figure
 __all__ = [
     "autocorrelation_figure",
     "barrier_histogram",
-    "coarse_graining_figure",
     "computed_barrier_figure",
     "connection_figure",
     "cycle_figure",
@@ -37,7 +35,6 @@ __all__ = [
     "network_figure",
     "parity_figure",
     "persistence_figure",
-    "persistence_image_figure",
     "population_cycle_figure",
     "population_distance_figure",
     "position_figure",
@@ -47,7 +44,6 @@ __all__ = [
     "sanity_figure",
     "soft_hard_figure",
     "structure_factor_figure",
-    "substructure_figure",
     "sufficiency_figure",
     "values_figure",
     "voronoi_figure",

@@ -1,4 +1,4 @@
-"""Persistence diagrams and images, and how a sub-structure's diagram differs from those of others."""
+"""Persistence diagrams."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.explained.substructure_comparison import SubstructureComparison
-from symgnn_explain.analysis.topology.diagrams import PersistenceImage
 from symgnn_explain.analysis.topology.persistence import Persistence
 from symgnn_explain.errors import InputError
 from symgnn_explain.plotting.style import (
     BLUE,
     GREEN,
     GREY,
-    LIGHT_GREY,
-    ORANGE,
-    PURPLE,
-    VALUE_SCALE,
     VERMILION,
     new_figure,
     translucent,
@@ -31,17 +25,6 @@ MOST_POINTS = 1500
 _CLASSES = {0: "components (H0)", 1: "rings (H1)", 2: "voids (H2)"}
 _BINS = 90
 _DENSITY = [[0.0, "#E3E9F2"], [0.5, "#6C8EBF"], [1.0, "#00224E"]]
-_STATISTICS = {
-    "pairs_per_atom": "pairs an atom",
-    "life_per_atom": "sum of lives an atom",
-    "mean_birth": "mean birth",
-    "mean_death": "mean death",
-    "mean_life": "mean life",
-    "longest_life": "longest life",
-    "entropy": "persistence entropy",
-    "wasserstein_distance": "distance to the others",
-}
-_NULL_COLOURS = (GREY, BLUE, VERMILION, GREEN, ORANGE, PURPLE)
 
 
 def persistence_figure(
@@ -113,119 +96,6 @@ def persistence_figure(
         yaxis={"title": {"text": "death: radius (Å)"}, "range": [low, high], "scaleanchor": "x", "constrain": "domain"},
         legend={"x": 0.98, "xanchor": "right", "y": 0.03, "yanchor": "bottom"},
         margin={"t": 85},
-    )
-    return figure
-
-
-def persistence_image_figure(
-    image: PersistenceImage, *, minus: PersistenceImage | None = None, title: str = "Persistence image"
-) -> go.Figure:
-    """Draw a persistence image over birth and life, or the difference of two in diverging colours.
-
-    Parameters
-    ----------
-    minus
-        Subtracted where given; it must have the same bounds and pixels.
-    title
-        Of the figure.
-
-    Raises
-    ------
-    InputError
-        If the two images have other bounds or pixels.
-    """
-    pixels = image.pixels
-    if minus is not None:
-        same_shape = minus.pixels.shape == pixels.shape
-        if not (same_shape and np.allclose(minus.birth, image.birth) and np.allclose(minus.life, image.life)):
-            raise InputError("the two persistence images differ in bounds or pixels: compute both with the same ones.")
-        pixels = pixels - minus.pixels
-    area = (image.birth[1] - image.birth[0]) * (image.life[1] - image.life[0])
-    density = pixels / area
-    largest = float(np.abs(density).max()) or 1.0
-    colours = {"colorscale": "RdBu_r", "zmin": -largest, "zmax": largest} if minus else {"colorscale": VALUE_SCALE}
-    figure = new_figure(title, width=760, height=600)
-    figure.add_heatmap(
-        x=(image.birth[1:] + image.birth[:-1]) / 2,
-        y=(image.life[1:] + image.life[:-1]) / 2,
-        z=density,
-        # A life per square ångström: Å / Å².
-        colorbar={"title": {"text": "life a unit of area (1/Å)", "side": "right"}, "thickness": 16},
-        hovertemplate="birth %{x:.3f} Å, life %{y:.3f} Å<br>%{z:.3g} 1/Å<extra></extra>",
-        **colours,
-    )
-    counts = f"{image.n_pairs} pairs" if minus is None else f"{image.n_pairs} pairs minus {minus.n_pairs}"
-    figure.update_layout(
-        title={"subtitle": {"text": f"{counts}; Gaussians of {image.bandwidth:g} Å, weighted by life"}},
-        xaxis={"title": {"text": "birth: radius (Å)"}},
-        yaxis={"title": {"text": "life: death − birth (Å)"}},
-        margin={"t": 85},
-    )
-    return figure
-
-
-def substructure_figure(comparison: SubstructureComparison) -> go.Figure:
-    """Draw how far each number of the important sub-structure's diagram lies from what the null models draw.
-
-    The unit is a standard deviation of the drawn sub-structures, estimated as a quarter of their 95 % interval; bars
-    are those intervals. Hover for the numbers themselves and for p-values.
-    """
-    nulls = list(comparison.drawn)
-    statistics = [name for name in _STATISTICS if any(test.statistic == name for test in comparison.tests)]
-    figure = new_figure(
-        f"Topology of the {len(comparison.atoms)} important atoms of atom {comparison.atom}", width=900, height=560
-    )
-    for place, null in enumerate(nulls):
-        tests = [test for test in comparison.tests if test.null == null and np.isfinite(test.observed)]
-        scale = np.array([(test.high - test.low) / 4 for test in tests])
-        tests = [test for test, width in zip(tests, scale, strict=True) if width > 0]
-        scale = scale[scale > 0]
-        centre = np.array([test.expected for test in tests])
-        height = np.array([statistics.index(test.statistic) for test in tests]) + 0.22 * ((len(nulls) - 1) / 2 - place)
-        colour = _NULL_COLOURS[place % len(_NULL_COLOURS)]
-        low, high = (np.array([getattr(test, side) for test in tests]) for side in ("low", "high"))
-        figure.add_scatter(
-            x=np.zeros(len(tests)),
-            y=height,
-            mode="markers",
-            marker={"symbol": "line-ns-open", "size": 11, "color": colour},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": (high - centre) / scale,
-                "arrayminus": (centre - low) / scale,
-                "thickness": 2,
-                "width": 5,
-            },
-            name=f"null: {null.replace('_', ' ')}",
-            legendgroup=null,
-            hoverinfo="skip",
-        )
-        figure.add_scatter(
-            x=(np.array([test.observed for test in tests]) - centre) / scale,
-            y=height,
-            mode="markers",
-            marker={"symbol": "diamond", "size": 10, "color": colour, "line": {"color": "white", "width": 1}},
-            legendgroup=null,
-            showlegend=False,
-            customdata=[(test.observed, test.expected, test.low, test.high, test.p_value, test.unit) for test in tests],
-            hovertemplate=(
-                "important %{customdata[0]:.4g} %{customdata[5]}<br>expected %{customdata[1]:.4g} "
-                "[%{customdata[2]:.4g}, %{customdata[3]:.4g}]<br>p = %{customdata[4]:.2g}<extra></extra>"
-            ),
-        )
-    figure.add_vline(x=0, line={"color": LIGHT_GREY, "width": 1})
-    where = "taken alone" if comparison.boundary == "open" else "in the whole structure"
-    figure.update_layout(
-        title={"subtitle": {"text": f"{_CLASSES[comparison.dimension]}, atoms {where}; diamonds: important"}},
-        xaxis={"title": {"text": "difference from the null model's mean (standard deviations)"}},
-        yaxis={
-            "tickvals": list(range(len(statistics))),
-            "ticktext": [_STATISTICS[name] for name in statistics],
-            "autorange": "reversed",
-        },
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.18, "yanchor": "top"},
-        margin={"t": 85, "b": 100},
     )
     return figure
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from scipy.stats import hypergeom
 
 from symgnn_explain.analysis.explained.mro import shell_analysis
 from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates, edge_candidates
-from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, Matched, null_test
+from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, Matched, two_sided_p
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.pairs import pairs_within
 from symgnn_explain.structure.radial import radial_distribution
@@ -25,6 +23,13 @@ def candidates(chosen, rng, n_hops=4, n_coordinations=6):
         "coordination": rng.integers(10, 10 + n_coordinations, len(chosen)),
     }
     return Candidates(np.arange(len(chosen)), chosen, attributes, chosen * rng.random(len(chosen)), reserved=chosen)
+
+
+def p_value(pool, values, model, draws, rng):
+    """The test of a mean that every analysis makes of a null model."""
+    drawn = model.draw(pool, draws, rng)
+    expected = float(drawn.expectation @ values / pool.n_chosen)
+    return two_sided_p(float(values[pool.chosen].mean()), values[drawn.rows].mean(axis=1), expected)
 
 
 def random_choice(n, k, rng):
@@ -81,7 +86,7 @@ def test_counterparts_are_alike_and_lie_along_no_important_bond(random_glass, ex
         return (*ends, round(float(explanation.distance[edge]), 4))
 
     assert not {bond(edge) for edge in pool.ids[pool.chosen]} & {bond(edge) for edge in pool.ids[np.unique(rows.rows)]}
-    assert null_test(pool, length, model).p_value is None
+    assert not model.exchangeable
 
 
 def test_distance_ordered_atoms_are_the_nearest():
@@ -90,9 +95,8 @@ def test_distance_ordered_atoms_are_the_nearest():
     rows = ATOM_NULLS["distance_ordered"].draw(pool, 3, rng).rows
     distance = pool.attributes["distance"]
     assert distance[rows].max() < np.delete(distance, rows[0]).min()
-    result = null_test(pool, distance, ATOM_NULLS["distance_ordered"])
-    assert result.p_value is None
-    assert result.low == result.high == pytest.approx(result.expected) == pytest.approx(np.sort(distance)[:30].mean())
+    assert not ATOM_NULLS["distance_ordered"].exchangeable
+    assert distance[rows].mean(axis=1) == pytest.approx(np.sort(distance)[:30].mean())
 
 
 @pytest.mark.parametrize("null", ATOM_NULLS)
@@ -112,7 +116,7 @@ def test_p_values_of_random_selections_are_uniform(null):
     for _ in range(300):
         pool = candidates(random_choice(300, 20, rng), rng)
         values = np.sin(pool.attributes["distance"]) + rng.normal(size=300)
-        p_values.append(null_test(pool, values, ATOM_NULLS[null], draws=199, seed=int(rng.integers(1 << 30))).p_value)
+        p_values.append(p_value(pool, values, ATOM_NULLS[null], 199, rng))
     # 300 uniform numbers: three standard errors around 0.05 and 0.5.
     assert 0.012 < np.mean(np.array(p_values) < 0.05) < 0.09
     assert 0.45 < np.mean(p_values) < 0.55
@@ -127,7 +131,7 @@ def test_p_values_stay_uniform_where_most_of_the_like_are_important():
         distance = np.concatenate([rng.uniform(2.4, 2.69, 12), rng.uniform(4.0, 12.0, 200)])
         pool = Candidates(np.arange(212), chosen, {"distance": distance}, chosen.astype(float), reserved=chosen)
         values = rng.normal(size=212)
-        p_values.append(null_test(pool, values, ATOM_NULLS["distance_matched"], draws=199).p_value)
+        p_values.append(p_value(pool, values, ATOM_NULLS["distance_matched"], 199, rng))
     assert np.mean(np.array(p_values) < 0.05) < 0.09
     assert 0.45 < np.mean(p_values) < 0.6
 
@@ -140,10 +144,10 @@ def test_planted_difference_is_found_and_a_confounded_one_is_not():
     attributes = {"distance": distance, "hop": (distance / 3).astype(int), "coordination": rng.integers(10, 16, 400)}
     pool = Candidates(np.arange(400), chosen, attributes, chosen.astype(float), reserved=chosen)
     confounded = 10 - distance + rng.normal(0, 0.5, 400)
-    assert null_test(pool, confounded, ATOM_NULLS["random"]).p_value < 0.01
-    assert null_test(pool, confounded, ATOM_NULLS["distance_matched"]).p_value > 0.01
+    assert p_value(pool, confounded, ATOM_NULLS["random"], 2000, rng) < 0.01
+    assert p_value(pool, confounded, ATOM_NULLS["distance_matched"], 2000, rng) > 0.01
     planted = confounded + 1.0 * chosen
-    assert null_test(pool, planted, ATOM_NULLS["distance_matched"]).p_value < 0.01
+    assert p_value(pool, planted, ATOM_NULLS["distance_matched"], 2000, rng) < 0.01
 
 
 def test_random_null_is_the_hypergeometric_distribution(random_glass, explain_by_hand):
@@ -164,9 +168,10 @@ def test_selecting_everything_is_what_every_permutation_does():
     rng = np.random.default_rng(0)
     pool = candidates(np.ones(50, dtype=bool), rng)
     for null in ("random", "hop_matched", "coordination_matched"):
-        result = null_test(pool, pool.attributes["distance"], ATOM_NULLS[null], draws=50)
-        assert result.observed == pytest.approx(result.expected) == pytest.approx(result.low)
-        assert result.p_value == 1.0
+        drawn = ATOM_NULLS[null].draw(pool, 50, rng)
+        np.testing.assert_array_equal(np.sort(drawn.rows, axis=1), np.tile(np.arange(50), (50, 1)))
+        np.testing.assert_allclose(drawn.expectation, 1.0)
+        assert p_value(pool, pool.attributes["distance"], ATOM_NULLS[null], 50, rng) == 1.0
 
 
 def test_important_ones_without_a_counterpart_are_left_out():
@@ -174,12 +179,13 @@ def test_important_ones_without_a_counterpart_are_left_out():
     pool = candidates(random_choice(60, 5, rng), rng)
     pool.attributes["distance"][np.flatnonzero(pool.chosen)[:2]] = 50.0
     like = Matched("like", "atoms as far away", within={"distance": 0.3})
-    result = null_test(pool, pool.attributes["distance"], like)
-    assert result.n_unmatched == 2
-    assert result.observed < 13
-    result = null_test(pool, pool.attributes["distance"], Matched("none", "nothing", within={"distance": -1.0}))
-    assert result.n_matched == 0
-    assert json.loads(json.dumps(result.summary(), allow_nan=False))["observed"] is None
+    drawn = like.draw(pool, 20, rng)
+    assert drawn.matched.tolist() == [False, False, True, True, True]
+    assert drawn.rows.shape == (20, 3)
+    assert pool.attributes["distance"][drawn.rows].max() < 13
+    nothing = Matched("none", "nothing", within={"distance": -1.0}).draw(pool, 20, rng)
+    assert not nothing.matched.any()
+    assert nothing.rows.shape == (20, 0)
 
 
 def test_coordination_is_counted_inside_the_first_minimum(random_glass, explain_by_hand):
@@ -197,18 +203,13 @@ def test_coordination_is_counted_inside_the_first_minimum(random_glass, explain_
 def test_equal_seeds_draw_equally(random_glass, explain_by_hand, seed, null):
     glass = random_glass(6)
     pool = edge_candidates(explain_by_hand(glass, 2), 12)
-    one, two = (null_test(pool, pool.attributes["distance"], EDGE_NULLS[null], draws=50, seed=seed) for _ in range(2))
-    assert one == two
-    assert EDGE_NULLS[null].description == one.description
+    one, two = (EDGE_NULLS[null].draw(pool, 50, np.random.default_rng(seed)).rows for _ in range(2))
+    np.testing.assert_array_equal(one, two)
 
 
-def test_wrong_candidates_and_values_are_refused(random_glass, explain_by_hand):
+def test_wrong_candidates_are_refused(random_glass, explain_by_hand):
     rng = np.random.default_rng(0)
     pool = candidates(random_choice(60, 5, rng), rng)
-    with pytest.raises(InputError, match="one a candidate"):
-        null_test(pool, np.ones(3), ATOM_NULLS["random"])
-    with pytest.raises(InputError, match="finite"):
-        null_test(pool, np.full(60, np.nan), ATOM_NULLS["random"])
     with pytest.raises(InputError, match="have no 'charge'"):
         pool.attribute("charge")
     with pytest.raises(InputError, match="larger k"):

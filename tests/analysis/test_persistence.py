@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
+from symgnn_explain.analysis.topology.diagrams import bottleneck_distance
 
 from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
-from symgnn_explain.analysis.topology.diagrams import bottleneck_distance
 from symgnn_explain.analysis.topology.persistence import TORUS, describe_pairs, persistence_pairs
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import threading
-
 import networkx as nx
 import numpy as np
 import pytest
@@ -10,16 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain.analysis.explained.substructure import k_hop_atoms, open_topology
-from symgnn_explain.analysis.explained.substructure_comparison import (
-    DISTANCE,
-    STATISTICS,
-    compare_substructures,
-    diagram_statistics,
-)
 from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.analysis.topology.homology import compute_topology
 from symgnn_explain.analysis.topology.of_glass import cycle_comparison, structure_topology
-from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import neighbour_edges
 
@@ -123,78 +114,3 @@ def test_what_cannot_be_cut_out_is_refused(random_glass, explain_by_hand):
     far_apart = Glass([[0, 0, 0], [10, 10, 10]], [29, 29], np.eye(3) * 20)
     with pytest.raises(InputError, match="not all in a plane"):
         open_topology(0, far_apart)
-
-
-def test_random_importances_make_no_special_sub_structure(random_glass, explain_by_hand):
-    glass = random_glass(8)
-    whole = structure_topology(glass)
-    p_values = []
-    for seed in range(10):
-        explanation = explain_by_hand(glass, 5, cutoff=4.0, seed=seed)
-        for given_topology in (None, whole):
-            comparison = compare_substructures(
-                explanation, glass, 15, topology=given_topology, draws=40, compared=0, seed=seed
-            )
-            p_values += [test.p_value for test in comparison.tests]
-    assert 0.35 < np.mean(p_values) < 0.65
-    assert np.mean(np.array(p_values) < 0.05) < 0.15
-
-
-def test_sub_structure_of_short_edges_is_special_until_lengths_are_matched(random_glass, explain_by_hand):
-    glass = random_glass(8)
-    explanation = explain_by_hand(
-        glass, 5, cutoff=4.0, score=lambda e: (e.distance > 0) * (4.5 - e.distance) + 1e-3 * np.sin(e.source)
-    )
-    comparison = compare_substructures(explanation, glass, 15, dimension=0, compared=20)
-    # Components merge at half the length of the edges between them.
-    by_chance, like = (comparison.test("mean_death", null) for null in ("random", "hop_length_matched"))
-    assert by_chance.observed < by_chance.low
-    assert by_chance.p_value < 0.05
-    assert abs(like.observed - like.expected) < abs(by_chance.observed - by_chance.expected)
-    assert comparison.test(DISTANCE, "random").p_value < 0.1
-    assert comparison.test(DISTANCE, "random").observed > comparison.test(DISTANCE, "random").expected
-
-
-def test_comparison_is_deterministic_and_json(random_glass, explain_by_hand):
-    glass = random_glass(7)
-    explanation = explain_by_hand(glass, 5, cutoff=4.0)
-    one, two = (compare_substructures(explanation, glass, 10, draws=20, compared=5, seed=4) for _ in range(2))
-    assert one.summary() == two.summary() == json.loads(json.dumps(one.summary(), allow_nan=False))
-    table = one.to_frame()
-    assert len(table) == 3 * (len(STATISTICS) + 1)
-    assert set(table["statistic"]) == {*STATISTICS, DISTANCE}
-    assert one.boundary == "open"
-    ends = explanation.rank()[~explanation.is_self_loop[explanation.rank()]][:10]
-    assert set(one.atoms) == {*explanation.source[ends], *explanation.target[ends], 5}
-    assert {name: len(drawn) for name, drawn in one.drawn.items()} == dict.fromkeys(one.drawn, 20)
-
-
-def test_statistics_of_a_diagram_are_its_own():
-    diagram = np.array([[1.0, 1.5], [1.0, 1.5], [1.2, 2.2]])
-    numbers = diagram_statistics(diagram, 4)
-    assert numbers["pairs_per_atom"] == 0.75
-    assert numbers["life_per_atom"] == pytest.approx(0.5)
-    assert numbers["mean_death"] == pytest.approx(5.2 / 3)
-    assert numbers["longest_life"] == pytest.approx(1.0)
-    assert numbers["entropy"] == pytest.approx(1.5 * np.log(2))
-    nothing = diagram_statistics(np.empty((0, 2)), 4)
-    assert np.isnan(nothing["mean_life"])
-    assert nothing["pairs_per_atom"] == nothing["entropy"] == 0.0
-
-
-def test_comparison_refuses_what_does_not_fit(random_glass, explain_by_hand):
-    glass = random_glass(5)
-    explanation = explain_by_hand(glass, 5, cutoff=4.0)
-    with pytest.raises(InputError, match="null model 'nearest'"):
-        compare_substructures(explanation, glass, 10, nulls=["nearest"])
-    with pytest.raises(InputError, match="another structure"):
-        compare_substructures(explanation, glass, 10, topology=structure_topology(random_glass(5, seed=1)))
-    with pytest.raises(InputError, match="raise k"):
-        compare_substructures(explanation, glass, 1)
-    stop = threading.Event()
-    stop.set()
-    with pytest.raises(Cancelled):
-        compare_substructures(explanation, glass, 10, cancel=stop)
-    comparison = compare_substructures(explanation, glass, 10, draws=5, compared=0)
-    with pytest.raises(InputError, match="no test of"):
-        comparison.test("curvature")

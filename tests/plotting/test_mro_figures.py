@@ -1,4 +1,4 @@
-"""Figures of radial distributions, enrichment, autocorrelation, structure factors and coarse-graining."""
+"""Figures of radial distributions, enrichment, autocorrelation and structure factors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from symgnn_explain.analysis import (
-    coarse_graining_length,
     enrichment_curve,
     field_autocorrelation,
     partial_distributions,
@@ -19,7 +18,6 @@ from symgnn_explain.analysis import (
 )
 from symgnn_explain.plotting import (
     autocorrelation_figure,
-    coarse_graining_figure,
     enrichment_figure,
     radial_figure,
     structure_factor_figure,
@@ -96,17 +94,6 @@ def test_structure_factor_figure_marks_the_peak_and_shows_the_partials(crystal):
     assert not [trace for trace in without.data if (trace.name or "").startswith("first sharp")]
     assert "Ashcroft-Langreth" in without.layout.yaxis2.title.text
     assert "1/Å" in figure.layout.xaxis.title.text
-
-
-def test_coarse_graining_figure_marks_the_best_length(crystal):
-    result = coarse_graining_length(crystal, lengths=(0.0, 1.5, 3.0), draws=20)
-    figure = coarse_graining_figure(result)
-    np.testing.assert_allclose(named(figure, "barrier: best at").y, result.averaged.r)
-    np.testing.assert_allclose(named(figure, "barrier, with").y, result.local_and_averaged.r)
-    [star] = [trace for trace in figure.data if trace.marker.symbol == "star"]
-    assert star.x[0] == result.averaged.best_length
-    assert "blocks" in figure.layout.title.subtitle.text
-    assert "Å" in figure.layout.xaxis.title.text
 
 
 def test_bands_leave_gaps_and_curves_differ_in_more_than_colour():

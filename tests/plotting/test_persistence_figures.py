@@ -5,11 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis.explained.substructure_comparison import compare_substructures
-from symgnn_explain.analysis.topology.diagrams import persistence_image
 from symgnn_explain.analysis.topology.homology import compute_topology
 from symgnn_explain.errors import InputError
-from symgnn_explain.plotting import persistence_figure, persistence_image_figure, substructure_figure
+from symgnn_explain.plotting import persistence_figure
 from symgnn_explain.structure.glass import Glass
 
 
@@ -63,31 +61,3 @@ def test_open_classes_are_called_what_they_are():
     figure = persistence_figure(persistence, 0)
     assert len(trace_named(figure, "outlive 4.5 Å").x) == 2
     assert json.loads(persistence_figure(persistence, 2).to_json())["layout"]["width"] > 0
-
-
-def test_image_is_drawn_as_a_density(topology):
-    bounds = {"birth_range": (1.0, 2.5), "life_range": (-0.2, 1.0), "resolution": 30}
-    one, two = (persistence_image(topology.persistence.diagram(dimension), **bounds) for dimension in (1, 2))
-    [drawn] = persistence_image_figure(one).data
-    area = (1.5 / 30) * (1.2 / 30)
-    assert drawn.z.sum() * area == pytest.approx(one.pixels.sum())
-    [drawn] = persistence_image_figure(one, minus=two, title="rings minus voids").data
-    assert drawn.z.sum() * area == pytest.approx(one.pixels.sum() - two.pixels.sum())
-    assert drawn.zmin == -drawn.zmax
-    other = persistence_image(topology.persistence.diagram(1), **{**bounds, "resolution": 31})
-    with pytest.raises(InputError, match="bounds or pixels"):
-        persistence_image_figure(one, minus=other)
-
-
-def test_substructure_figure_places_the_important_one_against_each_null(glass, explanation):
-    comparison = compare_substructures(explanation, glass, 12, draws=30, compared=5)
-    figure = substructure_figure(comparison)
-    observed = [trace for trace in figure.data if trace.customdata is not None]
-    assert len(observed) == 3
-    for trace, null in zip(observed, comparison.drawn, strict=True):
-        for x, (value, expected, low, high, p_value, _unit) in zip(trace.x, trace.customdata, strict=True):
-            assert x == pytest.approx((value - expected) / ((high - low) / 4))
-            assert any(
-                test.null == null and test.observed == value and test.p_value == p_value for test in comparison.tests
-            )
-    assert json.loads(figure.to_json())["layout"]["width"] > 0

@@ -8,15 +8,13 @@ still differ is not explained by what was matched.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from symgnn_explain.analysis.nulls.candidates import BoolArray, Candidates
-from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 CONFIDENCE = 0.95
@@ -236,86 +234,6 @@ EDGE_NULLS: Mapping[str, NullModel] = MappingProxyType(
     }
 )
 """Null models of important edges, by name."""
-
-
-@dataclass(frozen=True)
-class NullTest:
-    """The mean of a property over the important candidates, against one null model.
-
-    Parameters
-    ----------
-    null, description
-        The null model.
-    observed
-        Mean over the important candidates that have a counterpart.
-    expected
-        Mean that the null model expects, over all draws that are possible.
-    low, high
-        95 % of the draws' means lie between.
-    p_value
-        Share of draws that lie as far from the expectation as the important ones, on either side; None where the null
-        model has none.
-    n_matched, n_unmatched
-        Important candidates with and without a counterpart.
-    draws, seed
-        Of the null model.
-    """
-
-    null: str
-    description: str
-    observed: float
-    expected: float
-    low: float
-    high: float
-    p_value: float | None
-    n_matched: int
-    n_unmatched: int
-    draws: int
-    seed: int
-
-    def summary(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; those that do not exist are None."""
-        plain = asdict(self)
-        return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in plain.items()}
-
-
-def null_test(
-    candidates: Candidates, values: ArrayLike, model: NullModel, *, draws: int = DRAWS, seed: int = 0
-) -> NullTest:
-    """Compare the mean of ``values`` (one a candidate, shape (M,)) over the important ones with a null model.
-
-    Raises
-    ------
-    InputError
-        If there is not one finite value a candidate.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != (len(candidates),) or not np.isfinite(values).all():
-        raise InputError(f"values have shape {values.shape}, expected ({len(candidates)},), finite: one a candidate.")
-    drawn = model.draw(candidates, draws, np.random.default_rng(seed))
-    n_matched = int(drawn.matched.sum())
-    observed = expected = low = high = np.nan
-    p_value = None
-    if n_matched:
-        observed = float(values[candidates.chosen][drawn.matched].mean())
-        expected = float(drawn.expectation @ values / n_matched)
-        means = values[drawn.rows].mean(axis=1)
-        low, high = interval(means)
-        if model.exchangeable:
-            p_value = two_sided_p(observed, means, expected)
-    return NullTest(
-        null=model.name,
-        description=model.description,
-        observed=observed,
-        expected=expected,
-        low=low,
-        high=high,
-        p_value=p_value,
-        n_matched=n_matched,
-        n_unmatched=candidates.n_chosen - n_matched,
-        draws=draws,
-        seed=seed,
-    )
 
 
 def interval(values: FloatArray) -> tuple[float, float]:
