@@ -18,6 +18,7 @@ from symgnn_explain.analysis import (
     bond_network,
     cycle_comparison,
     enrichment_curve,
+    field_autocorrelation,
     local_order_analysis,
     motif_analysis,
     network_analysis,
@@ -25,6 +26,7 @@ from symgnn_explain.analysis import (
     persistent_homology,
     radial_distribution,
     shell_analysis,
+    static_structure_factor,
 )
 from symgnn_explain.explain import explain, explain_positions, prepare
 from symgnn_explain.explain.fidelity.measure import importance_order
@@ -108,6 +110,16 @@ def radial() -> go.Figure:
     return plot.radial_figure(radial_distribution(glass), partial_distributions(glass))
 
 
+def structure_factor() -> go.Figure:
+    """The structure factor, total and partial, with the first sharp diffraction peak."""
+    return plot.structure_factor_figure(static_structure_factor(glass))
+
+
+def correlation() -> go.Figure:
+    """Over what distance predictions are alike: their autocorrelation, with correlation lengths by two definitions."""
+    return plot.autocorrelation_figure(field_autocorrelation(glass, prepared.predictions, "predictions"))
+
+
 def barriers() -> go.Figure:
     """The predicted barriers of all atoms."""
     return plot.barrier_histogram(glass, prepared.predictions, atom=1501)
@@ -124,6 +136,8 @@ FIGURES: tuple[tuple[str, Callable[[], go.Figure]], ...] = (
     ("Network", network),
     ("Positions", positions),
     ("Radial distribution", radial),
+    ("Structure factor", structure_factor),
+    ("Correlation", correlation),
     ("Barriers", barriers),
 )
 

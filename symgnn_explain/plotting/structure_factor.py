@@ -5,17 +5,12 @@ from __future__ import annotations
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.analysis.order.structure_factor import Partials, StructureFactor
+from symgnn_explain.analysis.order.structure_factor import StructureFactor
 from symgnn_explain.plotting.curves import add_band, pair_style
 from symgnn_explain.plotting.style import BLACK, GREY, VERMILION, template
 
-_TITLES = {
-    "faber_ziman": "Faber-Ziman partials S<sub>ab</sub>(q)",
-    "ashcroft_langreth": "Ashcroft-Langreth partials S<sub>ab</sub>(q)",
-}
 
-
-def structure_factor_figure(result: StructureFactor, partials: Partials = "faber_ziman") -> go.Figure:
+def structure_factor_figure(result: StructureFactor) -> go.Figure:
     """Draw the total S(q) with twice its standard error and the first sharp diffraction peak, and the partials."""
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
     total = {"row": 1, "col": 1}
@@ -44,7 +39,7 @@ def structure_factor_figure(result: StructureFactor, partials: Partials = "faber
             **total,
         )
     mixed = 0
-    for pair, curve in getattr(result, partials).items():
+    for pair, curve in result.faber_ziman.items():
         colour, dash = pair_style(pair, mixed)
         mixed += pair[0] != pair[1]
         figure.add_scatter(
@@ -61,7 +56,7 @@ def structure_factor_figure(result: StructureFactor, partials: Partials = "faber
     figure.add_hline(y=1.0, line={"color": GREY, "width": 1.2, "dash": "dash"}, **total)
     figure.update_xaxes(title_text="wave vector q (1/Å)", range=[0, result.q[-1]])
     figure.update_yaxes(title_text="S(q)", rangemode="tozero", **total)
-    figure.update_yaxes(title_text=_TITLES[partials], row=1, col=2)
+    figure.update_yaxes(title_text="Faber-Ziman partials S<sub>ab</sub>(q)", row=1, col=2)
     legend = {"y": -0.2, "yanchor": "top", "xanchor": "center", "orientation": "h"}
     figure.update_layout(
         template=template(),

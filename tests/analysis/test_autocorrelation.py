@@ -9,11 +9,10 @@ from ase.geometry import find_mic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.fields.autocorrelation import field_autocorrelation, importance_autocorrelation
+from symgnn_explain.analysis.fields.autocorrelation import field_autocorrelation
 from symgnn_explain.analysis.fields.blocks import spatial_blocks
 from symgnn_explain.analysis.fields.correlation_length import exponential_length, integral_length
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.structure.glass import Glass
 
 
@@ -106,13 +105,6 @@ def test_result_does_not_depend_on_how_the_glass_is_written_down(random_glass, s
     np.testing.assert_array_equal(one.n_pairs, two.n_pairs)
 
 
-def test_ranks_hide_a_monotone_change_of_the_values(random_glass):
-    glass = random_glass(7)
-    values = exponential_field(glass, 2.0, np.random.default_rng(1), 300)
-    one, two = (field_autocorrelation(glass, each, ranks=True, draws=5) for each in (values, np.exp(3 * values)))
-    np.testing.assert_allclose(one.correlation, two.correlation)
-
-
 def test_species_alone_make_no_correlation_within_species():
     # Rock salt: neighbours differ in species, and nothing else.
     places = np.stack(np.meshgrid(*[np.arange(8)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -122,35 +114,6 @@ def test_species_alone_make_no_correlation_within_species():
     assert field_autocorrelation(glass, values, draws=50).correlation[0] < -0.9
     within = field_autocorrelation(glass, values, within="species", draws=199)
     assert within.null_low[0] < within.correlation[0] < within.null_high[0]
-
-
-def test_importances_that_fall_with_the_hop_are_correlated_only_across_hops(random_glass, explain_by_hand):
-    glass = random_glass(10)
-    explanation = explain_by_hand(
-        glass, 3, layers=3, score=lambda e: np.exp(-e.hop) * np.random.default_rng(0).uniform(0.9, 1.1, len(e))
-    )
-    across = importance_autocorrelation(explanation, glass, within="all", draws=199)
-    within = importance_autocorrelation(explanation, glass, draws=199)
-    assert across.p_value < 0.01
-    assert across.near_correlation > 3 * within.near_correlation
-
-
-def test_planted_cluster_of_important_atoms_is_found(random_glass, explain_by_hand):
-    glass = random_glass(10)
-    blank = explain_by_hand(glass, 3, layers=3)
-    placement = place_atoms(blank)
-    near = placement.atoms[np.linalg.norm(placement.position - [4.0, 3.0, 2.0], axis=1) < 4.0]
-
-    def clustered(e):
-        return np.isin(e.source, near) + 0.1 * np.random.default_rng(0).random(len(e))
-
-    explanation = explain_by_hand(glass, 3, layers=3, score=clustered)
-    by_value = importance_autocorrelation(explanation, glass, ranks=False, draws=199)
-    assert by_value.near_correlation > 0.3
-    assert by_value.p_value < 0.01
-    assert importance_autocorrelation(explanation, glass, draws=199).p_value < 0.01
-    noise = importance_autocorrelation(explain_by_hand(glass, 3, layers=3), glass, draws=199)
-    assert noise.near_correlation < 0.1
 
 
 @settings(max_examples=50, deadline=None)
@@ -214,7 +177,7 @@ def test_progress_cancelling_and_results(random_glass):
         field_autocorrelation(glass, glass.barriers, cancel=stop)
 
 
-def test_wrong_fields_are_refused(random_glass, explain_by_hand):
+def test_wrong_fields_are_refused(random_glass):
     glass = random_glass(6)
     with pytest.raises(InputError, match="one an atom"):
         field_autocorrelation(glass, [1.0, 2.0])
@@ -230,5 +193,3 @@ def test_wrong_fields_are_refused(random_glass, explain_by_hand):
         field_autocorrelation(glass, glass.barriers, bin_width=0.0)
     with pytest.raises(InputError, match="more atoms"):
         field_autocorrelation(random_glass(3), random_glass(3).barriers, bin_width=0.02)
-    with pytest.raises(InputError, match="another glass"):
-        importance_autocorrelation(explain_by_hand(random_glass(6, seed=4), 3), glass)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import threading
 
 import numpy as np
@@ -41,7 +40,6 @@ def test_ideal_gas_is_one_and_has_no_peak():
     for partial in result.faber_ziman.values():
         assert np.average(partial, weights=result.n_vectors) == pytest.approx(1.0, abs=0.05)
     assert result.first_peak is None
-    assert result.summary()["first_sharp_diffraction_peak"] is None
 
 
 def test_total_and_partials_are_the_sums_over_all_wave_vectors_by_brute_force(random_glass):
@@ -163,9 +161,8 @@ def test_progress_cancelling_and_results(random_glass):
     result = static_structure_factor(glass, q_max=3.0, progress=seen.append)
     assert (seen[0], seen[-1]) == (0.0, 1.0)
     assert seen == sorted(seen)
-    assert result.summary() == json.loads(json.dumps(result.summary(), allow_nan=False))
     assert {"q", "total", "Cu-Zr"} <= set(result.to_frame().columns)
-    np.testing.assert_allclose(result.to_frame("ashcroft_langreth")["Zr-Zr"], result.ashcroft_langreth["Zr", "Zr"])
+    np.testing.assert_allclose(result.to_frame()["Zr-Zr"], result.faber_ziman["Zr", "Zr"])
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):

@@ -90,9 +90,8 @@ def test_structure_factor_figure_marks_the_peak_and_shows_the_partials(crystal):
         np.testing.assert_allclose(named(figure, "-".join(pair)).y, partial)
     mark = named(figure, "first sharp")
     assert (mark.x[0], mark.y[0]) == (result.first_peak.position, result.first_peak.height)
-    without = structure_factor_figure(replace(result, first_peak=None), "ashcroft_langreth")
+    without = structure_factor_figure(replace(result, first_peak=None))
     assert not [trace for trace in without.data if (trace.name or "").startswith("first sharp")]
-    assert "Ashcroft-Langreth" in without.layout.yaxis2.title.text
     assert "1/Å" in figure.layout.xaxis.title.text
 
 

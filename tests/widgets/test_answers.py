@@ -183,6 +183,20 @@ def test_analyses_are_made_when_somebody_looks(explorer: GlassExplorer, title: s
     assert panel.result is second
 
 
+@pytest.mark.parametrize("title", ["g(r)", "S(q)", "Correlation"])
+def test_analyses_of_the_glass_need_no_explanation(explorer: GlassExplorer, title: str) -> None:
+    panel = explorer.glass.panels[title]
+    explorer.glass.open(title)
+    assert panel.result is None
+    explorer.analyses.open("Glass")
+    assert explorer.session.error == ""
+    first = panel.result
+    assert len(panel.figure.figure.data) > 0
+    explained(explorer)
+    assert panel.result is first
+    assert list(explorer.glass.page_figures()) == [panel.analysis.name.replace(" ", "-")]
+
+
 def test_a_ring_that_is_clicked_is_drawn(explorer: GlassExplorer) -> None:
     session = explorer.session
     explanation = explained(explorer)

@@ -66,7 +66,11 @@ def test_a_number_that_is_no_atom_is_said_to_be_so(explorer: GlassExplorer) -> N
 
 
 def test_every_tab_says_what_it_is_for(explorer: GlassExplorer) -> None:
-    titles = [title for tabs in (explorer.pictures, explorer.analyses, explorer.lists) for title in tabs.panels]
+    titles = [
+        title
+        for tabs in (explorer.pictures, explorer.analyses, explorer.glass, explorer.lists)
+        for title in tabs.panels
+    ]
     assert sorted(titles) == sorted(explorer._tooltips.tabs)
     assert explorer._tooltips.named["Edges"] != explorer._tooltips.tabs["Edges"]  # the threshold's name, too
 

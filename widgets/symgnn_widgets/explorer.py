@@ -37,12 +37,13 @@ from symgnn_widgets.panels import (
 from symgnn_widgets.panels.analysis import DISTANCES, ENRICHMENT, MOTIFS, NETWORK
 from symgnn_widgets.panels.barrier_search import SaddleArrows
 from symgnn_widgets.panels.fidelity import FIDELITY
+from symgnn_widgets.panels.glass_analyses import CORRELATION, RADIAL, STRUCTURE_FACTOR
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.figure import PlotlyLibrary
 from symgnn_widgets.views.structure import StructureView
 from symgnn_widgets.views.structure_page import structure_page
-from symgnn_widgets.views.tabs import TAB_HELP, DrawsForPages, Tabs
+from symgnn_widgets.views.tabs import TAB_HELP, Tabs
 from symgnn_widgets.views.tooltips import Tooltips
 
 VIEW_SHARE = 48
@@ -160,6 +161,11 @@ class GlassExplorer:
         self.rings = Rings(self.session, ANALYSIS_HEIGHT + 120)
         self.population = Population(self.session, ANALYSIS_HEIGHT + 60)
         self.values = GlassValues(self.session, ANALYSIS_HEIGHT + 40)
+        curves = {"g(r)": RADIAL, "S(q)": STRUCTURE_FACTOR, "Correlation": CORRELATION}
+        self.glass = Tabs(
+            {"Values": self.values} | {title: AnalysisPanel(self.session, curve) for title, curve in curves.items()},
+            active=False,
+        )
         self.barrier = ComputedBarrier(self.session, ANALYSIS_HEIGHT + 40)
         self.saddle_arrows = SaddleArrows(self.barrier.search, self.view)
         self.pictures = Tabs({"Neighbourhood": self.neighbourhood, "Arrows": self.arrows, "Compare": self.compare})
@@ -173,7 +179,7 @@ class GlassExplorer:
                 "Network": self.network,
                 "Fidelity": self.fidelity,
                 "Population": self.population,
-                "Glass": self.values,
+                "Glass": self.glass,
                 "Barrier": self.barrier,
             }
         )
@@ -217,11 +223,7 @@ class GlassExplorer:
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw what the panels show beside the figures of every explanation, at the size of a page, by name."""
-        figures: dict[str, go.Figure] = {}
-        for panel in (*self.pictures.panels.values(), *self.analyses.panels.values()):
-            if isinstance(panel, DrawsForPages):
-                figures |= panel.page_figures()
-        return figures
+        return self.pictures.page_figures() | self.analyses.page_figures()
 
     def _compose(self) -> list[widgets.Widget]:
         above = widgets.HBox([self.selection.ui], layout={"width": "100%"})

@@ -1,4 +1,4 @@
-"""Spatial autocorrelation of a per-atom field: over what distance barriers, predictions or importances are alike."""
+"""Spatial autocorrelation of a per-atom field: over what distance labels or predictions are alike."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from symgnn_explain.analysis.fields.blocks import spatial_blocks
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength, exponential_length, integral_length
 from symgnn_explain.analysis.nulls.null_models import CONFIDENCE
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.pairs import Pairs, pairs_within, smallest_height
@@ -50,7 +48,7 @@ class Autocorrelation:
     Parameters
     ----------
     field
-        What was correlated, for example ``barrier``.
+        What was correlated.
     r
         Mean distance of the pairs in each bin, shape (B,), Å.
     n_pairs
@@ -64,9 +62,7 @@ class Autocorrelation:
     integral_length, exponential_length
         Correlation lengths by two definitions; None where the field is not correlated, or the data do not define one.
     within
-        What the values were centred and permuted in: ``all`` atoms, atoms of one ``species``, or of one ``hop``.
-    ranks
-        Whether ranks took the place of the values.
+        What the values were centred and permuted in: ``all`` atoms, or atoms of one ``species``.
     glass_name, n_atoms
         What was analysed.
     draws, seed
@@ -86,7 +82,6 @@ class Autocorrelation:
     integral_length: CorrelationLength | None
     exponential_length: CorrelationLength | None
     within: str
-    ranks: bool
     glass_name: str
     n_atoms: int
     draws: int
@@ -108,7 +103,6 @@ class Autocorrelation:
                 name: None if length is None else asdict(length) for name, length in lengths.items()
             },
             "within": self.within,
-            "ranks": self.ranks,
             "n_atoms": self.n_atoms,
             "null_model": f"random permutations of the values among the atoms of {_WITHIN[self.within]}",
             "draws": self.draws,
@@ -116,7 +110,7 @@ class Autocorrelation:
         }
 
 
-_WITHIN = {"all": "the glass", "species": "one species", "hop": "one hop"}
+_WITHIN = {"all": "the glass", "species": "one species"}
 
 
 def field_autocorrelation(
@@ -125,7 +119,6 @@ def field_autocorrelation(
     field: str = "value",
     *,
     within: Literal["all", "species"] = "all",
-    ranks: bool = False,
     r_max: float | None = None,
     bin_width: float = 0.5,
     draws: int = DRAWS,
@@ -133,7 +126,7 @@ def field_autocorrelation(
     progress: Callable[[float], None] | None = None,
     cancel: CancelSignal | None = None,
 ) -> Autocorrelation:
-    """Spatial autocorrelation of one value an atom, such as its barrier.
+    """Spatial autocorrelation of one value an atom.
 
     ``C(r) = <δf_i δf_j> / <δf²>`` over the pairs of atoms whose distance falls in a bin, which is Moran's I of that
     bin; δf is the value minus the mean. 1 is full correlation, ``-1 / (N - 1)`` none. The first point lies at the
@@ -151,8 +144,6 @@ def field_autocorrelation(
     within
         ``species`` subtracts each species' mean and permutes within species, so that chemical order alone makes no
         correlation.
-    ranks
-        Correlate the ranks of the values, where a few very large ones would decide.
     r_max
         Largest distance, Å; where None, 15 Å or half the smallest height of the cell.
     bin_width
@@ -173,104 +164,20 @@ def field_autocorrelation(
     r_max = min(LARGEST_DISTANCE, half) if r_max is None else r_max
     if r_max > half:
         raise InputError(f"{r_max=} exceeds half the cell ({half:.2f} Å), beyond which atoms meet their own images.")
-    groups = glass.numbers if within == "species" else np.zeros(len(glass), dtype=np.int64)
-    return _autocorrelation(
-        pairs_within(glass, r_max),
-        np.asarray(values, dtype=np.float64),
-        groups,
-        spatial_blocks(glass, BLOCK),
-        field=field,
-        within=within,
-        ranks=ranks,
-        r_max=r_max,
-        bin_width=bin_width,
-        glass_name=glass.name,
-        draws=draws,
-        seed=seed,
-        watch=Watch(progress, cancel),
-    )
-
-
-def importance_autocorrelation(
-    explanation: AtomExplanation,
-    glass: Glass,
-    *,
-    within: Literal["all", "hop"] = "hop",
-    ranks: bool = True,
-    r_max: float = LARGEST_DISTANCE,
-    bin_width: float = 0.5,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Autocorrelation:
-    """Spatial autocorrelation of the importances of the atoms in one receptive field.
-
-    An atom's importance is the sum of the absolute scores of the edges that leave it. It falls with the hop, which
-    alone makes neighbours alike, so by default values are centred and permuted within each hop. See
-    :func:`field_autocorrelation`.
-
-    Raises
-    ------
-    InputError
-        If the explanation belongs to another glass, or all importances are equal.
-    """
-    from scipy.spatial import cKDTree
-
-    explanation.require_glass(glass)
-    placement = place_atoms(explanation)
-    others = placement.atoms != explanation.atom
-    atoms, position = placement.atoms[others], placement.position[others]
-    scores = explanation.atom_scores().reindex(atoms, fill_value=0.0).to_numpy()
-    near = cKDTree(position).query_pairs(r_max, output_type="ndarray").astype(np.int64)
-    distance = np.linalg.norm(position[near[:, 0]] - position[near[:, 1]], axis=1)
-    corner = np.floor(position / BLOCK).astype(np.int64)
-    _, blocks = np.unique(corner, axis=0, return_inverse=True)
-    groups = placement.hop[others] if within == "hop" else np.zeros(len(atoms), dtype=np.int64)
-    return _autocorrelation(
-        Pairs(near[:, 0], near[:, 1], distance),
-        scores,
-        groups,
-        blocks.reshape(-1),
-        field="importance",
-        within=within,
-        ranks=ranks,
-        r_max=r_max,
-        bin_width=bin_width,
-        glass_name=glass.name,
-        draws=draws,
-        seed=seed,
-        watch=Watch(),
-    )
-
-
-def _autocorrelation(
-    pairs: Pairs,
-    values: FloatArray,
-    groups: IntArray,
-    blocks: IntArray,
-    *,
-    field: str,
-    within: str,
-    ranks: bool,
-    r_max: float,
-    bin_width: float,
-    glass_name: str,
-    draws: int,
-    seed: int,
-    watch: Watch,
-) -> Autocorrelation:
     if not (np.isfinite(bin_width) and 0 < bin_width < r_max):
         raise InputError(f"{bin_width=} and {r_max=} do not fit: expected lengths in Å with 0 < bin_width < r_max.")
+    watch = Watch(progress, cancel)
     watch.advance(0.0)
     random = np.random.default_rng(seed)
-    standard = _standardise(values, groups, ranks=ranks)
-    n_atoms = len(standard)
-    graphs, distance = _by_distance(pairs, n_atoms, r_max, bin_width)
+    groups = glass.numbers if within == "species" else np.zeros(len(glass), dtype=np.int64)
+    standard = _standardise(np.asarray(values, dtype=np.float64), groups)
+    graphs, distance = _by_distance(pairs_within(glass, r_max), len(glass), r_max, bin_width)
     n_pairs = np.array([graph.nnz for graph in graphs])
     # Each pair is shared out between the blocks of its two atoms.
     product = np.stack([standard * (graph @ standard + graph.T @ standard) / 2 for graph in graphs], axis=1)
     touched = np.stack([(graph.sum(axis=1) + graph.sum(axis=0)) / 2 for graph in graphs], axis=1)
     correlation = product.sum(axis=0) / n_pairs
-    resampled = _resampled(product, touched, standard, blocks, draws=draws, random=random)
+    resampled = _resampled(product, touched, standard, spatial_blocks(glass, BLOCK), draws=draws, random=random)
     permuted = _permuted(graphs, standard, groups, draws, random=random, watch=watch) / n_pairs
     near = distance < NEAR if (distance < NEAR).any() else np.arange(len(distance)) == 0
     share = n_pairs[near] / n_pairs[near].sum()
@@ -295,21 +202,17 @@ def _autocorrelation(
         integral_length=integral_length(distance, correlation, resampled) if correlated else None,
         exponential_length=exponential_length(distance, correlation, resampled) if correlated else None,
         within=within,
-        ranks=ranks,
-        glass_name=glass_name,
-        n_atoms=n_atoms,
+        glass_name=glass.name,
+        n_atoms=len(glass),
         draws=draws,
         seed=seed,
     )
 
 
-def _standardise(values: FloatArray, groups: IntArray, *, ranks: bool) -> FloatArray:
+def _standardise(values: FloatArray, groups: IntArray) -> FloatArray:
     """Values minus the mean of their group, in units of the standard deviation."""
-    from scipy.stats import rankdata
-
     if values.shape != groups.shape or not np.isfinite(values).all():
         raise InputError(f"values have shape {values.shape}, expected {groups.shape}, all finite: one an atom.")
-    values = rankdata(values) if ranks else values
     _, label = np.unique(groups, return_inverse=True)
     centred = values - (np.bincount(label, weights=values) / np.bincount(label))[label]
     spread = centred.std()

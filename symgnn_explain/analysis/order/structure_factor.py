@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from types import MappingProxyType
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,6 @@ SMALLEST_PROMINENCE = 0.1
 MOST_WAVE_VECTORS = 5e6
 """Wave vectors beyond which the sum is refused: it would take minutes, and say nothing that fewer do not."""
 
-Partials = Literal["faber_ziman", "ashcroft_langreth"]
 _ComplexArray = NDArray[np.complex128]
 
 
@@ -85,8 +83,6 @@ class StructureFactor:
         1/Å.
     first_peak
         The first sharp diffraction peak of ``total``; None where no peak stands out.
-    partial_first_peaks
-        The same of each partial of Faber and Ziman, by pair of species.
     """
 
     q: FloatArray
@@ -97,7 +93,6 @@ class StructureFactor:
     concentrations: Mapping[str, float]
     bin_width: float
     first_peak: DiffractionPeak | None
-    partial_first_peaks: Mapping[tuple[str, str], DiffractionPeak | None]
 
     @property
     def faber_ziman(self) -> dict[tuple[str, str], FloatArray]:
@@ -134,22 +129,10 @@ class StructureFactor:
         ]
         return np.asarray(1 + np.sum(terms, axis=0))
 
-    def to_frame(self, partials: Partials = "faber_ziman") -> pd.DataFrame:
-        """One row a bin: q (1/Å), n_vectors, total, error, and each partial in the definition asked for."""
+    def to_frame(self) -> pd.DataFrame:
+        """One row a bin: q (1/Å), n_vectors, total, error, and each partial of Faber and Ziman."""
         table = {"q": self.q, "n_vectors": self.n_vectors, "total": self.total, "error": self.error}
-        return pd.DataFrame(table | {"-".join(pair): curve for pair, curve in getattr(self, partials).items()})
-
-    def summary(self) -> dict[str, Any]:
-        """Gather the first sharp diffraction peaks (1/Å), ready for JSON; null where there is none."""
-        return {
-            "first_sharp_diffraction_peak": _peak_summary(self.first_peak),
-            "first_peaks_faber_ziman": {
-                "-".join(pair): _peak_summary(peak) for pair, peak in self.partial_first_peaks.items()
-            },
-            "q_max_per_angstrom": float(self.q[-1]),
-            "bin_width_per_angstrom": self.bin_width,
-            "n_wave_vectors": int(self.n_vectors.sum()),
-        }
+        return pd.DataFrame(table | {"-".join(pair): curve for pair, curve in self.faber_ziman.items()})
 
 
 def static_structure_factor(
@@ -210,13 +193,6 @@ def static_structure_factor(
     }
     total = averaged(np.abs(np.sum(list(densities.values()), axis=0)) ** 2) / len(glass)
     concentrations = {species: count / len(glass) for species, count in counts.items()}
-    peaks = {}
-    for (a, b), partial in partials.items():
-        # Densities of many atoms are complex Gaussian numbers: that gives the variance of their products.
-        variance = (partials[a, a] * partials[b, b] + partial**2) / (2 * n_vectors)
-        scale = np.sqrt(concentrations[a] * concentrations[b])
-        faber_ziman = 1 + (partial - (a == b)) / scale
-        peaks[a, b] = _first_peak(q, faber_ziman, np.sqrt(variance) / scale, n_vectors, bin_width)
     error = total / np.sqrt(n_vectors)
     return StructureFactor(
         q=q,
@@ -227,14 +203,7 @@ def static_structure_factor(
         concentrations=MappingProxyType(concentrations),
         bin_width=bin_width,
         first_peak=_first_peak(q, total, error, n_vectors, bin_width),
-        partial_first_peaks=MappingProxyType(peaks),
     )
-
-
-def _peak_summary(peak: DiffractionPeak | None) -> dict[str, float] | None:
-    if peak is None:
-        return None
-    return asdict(peak) | {"spacing": peak.spacing, "coherence_length": peak.coherence_length}
 
 
 def _densities(glass: Glass, q_max: float, watch: Watch) -> tuple[FloatArray, dict[str, _ComplexArray]]:

@@ -25,7 +25,7 @@ from symgnn_widgets.state.session import Session, as_sentence
 _LEGEND = {"y": -0.34, "borderwidth": 0}
 """Below the axis titles, which take more of a low figure than of a high one."""
 
-Compute = Callable[[Session, AtomExplanation, int, Reporter, CancelSignal], Any]
+Compute = Callable[[Session, Any, int, Reporter, CancelSignal], Any]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Analysis:
     note
         A sentence on what the figure shows.
     compute
-        From session, explanation, k, reporter and cancel signal to a result; called in a thread.
+        From session, the explanation that is shown, k, reporter and cancel signal to a result; called in a thread.
     draw
         From the result to the figure, for each view of it.
     height
@@ -48,6 +48,8 @@ class Analysis:
         Around the plot, pixels by side.
     depends_on_k
         Whether it is made of the most important edges alone.
+    of_glass
+        Whether it is about the whole structure: ``compute`` is then given None in place of an explanation.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Analysis:
     height: int
     margin: dict[str, int]
     depends_on_k: bool = True
+    of_glass: bool = False
 
 
 def _distances(session: Session, explanation: AtomExplanation, k: int, _report: Reporter, _cancel: CancelSignal) -> Any:
@@ -119,7 +122,7 @@ NETWORK = Analysis(
 
 
 class AnalysisPanel:
-    """Shows one analysis of the session's explanation, made anew when that or ``k`` changes and somebody looks.
+    """Shows one analysis of the session's explanation or glass, made anew when somebody looks after a change.
 
     Parameters
     ----------
@@ -140,7 +143,8 @@ class AnalysisPanel:
         self.view = widgets.Dropdown(options=views, value=views[0], tooltip="Which figure", layout={"width": "170px"})
         self.note = widgets.HTML(f'<div class="symgnn-note">{analysis.note}</div>')
         self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "display": "none"})
-        self.figure = FigurePanel(analysis.height, analysis.margin)
+        empty = {"empty": "Being computed …"} if analysis.of_glass else {}
+        self.figure = FigurePanel(analysis.height, analysis.margin, **empty)
         head = [self.view, self.note] if len(views) > 1 else [self.note]
         self.ui = widgets.VBox([widgets.HBox(head), self.bar, self.figure.ui])
         self._worker: Worker[tuple[Any, dict[str, go.Figure]]] = Worker(self._advance, self._finish, self._fail)
@@ -158,8 +162,7 @@ class AnalysisPanel:
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw every view of what is known of the shown explanation."""
-        explanation = self.session.explanation
-        if self.result is None or self._of is None or self._of[0] is not explanation:
+        if self.result is None or self._of is None or self._of[0] is not self._subject:
             return {}
         name, views = self.analysis.name, self.analysis.draw
         return {
@@ -167,14 +170,18 @@ class AnalysisPanel:
             for view, draw in views.items()
         }
 
+    @property
+    def _subject(self) -> AtomExplanation | None:
+        return None if self.analysis.of_glass else self.session.explanation
+
     def _update(self, _change: object = None) -> None:
         session = self.session
-        explanation, k = session.explanation, session.k
+        explanation, k = self._subject, session.k
         of = (explanation, k if self.analysis.depends_on_k else 0)
         if not self.active or self._of == of:
             return
         self._of, self.result = of, None
-        if explanation is None:
+        if explanation is None and not self.analysis.of_glass:
             self._worker.cancel()
             self.bar.layout.display = "none"
             self.figure.clear()

@@ -20,7 +20,11 @@ TAB_HELP = {
     "Network": "The network of important bonds, against random and rewired ones",
     "Fidelity": "Does the explanation beat rankings that know nothing of the network?",
     "Population": "Explain all selected atoms, and see what they have in common",
-    "Glass": "Any two values of all atoms against each other; select with the lasso",
+    "Glass": "The whole structure: values of all atoms, radial distribution, structure factor, correlation length",
+    "Values": "Any two values of all atoms against each other; select with the lasso",
+    "g(r)": "Radial distribution, total and partial, with the shells between its minima",
+    "S(q)": "Structure factor, total and partial, with the first sharp diffraction peak",
+    "Correlation": "Over what distance predictions are alike: their spatial autocorrelation and its length",
     "Barrier": "Compute the selected atom's barrier from first principles",
     "Edges": "The most important edges",
     "Atoms": "The most important atoms and their surroundings",
@@ -53,9 +57,12 @@ class Tabs:
     ----------
     panels
         By the title of their tab; those with a method ``activate(active=…)`` are told when they come and go.
+    active
+        Whether the tabs are in sight themselves, which tabs inside of tabs are not at first.
     """
 
-    def __init__(self, panels: Mapping[str, Panel]) -> None:
+    def __init__(self, panels: Mapping[str, Panel], *, active: bool = True) -> None:
+        self._active = active
         self.panels = dict(panels)
         self.ui = widgets.Tab(children=[panel.ui for panel in panels.values()], titles=list(panels), selected_index=0)
         self.ui.add_class("symgnn-tabs")
@@ -66,12 +73,25 @@ class Tabs:
         """Bring a tab to the front."""
         self.ui.selected_index = list(self.panels).index(title)
 
+    def activate(self, *, active: bool) -> None:
+        """Say whether the tabs are in sight."""
+        self._active = active
+        self._switch()
+
+    def page_figures(self) -> dict[str, go.Figure]:
+        """Draw what all panels have to show beside the figures of every explanation."""
+        figures: dict[str, go.Figure] = {}
+        for panel in self.panels.values():
+            if isinstance(panel, DrawsForPages):
+                figures |= panel.page_figures()
+        return figures
+
     def close(self) -> None:
         """Tell every panel that it is out of sight, so that it stops what it computes."""
         self._tell(None)
 
     def _switch(self, _change: object = None) -> None:
-        self._tell(self.ui.selected_index)
+        self._tell(self.ui.selected_index if self._active else None)
 
     def _tell(self, in_sight: int | None) -> None:
         for place, panel in enumerate(self.panels.values()):
