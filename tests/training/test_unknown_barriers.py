@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from symgnn_explain.analysis.fields.coarse_graining import coarse_graining_length
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
 from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, read_session, write_session
@@ -106,13 +105,6 @@ class TestComparisons:
         assert "25 of 60 atoms" in parity.layout.annotations[0].text
         histogram = barrier_histogram(PARTLY, PARTLY.barriers, atom=10)
         assert sum(len(trace.x) for trace in histogram.data) == 25
-
-    def test_coarse_graining_does_not_depend_on_what_it_may_not_see(self) -> None:
-        glasses = [disordered(seed) for seed in (1, 2)]
-        partly = [without(glass, slice(40, None)) for glass in glasses]
-        found = coarse_graining_length(partly, lengths=(0.0, 2.0), draws=20)
-        assert found.n_atoms == 80
-        assert np.isfinite(found.averaged.r).all()
 
 
 class TestSelection:
