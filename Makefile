@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help explore app docs demo test lint bench clean
+.PHONY: help explore app docs demo test lint bench figures clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -44,11 +44,15 @@ lint: $(READY) ## Lint, formatting, direction of imports, types
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
-bench: $(READY) ## Print the tables of the README anew: one script a claim, in benchmarks/
+bench: $(READY) ## Measure every claim again, one script of benchmarks/ each, into docs/results
 	@for script in benchmarks/[!_]*.py; do \
-		test -e "$$script" || { echo "benchmarks/ holds no script."; exit 0; }; \
-		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+		name="$$(basename "$$script" .py)"; echo "== $$name"; \
+		$(BIN)/python "$$script" --json "docs/results/$$name.json" || exit 1; \
 	done
+
+figures: $(READY) ## Draw the gallery and write the pages whose numbers were measured
+	$(BIN)/python scripts/make_gallery.py
+	$(BIN)/python scripts/make_benchmarks_page.py
 
 clean: ## Remove what these targets made: .venv, out/demo, build output, caches
 	rm -rf $(VENV) out/demo docs/_build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis lightning_logs

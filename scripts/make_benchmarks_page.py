@@ -1,0 +1,249 @@
+"""Write docs/benchmarks.md, and the numbers of README.md, from the figures that the benchmarks measured.
+
+``make bench`` runs every script of ``benchmarks/`` and keeps its JSON in ``docs/results``; this script only arranges what
+stands there. ``--check`` changes nothing and fails where a page is not what the figures say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
+CARD = ROOT / "symgnn_explain" / "data" / "symgnn_cu64zr36.json"
+
+NUMBER = re.compile(r"<!-- number: (\w+) -->.*?<!-- /number -->")
+NOT_MEASURED = "*Not measured on this version yet: `make bench`.*"
+
+Figures = dict[str, Any]
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table in Markdown."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def seconds(value: float) -> str:
+    """Return a time with two digits and its unit."""
+    if value >= 90:
+        return f"{value / 60:.2g} min"
+    return f"{value:.2g} s" if value >= 0.1 else f"{value * 1e3:.2g} ms"
+
+
+def accuracy(card: Figures) -> str:
+    """Return what the card of the shipped weights says."""
+    protocol = card["protocol"]
+    coverage = protocol["calibration"]["coverage"]
+    rows = [
+        ["Pearson r within a held-out glass, one network", f"{protocol['pearson']['mean']:.3f}"],
+        ["… three networks together", f"{protocol['pearson_together']:.3f}"],
+        *(
+            [f"known barriers inside the {level} % interval", f"{100 * share:.1f} %"]
+            for level, share in coverage.items()
+        ),
+    ]
+    folds = "; ".join(", ".join(fold) for fold in protocol["folds"])
+    return (
+        table(["", "measured"], rows) + f"\n\nFive folds of related glasses held out together ({folds}), "
+        f"{len(protocol['seeds'])} seeds, weights `{card['weights_sha256'][:12]}`. Everything was chosen on these folds; the "
+        "published test glasses were not read. The paper reports 0.786 on its test glasses, with the epoch chosen there."
+    )
+
+
+def explainer_speed(figures: Figures) -> str:
+    """Return the speed of one epoch of GNNExplainer."""
+    times = figures["seconds_an_epoch"].items()
+    rows = [[f"one epoch, {side}", seconds(float(np.median(values)))] for side, values in times]
+    rows += [
+        ["times as fast as PyG on the whole graph", f"{figures['speedup_full']:.0f}"],
+        ["times as fast as PyG on the k-hop subgraph", f"{figures['speedup_khop']:.0f}"],
+        ["500 epochs", seconds(figures["seconds_500_epochs"])],
+        ["500 epochs, in plain predictions of the glass", f"{figures['forward_ratio']:.1f}"],
+        ["largest difference of the output (eV)", f"{figures['max_abs_output_diff']:.1e}"],
+        ["largest relative difference of the gradient", f"{figures['rel_grad_diff']:.1e}"],
+    ]
+    return table(["published architecture, 3 000 atoms", "measured"], rows)
+
+
+def inference(figures: Figures) -> str:
+    """Return the time of a prediction."""
+    rows = [[row["atoms"], seconds(row["seconds"])] for row in figures["rows"] if row["network"] == "shipped"]
+    return table(["atoms", "shipped predictor, neighbour list included"], rows)
+
+
+def inference_scaling(figures: Figures) -> str:
+    """Return time and memory of large glasses."""
+    rows = [
+        ["3 000 atoms", seconds(figures["seconds_3000"])],
+        ["8 000 atoms", seconds(figures["seconds_8000"])],
+        [f"{figures['atoms_largest']} atoms, in chunks", seconds(figures["seconds_largest"])],
+        ["exponent of the time with the number of atoms", f"{figures['exponent']:.2f}"],
+        ["largest difference between chunks and the whole (eV)", f"{figures['chunk_max_diff']:.1e}"],
+        *([f"peak memory ({name})", f"{value:.1f} GB"] for name, value in figures.items() if name.startswith("peak")),
+    ]
+    return table(["", "measured"], rows)
+
+
+def graph(figures: Figures) -> str:
+    """Return the time of the neighbour list."""
+    rows = []
+    for row in figures["rows"]:
+        own, ase = float(np.median(row["symgnn_explain_s"])), float(np.median(row["ase_s"]))
+        rows.append([row["atoms"], row["edges"], seconds(own), seconds(ase), f"{ase / own:.1f}"])
+    return table(["atoms", "edges within 5 Å", "symgnn_explain", "ASE", "times as fast"], rows)
+
+
+def topology_speed(figures: Figures) -> str:
+    """Return the time of persistence and optimal cycles."""
+    rows = [["symgnn_explain", seconds(figures["seconds_ours"])]]
+    if "seconds_homcloud" in figures:
+        rows += [
+            ["HomCloud", seconds(figures["seconds_homcloud"])],
+            ["times as fast", f"{figures['speedup']:.0f}"],
+            ["same persistence pairs", f"{figures['same_pairs']:.2%}"],
+            ["same lengths of cycles", f"{figures['same_cycle_length']:.2%}"],
+        ]
+    return table([f"{figures['atoms']} atoms, {figures['rings']} optimal 1-cycles", "measured"], rows)
+
+
+def saddle_search(figures: Figures) -> str:
+    """Return the cost of a saddle point."""
+    rows = [
+        ["activation-relaxation, CPU-seconds a connected saddle", f"{figures['cpu_s_per_saddle_artn']:.2f}"],
+        ["ASE's dimer, CPU-seconds a connected saddle", f"{figures['cpu_s_per_saddle_dimer']:.2f}"],
+        ["searches that end in a connected saddle", f"{figures['success_rate']:.0%}"],
+    ]
+    return table([f"3 000 atoms, {figures['atoms']} × {figures['searches']} searches", "measured"], rows)
+
+
+def explorer_latency(figures: Figures) -> str:
+    """Return how long a person waits."""
+    rows = [[name, f"{figures[name]:.2f}", goal] for name, goal in figures["goals"].items()]
+    return table(["3 000 atoms, software WebGL", "median", "goal"], rows)
+
+
+def transfer(figures: Figures) -> str:
+    """Return the accuracy on glasses that this project labelled."""
+    rows = []
+    for name, row in figures.items():
+        if isinstance(row, dict):
+            low, high = row["interval"]
+            rows.append(
+                [name, row["atoms"], f"{row['pearson_r']:.2f} ({low:.2f} to {high:.2f})", f"{row['noise_ceiling']:.2f}"]
+            )
+    return table(["glass", "atoms", "r (95 %)", "what label noise allows"], rows)
+
+
+def population(figures: Figures) -> str:
+    """Return the cost of explaining many atoms."""
+    rows = [[workers, seconds(value)] for workers, value in figures["seconds_an_atom"].items()]
+    same = "are the same" if figures["identical_bytes"] else "differ"
+    return (
+        table(["workers", f"an atom ({figures['method']})"], rows)
+        + f"\n\nThe records of all runs {same}, byte for byte."
+    )
+
+
+def local_order(figures: Figures) -> str:
+    """Return the cost of order parameters and networks."""
+    rows = [[name, seconds(value)] for name, value in figures["seconds"].items()]
+    return table([f"{figures['n_atoms']} atoms", "measured"], rows)
+
+
+SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
+    ("explainer_speed", "GNNExplainer, exact and fast", explainer_speed),
+    ("inference", "Predicting a glass", inference),
+    ("inference_scaling", "Predicting a large glass", inference_scaling),
+    ("transfer", "Accuracy on glasses that this project labelled", transfer),
+    ("explorer_latency", "The explorer: how long a person waits (s)", explorer_latency),
+    ("population", "Explaining many atoms", population),
+    ("graph", "Neighbour list", graph),
+    ("topology_speed", "Persistent homology and optimal cycles", topology_speed),
+    ("local_order", "Order parameters and networks", local_order),
+    ("saddle_search", "Saddle points", saddle_search),
+)
+"""Script, heading and how its figures are shown."""
+
+HEAD = """# Benchmarks
+
+Each section is one script in `benchmarks/`. `make bench` measures again and keeps the figures in `docs/results`; `make figures`
+writes this page from them, so no number here is typed. Times are medians; machines differ, so quote ratios.
+Accuracy comes from the card of the shipped weights; [Experiments](experiments.md) holds what was tried, the networks that this one was
+compared with among it, and [Quality of explanations](explainer_quality.md) what the explanations are worth.
+"""
+
+
+def load(name: str) -> Figures | None:
+    """Return the stored figures of a script, or None where it has not been run."""
+    path = RESULTS / f"{name}.json"
+    figures: Figures | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return figures
+
+
+def page() -> str:
+    """Return the page of benchmarks."""
+    card = json.loads(CARD.read_text(encoding="utf-8"))
+    parts = [HEAD, "## Accuracy of the shipped predictor\n\n" + accuracy(card) + "\n"]
+    for name, heading, show in SECTIONS:
+        figures = load(name)
+        shown = NOT_MEASURED if figures is None else show(figures)
+        machine = f"\n\nMeasured on: {figures['machine']}." if figures and "machine" in figures else ""
+        parts.append(f"## {heading}\n\n`benchmarks/{name}.py`\n\n{shown}{machine}\n")
+    return "\n".join(parts)
+
+
+def numbers() -> dict[str, str]:
+    """Return the numbers that README.md quotes, by name."""
+    card = json.loads(CARD.read_text(encoding="utf-8"))
+    found = {"pearson": f"{card['protocol']['pearson_together']:.2f}"}
+    if (speed := load("explainer_speed")) is not None:
+        found |= {"speedup_full": f"{speed['speedup_full']:.0f}", "epochs_500": seconds(speed["seconds_500_epochs"])}
+    if (times := load("inference")) is not None:
+        found["predict_3000"] = next(seconds(row["seconds"]) for row in times["rows"] if row["network"] == "shipped")
+    if (latency := load("explorer_latency")) is not None:
+        found["click"] = seconds(latency["click_to_highlight_s"])
+    if (topology := load("topology_speed")) is not None and "speedup" in topology:
+        found["topology"] = f"{topology['speedup']:.0f}"
+    return found
+
+
+def readme(text: str) -> str:
+    """Return README.md with its numbers put in."""
+    known = numbers()
+    return NUMBER.sub(
+        lambda match: f"<!-- number: {match[1]} -->{known.get(match[1], 'not measured yet')}<!-- /number -->", text
+    )
+
+
+def main() -> int:
+    """Write the pages, or say which of them differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is out of date")
+    arguments = parser.parse_args()
+    wanted = {PAGE: page(), README: readme(README.read_text(encoding="utf-8"))}
+    differing = [
+        path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    if arguments.check:
+        for path in differing:
+            print(f"{path.relative_to(ROOT)} is not what docs/results says: run make figures.")
+        return bool(differing)
+    for path in differing:
+        path.write_text(wanted[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
