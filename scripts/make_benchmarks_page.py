@@ -1,7 +1,7 @@
 """Write docs/benchmarks.md, and the numbers of README.md, from the figures that the benchmarks measured.
 
-``make bench`` runs every script of ``benchmarks/`` and keeps its JSON in ``docs/results``; this script only arranges what
-stands there. ``--check`` changes nothing and fails where a page is not what the figures say.
+``make bench`` runs every script of ``benchmarks/`` and keeps its JSON in ``docs/results``; this script only arranges
+what stands there. ``--check`` changes nothing and fails where a page is not what the figures say.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def accuracy(card: Figures) -> str:
     folds = "; ".join(", ".join(fold) for fold in protocol["folds"])
     return (
         table(["", "measured"], rows) + f"\n\nFive folds of related glasses held out together ({folds}), "
-        f"{len(protocol['seeds'])} seeds, weights `{card['weights_sha256'][:12]}`. Everything was chosen on these folds; the "
-        "published test glasses were not read. The paper reports 0.786 on its test glasses, with the epoch chosen there."
+        f"{len(protocol['seeds'])} seeds, weights `{card['weights_sha256'][:12]}`. Everything was chosen on these "
+        "folds; the published test glasses were not read. The paper reports 0.786 on them, with the epoch chosen there."
     )
 
 
@@ -178,10 +178,10 @@ SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
 
 HEAD = """# Benchmarks
 
-Each section is one script in `benchmarks/`. `make bench` measures again and keeps the figures in `docs/results`; `make figures`
-writes this page from them, so no number here is typed. Times are medians; machines differ, so quote ratios.
-Accuracy comes from the card of the shipped weights; [Experiments](experiments.md) holds what was tried, the networks that this one was
-compared with among it, and [Quality of explanations](explainer_quality.md) what the explanations are worth.
+Each section is one script in `benchmarks/`. `make bench` measures again and keeps the figures in `docs/results`;
+`make figures` writes this page from them, so no number here is typed. Times are
+medians; machines differ, so quote ratios. Accuracy comes from the card of the shipped weights. [Experiments](experiments.md) holds what was tried and which networks
+it was compared with, [Quality of explanations](explainer_quality.md) what the explanations are worth.
 """
 
 

@@ -34,3 +34,16 @@ def test_the_gallery_shows_every_picture_and_none_is_large() -> None:
     assert all(path.stat().st_size < 200_000 for path in shown)
     script = (ROOT / "scripts" / "make_gallery.py").read_text(encoding="utf-8")
     assert page.count("\n## ") == script.count(") -> go.Figure:") == len(shown)
+
+
+def test_no_number_of_the_benchmarks_is_typed() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "make_benchmarks_page.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 150
+    assert readme.count("<!-- number: ") == 5
