@@ -180,8 +180,9 @@ HEAD = """# Benchmarks
 
 Each section is one script in `benchmarks/`. `make bench` measures again and keeps the figures in `docs/results`;
 `make figures` writes this page from them, so no number here is typed. Times are
-medians; machines differ, so quote ratios. Accuracy comes from the card of the shipped weights. [Experiments](experiments.md) holds what was tried and which networks
-it was compared with, [Quality of explanations](explainer_quality.md) what the explanations are worth.
+medians; machines differ, so quote ratios. Accuracy comes from the card of the shipped
+weights. [Experiments](experiments.md) holds what was tried and which networks it was compared with,
+[Quality of explanations](explainer_quality.md) what the explanations are worth.
 """
 
 
