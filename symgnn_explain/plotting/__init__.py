@@ -5,7 +5,7 @@ from symgnn_explain.plotting.barriers import barrier_histogram, parity_figure
 from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
-from symgnn_explain.plotting.fidelity import fidelity_figure, sanity_figure, sufficiency_figure
+from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.networks import network_figure
@@ -17,7 +17,6 @@ from symgnn_explain.plotting.population import (
 )
 from symgnn_explain.plotting.positions import position_figure
 from symgnn_explain.plotting.radial import radial_figure
-from symgnn_explain.plotting.rings import ring_figure
 from symgnn_explain.plotting.saddles import computed_barrier_figure, saddle_figure
 from symgnn_explain.plotting.structure_factor import structure_factor_figure
 from symgnn_explain.plotting.values import values_figure
@@ -39,9 +38,7 @@ __all__ = [
     "population_distance_figure",
     "position_figure",
     "radial_figure",
-    "ring_figure",
     "saddle_figure",
-    "sanity_figure",
     "soft_hard_figure",
     "structure_factor_figure",
     "sufficiency_figure",

@@ -1,4 +1,4 @@
-"""How faithful explanations are: insertion and deletion curves, sufficiency against sparsity, sanity checks."""
+"""How faithful explanations are: insertion and deletion curves, sufficiency against sparsity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity, SoftFid
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
 from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import Sparsity
-from symgnn_explain.explain.sanity.battery import SanityBattery
 from symgnn_explain.plotting.style import (
     BLUE,
     GREEN,
@@ -46,9 +45,6 @@ _COLOURS = {
     "hop_length_matched": PURPLE,
 }
 _CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY)
-_BETWEEN_PANELS = 105
-"""Pixels between the panels of the sanity checks: an axis title and the next panel's own."""
-
 _NONE_AT = 0.5
 """Where no unit at all is drawn on an axis of log k."""
 
@@ -145,64 +141,6 @@ def sufficiency_figure(
     figure.add_hline(y=TOLERANCE, line={"color": GREY, "width": 1.5, "dash": "dash"})
     _count_axis(figure, max(int(curve.count[-1]) for curve in checked.values()))
     figure.update_yaxes(title_text="|change of the prediction| (eV)", rangemode="tozero")
-    return figure
-
-
-def sanity_figure(battery: SanityBattery) -> go.Figure:
-    """Draw one panel a check with a bar a method, its 95 % interval and the goal; bars that miss it are red.
-
-    Raises
-    ------
-    InputError
-        If nothing was checked.
-    """
-    table = battery.to_frame()
-    if table.empty:
-        raise InputError("no check was made that could be drawn.")
-    checks, methods = list(dict.fromkeys(table["check"])), list(dict.fromkeys(table["method"]))
-    n_columns = min(3, len(checks))
-    n_rows = -(-len(checks) // n_columns)
-    panel_height = 30 + 26 * len(methods)
-    inner_height = n_rows * panel_height + (n_rows - 1) * _BETWEEN_PANELS
-    figure = make_subplots(
-        rows=n_rows,
-        cols=n_columns,
-        subplot_titles=checks,
-        shared_yaxes=True,
-        vertical_spacing=_BETWEEN_PANELS / inner_height if n_rows > 1 else 0.0,
-    )
-    for place, check in enumerate(checks):
-        rows = table[table["check"] == check]
-        panel = {"row": place // n_columns + 1, "col": place % n_columns + 1}
-        figure.add_bar(
-            x=rows["value"],
-            y=rows["method"],
-            orientation="h",
-            marker={"color": [BLUE if met else VERMILION for met in rows["met"]]},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": rows["high"] - rows["value"],
-                "arrayminus": rows["value"] - rows["low"],
-                "thickness": 1.5,
-            },
-            customdata=rows[["low", "high", "n_atoms"]],
-            hovertemplate="%{y}: %{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f}, %{customdata[2]} atoms)"
-            "<extra></extra>",
-            showlegend=False,
-            **panel,
-        )
-        goal, sign = rows["goal"].iloc[0], "≥" if rows["at_least"].iloc[0] else "≤"
-        figure.add_vline(x=goal, line={"color": GREY, "width": 2, "dash": "dash"}, **panel)
-        figure.update_xaxes(title_text=f"goal {sign} {goal:g}", rangemode="tozero", **panel)
-    figure.update_yaxes(categoryorder="array", categoryarray=methods[::-1])
-    figure.update_layout(
-        template=template(),
-        width=1180,
-        height=100 + inner_height + 80,
-        title={"text": "Sanity checks"},
-        margin={"t": 100, "b": 80},
-    )
     return figure
 
 

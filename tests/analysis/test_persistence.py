@@ -6,15 +6,18 @@ from collections import Counter
 import gudhi
 import numpy as np
 import pytest
+from gudhi.hera import bottleneck_distance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
-from symgnn_explain.analysis.topology.diagrams import bottleneck_distance
 
 from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
-from symgnn_explain.analysis.topology.persistence import TORUS, describe_pairs, persistence_pairs
+from symgnn_explain.analysis.topology.persistence import describe_pairs, persistence_pairs
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
+
+TORUS = (1, 3, 3, 1)
+"""Betti numbers of the 3-torus, which a structure that is periodic in all directions fills in the end."""
 
 FAR = [[0, 0, 60.0], [0, 0, -60.0]]
 """A complex in space needs points out of the plane; these are far away."""
@@ -202,7 +205,7 @@ def test_diagrams_are_stable(random_glass, seed, shake):
     step *= shake / np.linalg.norm(step, axis=1).max()
     one, two = persistence_of(glass), persistence_of(Glass(glass.positions + step, glass.numbers, glass.cell))
     for dimension in (0, 1, 2):
-        assert bottleneck_distance(one.diagram(dimension), two.diagram(dimension)) <= shake * (1 + 1e-6)
+        assert bottleneck_distance(one.diagram(dimension), two.diagram(dimension), delta=0.0) <= shake * (1 + 1e-6)
 
 
 def test_pairs_name_the_atoms_that_make_and_end_them(random_glass):
@@ -221,16 +224,6 @@ def test_pairs_name_the_atoms_that_make_and_end_them(random_glass):
         # An edge enters at half its length, or later where an atom lies inside its sphere.
         assert (np.linalg.norm(between, axis=1) / 2 <= expected + 1e-9).all()
         assert np.isclose(np.linalg.norm(between, axis=1) / 2, expected).mean() > 0.9
-    asked = np.array([3, 77])
-    for dimension in (0, 1, 2):
-        found = persistence.rows_of_atoms(asked, dimension)
-        expected = [
-            row
-            for row in persistence.rows(dimension)
-            if {*persistence.birth_atoms[row], *persistence.death_atoms[row]} & {3, 77}
-        ]
-        assert found.tolist() == expected
-        assert len(found) > 0
 
 
 def test_voids_above_the_limit_are_left_open():

@@ -219,7 +219,7 @@ def test_result_is_reused_in_memory_and_on_disk(random_glass, monkeypatch, tmp_p
     monkeypatch.setattr(topology, "compute_topology", lambda *_: pytest.fail("computed again"))
     second = optimal_cycles(glass)
     assert second.to_frame().equals(first.to_frame())
-    assert second.pairs_frame().equals(first.pairs_frame())
+    np.testing.assert_array_equal(second.length, first.length)
     assert [path.suffix for path in (tmp_path / "cycles").iterdir()] == [".npz"]
 
 

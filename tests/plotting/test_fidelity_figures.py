@@ -1,23 +1,19 @@
-"""Fidelity and sanity figures show the numbers of the results that they are drawn from."""
+"""Figures of fidelity show the numbers of the results that they are drawn from; the sanity battery checks all."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.fidelity.intervals import Interval
 from symgnn_explain.explain.fidelity.measure import Fidelity, SoftFidelity, fidelity, log_counts
 from symgnn_explain.explain.fidelity.nulls import NULL_ORDERS, fidelity_against_nulls
 from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import sparsity
-from symgnn_explain.explain.sanity.battery import SanityBattery, SanityCheck, sanity_battery
+from symgnn_explain.explain.sanity.battery import sanity_battery
 from symgnn_explain.explain.sanity.checks import Request
-from symgnn_explain.plotting import fidelity_figure, sanity_figure, sufficiency_figure
-from symgnn_explain.plotting.style import BLUE, VERMILION
+from symgnn_explain.plotting import fidelity_figure, sufficiency_figure
 
 
 @pytest.fixture(scope="module")
@@ -73,26 +69,7 @@ def test_the_sufficient_count_is_marked(reports):
         sufficiency_figure({})
 
 
-def test_bars_of_checks_that_miss_their_goal_are_red():
-    def check(method, name, value, at_least):
-        return SanityCheck(method, name, Interval(value, value - 0.1, value + 0.1), 0.5, at_least, 4)
-
-    battery = SanityBattery(
-        (check("a", "high", 0.9, True), check("b", "high", 0.1, True), check("a", "low", 0.9, False))
-    )
-    assert battery.to_frame()["met"].tolist() == [True, False, False]
-    figure = sanity_figure(battery)
-    high, low = figure.data
-    assert high.marker.color == (BLUE, VERMILION)
-    assert low.marker.color == (VERMILION,)
-    np.testing.assert_allclose(high.error_x.array, 0.1)
-    assert [annotation.text for annotation in figure.layout.annotations] == ["high", "low"]
-    assert {shape.x0 for shape in figure.layout.shapes} == {0.5}
-    with pytest.raises(InputError, match="no check"):
-        sanity_figure(SanityBattery(()))
-
-
-def test_a_whole_battery_is_drawn(tiny_predictor, random_glass):
+def test_a_whole_battery_is_checked(tiny_predictor, random_glass):
     prepared = prepare(tiny_predictor, random_glass(6))
     seen: list[float] = []
     from symgnn_explain.runs.watch import Watch
@@ -105,9 +82,6 @@ def test_a_whole_battery_is_drawn(tiny_predictor, random_glass):
     assert ("saliency", "overlap over seeds") not in table.index
     assert seen[-1] == 1.0
     assert seen == sorted(seen)
-    figure = sanity_figure(battery)
-    assert len(figure.data) == table.reset_index()["check"].nunique()
-    json.loads(figure.to_json())
     with pytest.raises(InputError, match="at least one"):
         sanity_battery(prepared, [], [0])
 

@@ -13,7 +13,7 @@ from symgnn_explain.analysis.networks.network_analysis import NetworkAnalysis
 from symgnn_explain.analysis.networks.structure_network import BondNetwork
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.plotting import connection_figure, network_figure, ring_figure, voronoi_figure
+from symgnn_explain.plotting import connection_figure, network_figure, voronoi_figure
 from symgnn_explain.plotting.networks import WIDEST
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import neighbour_edges
@@ -104,25 +104,6 @@ def test_connection_figure_says_where_there_are_no_connections(motifs):
     assert "no connection" in figure.layout.annotations[0].text
 
 
-def test_ring_figure_shows_structure_bonds_and_null(network, analysis):
-    figure = ring_figure(network, analysis)
-    for trace, rings in zip(traces(figure, "bar"), (network.primitive, network.king), strict=True):
-        found = rings.to_frame().query("rings > 0")
-        assert np.array(trace.y) == pytest.approx(found["rings_per_atom"])
-        assert np.rint(trace.x).tolist() == found["size"].tolist()
-    through, among = points(figure, "x2"), points(figure, "x3")
-    assert through.x.tolist() == [3, 4, 5]
-    assert through.y[0] == analysis.statistics["structure", "primitive rings of 3 through a bond"]
-    assert among.y[0] == analysis.statistics["rings", "primitive rings of 3"]
-    [band] = traces(figure, "bar", "x2")
-    row = analysis.of_null("matched").set_index("name").loc["primitive rings of 3 through a bond"]
-    assert band.base[0] == row["null_low"]
-    assert band.base[0] + band.y[0] == pytest.approx(row["null_high"])
-    alone = ring_figure(network)
-    assert len(alone.data) == 2
-    assert alone.layout.yaxis.type == "log"
-
-
 def test_network_figure_shows_every_effect(analysis):
     figure = network_figure(analysis)
     table = analysis.to_frame()
@@ -142,10 +123,8 @@ def test_network_figure_shows_every_effect(analysis):
     assert len(drawn) == 3
 
 
-def test_unknown_nulls_are_refused_and_figures_are_plain_json(motifs, network, analysis):
+def test_unknown_nulls_are_refused_and_figures_are_plain_json(motifs, analysis):
     with pytest.raises(InputError, match="choose from"):
         voronoi_figure(motifs, null="matched")
-    with pytest.raises(InputError, match="choose from"):
-        ring_figure(network, analysis, null="distance")
-    for figure in (voronoi_figure(motifs), connection_figure(motifs), ring_figure(network), network_figure(analysis)):
+    for figure in (voronoi_figure(motifs), connection_figure(motifs), network_figure(analysis)):
         assert json.loads(figure.to_json())["layout"]["width"] > 0

@@ -107,11 +107,6 @@ class CycleCounts:
             raise InputError(f"{cycle=} does not exist: there are {len(self)}, numbered from 0.")
         return self.bond[self._offset[cycle] : self._offset[cycle + 1]]
 
-    def atoms_of(self, cycle: int) -> IntArray:
-        """Atoms on one cycle, ascending."""
-        bonds = self.bonds_of(cycle)
-        return np.unique([self.first[bonds], self.second[bonds]])
-
     def path(self, glass: Glass, cycle: int) -> CyclePath:
         """Lay out one cycle in space, from its lowest atom in the cell.
 
@@ -153,37 +148,19 @@ class CycleCounts:
         is_asked[row[row >= 0]] = True
         return np.unique(self._cycle[is_asked[self.bond]])
 
-    def through_atoms(self, atoms: IntArray) -> IntArray:
-        """Cycles that pass through any of ``atoms``, ascending."""
-        is_asked = np.zeros(self.n_atoms, dtype=bool)
-        is_asked[np.asarray(atoms, dtype=np.int64)] = True
-        cycle, atom = self._atoms_on_cycles
-        return np.unique(cycle[is_asked[atom]])
-
-    def edges_frame(self, glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> pd.DataFrame:
-        """One row an edge: cycles, and mean_birth, mean_death, mean_life and longest_life (Å) of those through it.
-
-        Radii are NaN where no cycle passes; arguments as for :meth:`of_edges`.
-        """
-        table = self._statistics(self.bond, self._cycle, len(self.first))
-        nothing = pd.DataFrame([{name: 0 if name == "cycles" else np.nan for name in table.columns}])
-        table = pd.concat([table, nothing], ignore_index=True)
-        return table.iloc[self._bond_rows(glass, source, target, displacement)].reset_index(drop=True)
-
-    def atoms_frame(self) -> pd.DataFrame:
-        """One row an atom of the structure: atom, and the same columns as :meth:`edges_frame`."""
-        cycle, atom = self._atoms_on_cycles
-        return self._statistics(atom, cycle, self.n_atoms).rename_axis("atom").reset_index()
-
     def to_frame(self) -> pd.DataFrame:
-        """One row a bond on a cycle: first, second, shift_a, shift_b, shift_c, and what :meth:`edges_frame` has."""
-        table = {"first": self.first, "second": self.second}
-        table |= {f"shift_{axis}": self.shift[:, place] for place, axis in enumerate("abc")}
-        return pd.DataFrame(table).join(self._statistics(self.bond, self._cycle, len(self.first)))
+        """One row a bond on a cycle: first, second, shift_a, shift_b, shift_c, and what its cycles are like.
 
-    def pairs_frame(self) -> pd.DataFrame:
-        """One row a cycle: birth and death (radius, Å), bonds."""
-        return pd.DataFrame({"birth": self.birth, "death": self.death, "bonds": self.length})
+        ``cycles`` counts them; mean_birth, mean_death, mean_life and longest_life are in Å.
+        """
+        table: dict[str, Any] = {"first": self.first, "second": self.second}
+        table |= {f"shift_{axis}": self.shift[:, place] for place, axis in enumerate("abc")}
+        table["cycles"] = self.count
+        for name, value in (("birth", self.birth), ("death", self.death), ("life", self.life)):
+            table[f"mean_{name}"] = np.bincount(self.bond, value[self._cycle], len(self.first)) / self.count
+        longest = np.full(len(self.first), -np.inf)
+        np.maximum.at(longest, self.bond, self.life[self._cycle])
+        return pd.DataFrame(table | {"longest_life": longest})
 
     def summary(self) -> dict[str, Any]:
         """Numbers of cycles and bonds, ready for JSON."""
@@ -204,13 +181,6 @@ class CycleCounts:
         return np.repeat(np.arange(len(self)), self.length)
 
     @cached_property
-    def _atoms_on_cycles(self) -> tuple[IntArray, IntArray]:
-        """Each cycle with each of its atoms, once."""
-        atom = np.concatenate([self.first[self.bond], self.second[self.bond]])
-        cycle, atom = np.divmod(np.unique(np.tile(self._cycle, 2) * self.n_atoms + atom), self.n_atoms)
-        return cycle, atom
-
-    @cached_property
     def _index(self) -> pd.MultiIndex:
         return pd.MultiIndex.from_arrays(list(np.column_stack([self.first, self.second, self.shift]).T))
 
@@ -226,17 +196,6 @@ class CycleCounts:
         shift = np.rint(np.linalg.solve(glass.cell.T, beyond.T).T).astype(np.int64)
         asked = canonical_bonds(target, source, shift)
         return np.asarray(self._index.get_indexer(pd.MultiIndex.from_arrays(list(asked.T))), dtype=np.int64)
-
-    def _statistics(self, owner: IntArray, cycle: IntArray, n_owners: int) -> pd.DataFrame:
-        """Describe the cycles of each owner, a bond or an atom, given which owner each entry belongs to."""
-        count = np.bincount(owner, minlength=n_owners)
-        longest = np.full(n_owners, -np.inf)
-        np.maximum.at(longest, owner, self.life[cycle])
-        table: dict[str, Any] = {"cycles": count}
-        for name, value in (("birth", self.birth), ("death", self.death), ("life", self.life)):
-            total = np.bincount(owner, weights=value[cycle], minlength=n_owners)
-            table[f"mean_{name}"] = np.divide(total, count, out=np.full(n_owners, np.nan), where=count > 0)
-        return pd.DataFrame(table | {"longest_life": np.where(count > 0, longest, np.nan)})
 
 
 def count_cycles(

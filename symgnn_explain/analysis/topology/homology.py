@@ -16,7 +16,7 @@ from symgnn_explain.analysis.topology.persistence import Persistence, describe_p
 from symgnn_explain.analysis.topology.volumes import volume_optimal_cycles
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.runs.watch import CancelSignal
-from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.glass import Glass
 
 Progress = Callable[[float], None]
 
@@ -35,22 +35,6 @@ class StructureTopology:
 
     persistence: Persistence
     cycles: CycleCounts
-
-    def rows_of_atoms(self, atoms: IntArray, dimension: int = 1) -> IntArray:
-        """Pairs of one dimension that ``atoms`` take part in, as rows of ``persistence.diagram(dimension)``.
-
-        Rings whose optimal cycle passes through one of the atoms; components and voids that one of them helps to make
-        or to end.
-        """
-        if dimension == 1:
-            return self.cycles.through_atoms(atoms)
-        return np.searchsorted(
-            self.persistence.rows(dimension), self.persistence.rows_of_atoms(np.asarray(atoms), dimension)
-        )
-
-    def diagram_of(self, atoms: IntArray, dimension: int = 1) -> FloatArray:
-        """Birth and death (Å) of the pairs that ``atoms`` take part in, see :meth:`rows_of_atoms`; shape (R, 2)."""
-        return self.persistence.diagram(dimension)[self.rows_of_atoms(atoms, dimension)]
 
     def summary(self) -> dict[str, Any]:
         """Both summaries, ready for JSON."""

@@ -18,8 +18,6 @@ SHORTEST_LIFE = 1e-9
 """A class lives at least this long in the squared radius (Å²): less is rounding."""
 
 DIMENSIONS = (0, 1, 2)
-TORUS = (1, 3, 3, 1)
-"""Betti numbers of the 3-torus, which a structure that is periodic in all directions fills in the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +82,6 @@ class Persistence:
         alive = self.dimension[(self.birth <= radius) & ((self.death > radius) | np.isinf(self.death))]
         first, second, third, fourth = np.bincount(alive, minlength=4)[:4].tolist()
         return first, second, third, fourth
-
-    def rows_of_atoms(self, atoms: IntArray, dimension: int) -> IntArray:
-        """Rows of :meth:`rows` whose class one of ``atoms`` helps to make or to end."""
-        rows = self.rows(dimension)
-        is_asked = np.zeros(self.n_atoms + 1, dtype=bool)  # the last one stands for no atom
-        is_asked[np.asarray(atoms, dtype=np.int64)] = True
-        return rows[is_asked[self.birth_atoms[rows]].any(axis=1) | is_asked[self.death_atoms[rows]].any(axis=1)]
 
     def to_frame(self) -> pd.DataFrame:
         """One row a class: dimension, birth, death and life (radius, Å), essential."""
