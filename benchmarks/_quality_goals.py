@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symgnn_explain.explain.fidelity.intervals import Interval
-from symgnn_explain.explain.fidelity.measure import TOLERANCE
+from symgnn_explain.models.target import BARRIER
 
 Row = Mapping[str, Any]
 
@@ -108,7 +108,7 @@ def _sufficiency(here: Mapping[str, Row], note: Callable[..., None]) -> None:
             )
         within = here[method]["within_tolerance"]
         note(
-            f"{method}: |masked - original| ≤ {TOLERANCE} eV on at least 95 % of atoms",
+            f"{method}: |masked - original| ≤ {BARRIER.required_tolerance} eV on at least 95 % of atoms",
             within["value"] >= 0.95,
             f"{within['value']:.1%}",
         )

@@ -34,9 +34,10 @@ from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.fidelity.intervals import bootstrap
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
+from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 
@@ -92,7 +93,7 @@ def summarise(measured: Record) -> Record:
         for record in records
         if record["masked_prediction"] is not None
     ]
-    row["within_tolerance"] = _interval([change <= TOLERANCE for change in changes])
+    row["within_tolerance"] = _interval([change <= BARRIER.required_tolerance for change in changes])
     for null in records[0].get("nulls", {}):
         for count in COUNTS:
             advantages = []

@@ -20,8 +20,9 @@ from _common import argument_parser, machine, write_json
 from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, PGTrainingSettings, PreparedGlass, prepare, train_pg_explainer
 from symgnn_explain.explain.fidelity.intervals import bootstrap
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity
+from symgnn_explain.explain.fidelity.measure import fidelity
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
 
@@ -55,7 +56,7 @@ def measure(prepared: PreparedGlass, atoms: list[int], methods: dict[str, dict[s
         change = columns[-1]
         if np.isfinite(change).all():
             row["rms_masked_change"] = float(np.sqrt((change**2).mean()))
-            row["within_tolerance"] = float((np.abs(change) <= TOLERANCE).mean())
+            row["within_tolerance"] = float((np.abs(change) <= BARRIER.required_tolerance).mean())
         figures[method] = row | {"seconds": float(np.median(seconds[method]))}
     return figures
 
@@ -95,7 +96,7 @@ def main() -> None:
             cells = [f"{row[column][0]:7.3f} [{row[column][1]:.3f}, {row[column][2]:.3f}]" for column in COLUMNS]
             print(f"  {method:21} {row['seconds'] * 1e3:6.1f}  " + "  ".join(cells))
         row = figures[name]["pg_explainer"]
-        share = f"{row['within_tolerance']:.0%} within {TOLERANCE} eV"
+        share = f"{row['within_tolerance']:.0%} within {BARRIER.required_tolerance} eV"
         print(f"  prediction under the mask: off by {row['rms_masked_change']:.3f} eV (root mean square), {share}")
     write_json(arguments.json, figures)
 

@@ -122,7 +122,7 @@ def correlation() -> go.Figure:
 
 def barriers() -> go.Figure:
     """The predicted barriers of all atoms."""
-    return plot.barrier_histogram(glass, prepared.predictions, atom=1501)
+    return plot.prediction_histogram(glass, prepared.predictions, atom=1501)
 
 
 FIGURES: tuple[tuple[str, Callable[[], go.Figure]], ...] = (

@@ -46,6 +46,7 @@ from symgnn_explain.explain.methods.rankings import DistanceSettings, RandomSett
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import with_tolerance
 from symgnn_explain.runs.plain import shown
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Preview, Watch
@@ -97,7 +98,7 @@ METHODS = {
         Method(
             "gnnexplainer",
             "GNNExplainer",
-            "Learns the smallest mask under which the network still predicts the same barrier.",
+            "Learns the smallest mask under which the network still predicts the same.",
             GNNExplainerSettings,
             gnn_explainer,
             run_many=gnn_explainer_many,
@@ -113,21 +114,21 @@ METHODS = {
         Method(
             "gnnexplainer_nested",
             "GNNExplainer (nested budgets)",
-            "Ranks so that for every k the first k, kept alone, give the same barrier: the fewest units that suffice.",
+            "Ranks so that for every k the first k, kept alone, keep the prediction: the fewest units that suffice.",
             NestedMasksSettings,
             nested_masks,
         ),
         Method(
             "integrated_gradients",
             "Integrated Gradients (Captum)",
-            "Splits the prediction into signed contributions of the edges, in eV, by integrating over the mask.",
+            "Splits the prediction into signed contributions of the edges, in its unit, by integrating over the mask.",
             IntegratedGradientsSettings,
             integrated_gradients,
         ),
         Method(
             "input_gradient",
             "Input × Gradient (Captum)",
-            "How fast the prediction falls as a message fades, in eV, signed: one pass, a first-order estimate.",
+            "How fast the prediction falls as a message fades, in its unit, signed: one pass, a first-order estimate.",
             InputGradientSettings,
             input_gradient,
         ),
@@ -141,21 +142,21 @@ METHODS = {
         Method(
             "feature_ablation",
             "Feature Ablation (Captum)",
-            "Masks each edge or group alone and measures by how many eV the prediction falls: one prediction each.",
+            "Masks each edge or group alone and measures by how much the prediction falls: one prediction each.",
             FeatureAblationSettings,
             feature_ablation,
         ),
         Method(
             "shapley_sampling",
             "Shapley value sampling (Captum)",
-            "What a group adds to the prediction, in eV, averaged over random orders; needs a unit coarser than edges.",
+            "What a group adds to the prediction, averaged over random orders; needs a unit coarser than edges.",
             ShapleySamplingSettings,
             shapley_sampling,
         ),
         Method(
             "kernel_shap",
             "KernelShap (Captum)",
-            "Shapley values, in eV, from a regression on random masks; needs a unit coarser than edges.",
+            "Shapley values of a prediction, from a regression on random masks; needs a unit coarser than edges.",
             KernelShapSettings,
             kernel_shap,
         ),
@@ -206,7 +207,7 @@ def explain(
     cancel: CancelSignal | None = None,
     **settings: Any,
 ) -> AtomExplanation:
-    """Find the edges behind the predicted barrier of one atom.
+    """Find the edges behind the prediction of one atom.
 
     The predictor's network is never touched, also when the explanation is interrupted.
 
@@ -296,6 +297,7 @@ def explain_prepared(
     preview.
     """
     started = time.perf_counter()
+    configured = with_tolerance(configured, prepared.target)
     with one_thread():
         predictions = [
             prepared.masked_prediction(atom, semantics=semantics or method.semantics, unit=unit) for atom in atoms
@@ -360,4 +362,5 @@ def _explanation(
         diagnostics={**scores.diagnostics, **getattr(prediction.forward, "diagnostics", {})},
         glass_name=prepared.glass.name,
         glass_sha256=prepared.glass.content_hash,
+        quantity=prepared.target,
     )

@@ -15,7 +15,7 @@ class UnitScores:
     Parameters
     ----------
     score
-        A mask value in [0, 1] a unit, or a signed contribution in eV.
+        A mask value in [0, 1] a unit, or a signed contribution in the unit of the prediction.
     signed
         Whether scores are signed contributions; then the edges of a unit share its score equally, else each has it.
     masked_prediction

@@ -14,7 +14,6 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.export.naming import require_free
-from symgnn_explain.export.predictions import PREDICTED_ARRAY, SPREAD_ARRAY
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.writing import EXTENDED_XYZ, write_extended_xyz
@@ -52,36 +51,36 @@ def write_explanation(explanation: AtomExplanation, path: str | Path, *, overwri
 
 
 def explained_glass(
-    explanation: AtomExplanation, glass: Glass, barriers: ArrayLike, *, spread: ArrayLike | None = None
+    explanation: AtomExplanation, glass: Glass, predictions: ArrayLike, *, spread: ArrayLike | None = None
 ) -> Glass:
     """Return the glass with what was predicted and explained as per-atom arrays.
 
-    ``predicted_barrier`` (eV), ``importance`` (what leaves the atom, summed over its edges; 0 where nothing reaches the
-    explained atom), ``hop`` (edges between the atom and the explained one, -1 outside the receptive field) and
-    ``is_target`` (1 for the explained atom, else 0); of signed methods also ``contribution`` (eV). Known barriers stay
-    beside them as ``barrier``. Standard deviations of the predictions, where ``spread`` (N,), eV, is given, are
-    ``predicted_barrier_spread``.
+    ``predicted_barrier`` (or the name of what else is predicted), ``importance`` (what leaves the atom, summed over
+    its edges; 0 where nothing reaches the explained atom), ``hop`` (edges between the atom and the explained one, -1
+    outside the receptive field) and ``is_target`` (1 for the explained atom, else 0); of signed methods also
+    ``contribution``. Labels stay beside them under their own name. Standard deviations of the predictions, where
+    ``spread`` (N,) is given, are ``predicted_barrier_spread``.
 
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, or there is not one barrier an atom.
+        If the explanation belongs to another glass, or there is not one prediction an atom.
     """
     explanation.require_glass(glass)
-    predicted = np.asarray(barriers, dtype=np.float64)
+    predicted = np.asarray(predictions, dtype=np.float64)
     require_one_an_atom(predicted, glass)
     placement = place_atoms(explanation)
     hop = np.full(len(glass), OUTSIDE, dtype=np.int64)
     hop[placement.atoms] = placement.hop
     arrays = {
-        PREDICTED_ARRAY: predicted,
+        explanation.quantity.predicted_array: predicted,
         "importance": _spread_out(explanation.atom_scores(), len(glass)),
         "hop": hop,
         # A whole number, since not every program reads logical columns.
         "is_target": (np.arange(len(glass)) == explanation.atom).astype(np.int64),
     }
     if spread is not None:
-        arrays[SPREAD_ARRAY] = np.asarray(spread, dtype=np.float64)
+        arrays[explanation.quantity.spread_array] = np.asarray(spread, dtype=np.float64)
     if explanation.signed:
         arrays["contribution"] = _spread_out(explanation.atom_contributions(), len(glass))
     return glass.with_arrays(**arrays)
@@ -90,7 +89,7 @@ def explained_glass(
 def write_explained_glass(
     explanation: AtomExplanation,
     glass: Glass,
-    barriers: ArrayLike,
+    predictions: ArrayLike,
     path: str | Path,
     *,
     spread: ArrayLike | None = None,
@@ -108,15 +107,22 @@ def write_explained_glass(
     if path.suffix.lower() not in EXTENDED_XYZ:
         raise InputError(f"{path} has an unknown suffix: use .extxyz or .xyz.")
     require_free([path], overwrite=overwrite)
-    explained = explained_glass(explanation, glass, barriers, spread=spread)
-    note = {"explained_atom": explanation.atom, "method": explanation.method, "prediction_ev": explanation.prediction}
+    explained = explained_glass(explanation, glass, predictions, spread=spread)
+    quantity = explanation.quantity
+    note = {
+        "explained_atom": explanation.atom,
+        "method": explanation.method,
+        "target": quantity.name,
+        "target_unit": quantity.unit,
+        quantity.key("prediction"): explanation.prediction,
+    }
     return write_extended_xyz([explained], path, info=[note])
 
 
 def write_graph(
     explanation: AtomExplanation,
     glass: Glass,
-    barriers: ArrayLike,
+    predictions: ArrayLike,
     path: str | Path,
     *,
     k: int | None = 50,
@@ -124,9 +130,9 @@ def write_graph(
 ) -> Path:
     """Write the ``k`` most important edges (all where None) and their atoms as GraphML, for Gephi, yEd or networkx.
 
-    Nodes carry ``species``, ``predicted_barrier`` (eV), ``importance``, ``hop``, ``is_target`` and the place relative
-    to the explained atom ``x``, ``y``, ``z`` (Å); directed edges ``score``, ``distance`` and ``dx``, ``dy``, ``dz``
-    (Å, receiving to sending atom), ``hop`` and ``self_loop``.
+    Nodes carry ``species``, ``predicted_barrier`` (or the name of what else is predicted), ``importance``, ``hop``,
+    ``is_target`` and the place relative to the explained atom ``x``, ``y``, ``z`` (Å); directed edges ``score``,
+    ``distance`` and ``dx``, ``dy``, ``dz`` (Å, receiving to sending atom), ``hop`` and ``self_loop``.
 
     Raises
     ------
@@ -139,14 +145,15 @@ def write_graph(
     if path.suffix.lower() != ".graphml":
         raise InputError(f"{path} has an unknown suffix: use .graphml.")
     require_free([path], overwrite=overwrite)
-    arrays = explained_glass(explanation, glass, barriers).arrays
+    arrays = explained_glass(explanation, glass, predictions).arrays
     placement, symbols = place_atoms(explanation), glass.symbols
     graph = explanation.to_networkx(k)
-    graph.graph["glass"] = glass.name
+    predicted = explanation.quantity.predicted_array
+    graph.graph |= {"glass": glass.name, "target": explanation.quantity.name, "target_unit": explanation.quantity.unit}
     for atom, values in graph.nodes(data=True):
         place = placement.position[placement.rows_of(np.array([atom]))[0]]
         values |= {"species": symbols[atom], **dict(zip("xyz", place.tolist(), strict=True))}
-        values |= {name: arrays[name][atom].item() for name in (PREDICTED_ARRAY, "importance", "hop", "is_target")}
+        values |= {name: arrays[name][atom].item() for name in (predicted, "importance", "hop", "is_target")}
     for source, target, values in graph.edges(data=True):
         values |= dict(zip(("dx", "dy", "dz"), values.pop("displacement"), strict=True))
         values["self_loop"] = bool(source == target and values["distance"] == 0)
@@ -155,10 +162,10 @@ def write_graph(
     return write_atomically(path, stream.getvalue())
 
 
-def require_one_an_atom(barriers: FloatArray, glass: Glass) -> None:
-    """Raise InputError unless there is one barrier an atom of the glass."""
-    if barriers.shape != (len(glass),):
-        raise InputError(f"barriers have shape {barriers.shape}, expected ({len(glass)},): one value in eV an atom.")
+def require_one_an_atom(values: FloatArray, glass: Glass) -> None:
+    """Raise InputError unless there is one prediction an atom of the glass."""
+    if values.shape != (len(glass),):
+        raise InputError(f"predictions have shape {values.shape}, expected ({len(glass)},): one value an atom.")
 
 
 def _spread_out(of_atoms: pd.Series, n_atoms: int) -> FloatArray:

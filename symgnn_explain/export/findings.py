@@ -27,7 +27,7 @@ class Findings:
     Parameters
     ----------
     glass, predictions
-        The structure, and its predicted barriers, shape (N,), eV.
+        The structure, and what is predicted for its atoms, shape (N,).
     explanation
         Of one of its atoms.
     k
@@ -35,12 +35,12 @@ class Findings:
     cycles
         Cycles through the important edges, where they have been counted.
     spread
-        Standard deviation of each prediction, shape (N,), eV, where the predictor gives it.
+        Standard deviation of each prediction, shape (N,), where the predictor gives it.
 
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, or there is not one barrier an atom.
+        If the explanation belongs to another glass, or there is not one prediction an atom.
     """
 
     glass: Glass
@@ -58,7 +58,7 @@ class Findings:
 
     @property
     def uncertainty(self) -> float | None:
-        """Standard deviation of the explained prediction, eV, where it is known."""
+        """Standard deviation of the explained prediction, where it is known."""
         return None if self.spread is None else float(self.spread[self.explanation.atom])
 
     @cached_property
@@ -69,6 +69,7 @@ class Findings:
     def figures(self) -> dict[str, go.Figure]:
         """Draw every figure, by name."""
         from symgnn_explain.plotting import cycle_figure, distance_figure, neighbourhood_figure
+        from symgnn_explain.plotting.style import naming
 
         figures = {
             "neighbourhood": neighbourhood_figure(self.glass, self.explanation, k=self.k, predictions=self.predictions),
@@ -76,22 +77,23 @@ class Findings:
         }
         if self.cycles is not None:
             figures["cycles"] = cycle_figure(self.cycles)
-        return figures
+        return {name: naming(figure, self.explanation.quantity) for name, figure in figures.items()}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Lay out every table, by name."""
+        quantity = self.explanation.quantity
         atoms = {"atom": range(len(self.glass)), "species": self.glass.symbols}
-        predicted = {"predicted_barrier_eV": self.predictions}
+        predicted = {quantity.column(quantity.predicted_array): self.predictions}
         if self.spread is not None:
-            predicted["spread_eV"] = self.spread
+            predicted[quantity.column("spread")] = self.spread
         tables = {
             "edges": self.explanation.top_edges(len(self.explanation)),
             "atoms": self.shells.atoms_frame(),
             "shells": self.shells.to_frame(),
-            "barriers": pd.DataFrame({**atoms, **predicted}),
+            "predictions": pd.DataFrame({**atoms, **predicted}),
         }
         if self.explanation.fidelity is not None:
-            tables["fidelity"] = self.explanation.fidelity.to_frame()
+            tables["fidelity"] = self.explanation.fidelity.to_frame().assign(**quantity.columns())
         if self.cycles is not None:
             tables["cycles"] = self.cycles.to_frame()
         return tables
@@ -99,6 +101,7 @@ class Findings:
     def summary(self) -> dict[str, Any]:
         """Return the numbers that stand for the whole, ready for JSON."""
         explanation, glass, atom = self.explanation, self.glass, self.explanation.atom
+        quantity = explanation.quantity
         summary = {
             "glass": glass.name,
             "glass_sha256": glass.content_hash,
@@ -110,14 +113,16 @@ class Findings:
             "seed": explanation.seed,
             "mask_semantics": explanation.mask_semantics,
             "unit": explanation.unit,
-            "prediction_ev": explanation.prediction,
-            "prediction_spread_ev": self.uncertainty,
-            "masked_prediction_ev": explanation.masked_prediction,
-            "masked_change_ev": explanation.masked_change,
-            "prediction_range_ev": list(explanation.prediction_range),
+            "target": quantity.name,
+            "target_unit": quantity.unit,
+            quantity.key("prediction"): explanation.prediction,
+            quantity.key("prediction_spread"): self.uncertainty,
+            quantity.key("masked_prediction"): explanation.masked_prediction,
+            quantity.key("masked_change"): explanation.masked_change,
+            quantity.key("prediction_range"): list(explanation.prediction_range),
             "out_of_distribution": explanation.out_of_distribution,
             "caveats": list(explanation.caveats),
-            "known_barrier_ev": glass.known_barrier(atom),
+            quantity.key(f"known_{quantity.slug}"): quantity.label(glass, atom),
             "diagnostics": dict(explanation.diagnostics),
             "wall_time_s": explanation.wall_time,
             "n_edges": len(explanation),

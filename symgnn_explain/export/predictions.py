@@ -1,4 +1,4 @@
-"""Predicted barriers of many glasses in one file."""
+"""Predictions of many glasses in one file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.extended_xyz import require_columns
 from symgnn_explain.structure.io.writing import write_extended_xyz
-
-PREDICTED_ARRAY = "predicted_barrier"
-"""Per-atom array of predictions (eV) in extended XYZ; barriers that were in the file stay beside it as ``barrier``."""
-
-
-SPREAD_ARRAY = "predicted_barrier_spread"
-"""Per-atom array of their standard deviations (eV)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,30 +26,40 @@ class Prediction:
     ----------
     glass
         The structure.
-    barriers
-        Shape (N,), eV.
+    values
+        Predictions, shape (N,).
     spread
-        Standard deviation of known barriers about them, shape (N,), eV; None where the predictor was not calibrated.
+        Standard deviation of labels about them, shape (N,); None where the predictor was not calibrated.
+    target
+        What is predicted.
     """
 
     glass: Glass
     values: FloatArray
     spread: FloatArray | None = None
+    target: Target = BARRIER
 
     @classmethod
     def of(cls, predictor: Predictor, glass: Glass) -> Prediction:
         """Predict, with the spread where it is known."""
         if predictor.calibration is None:
-            return cls(glass, predictor.predict(glass))
-        return cls(glass, *predictor.predict_with_spread(glass))
+            return cls(glass, predictor.predict(glass), target=predictor.target)
+        return cls(glass, *predictor.predict_with_spread(glass), target=predictor.target)
 
-    def named(self, barriers: str, spread: str) -> dict[str, FloatArray]:
-        """Return what is known, by these names."""
-        return {barriers: self.values} | ({} if self.spread is None else {spread: self.spread})
+    def columns(self) -> dict[str, FloatArray]:
+        """Return what is known, by the headings of a table."""
+        return self._named(self.target.column(self.target.slug), self.target.column("spread"))
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return what is known, by the names of per-atom arrays; labels stay beside them under their own."""
+        return self._named(self.target.predicted_array, self.target.spread_array)
+
+    def _named(self, values: str, spread: str) -> dict[str, FloatArray]:
+        return {values: self.values} | ({} if self.spread is None else {spread: self.spread})
 
 
 def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path:
-    """Write barriers (eV) as ``.csv`` (a row an atom), ``.json``, or ``.extxyz`` (a frame a glass; OVITO opens it).
+    """Write predictions as ``.csv`` (a row an atom), ``.json``, or ``.extxyz`` (a frame a glass; OVITO opens it).
 
     Parameters
     ----------
@@ -69,7 +73,9 @@ def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path
     """
     require_known_suffix(path)
     if path.suffix == _EXTENDED_XYZ:
-        return write_extended_xyz([_predicted(each) for each in predictions.values()], path)
+        frames = [each.glass.with_arrays(**each.arrays()) for each in predictions.values()]
+        notes = [{"target": each.target.name, "target_unit": each.target.unit} for each in predictions.values()]
+        return write_extended_xyz(frames, path, info=notes)
     return write_atomically(path, _WRITERS[path.suffix](predictions).encode())
 
 
@@ -86,10 +92,6 @@ def require_known_suffix(path: Path, glasses: Iterable[Glass] = ()) -> None:
             require_columns(glass)
 
 
-def _predicted(prediction: Prediction) -> Glass:
-    return prediction.glass.with_arrays(**prediction.named(PREDICTED_ARRAY, SPREAD_ARRAY))
-
-
 def _as_csv(predictions: Mapping[str, Prediction]) -> str:
     tables = [
         pd.DataFrame(
@@ -98,7 +100,7 @@ def _as_csv(predictions: Mapping[str, Prediction]) -> str:
                 "atom": range(len(each.glass)),
                 "species": each.glass.symbols,
                 **dict(zip("xyz", each.glass.positions.T, strict=True)),
-                **each.named("barrier_eV", "spread_eV"),
+                **each.columns(),
             }
         )
         for label, each in predictions.items()
@@ -114,7 +116,9 @@ def _as_json(predictions: Mapping[str, Prediction]) -> str:
             "species": each.glass.symbols,
             "positions_angstrom": each.glass.positions.tolist(),
             "cell_angstrom": each.glass.cell.tolist(),
-            **{name: values.tolist() for name, values in each.named("barrier_eV", "spread_eV").items()},
+            "target": each.target.name,
+            "target_unit": each.target.unit,
+            **{name: values.tolist() for name, values in each.columns().items()},
         }
         for label, each in predictions.items()
     ]

@@ -14,7 +14,6 @@ import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.fidelity.measure import TOLERANCE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.findings import Findings, versions
@@ -39,7 +38,7 @@ _CAPTIONS = {
     "where g(r) does: read the enrichment against its null, not the peaks.",
     "cycles": "Optimal cycles through the important edges. Short edges lie on more cycles whatever the network thinks: "
     "compare with the edges of the same hop and length.",
-    "barriers": "The predicted barriers of the whole glass, and the explained atom among them.",
+    "predictions": "The predictions for the whole glass, and the explained atom among them.",
 }
 
 
@@ -60,12 +59,14 @@ def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    from symgnn_explain.plotting import barrier_histogram
+    from symgnn_explain.plotting import prediction_histogram
 
     explanation, glass = findings.explanation, findings.glass
     atom, symbol = explanation.atom, glass.symbols[explanation.atom]
-    title = f"Atom {atom} ({symbol}) of {glass.name}: why {explanation.prediction:.3f} eV?"
-    figures = findings.figures() | {"barriers": barrier_histogram(glass, findings.predictions, atom=atom)}
+    value = explanation.quantity.text(explanation.prediction)
+    title = f"Atom {atom} ({symbol}) of {glass.name}: why is its predicted {explanation.quantity.word} {value}?"
+    histogram = prediction_histogram(glass, findings.predictions, atom=atom, target=explanation.quantity)
+    figures = findings.figures() | {"predictions": histogram}
     sentence = explanation_sentence(explanation, glass, k=findings.k, uncertainty=findings.uncertainty)
     body = [
         f"<h1>{html.escape(title)}</h1>",
@@ -115,16 +116,17 @@ def write_report(
 def _verdict(explanation: AtomExplanation) -> list[str]:
     """Show what speaks against the explanation, or say that the checks found nothing."""
     against, checked = list(explanation.caveats), explanation.fidelity
+    tolerance = explanation.quantity.tolerance_text
     if checked is not None and checked.sufficient_count() is None:
         against.append(
             f"Kept alone, not even the {checked.count[-1]} most important units give the same prediction within "
-            f"{TOLERANCE:g} eV: it rests on more than the few edges that are shown."
+            f"{tolerance}: it rests on more than the few edges that are shown."
         )
     if against:
         return [f'<div class="warning">{html.escape(sentence)}</div>' for sentence in against]
     said = (
         "The checks that every explanation gets found nothing against it: masked predictions stay within "
-        f"{TOLERANCE:g} eV where the method promises that, and within the range of this glass's predictions. That does "
+        f"{tolerance} where the method promises that, and within the range of this glass's predictions. That does "
         "not make it the only explanation, nor a cause."
     )
     return [f'<div class="fine">{html.escape(said)}</div>']
@@ -132,24 +134,27 @@ def _verdict(explanation: AtomExplanation) -> list[str]:
 
 def _numbers(findings: Findings) -> dict[str, str]:
     explanation, glass, shells = findings.explanation, findings.glass, findings.shells
+    quantity = explanation.quantity
     rank = 100.0 * float(np.mean(findings.predictions < explanation.prediction))
-    low, high = explanation.prediction_range
-    spread = "" if findings.uncertainty is None else f" ± {findings.uncertainty:.3f}"
+    low, high = (quantity.number(end, coarse=True) for end in explanation.prediction_range)
+    spread = "" if findings.uncertainty is None else f" ± {quantity.number(findings.uncertainty)}"
+    value = quantity.with_unit(f"{quantity.number(explanation.prediction)}{spread}")
     numbers = {
-        "Predicted barrier": f"{explanation.prediction:.3f}{spread} eV, above {rank:.0f} % of the atoms "
-        f"(all: {low:.2f} to {high:.2f} eV)"
+        f"Predicted {quantity.word}": f"{value}, above {rank:.0f} % of the atoms (all: {low} to "
+        f"{quantity.with_unit(high)})"
     }
-    if (known := glass.known_barrier(explanation.atom)) is not None:
-        numbers["Known barrier"] = f"{known:.3f} eV"
-    if explanation.masked_prediction is not None:
-        numbers["With the mask"] = f"{explanation.masked_prediction:.3f} eV ({explanation.masked_change:+.3f} eV)"
+    if (known := quantity.label(glass, explanation.atom)) is not None:
+        numbers[f"Known {quantity.word}"] = quantity.text(known)
+    if explanation.masked_prediction is not None and explanation.masked_change is not None:
+        change = quantity.text(explanation.masked_change, sign=True)
+        numbers["With the mask"] = f"{quantity.text(explanation.masked_prediction)} ({change})"
     checked = explanation.fidelity
     if checked is not None:
         needed = checked.sufficient_count()
         numbers["Units that suffice"] = (
             f"none of the checked numbers, up to {checked.count[-1]}"
             if needed is None
-            else f"{needed} of {len(explanation.unit_score)} (within {TOLERANCE:g} eV, from there on)"
+            else f"{needed} of {len(explanation.unit_score)} (within {quantity.tolerance_text}, from there on)"
         )
     numbers["Receptive field"] = f"{len(explanation)} directed edges, {len(shells.all_distance) + 1} atoms"
     numbers["Important atoms"] = (
@@ -177,9 +182,10 @@ def _tables(findings: Findings) -> list[str]:
         _table(shells[[*kept, "hop_expected", "hop_null_low", "hop_null_high"]]),
     ]
     if explanation.fidelity is not None:
+        said = f"{explanation.quantity.axis(f'Predicted {explanation.quantity.word}')} and its changes."
         parts += [
             "<h3>With only, and without, the most important units</h3>",
-            '<div class="note">Predictions and their changes in eV.</div>',
+            f'<div class="note">{html.escape(said)}</div>',
             _table(explanation.fidelity.to_frame()),
         ]
     if findings.cycles is not None:

@@ -34,7 +34,7 @@ RECORD, SUMMARY = "explanation.json", "summary.json"
 def export_explanation(
     explanation: AtomExplanation,
     glass: Glass,
-    barriers: ArrayLike,
+    predictions: ArrayLike,
     out: str | Path,
     *,
     spread: ArrayLike | None = None,
@@ -53,12 +53,12 @@ def export_explanation(
 
     Parameters
     ----------
-    barriers
-        Predicted energy barrier of every atom, shape (N,), eV.
+    predictions
+        Of every atom, shape (N,).
     out
         Folder, made where it is missing.
     spread
-        Standard deviation of each prediction, shape (N,), eV, where it is known.
+        Standard deviation of each prediction, shape (N,), where it is known.
     k
         Most important edges that are analysed and drawn.
     overwrite
@@ -69,8 +69,8 @@ def export_explanation(
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, there is not one barrier an atom, or the folder holds results that
-        may not be replaced.
+        If the explanation belongs to another glass, there is not one prediction an atom, or the folder holds results
+        that may not be replaced.
     Cancelled
         If it was asked to stop.
     """
@@ -85,7 +85,7 @@ def export_explanation(
     folder = Path(out)
     require_free([folder / SUMMARY, folder / RECORD], overwrite=overwrite)
     spreads = None if spread is None else np.asarray(spread, dtype=np.float64)
-    findings = Findings(glass, np.asarray(barriers, dtype=np.float64), explanation, k, spread=spreads)
+    findings = Findings(glass, np.asarray(predictions, dtype=np.float64), explanation, k, spread=spreads)
     step(0.1)
     counts = optimal_cycles(glass, lambda fraction: step(0.1 + 0.6 * fraction), cancel)
     comparison = cycle_comparison(explanation, glass, _comparable(explanation), progress=None, cancel=cancel)
@@ -118,7 +118,8 @@ def export_population(
 ) -> list[Path]:
     """Write the analysis of many atoms: ``atoms.csv``, ``statistics.csv``, figures and ``summary.json``, which is last.
 
-    Figures are ``distances`` and ``cycles`` (those of the paper), ``enrichment``, and ``soft_against_hard`` where there
+    Figures are ``distances`` and ``cycles`` (those of the paper), ``enrichment``, and ``soft_against_hard``
+    (``low_against_high`` where no barriers are predicted) where there
     are enough atoms, each as ``.html`` and ``.png``. Without Chrome or Chromium the PNGs are left out and a
     :class:`StaticImageWarning` says so.
 
@@ -137,6 +138,7 @@ def export_population(
         population_distance_figure,
         soft_hard_figure,
     )
+    from symgnn_explain.plotting.style import naming
 
     folder = Path(out)
     require_free([folder / SUMMARY], overwrite=overwrite)
@@ -145,12 +147,14 @@ def export_population(
         "cycles": population_cycle_figure(analysis),
         "enrichment": enrichment_figure(analysis.curve),
     }
-    if analysis.n_soft:
-        figures["soft_against_hard"] = soft_hard_figure(analysis)
+    quantity = analysis.quantity
+    if analysis.n_low:
+        figures[f"{quantity.low}_against_{quantity.high}"] = soft_hard_figure(analysis)
+    figures = {name: naming(figure, quantity) for name, figure in figures.items()}
     suffixes = _suffixes()
     summary = analysis.summary() | {"run": dict(run or {}), "versions": versions()}
     return [
-        write_table(analysis.to_frame(), folder / "atoms.csv", overwrite=overwrite),
+        write_table(analysis.to_frame().assign(**quantity.columns()), folder / "atoms.csv", overwrite=overwrite),
         write_table(analysis.statistics_frame(), folder / "statistics.csv", overwrite=overwrite),
         *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
         _write_summary(summary, folder),

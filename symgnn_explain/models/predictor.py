@@ -153,7 +153,7 @@ class Predictor:
 
     @torch.no_grad()
     def predict_graph(self, graph: Data) -> Tensor:
-        """Predict the whole graph that :meth:`graph` built, shape (N,), eV."""
+        """Predict the whole graph that :meth:`graph` built, shape (N,)."""
         with evaluation_mode(*modules_of(self.model)):
             return one_number_an_atom(self.model, graph)
 

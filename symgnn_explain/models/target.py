@@ -73,7 +73,8 @@ class Target:
                     f"{_LONGEST_TEXT} characters without any of {' '.join(_MARKUP)}."
                 )
         tolerance = self.tolerance
-        if tolerance is not None and not (isinstance(tolerance, int | float) and 0 < tolerance < math.inf):
+        real = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
+        if tolerance is not None and not (real and 0 < tolerance < math.inf):
             raise InputError(f"the target's tolerance is {tolerance!r}: give a positive number in its unit.")
 
     @classmethod
@@ -260,6 +261,10 @@ class Target:
         """Return the heading of a table's column: the name and the unit, ``barrier_eV``."""
         return f"{name}_{''.join(self.unit.split())}" if self.unit else name
 
+    def columns(self) -> dict[str, str]:
+        """Return columns for a table whose headings do not say what their numbers are of."""
+        return {"target": self.name, "target_unit": self.unit}
+
     def key(self, name: str) -> str:
         """Return a key of a JSON file: the name and the unit in plain lower case, ``prediction_ev``."""
         plain = "".join(sign for sign in unicodedata.normalize("NFKD", self.unit) if sign.isascii())
@@ -279,3 +284,10 @@ KNOWN_TARGETS = {
     )
 }
 """Targets whose names and units are known, by array."""
+
+
+def with_tolerance(settings: Any, target: Target) -> Any:
+    """Return settings (a dataclass) with the target's tolerance, where they have one and none was chosen."""
+    if getattr(settings, "tolerance", ...) is not None:
+        return settings
+    return replace(settings, tolerance=target.required_tolerance)

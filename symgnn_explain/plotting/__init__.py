@@ -1,7 +1,6 @@
 """Figures: pure functions from results to plotly figures."""
 
 from symgnn_explain.plotting.autocorrelation import autocorrelation_figure
-from symgnn_explain.plotting.barriers import barrier_histogram, parity_figure
 from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
@@ -16,6 +15,7 @@ from symgnn_explain.plotting.population import (
     soft_hard_figure,
 )
 from symgnn_explain.plotting.positions import position_figure
+from symgnn_explain.plotting.predictions import parity_figure, prediction_histogram
 from symgnn_explain.plotting.radial import radial_figure
 from symgnn_explain.plotting.saddles import computed_barrier_figure, saddle_figure
 from symgnn_explain.plotting.structure_factor import structure_factor_figure
@@ -23,7 +23,6 @@ from symgnn_explain.plotting.values import values_figure
 
 __all__ = [
     "autocorrelation_figure",
-    "barrier_histogram",
     "computed_barrier_figure",
     "connection_figure",
     "cycle_figure",
@@ -37,6 +36,7 @@ __all__ = [
     "population_cycle_figure",
     "population_distance_figure",
     "position_figure",
+    "prediction_histogram",
     "radial_figure",
     "saddle_figure",
     "soft_hard_figure",

@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity, SoftFidelity
+from symgnn_explain.explain.fidelity.measure import Fidelity, SoftFidelity
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
 from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import Sparsity
+from symgnn_explain.models.target import Target
 from symgnn_explain.plotting.style import (
     BLUE,
     GREEN,
@@ -70,10 +71,10 @@ def fidelity_figure(report: FidelityAgainstNulls | PopulationFidelity, *, title:
     for column, quantity in enumerate(("sufficiency", "necessity"), start=1):
         for ranking in dict.fromkeys(table["ranking"]):
             rows = table[table["ranking"] == ranking]
-            _add_curve(figure, rows, ranking, quantity, column)
-        figure.update_yaxes(title_text="|change of the prediction| (eV)", rangemode="tozero", row=1, col=column)
+            _add_curve(figure, rows, quantity, column, report.quantity)
+        figure.update_yaxes(title_text=_change_title(report.quantity), rangemode="tozero", row=1, col=column)
         _count_axis(figure, int(table["count"].max()), column)
-    figure.add_hline(y=TOLERANCE, line={"color": GREY, "width": 1.5, "dash": "dash"}, row=1, col=1)
+    _tolerance_line(figure, report.quantity, row=1, col=1)
     usual = "Fidelity of one explanation"
     if isinstance(report, PopulationFidelity):
         usual = f"Fidelity over {len(report.atoms)} atoms"
@@ -108,6 +109,7 @@ def sufficiency_figure(
     """
     if not checked:
         raise InputError("no explanation was given to draw.")
+    quantity = next(iter(checked.values())).quantity
     figure = new_figure("Sufficiency against sparsity", width=900, height=560)
     for (name, curve), colour in zip(checked.items(), _colours(len(checked)), strict=False):
         figure.add_scatter(
@@ -117,7 +119,7 @@ def sufficiency_figure(
             line={"color": colour, "width": 2.5},
             name=name,
             customdata=curve.count,
-            hovertemplate="%{customdata} units: %{y:.3f} eV<extra>" + name + "</extra>",
+            hovertemplate=_hover("%{customdata} units", quantity, name),
         )
         needed = curve.sufficient_count()
         if needed is not None:
@@ -136,15 +138,16 @@ def sufficiency_figure(
             mode="markers",
             marker={"color": colour, "size": 12, "symbol": "x"},
             name=f"{name}, as a soft mask",
-            hovertemplate="%{x:.0f} units effectively: %{y:.3f} eV<extra>" + name + "</extra>",
+            hovertemplate=_hover("%{x:.0f} units effectively", quantity, name),
         )
-    figure.add_hline(y=TOLERANCE, line={"color": GREY, "width": 1.5, "dash": "dash"})
+    _tolerance_line(figure, quantity)
     _count_axis(figure, max(int(curve.count[-1]) for curve in checked.values()))
-    figure.update_yaxes(title_text="|change of the prediction| (eV)", rangemode="tozero")
+    figure.update_yaxes(title_text=_change_title(quantity), rangemode="tozero")
     return figure
 
 
-def _add_curve(figure: go.Figure, rows: pd.DataFrame, ranking: str, quantity: str, column: int) -> None:
+def _add_curve(figure: go.Figure, rows: pd.DataFrame, quantity: str, column: int, predicted: Target) -> None:
+    ranking = str(rows["ranking"].iloc[0])
     colour, name = _COLOURS[ranking], _NAMES[ranking]
     x, y = _shown_counts(rows["count"].to_numpy()), rows[quantity]
     panel = {"row": 1, "col": column, "legendgroup": ranking}
@@ -169,9 +172,22 @@ def _add_curve(figure: go.Figure, rows: pd.DataFrame, ranking: str, quantity: st
         name=name,
         showlegend=column == 1,
         customdata=rows["count"],
-        hovertemplate="%{customdata} units: %{y:.3f} eV<extra>" + name + "</extra>",
+        hovertemplate=_hover("%{customdata} units", predicted, name),
         **panel,
     )
+
+
+def _change_title(quantity: Target) -> str:
+    return quantity.axis(f"|change of the predicted {quantity.word}|")
+
+
+def _hover(what: str, quantity: Target, name: str) -> str:
+    value = quantity.with_unit(f"%{{y:{quantity.spec}}}")
+    return f"{what}: {value}<extra>{name}</extra>"
+
+
+def _tolerance_line(figure: go.Figure, quantity: Target, **panel: int) -> None:
+    figure.add_hline(y=quantity.required_tolerance, line={"color": GREY, "width": 1.5, "dash": "dash"}, **panel)
 
 
 def _shown_counts(count: IntArray) -> FloatArray:

@@ -50,7 +50,7 @@ def neighbourhood_figure(
 
     Every atom is drawn at the image through which its edge reaches the explained atom, so that bonds that cross the
     periodic boundary are whole. Edge width is the score relative to the largest; for signed methods the colour says
-    whether the edge raises or lowers the predicted barrier.
+    whether the edge raises or lowers the prediction.
 
     The ``customdata`` of an atom's marker is its number. What stands for the same thing has the same ``uid`` in every
     figure, so that a page that shows one after another need not make it anew.
@@ -60,22 +60,22 @@ def neighbourhood_figure(
     k
         Edges to draw.
     predictions
-        Energy barrier of every atom of the glass (predicted, say), shape (N,), eV: the colour of the atoms. They are
+        Of every atom of the glass, shape (N,): the colour of the atoms. They are
         coloured by importance where None.
 
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, or there is not one barrier an atom.
+        If the explanation belongs to another glass, or there is not one prediction an atom.
     """
     explanation.require_glass(glass)
     values = None if predictions is None else np.asarray(predictions, dtype=np.float64)
     if values is not None and values.shape != (len(glass),):
         raise InputError(f"predictions have shape {values.shape}, expected ({len(glass)},): one value an atom.")
-    drawn = _collect(explanation, k)
+    drawn, quantity = _collect(explanation, k), explanation.quantity
     figure = new_figure(
         f"The {len(drawn.edges)} most important edges of atom {explanation.atom} ({glass.symbols[explanation.atom]}), "
-        f"predicted barrier {explanation.prediction:.3f} eV",
+        f"{_predicted(explanation)}",
         width=1000,
         height=720,
     )
@@ -116,7 +116,7 @@ def neighbourhood_figure(
             "colorscale": VALUE_SCALE,
             "colorbar": {
                 "title": {
-                    "text": "barrier (eV)" if values is not None else _sum_title(explanation),
+                    "text": quantity.axis(quantity.word) if values is not None else _sum_title(explanation),
                     "side": "right",
                     "font": {"size": 14},
                 },
@@ -152,7 +152,8 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
     strength = np.abs(score) / (np.abs(score).max() or 1.0)
     bonds = ~explanation.is_self_loop[drawn.edges]
     if explanation.signed:
-        groups = [("raises the barrier", RAISES, score > 0), ("lowers the barrier", LOWERS, score <= 0)]
+        word = explanation.quantity.word
+        groups = [(f"raises the {word}", RAISES, score > 0), (f"lowers the {word}", LOWERS, score <= 0)]
     else:
         groups = [("edge importance", BLACK, np.ones(len(score), dtype=bool))]
     symbols = glass.symbols
@@ -226,7 +227,7 @@ def _add_atoms(
             atom = int(drawn.atom[row])
             text = f"atom {atom} ({symbol})<br>{distance[row]:.2f} Å from the explained atom"
             if predictions is not None:
-                text += f"<br>barrier {predictions[atom]:.3f} eV"
+                text += f"<br>{explanation.quantity.word} {explanation.quantity.text(predictions[atom])}"
             texts.append(f"{text}<br>{_sum_title(explanation)} {importance[atom]:.4g}")
         atoms = drawn.atom[rows]
         figure.add_scatter3d(
@@ -289,9 +290,7 @@ def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -
         z=[0.0],
         mode="markers",
         marker={"size": 15, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}},
-        hovertext=[
-            f"atom {explanation.atom} ({symbol}), explained<br>predicted barrier {explanation.prediction:.3f} eV"
-        ],
+        hovertext=[f"atom {explanation.atom} ({symbol}), explained<br>{_predicted(explanation)}"],
         customdata=[explanation.atom],
         hoverinfo="text",
         name=f"explained atom {explanation.atom} ({symbol})",
@@ -300,8 +299,15 @@ def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -
 
 
 def _score_title(explanation: AtomExplanation) -> str:
-    return "contribution (eV)" if explanation.signed else "importance"
+    return explanation.quantity.axis("contribution") if explanation.signed else "importance"
 
 
 def _sum_title(explanation: AtomExplanation) -> str:
-    return "sum of absolute contributions (eV)" if explanation.signed else "sum of edge importances"
+    return (
+        explanation.quantity.axis("sum of absolute contributions") if explanation.signed else "sum of edge importances"
+    )
+
+
+def _predicted(explanation: AtomExplanation) -> str:
+    quantity = explanation.quantity
+    return f"predicted {quantity.word} {quantity.text(explanation.prediction)}"

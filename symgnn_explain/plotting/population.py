@@ -1,4 +1,4 @@
-"""Figures of many explained atoms: where important atoms sit, cycles through important edges, soft against hard."""
+"""Figures of many explained atoms: where important atoms sit, cycles through important edges, low against high."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PUBLISHED_CYCLES = {"top": 4.1, "random": 1.1}
 """Mean optimal cycles that Li et al. (ICML 2024) find through important and through random edges."""
 
 MOST_EFFECTS = 24
-"""So many of the largest differences between soft and hard atoms are drawn."""
+"""So many of the largest differences between atoms with low and with high predictions are drawn."""
 
 _CYCLE_LABELS = {
     "top": "top {k}",
@@ -198,16 +198,18 @@ def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
 
 
 def soft_hard_figure(analysis: PopulationAnalysis) -> go.Figure:
-    """Draw in what soft atoms (low barriers) differ from hard ones: Cliff's delta with its 95 % bootstrap interval.
+    """Draw in what atoms with low predictions differ from those with high ones: Cliff's delta, 95 % bootstrap interval.
 
     The largest differences on top; filled where the corrected q-value is below 0.05. Without enough atoms it is empty.
     """
     table = analysis.statistics_frame()
-    table = table[table["compared_with"] == "hard atoms"]
+    table = table[table["compared_with"] == analysis.high_atoms]
     table = table.reindex(table["effect"].abs().sort_values(ascending=False, kind="stable").index).head(MOST_EFFECTS)
     table = table.iloc[::-1]
+    quantity = analysis.quantity
     figure = new_figure(
-        f"Explanations of {analysis.n_soft} soft against {analysis.n_hard} hard atoms",
+        f"Explanations of {analysis.n_low} {quantity.low} against {analysis.n_high} {quantity.high} atoms, "
+        f"by predicted {quantity.word}",
         width=940,
         height=200 + 24 * max(4, len(table)),
     )
@@ -229,13 +231,13 @@ def soft_hard_figure(analysis: PopulationAnalysis) -> go.Figure:
             "line": {"color": BLUE, "width": 1.8},
         },
         customdata=table[["observed", "expected", "q_value"]],
-        hovertemplate="%{y}: %{x:.2f}; soft %{customdata[0]:.3g}, hard %{customdata[1]:.3g}, q = %{customdata[2]:.2g}"
-        "<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:.2f}}; {quantity.low} %{{customdata[0]:.3g}}, {quantity.high} "
+        "%{customdata[1]:.3g}, q = %{customdata[2]:.2g}<extra></extra>",
         showlegend=False,
     )
     figure.add_vline(x=0, line={"color": LIGHT_GREY, "width": 1.5})
     figure.update_layout(
-        xaxis={"title": {"text": "Cliff's delta (positive: larger for soft atoms)"}, "range": [-1.08, 1.08]},
+        xaxis={"title": {"text": f"Cliff's delta (positive: larger for {quantity.low} atoms)"}, "range": [-1.08, 1.08]},
         yaxis={"automargin": True},
         title={"subtitle": {"text": "filled: q < 0.05 (Benjamini and Hochberg)" if len(table) else "too few atoms"}},
         margin={"t": 85},

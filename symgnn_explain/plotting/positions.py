@@ -1,4 +1,4 @@
-"""Arrows on the atoms whose displacement would raise the predicted barrier of one atom."""
+"""Arrows on the atoms whose displacement would raise the prediction of one atom."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from symgnn_explain.structure.glass import Glass
 def position_figure(glass: Glass, attribution: PositionAttribution, *, k: int = 30) -> go.Figure:
     """Draw the ``k`` atoms with the largest derivatives, with an arrow along each; seen from the explained atom.
 
-    Moving an atom along its arrow raises the predicted barrier, moving it against the arrow lowers it. Lengths are in
-    proportion to the derivatives (eV/Å), and the longest is drawn with 4 Å. Atoms are at their minimum images.
+    Moving an atom along its arrow raises the prediction, moving it against the arrow lowers it. Lengths are in
+    proportion to the derivatives, and the longest is drawn with 4 Å. Atoms are at their minimum images.
 
     Parameters
     ----------
@@ -35,14 +35,20 @@ def position_figure(glass: Glass, attribution: PositionAttribution, *, k: int = 
     largest = float(attribution.magnitude.max())
     tail = attribution.position[rows]
     arrow = drawn_arrows(attribution.gradient[rows])
-    symbol = glass.symbols[attribution.atom]
+    symbol, quantity = glass.symbols[attribution.atom], attribution.quantity
     figure = new_figure(
-        f"Where moving an atom raises the barrier of atom {attribution.atom} ({symbol}), "
-        f"predicted {attribution.prediction:.3f} eV",
+        f"Where moving an atom raises the {quantity.word} of atom {attribution.atom} ({symbol}), "
+        f"predicted {quantity.text(attribution.prediction)}",
         width=1000,
         height=720,
     )
-    add_arrows(figure, tail, arrow, colour=RAISES, name=f"raises the barrier (longest: {largest:.3g} eV/Å)")
+    add_arrows(
+        figure,
+        tail,
+        arrow,
+        colour=RAISES,
+        name=f"raises the {quantity.word} (longest: {largest:.3g} {quantity.derivative_unit})",
+    )
     explained = int(np.flatnonzero(attribution.atoms == attribution.atom)[0])
     shown = np.append(rows[rows != explained], explained)
     symbols = np.array(glass.symbols)[attribution.atoms[shown]].tolist()
@@ -58,7 +64,7 @@ def _describe(attribution: PositionAttribution, row: int, symbol: str) -> str:
     lines = (
         f"atom {attribution.atoms[row]} ({symbol})",
         f"{attribution.distance[row]:.2f} Å from the explained atom",
-        f"derivative ({x:.3g}, {y:.3g}, {z:.3g}) eV/Å",
-        f"outwards {attribution.outward[row]:.3g} eV/Å",
+        f"derivative ({x:.3g}, {y:.3g}, {z:.3g}) {attribution.quantity.derivative_unit}",
+        f"outwards {attribution.outward[row]:.3g} {attribution.quantity.derivative_unit}",
     )
     return "<br>".join(lines)

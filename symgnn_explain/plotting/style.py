@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from ase.data import covalent_radii, missing
 from ase.data.colors import jmol_colors
 
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import atomic_number
 
 BLACK = "#1A1A1A"
@@ -21,10 +22,10 @@ PURPLE = "#CC79A7"
 """The palette of Okabe and Ito, told apart by colour-blind readers."""
 
 RAISES, LOWERS = VERMILION, BLUE
-"""Edges that raise and that lower the predicted barrier."""
+"""Edges that raise and that lower the prediction."""
 
 VALUE_SCALE = "Cividis"
-"""Sequential colours of barriers and importances: even steps for colour-blind readers and in grey."""
+"""Sequential colours of predictions and importances: even steps for colour-blind readers and in grey."""
 
 _COLOURS = {"Cu": ORANGE, "Zr": SKY_BLUE}
 _RADII = {"Cu": 1.28, "Zr": 1.60}
@@ -107,3 +108,11 @@ FIGURE_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCl
 def new_figure(title: str, *, width: int = 820, height: int = 520) -> go.Figure:
     """Return an empty figure in the common style; size in pixels."""
     return go.Figure(layout={"template": template(), "title": {"text": title}, "width": width, "height": height})
+
+
+def naming(figure: go.Figure, quantity: Target) -> go.Figure:
+    """Return the figure with a title that says what was predicted, where it did not."""
+    title = figure.layout.title.text or ""
+    if f"predicted {quantity.word}" not in title:
+        figure.update_layout(title_text=f"{title} · {quantity.axis(f'predicted {quantity.word}')}".removeprefix(" · "))
+    return figure

@@ -208,7 +208,7 @@ def test_soft_and_hard_atoms_are_told_apart_by_what_was_planted(many, analyse):
         for place, one in enumerate(many(atoms=atoms))
     ]
     analysis = analyse(explanations)
-    assert (analysis.n_soft, analysis.n_hard) == (6, 6)
+    assert (analysis.n_low, analysis.n_high) == (6, 6)
     row = analysis.of("own", "hard atoms").set_index("name").loc["mean_length"]
     assert row["effect"] == -1
     assert row["q_value"] < 0.05
@@ -281,11 +281,11 @@ def test_estimates_resample_atoms():
 
 def test_cliffs_delta_is_the_chance_to_be_larger():
     soft, hard = pd.DataFrame({"x": [1.0, 2.0, 3.0]}), pd.DataFrame({"x": [2.0, 5.0, 6.0, np.nan]})
-    [found] = effects_between(soft, hard, {"x": "own"})
+    [found] = effects_between(soft, hard, {"x": "own"}, compared_with="hard atoms")
     assert found.effect == pytest.approx((1 - 7) / 9)
     assert found.effect_low <= found.effect <= found.effect_high
     assert found.n == 6
-    assert effects_between(soft * 0, hard * 0, {"x": "own"}) == []
+    assert effects_between(soft * 0, hard * 0, {"x": "own"}, compared_with="hard atoms") == []
 
 
 def test_tests_against_the_same_are_corrected_together():

@@ -35,6 +35,7 @@ from symgnn_explain.explain.fidelity.nulls import (
 from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import sparsity
 from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.watch import Watch
 
 from .conftest import random_model
@@ -47,7 +48,7 @@ class Additive:
     contributions: np.ndarray
     baseline: float = 1.5
 
-    prepared = SimpleNamespace(predictions=np.array([1.0, 2.0]))
+    prepared = SimpleNamespace(predictions=np.array([1.0, 2.0]), target=BARRIER)
 
     @property
     def n_units(self) -> int:

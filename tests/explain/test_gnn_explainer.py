@@ -13,9 +13,9 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain, prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
-from symgnn_explain.explain.fidelity.measure import TOLERANCE
 from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.watch import Watch
 
 from .conftest import random_glass, random_model
@@ -56,7 +56,7 @@ def test_the_faithful_mask_keeps_the_prediction_and_is_small(semantics, unit) ->
     predictor = Predictor(random_model(3), device="cpu")
     glass = random_glass(seed=3)
     explanation = explain(predictor, glass, 9, semantics=semantics, unit=unit, epochs=400)
-    assert abs(explanation.masked_change) < TOLERANCE / 2
+    assert abs(explanation.masked_change) < BARRIER.required_tolerance / 2
     assert explanation.unit_score.mean() < 0.3
     assert not any("not faithful" in caveat for caveat in explanation.caveats)
 
@@ -66,7 +66,7 @@ def test_a_large_size_term_loses_the_prediction_and_says_so(predictor, glass) ->
     assert explanation.unit_score.max() < 0.1
     predictor.model.label_scale.fill_(30.0)
     explanation = explain(predictor, glass, 9, "gnnexplainer_published", size=1.0, learning_rate=0.5, epochs=60)
-    assert abs(explanation.masked_change) > TOLERANCE
+    assert abs(explanation.masked_change) > BARRIER.required_tolerance
     assert any("not faithful" in caveat for caveat in explanation.caveats)
 
 

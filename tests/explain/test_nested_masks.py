@@ -9,10 +9,11 @@ import torch
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, importance_order, log_counts
+from symgnn_explain.explain.fidelity.measure import fidelity, importance_order, log_counts
 from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, nested_masks
 from symgnn_explain.explain.sanity.checks import Request
 from symgnn_explain.explain.sanity.planted import PLANTS, plant_in
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.watch import Watch
 
 from .conftest import random_glass
@@ -36,9 +37,9 @@ def test_the_set_suffices_and_so_does_every_larger_one(unit, semantics, planted)
     assert ((scores.score >= 0) & (scores.score <= 1)).all()
     chosen = int((scores.score > 0.5).sum())
     assert chosen == scores.diagnostics["sufficient_units"]
-    assert abs(scores.masked_prediction - prediction.original) <= TOLERANCE
+    assert abs(scores.masked_prediction - prediction.original) <= BARRIER.required_tolerance
     checked = fidelity(prediction, importance_order(scores.score), log_counts(prediction.n_units))
-    assert (checked.sufficiency[checked.count >= chosen] <= TOLERANCE).all()
+    assert (checked.sufficiency[checked.count >= chosen] <= BARRIER.required_tolerance).all()
     assert checked.kept[checked.count == chosen][0] == pytest.approx(scores.masked_prediction, abs=1e-6)
 
 

@@ -11,11 +11,11 @@ from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.analysis.topology.of_glass import cycle_comparison
 from symgnn_explain.errors import InputError
 from symgnn_explain.plotting import (
-    barrier_histogram,
     cycle_figure,
     distance_figure,
     neighbourhood_figure,
     parity_figure,
+    prediction_histogram,
 )
 from symgnn_explain.plotting.style import LOWERS, RAISES, species_colour, species_radius
 
@@ -159,18 +159,18 @@ def test_cycle_figure_shows_both_nulls(glass, explanation):
 
 
 def test_histogram_holds_every_atom_and_marks_one(glass):
-    figure = barrier_histogram(glass, glass.barriers, atom=7)
+    figure = prediction_histogram(glass, glass.barriers, atom=7)
     assert sum(len(trace.x) for trace in figure.data) == len(glass)
     assert f"{glass.barriers[7]:.3f} eV" in figure.layout.annotations[0].text
     bins = figure.data[0].xbins
     assert bins.start <= glass.barriers.min()
     assert bins.end >= glass.barriers.max()
     with pytest.raises(InputError, match="does not exist"):
-        barrier_histogram(glass, glass.barriers, atom=len(glass))
+        prediction_histogram(glass, glass.barriers, atom=len(glass))
 
 
 def test_equal_barriers_have_a_histogram(glass):
-    assert barrier_histogram(glass, np.full(len(glass), 1.5)).data[0].xbins.size > 0
+    assert prediction_histogram(glass, np.full(len(glass), 1.5)).data[0].xbins.size > 0
 
 
 def test_parity_figure_states_the_agreement(glass, random_glass):
@@ -178,7 +178,7 @@ def test_parity_figure_states_the_agreement(glass, random_glass):
     text = figure.layout.annotations[0].text
     assert "r = 1.000" in text
     assert "0.100 eV" in text
-    with pytest.raises(InputError, match="no known barriers"):
+    with pytest.raises(InputError, match="no known values of the energy barrier"):
         parity_figure(random_glass(3, barriers=False), np.ones(27))
     with pytest.raises(InputError, match="finite"):
         parity_figure(glass, np.full(len(glass), np.nan))

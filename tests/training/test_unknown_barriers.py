@@ -15,7 +15,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, read_session, write_session
 from symgnn_explain.models.baselines.ridge import RidgeConfig
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.plotting.barriers import barrier_histogram, parity_figure
+from symgnn_explain.plotting.predictions import parity_figure, prediction_histogram
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import read_glass, write_glass
 from symgnn_explain.structure.selection import select_atoms
@@ -103,7 +103,7 @@ class TestComparisons:
         parity = parity_figure(PARTLY, np.linspace(1, 2, len(PARTLY)))
         assert len(parity.data[0].x) == 25
         assert "25 of 60 atoms" in parity.layout.annotations[0].text
-        histogram = barrier_histogram(PARTLY, PARTLY.barriers, atom=10)
+        histogram = prediction_histogram(PARTLY, PARTLY.barriers, atom=10)
         assert sum(len(trace.x) for trace in histogram.data) == 25
 
 

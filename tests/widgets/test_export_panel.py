@@ -55,8 +55,8 @@ def test_exports_hold_what_was_shown(explorer: GlassExplorer, tmp_path: Path) ->
     loaded = AtomExplanation.load(parts["explanation.json"])
     np.testing.assert_array_equal(loaded.score, explanation.score)
     assert len(pd.read_csv(parts["edges.csv"])) == len(explanation)
-    barriers = pd.read_csv(parts["barriers.csv"])
-    np.testing.assert_allclose(barriers["predicted_barrier_eV"], explorer.session.predictions)
+    predictions = pd.read_csv(parts["predictions.csv"])
+    np.testing.assert_allclose(predictions["predicted_barrier_eV"], explorer.session.predictions)
     assert str(tmp_path / "new" / "folder" / name.split(SEPARATOR)[0]) in export.result.value
     assert "explanation.json" in export.result.value
     assert 'href="data:' in export.result.value

@@ -42,14 +42,15 @@ class Comparison:
     family, name
         What was compared.
     compared_with
-        Name of a null model, or ``hard atoms``.
+        Name of a null model, or of a group of atoms, ``hard atoms``.
     n
         Explained atoms that have the statistic.
     observed, observed_low, observed_high
-        Mean over these atoms (over the soft ones, where they are compared with hard ones), and its interval.
+        Mean over these atoms (over those with low predictions, where they are compared with those with high ones), and
+        its interval.
     expected, expected_low, expected_high
-        What the null model expects of that mean, and where 95 % of its draws lie; or mean over the hard atoms, and its
-        interval.
+        What the null model expects of that mean, and where 95 % of its draws lie; or mean over the atoms with high
+        predictions, and its interval.
     difference, difference_low, difference_high
         Observed minus expected, with an interval from resampling the atoms.
     effect, effect_low, effect_high
@@ -180,24 +181,27 @@ def corrected(comparisons: Iterable[Comparison]) -> pd.DataFrame:
 
 
 def effects_between(
-    soft: pd.DataFrame, hard: pd.DataFrame, names: Mapping[str, str], *, seed: int = 0
+    low: pd.DataFrame, high: pd.DataFrame, names: Mapping[str, str], *, compared_with: str, seed: int = 0
 ) -> list[Comparison]:
-    """Compare soft with hard atoms in each column: Cliff's delta, and a Mann-Whitney test, without correction.
+    """Compare two groups of atoms in each column: Cliff's delta, and a Mann-Whitney test, without correction.
 
-    Cliff's delta is the chance that a soft atom has the larger value minus the chance that a hard one has.
+    Cliff's delta is the chance that an atom of the first group has the larger value minus the chance that one of the
+    second has.
 
     Parameters
     ----------
-    soft, hard
+    low, high
         One row an atom; rows without a value are left out.
     names
         Family of each column that is compared.
+    compared_with
+        What the second group is called.
     """
     from scipy.stats import mannwhitneyu
 
     found = []
     for column, family in names.items():
-        here, there = (table[column].dropna().to_numpy(dtype=np.float64) for table in (soft, hard))
+        here, there = (table[column].dropna().to_numpy(dtype=np.float64) for table in (low, high))
         both = np.concatenate([here, there])
         if min(len(here), len(there)) < 2 or np.ptp(both) <= ROUNDING:
             continue
@@ -210,7 +214,7 @@ def effects_between(
             Comparison(
                 family=family,
                 name=column,
-                compared_with="hard atoms",
+                compared_with=compared_with,
                 n=len(both),
                 observed=observed.value,
                 observed_low=observed.low,

@@ -23,6 +23,7 @@ from symgnn_explain.analysis.order.local_order import LocalOrder, local_order_an
 from symgnn_explain.analysis.topology.of_glass import Boundary, structure_topology
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.radial import RadialDistribution, radial_distribution
@@ -31,10 +32,10 @@ DRAWS = 300
 """Draws of each null model for each atom."""
 
 QUANTILE = 0.25
-"""Soft and hard atoms: so large a share of the explained ones, with the lowest and the highest predicted barriers."""
+"""So large a share of the explained atoms with the lowest predictions is compared with one with the highest."""
 
 FEWEST_IN_GROUP = 3
-"""Fewer soft or hard atoms are not compared."""
+"""Fewer atoms with low or with high predictions are not compared."""
 
 CYCLE_GROUPS: Mapping[str, str] = {
     "top": "top",
@@ -70,8 +71,10 @@ class PopulationAnalysis:
     n_distinct_atoms, n_distinct_bonds
         Different atoms and bonds among the important ones: few of them where receptive fields overlap, and then the
         explained atoms are less than independent.
-    n_soft, n_hard
-        Atoms that were compared by barrier; 0 where there are too few.
+    n_low, n_high
+        Atoms with the lowest and the highest predictions, which were compared; 0 where there are too few.
+    quantity
+        What is predicted.
     boundary, draws, seed
         Of the cycles and of the null models.
     """
@@ -87,11 +90,12 @@ class PopulationAnalysis:
     radial_distribution: RadialDistribution
     n_distinct_atoms: int
     n_distinct_bonds: int
-    n_soft: int
-    n_hard: int
+    n_low: int
+    n_high: int
     boundary: Boundary
     draws: int
     seed: int
+    quantity: Target = BARRIER
 
     def __len__(self) -> int:
         return len(self.atoms)
@@ -99,7 +103,7 @@ class PopulationAnalysis:
     def to_frame(self) -> pd.DataFrame:
         """One row an explained atom.
 
-        Columns: atom, species, prediction and masked_change (eV), n_edges, n_important (atoms on its top ``k`` edges),
+        Columns: atom, species, prediction and masked_change, n_edges, n_important (atoms on its top ``k`` edges),
         their mean_distance (Å), fraction_short_range and fraction_medium_range; mean cycles an edge by group
         (``cycles_top`` …), and how many more the top edges have than random and than matched ones; mean_length (Å) and
         mean_hop of the top edges; then, as ``family: name``, each motif of the important atoms and each statistic of
@@ -108,13 +112,18 @@ class PopulationAnalysis:
         return self.atoms.copy()
 
     def statistics_frame(self) -> pd.DataFrame:
-        """One row a statistic and what it is compared with: a null model, or hard atoms."""
+        """One row a statistic and what it is compared with: a null model, or :attr:`high_atoms`."""
         return self.statistics.copy()
 
     def of(self, family: str, compared_with: str) -> pd.DataFrame:
-        """Return the statistics of one family against one null model, or against ``hard atoms``."""
+        """Return the statistics of one family against one null model, or against :attr:`high_atoms`."""
         table = self.statistics
         return table[(table["family"] == family) & (table["compared_with"] == compared_with)].reset_index(drop=True)
+
+    @property
+    def high_atoms(self) -> str:
+        """What the atoms with the highest predictions are called in the statistics."""
+        return high_atoms(self.quantity)
 
     def mean(self, column: str) -> Estimate:
         """Mean of one column of the atoms' table, with its interval."""
@@ -131,8 +140,8 @@ class PopulationAnalysis:
         said = [overlap]
         if len(self) == 1:
             said.append("A single atom has no intervals.")
-        if self.n_soft == 0:
-            said.append("Too few atoms were explained to compare soft with hard ones.")
+        if self.n_low == 0:
+            said.append(f"Too few atoms were explained to compare {self.quantity.low} with {self.quantity.high} ones.")
         return tuple(said)
 
     def summary(self) -> dict[str, Any]:
@@ -145,6 +154,8 @@ class PopulationAnalysis:
         cycles = {f"mean_cycles_{group}": self.mean(f"cycles_{group}").summary() for group in CYCLE_GROUPS}
         return {
             "glass": self.glass_name,
+            "quantity": self.quantity.name,
+            "quantity_unit": self.quantity.unit,
             "method": self.method,
             "mask_semantics": self.mask_semantics,
             "n_atoms": len(self),
@@ -160,7 +171,7 @@ class PopulationAnalysis:
             "fraction_medium_range": medium.summary(),
             "enrichment_by_shell": self._shells(),
             "mean_distance_angstrom": self.mean("mean_distance").summary(),
-            "soft_against_hard": self._soft_against_hard(),
+            f"{self.quantity.low}_against_{self.quantity.high}": self._low_against_high(),
             "n_distinct_important_atoms": self.n_distinct_atoms,
             "n_distinct_important_bonds": self.n_distinct_bonds,
             "boundary": self.boundary,
@@ -188,14 +199,14 @@ class PopulationAnalysis:
             }
         return shells
 
-    def _soft_against_hard(self) -> dict[str, Any] | None:
-        if self.n_soft == 0:
+    def _low_against_high(self) -> dict[str, Any] | None:
+        if self.n_low == 0:
             return None
-        table = self.statistics[self.statistics["compared_with"] == "hard atoms"]
+        table = self.statistics[self.statistics["compared_with"] == self.high_atoms]
         differ = table[table["q_value"] < _SIGNIFICANT]
         return {
-            "n_soft": self.n_soft,
-            "n_hard": self.n_hard,
+            f"n_{self.quantity.low}": self.n_low,
+            f"n_{self.quantity.high}": self.n_high,
             "n_compared": len(table),
             "significant": {
                 row["name"]: {
@@ -232,8 +243,8 @@ def population_analysis(
       tests against random, hop-, length- and hop-and-length-matched edges, the last in classes of 0.3 and of 0.1 Å.
     - *Motifs* of important atoms against random, hop-matched and distance-matched ones, the last also by species.
     - *Networks* of the important bonds against bonds of the same hops and length.
-    - *Soft against hard*: the quarter of the explained atoms with the lowest predicted barriers against the quarter
-      with the highest, by Cliff's delta. Species differ in their barriers, so species is among what is compared.
+    - *Soft against hard*: the quarter of the explained atoms with the lowest predictions against the quarter with the
+      highest, by Cliff's delta. Species differ in their predictions, so species is among what is compared.
 
     Neighbouring atoms share much of their receptive fields, and are then not independent: intervals and p-values are
     too narrow for ``central:50``, less so for ``random:50``.
@@ -290,9 +301,10 @@ def population_analysis(
         raise InputError(f"atom {atoms['atom'][atoms['atom'].duplicated()].iloc[0]} is explained twice: give it once.")
     curve = enrichment_curve([one.shells for one in analysed], draws=draws, seed=seed)
     watch.advance(0.98)
-    soft, hard = _soft_and_hard(atoms)
+    low, high = _extremes(atoms)
     compared = {name: name.partition(": ")[0] if ": " in name else "own" for name in _quantities(atoms)}
-    statistics = corrected([*pool.comparisons(seed), *effects_between(soft, hard, compared, seed=seed)])
+    groups = effects_between(low, high, compared, compared_with=high_atoms(first.quantity), seed=seed)
+    statistics = corrected([*pool.comparisons(seed), *groups])
     watch.advance(1.0)
     return PopulationAnalysis(
         glass_name=glass.name,
@@ -306,19 +318,25 @@ def population_analysis(
         radial_distribution=rdf,
         n_distinct_atoms=len(set().union(*(one.important_atoms for one in analysed))),
         n_distinct_bonds=len(set().union(*(one.important_bonds for one in analysed))),
-        n_soft=len(soft),
-        n_hard=len(hard),
+        n_low=len(low),
+        n_high=len(high),
         boundary=boundary,
         draws=draws,
         seed=seed,
+        quantity=first.quantity,
     )
+
+
+def high_atoms(quantity: Target) -> str:
+    """Return what the atoms with the highest predictions are called."""
+    return f"{quantity.high} atoms"
 
 
 def _quantities(atoms: pd.DataFrame) -> list[str]:
     return [str(name) for name in atoms if name not in _IDENTITY]
 
 
-def _soft_and_hard(atoms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _extremes(atoms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     count = int(QUANTILE * len(atoms))
     ordered = atoms.sort_values("prediction", kind="stable")
     return (ordered.head(count), ordered.tail(count)) if count >= FEWEST_IN_GROUP else (atoms[:0], atoms[:0])

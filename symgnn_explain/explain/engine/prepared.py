@@ -16,6 +16,7 @@ from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import edge_displacements
 
@@ -38,6 +39,11 @@ class PreparedGlass(PreparedGraph):
     glass: Glass
     reference_name: str
     reference_sha256: str
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.predictor.target
 
     @property
     def structure(self) -> Glass:

@@ -21,6 +21,7 @@ from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel, name_of
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 
@@ -52,6 +53,11 @@ class PreparedGraph:
     predictions: FloatArray
     reference: Sequence[Sequence[Tensor]] | None
     reference_graph: Data | None = field(default=None, kw_only=True)
+
+    @property
+    def target(self) -> Target:
+        """What is predicted; of a bare network only that it is a number."""
+        return Target("prediction").resolved(self.predictions)
 
     @classmethod
     def of(cls, model: nn.Module, graph: Data) -> PreparedGraph:

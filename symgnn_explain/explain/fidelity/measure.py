@@ -1,7 +1,7 @@
 """How well a ranking of units accounts for a prediction: keep only the best k, or mask only them, and predict.
 
-PyG's fidelity is for classes. For a barrier these are changes of the prediction, |Δŷ|: *sufficiency* when only
-the most important units are kept, *necessity* when only they are masked. Over all k they are the insertion and the
+PyG's fidelity is for classes. For a number these are changes of the prediction, |Δŷ|: *sufficiency* when only the
+most important units are kept, *necessity* when only they are masked. Over all k they are the insertion and the
 deletion curve (Petsiuk et al., BMVC 2018), here over the logarithm of k, since a handful of 20 000 units is what a
 reader can look at.
 """
@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 from torch import Tensor
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.plain import NotPlainError, finite, numbers
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
@@ -28,9 +30,6 @@ from symgnn_explain.structure.glass import FloatArray, IntArray
 
 STANDARD_COUNTS = (1, 3, 10, 50, 300, 1000)
 """Numbers of units that every explanation is checked at."""
-
-TOLERANCE = 0.05
-"""Change of a prediction up to which it counts as the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +46,8 @@ class Fidelity:
         Predictions with all units, and with none.
     prediction_spread
         Standard deviation of the glass's predictions; None where it is not known.
+    quantity
+        What is predicted: it says which change counts as none.
     """
 
     count: IntArray
@@ -55,6 +56,7 @@ class Fidelity:
     original: float
     baseline: float
     prediction_spread: float | None = None
+    quantity: Target = BARRIER
 
     @property
     def sufficiency(self) -> FloatArray:
@@ -80,23 +82,27 @@ class Fidelity:
         """Mean necessity over log k, between the smallest and the largest count ≥ 1: the larger the better."""
         return _mean_over_log_count(self.count, self.necessity)
 
-    def sufficient_count(self, tolerance: float = TOLERANCE) -> int | None:
+    def sufficient_count(self, tolerance: float | None = None) -> int | None:
         """Smallest count from which on keeping suffices: |Δŷ| ≤ ``tolerance`` there and at all larger counts.
 
+        The tolerance is that of the quantity where None.
         None where the largest count does not suffice. A curve that crosses the original prediction by accident and
         leaves it again is not counted as sufficient; see :meth:`first_sufficient_count`.
         """
-        suffices = self.sufficiency <= tolerance
+        suffices = self._suffices(tolerance)
         from_here_on = np.logical_and.accumulate(suffices[::-1])[::-1]
         return int(self.count[from_here_on.argmax()]) if from_here_on.any() else None
 
-    def first_sufficient_count(self, tolerance: float = TOLERANCE) -> int | None:
+    def first_sufficient_count(self, tolerance: float | None = None) -> int | None:
         """Smallest count at which keeping suffices, whatever happens at larger ones; None where none does.
 
         Insertion curves swing through the original prediction, so this is smaller the wilder a curve is.
         """
-        suffices = self.sufficiency <= tolerance
+        suffices = self._suffices(tolerance)
         return int(self.count[suffices.argmax()]) if suffices.any() else None
+
+    def _suffices(self, tolerance: float | None) -> NDArray[np.bool_]:
+        return np.asarray(self.sufficiency <= (self.quantity.required_tolerance if tolerance is None else tolerance))
 
     def share_outside(self, prediction_range: tuple[float, float]) -> float:
         """Share of the masked predictions outside the range of real ones."""
@@ -105,11 +111,15 @@ class Fidelity:
         return float(np.mean((masked < low) | (masked > high)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
+        """Plain values, ready for JSON; whoever keeps them knows the quantity."""
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in vars(self).items()
+            if name != "quantity"
+        }
 
     @classmethod
-    def from_dict(cls, plain: Any) -> Fidelity:
+    def from_dict(cls, plain: Any, quantity: Target = BARRIER) -> Fidelity:
         """Invert :meth:`to_dict`; raises NotPlainError where that is not what was given."""
         count = numbers(plain, "count", np.int64, (None,))
         if not len(count) or (np.diff(count, prepend=-1) <= 0).any():
@@ -123,6 +133,7 @@ class Fidelity:
             prediction_spread=None
             if plain.get("prediction_spread") is None
             else finite(plain, "prediction_spread", least=0.0),
+            quantity=quantity,
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -186,6 +197,7 @@ def fidelity(
         original=prediction.original,
         baseline=prediction.baseline,
         prediction_spread=float(prediction.prepared.predictions.std()),
+        quantity=prediction.prepared.target,
     )
 
 

@@ -14,7 +14,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.unit_geometry import UnitGeometry, unit_geometry
 from symgnn_explain.explain.fidelity.intervals import quantiles
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity, fidelity, log_counts
+from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, log_counts
+from symgnn_explain.models.target import Target
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.glass import FloatArray, IntArray
@@ -100,6 +101,11 @@ class FidelityAgainstNulls:
     nulls: Mapping[str, tuple[Fidelity, ...]]
     seed: int
 
+    @property
+    def quantity(self) -> Target:
+        """What is predicted."""
+        return self.observed.quantity
+
     def null_necessity(self, null: str) -> FloatArray:
         """Necessity of each draw at each count, shape (draws, n)."""
         return np.stack([draw.necessity for draw in self.nulls[null]])
@@ -139,7 +145,7 @@ class FidelityAgainstNulls:
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
 
-    def summary(self, tolerance: float = TOLERANCE) -> pd.DataFrame:
+    def summary(self, tolerance: float | None = None) -> pd.DataFrame:
         """One row a ranking: insertion_area, deletion_area, sufficient_count, draws; means over the draws.
 
         A ranking that never suffices counts as needing one unit more than the largest count.

@@ -12,8 +12,9 @@ import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.intervals import Interval, bootstrap
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
+from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 Quantity = Literal["sufficiency", "necessity"]
@@ -50,6 +51,11 @@ class PopulationFidelity:
         """Counts that every atom was checked at, shape (n,)."""
         return reduce(np.intersect1d, [atom.observed.count for atom in self.atoms])
 
+    @property
+    def quantity(self) -> Target:
+        """What is predicted."""
+        return self.atoms[0].quantity
+
     def values(self, ranking: str, quantity: Quantity) -> FloatArray:
         """Means over the draws for each atom at each count, shape (n_atoms, n)."""
         return np.stack(
@@ -68,7 +74,7 @@ class PopulationFidelity:
         both = [self.values(ranking, quantity)[:, self._place(count)] for ranking in ("explanation", null)]
         return bootstrap(both[0] - both[1], seed=seed)
 
-    def sufficient_count(self, ranking: str, tolerance: float = TOLERANCE, *, seed: int = 0) -> Interval:
+    def sufficient_count(self, ranking: str, tolerance: float | None = None, *, seed: int = 0) -> Interval:
         """Median over atoms of the sufficient count, with its 95 % interval; of a null, of the median over its draws.
 
         A ranking that never suffices counts as needing one unit more than the largest count.
@@ -89,7 +95,7 @@ class PopulationFidelity:
                 rows.append(row)
         return pd.DataFrame(rows)
 
-    def summary(self, tolerance: float = TOLERANCE) -> pd.DataFrame:
+    def summary(self, tolerance: float | None = None) -> pd.DataFrame:
         """One row a ranking: areas and sufficient_count, each with low and high; bootstrap over atoms."""
         rows = []
         for ranking in self.rankings:
@@ -127,6 +133,6 @@ def _at(checked: Fidelity, quantity: Quantity, count: IntArray) -> FloatArray:
     return values[np.searchsorted(checked.count, count)]
 
 
-def _needed(checked: Fidelity, tolerance: float) -> int:
+def _needed(checked: Fidelity, tolerance: float | None) -> int:
     needed = checked.sufficient_count(tolerance)
     return int(checked.count[-1]) + 1 if needed is None else needed

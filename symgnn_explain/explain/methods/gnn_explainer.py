@@ -1,4 +1,4 @@
-"""GNNExplainer (Ying et al., NeurIPS 2019) for barriers: a small mask under which the prediction stays what it is.
+"""GNNExplainer (Ying et al., NeurIPS 2019) for numbers: a small mask under which the prediction stays what it is.
 
 Two objectives are offered. The *published* one (Li et al., ICML 2024) weighs the size of the mask against the change of
 the prediction; with some 20 000 edges the sum over them can outweigh the prediction, and then the explanation is of
@@ -35,10 +35,10 @@ SETTLED_SHARE = 0.96
 """A mask has settled when so large a share of its top units stayed over two checks, and the constraint holds."""
 
 _NEGLIGIBLE = 0.01
-"""Change of a prediction, in units of the spread of the training barriers."""
+"""Change of a prediction, in units of the spread of the training labels."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From logits, mask (n_units,) and the change of each prediction in units of the training barriers' spread (A,)."""
+"""From logits, mask (n_units,) and the change of each prediction in units of the training labels' spread (A,)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class GNNExplainerSettings:
     learning_rate
         Of Adam, on the logits of the mask.
     penalty
-        Weight of the squared change of the prediction, in units of the spread of the training barriers, against the
+        Weight of the squared change of the prediction, in units of the spread of the training labels, against the
         mean of the mask; the multiplier of the constraint grows by it too.
     stop_early
         Whether to stop once the most important units no longer change.
@@ -131,7 +131,7 @@ def published_gnn_explainer(
     """Minimise the published objective.
 
     The prediction loss is the squared difference to the network's own prediction, in units of the standard deviation of
-    the training barriers, as published (Li et al., ICML 2024, section 5).
+    the training labels, as published (Li et al., ICML 2024, section 5).
     """
     joint = JointPrediction([prediction])
     logits = _random_logits(joint, settings.seed)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from symgnn_explain.errors import require_counts, require_positive
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, fidelity, log_counts
+from symgnn_explain.explain.fidelity.measure import fidelity, log_counts
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.runs.watch import Watch
 
@@ -48,18 +48,20 @@ class NestedMasksSettings:
     start_steps
         Points of the integrated gradient that the ranking starts from.
     tolerance
-        Change of the prediction, up to which it counts as kept.
+        Change of the prediction up to which it counts as kept; that of the target where None.
     """
 
     epochs: int = 500
     learning_rate: float = 0.05
     temperature: float = 0.3
     start_steps: int = 20
-    tolerance: float = TOLERANCE
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         require_counts(epochs=self.epochs, start_steps=self.start_steps)
-        require_positive(learning_rate=self.learning_rate, temperature=self.temperature, tolerance=self.tolerance)
+        require_positive(learning_rate=self.learning_rate, temperature=self.temperature)
+        if self.tolerance is not None:
+            require_positive(tolerance=self.tolerance)
 
 
 def nested_masks(prediction: MaskedPrediction, settings: NestedMasksSettings, watch: Watch) -> UnitScores:
@@ -129,7 +131,7 @@ def _threshold(scores: Tensor, budget: int) -> Tensor:
     return scores.detach().topk(budget + 1).values[-2:].mean()
 
 
-def _sufficient(prediction: MaskedPrediction, scores: Tensor, tolerance: float) -> UnitScores:
+def _sufficient(prediction: MaskedPrediction, scores: Tensor, tolerance: float | None) -> UnitScores:
     order = np.argsort(-scores.cpu().numpy(), kind="stable")
     # Units without influence keep equal scores; the order that was checked is the one that is told.
     scores[torch.from_numpy(order)] -= TIE_BREAK * torch.arange(len(order), device=scores.device)

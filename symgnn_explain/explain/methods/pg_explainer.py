@@ -1,4 +1,4 @@
-"""PGExplainer (Luo et al., NeurIPS 2020) for barriers: one small network learns to explain all atoms of a glass family.
+"""PGExplainer (Luo et al., NeurIPS 2020) for numbers: one small network learns to explain all atoms of a glass family.
 
 It is trained once for a predictor, on some atoms of a glass, to give every edge of a receptive field a mask value from
 what the predictor itself computes there. Afterwards an atom takes one pass of that small network, no optimisation.
@@ -28,6 +28,7 @@ from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.checkpoint import card_path, weights_sha256
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
 from symgnn_explain.models.protocol import name_of
+from symgnn_explain.models.target import with_tolerance
 from symgnn_explain.runs.files import staged, write_atomically
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
@@ -55,8 +56,8 @@ class PGTrainingSettings:
     learning_rate
         Of Adam.
     tolerance
-        Root-mean-square change of the prediction that the masks may make. The weight of the prediction loss rises
-        while it is exceeded, and falls while it is not.
+        Root-mean-square change of the prediction that the masks may make; that of the target where None. The weight of
+        the prediction loss rises while it is exceeded, and falls while it is not.
     entropy
         Weight of the mean binary entropy of the mask, beside its mean.
     hot, cold
@@ -68,7 +69,7 @@ class PGTrainingSettings:
     passes: int = 10
     draws: int = 4
     learning_rate: float = 3e-3
-    tolerance: float = 0.05
+    tolerance: float | None = None
     entropy: float = 0.1
     hot: float = 5.0
     cold: float = 1.0
@@ -76,15 +77,17 @@ class PGTrainingSettings:
 
     def __post_init__(self) -> None:
         require_counts(passes=self.passes, draws=self.draws)
-        require_positive(learning_rate=self.learning_rate, tolerance=self.tolerance, hot=self.hot, cold=self.cold)
+        require_positive(learning_rate=self.learning_rate, hot=self.hot, cold=self.cold)
+        if self.tolerance is not None:
+            require_positive(tolerance=self.tolerance)
         require_not_negative(entropy=self.entropy)
 
 
 class EdgeScorer(nn.Module):
     """Logit of an edge's mask value, from the features of both its ends, its own, and those of the explained atom.
 
-    These are what the predictor computes just before it decodes barriers, standardised over the training edges. Since
-    the last layer knows nothing of where the explained atom is, the hop of the edge comes with them.
+    These are what the predictor computes just before it decodes predictions, standardised over the training edges.
+    Since the last layer knows nothing of where the explained atom is, the hop of the edge comes with them.
     """
 
     node_mean: Tensor
@@ -310,6 +313,7 @@ def train_pg_explainer(
     family = [prepared] if isinstance(prepared, PreparedGlass) else list(prepared)
     if len(atoms) == 0 or not family:
         raise InputError("a PGExplainer needs atoms to learn from, but none were given: name a hundred, say.")
+    settings = with_tolerance(settings, family[0].target)
     predictors = {_weights_of(glass) for glass in family}
     if len(predictors) > 1:
         raise InputError("the glasses were prepared with different predictors: a PGExplainer explains one.")
@@ -340,6 +344,7 @@ def _train(
         prepared, atom = visited[index]
         return prepared.masked_prediction(atom, semantics=semantics, unit="edge")
 
+    tolerance = visited[0][0].target.required_tolerance if settings.tolerance is None else settings.tolerance
     generator = torch.Generator().manual_seed(settings.seed)
     scorer = _initial_scorer(visited[0][0], settings.seed)
     order = torch.randperm(len(visited), generator=generator)
@@ -357,7 +362,7 @@ def _train(
             )
             temperature = settings.hot * (settings.cold / settings.hot) ** done
             masks = ((noise.logit().to(logits) + logits) / temperature).sigmoid()
-            change = (prediction.batch(masks) - prediction.original) / settings.tolerance
+            change = (prediction.batch(masks) - prediction.original) / tolerance
             error, mask = change.square().mean(), logits.sigmoid()
             entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, mask)
             loss = multiplier * error + mask.mean() + settings.entropy * entropy
@@ -371,7 +376,7 @@ def _train(
             watch.advance((number * len(visited) + place + 1) / visits)
         curve.append(
             {
-                "rms_change": float(np.sqrt(np.mean(changes))) * settings.tolerance,
+                "rms_change": float(np.sqrt(np.mean(changes))) * tolerance,
                 "mean_mask": float(np.mean(sizes)),
                 "multiplier": multiplier,
             }

@@ -1,4 +1,4 @@
-"""Which displacement of which atom would raise the predicted barrier of one atom.
+"""Which displacement of which atom would raise the prediction of one atom.
 
 The network sees positions through the displacements of its edges alone, so its derivative by the position of an atom is
 a sum over the atom's edges; it is exact, and the plain network's own. Moving all atoms together changes nothing: the
@@ -29,6 +29,7 @@ from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.protocol import ConfiguredNetwork, NodeModel, name_of
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -36,7 +37,7 @@ from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 @dataclass(frozen=True, eq=False)
 class PositionAttribution:
-    """How fast one atom's predicted barrier rises with the position of every atom that it depends on.
+    """How fast one atom's prediction rises with the position of every atom that it depends on.
 
     Parameters
     ----------
@@ -45,13 +46,15 @@ class PositionAttribution:
     atoms
         Atoms of its receptive field, shape (M,), the explained one first.
     gradient
-        Derivative of the prediction by their positions, shape (M, 3), eV/Å: along it a displacement raises the barrier.
+        Derivative of the prediction by their positions, shape (M, 3), in its unit/Å: along it a displacement raises it.
     position
         Where they sit relative to the explained atom, by the minimum image, shape (M, 3), Å.
     prediction
-        Predicted barrier.
+        Of the explained atom.
     glass_name, glass_sha256
         Which glass was explained.
+    quantity
+        What is predicted.
     """
 
     atom: int
@@ -61,14 +64,15 @@ class PositionAttribution:
     prediction: float
     glass_name: str
     glass_sha256: str
+    quantity: Target = BARRIER
 
     def __repr__(self) -> str:
         what = f"atom {self.atom} of {self.glass_name!r}, {len(self.atoms)} atoms"
-        return f"PositionAttribution({what}, {self.prediction:.3f} eV)"
+        return f"PositionAttribution({what}, {self.quantity.text(self.prediction)})"
 
     @property
     def magnitude(self) -> FloatArray:
-        """Length of each derivative, shape (M,), eV/Å."""
+        """Length of each derivative, shape (M,)."""
         return np.linalg.norm(self.gradient, axis=1)
 
     @property
@@ -78,7 +82,7 @@ class PositionAttribution:
 
     @property
     def outward(self) -> FloatArray:
-        """Derivative by moving straight away from the explained atom, shape (M,), eV/Å; 0 for that atom itself."""
+        """Derivative by moving straight away from the explained atom, shape (M,); 0 for that atom itself."""
         distance = self.distance
         return (self.gradient * self.position).sum(1) / np.where(distance > 0, distance, 1.0)
 
@@ -89,7 +93,7 @@ class PositionAttribution:
     def to_frame(self, k: int | None = None) -> pd.DataFrame:
         """List the ``k`` atoms with the largest derivatives (all where None).
 
-        Columns: rank, atom, distance (Å), gx, gy, gz (eV/Å), magnitude, outward (eV/Å).
+        Columns: rank, atom, distance (Å), gx, gy, gz, magnitude, outward (in the unit of the prediction/Å).
         """
         rows = self.rank()[:k]
         columns = {
@@ -111,7 +115,7 @@ class PositionAttribution:
 
 @dataclass(frozen=True, eq=False)
 class PathContributions:
-    """How much each atom's displacement, from one structure to another, changed one atom's predicted barrier.
+    """How much each atom's displacement, from one structure to another, changed one atom's prediction.
 
     Parameters
     ----------
@@ -143,7 +147,7 @@ class PathContributions:
 
 
 def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution:
-    """Differentiate the predicted barrier of ``atom`` by the positions of all atoms that it depends on.
+    """Differentiate the prediction of ``atom`` by the positions of all atoms that it depends on.
 
     Parameters
     ----------
@@ -169,16 +173,17 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
         prediction=prediction,
         glass_name=glass.name,
         glass_sha256=glass.content_hash,
+        quantity=prepared.predictor.target,
     )
 
 
 def displaced_prediction(predictor: Predictor, glass: Glass, atom: int, moves: Mapping[int, ArrayLike]) -> float:
-    """Predict the barrier of ``atom`` with some atoms moved, edges found anew: jumps at the cut-off included.
+    """Predict ``atom`` with some atoms moved, edges found anew: jumps at the cut-off included.
 
     Parameters
     ----------
     predictor, glass, atom
-        What predicts, the structure as it is, and the atom whose barrier is predicted.
+        What predicts, the structure as it is, and the atom that is predicted.
     moves
         Displacement (Å) of each moved atom.
 
@@ -203,7 +208,7 @@ def path_contributions(
     progress: Callable[[float], None] | None = None,
     cancel: CancelSignal | None = None,
 ) -> PathContributions:
-    """Split the change of one atom's predicted barrier between two structures among the displacements of the atoms.
+    """Split the change of one atom's prediction between two structures among the displacements of the atoms.
 
     Integrated Gradients (Sundararajan et al., ICML 2017) along the straight path from ``start`` to ``end``: two
     inherent structures, or two frames. It needs both ends: a single structure has no natural origin to start from, and
@@ -254,7 +259,7 @@ def path_contributions(
 
 
 def _differentiate(model: NodeModel, graph: Data, atom: int) -> tuple[IntArray, float, FloatArray]:
-    """Return the atoms that one depends on, itself first, its prediction, and the derivative by them, eV/Å."""
+    """Return the atoms that one depends on, itself first, its prediction, and the derivative by them."""
     if not isinstance(model, ConfiguredNetwork) or not model.differentiable:
         raise InputError(
             f"the predictions of {name_of(model)} cannot be differentiated by positions: this is known for networks of "
@@ -270,10 +275,10 @@ def _differentiate(model: NodeModel, graph: Data, atom: int) -> tuple[IntArray, 
     lists = [name for name in ("edge", "pair") if f"{name}_attr" in field]
     for name in lists:
         field[f"{name}_attr"].requires_grad_()
-    barrier = predict_graph(model, field)[place]
+    prediction = predict_graph(model, field)[place]
     vectors = [field[f"{name}_attr"] for name in lists]
-    if barrier.requires_grad:
-        by_vector = torch.autograd.grad(barrier, vectors, allow_unused=True, materialize_grads=True)
+    if prediction.requires_grad:
+        by_vector = torch.autograd.grad(prediction, vectors, allow_unused=True, materialize_grads=True)
     else:  # a network of the species alone
         by_vector = tuple(map(torch.zeros_like, vectors))
     gradient = torch.zeros(len(atoms), 3, dtype=torch.float64, device=atoms.device)
@@ -281,4 +286,4 @@ def _differentiate(model: NodeModel, graph: Data, atom: int) -> tuple[IntArray, 
         source, target = field[f"{name}_index"]
         gradient.index_add_(0, source, derivative.double()).index_add_(0, target, derivative.double(), alpha=-1)
     order = torch.argsort((atoms != atom).int(), stable=True)
-    return atoms[order].cpu().numpy(), float(barrier.detach()), gradient[order].cpu().numpy()
+    return atoms[order].cpu().numpy(), float(prediction.detach()), gradient[order].cpu().numpy()

@@ -25,6 +25,7 @@ from symgnn_explain.explain.population.records import (
     run_of,
 )
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import BARRIER, with_tolerance
 from symgnn_explain.runs.parallel import Report, run_each
 from symgnn_explain.runs.progress import PopulationProgress, Tracker
 from symgnn_explain.runs.threads import one_thread
@@ -152,6 +153,7 @@ def explain_many(
     with one_thread():
         prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
     wanted = select_atoms(glass, atoms, barriers=prepared.predictions).tolist() if isinstance(atoms, str) else named
+    configured = with_tolerance(configured, prepared.target)
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
     records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest)
     missing = list(_without_record(records, wanted, Watch(cancel=cancel)))
@@ -236,6 +238,8 @@ def _manifest(
             "weights_sha256": predictor.weights_sha256,
             "config": predictor.config,
             "device": predictor.device.type,
+            # As in files of earlier versions, nothing is said of energy barriers.
+            **({} if predictor.target == BARRIER else {"target": predictor.target.to_dict()}),
         },
         method=method.name,
         mask_semantics=semantics,

@@ -11,6 +11,7 @@ import pandas as pd
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.population.records import Manifest, RecordFolder, Records, decode
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import Glass
 
 
@@ -73,6 +74,11 @@ class ExplanationSet:
     def __repr__(self) -> str:
         return f"ExplanationSet({len(self)} atoms of {self.manifest['glass']['name']!r}, {self.manifest['method']})"
 
+    @property
+    def quantity(self) -> Target:
+        """What is predicted."""
+        return Target.from_dict(self.manifest["predictor"].get("target"))
+
     def require_glass(self, glass: Glass) -> None:
         """Raise InputError unless these explain atoms of ``glass``."""
         if self.manifest["glass"]["sha256"] != glass.content_hash:
@@ -82,7 +88,7 @@ class ExplanationSet:
             )
 
     def to_frame(self) -> pd.DataFrame:
-        """Summarise each atom in a row; all energies in eV.
+        """Summarise each atom in a row; predictions and their changes are in the unit of :attr:`quantity`.
 
         Columns: atom, prediction, masked_prediction, masked_change, out_of_distribution, n_edges, n_units, seconds, and
         ``sufficiency_k`` and ``necessity_k`` for each number of units ``k`` that the explanations were checked at.

@@ -121,8 +121,8 @@ def _described(explanation: AtomExplanation) -> dict[str, float | None]:
     placement = place_atoms(explanation)
     distance = np.linalg.norm(placement.position[placement.rows_of(atoms)], axis=1)
     described = {
-        "prediction (eV)": explanation.prediction,
-        "change under the mask (eV)": explanation.masked_change,
+        explanation.quantity.axis("prediction"): explanation.prediction,
+        explanation.quantity.axis("change under the mask"): explanation.masked_change,
         "share of the top 50 edges": float(np.sort(scores)[::-1][:50].sum()) / total,
         "median distance of important atoms (Å)": float(np.median(distance)) if len(distance) else None,
     }

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit, Units, group_edges
-from symgnn_explain.explain.fidelity.measure import TOLERANCE, Fidelity
+from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.explain.result.plain_explanation import read_parts
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.plain import NotPlainError, read_plain, shown
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     import networkx as nx
     from torch_geometric.explain import Explanation
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+BEFORE_TARGETS = 2
+"""Explanations of this format are of energy barriers: they do not say what was predicted."""
 LARGEST_FILE = 2**29
 """Bytes of an explanation that is read: one of four million edges takes so much."""
 _ARRAYS = ("source", "target", "displacement", "hop", "score")
@@ -34,7 +37,7 @@ _ARRAYS = ("source", "target", "displacement", "hop", "score")
 
 @dataclass(frozen=True, eq=False)
 class AtomExplanation:
-    """Which directed edges, and through them which atoms, made the network predict one atom's barrier.
+    """Which directed edges, and through them which atoms, made the network predict what it does of one atom.
 
     Parameters
     ----------
@@ -51,18 +54,18 @@ class AtomExplanation:
     score
         Importance of each edge, shape (E,).
     signed
-        Whether scores are signed contributions (eV), of which the edges of a unit have equal shares; else they are mask
-        values in [0, 1], the same for all edges of a unit.
+        Whether scores are signed contributions to the prediction, of which the edges of a unit have equal shares; else
+        they are mask values in [0, 1], the same for all edges of a unit.
     units
         The groups of edges that the method masked together; None for single edges.
     spread
         Standard deviation of each edge's score over repetitions of the method, shape (E,); None for a single run.
     prediction
-        Predicted barrier, eV.
+        Of the explained atom, in the unit of ``quantity``.
     masked_prediction
-        Prediction with the mask applied, eV; None for a method that makes no mask.
+        Prediction with the mask applied; None for a method that makes no mask.
     prediction_range
-        Smallest and largest predicted barrier in the glass, eV.
+        Smallest and largest prediction in the glass.
     diagnostics
         Further numbers that the method reports about itself, by name.
     wall_time
@@ -75,6 +78,8 @@ class AtomExplanation:
         The glass whose mean messages replace masked ones, under the semantics ``reference``.
     fidelity
         Predictions with only, and without, the most important units.
+    quantity
+        What is predicted.
     """
 
     atom: int
@@ -99,6 +104,7 @@ class AtomExplanation:
     units: Units | None = None
     spread: FloatArray | None = None
     fidelity: Fidelity | None = None
+    quantity: Target = BARRIER
 
     def __post_init__(self) -> None:
         for name, dtype in zip(_ARRAYS, (np.int64, np.int64, np.float64, np.int64, np.float64), strict=True):
@@ -126,7 +132,7 @@ class AtomExplanation:
 
     def __repr__(self) -> str:
         what = f"atom {self.atom} of {self.glass_name!r}, {self.method}, {len(self)} edges"
-        return f"AtomExplanation({what}, {self.prediction:.3f} eV)"
+        return f"AtomExplanation({what}, {self.quantity.text(self.prediction)})"
 
     @property
     def unit(self) -> Unit:
@@ -163,24 +169,30 @@ class AtomExplanation:
 
     @property
     def masked_change(self) -> float | None:
-        """Masked minus original prediction, eV: how far the mask is from reproducing the prediction."""
+        """Masked minus original prediction: how far the mask is from reproducing the prediction."""
         return None if self.masked_prediction is None else self.masked_prediction - self.prediction
+
+    @property
+    def is_faithful(self) -> bool | None:
+        """Whether the prediction stays under the mask, to the tolerance of the quantity; None without a mask."""
+        change = self.masked_change
+        return None if change is None else abs(change) <= self.quantity.required_tolerance
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """Plain sentences on why this explanation should be read with care; empty where nothing speaks against it."""
-        said = []
-        change = self.masked_change
-        if change is not None and abs(change) > TOLERANCE:
+        said, quantity = [], self.quantity
+        if self.masked_prediction is not None and not self.is_faithful:
             said.append(
-                f"Under the mask the network predicts {self.masked_prediction:.3f} eV, not {self.prediction:.3f} eV: "
-                f"the explanation is not faithful (more than {TOLERANCE:g} eV off)."
+                f"Under the mask the network predicts {quantity.text(self.masked_prediction)}, not "
+                f"{quantity.text(self.prediction)}: the explanation is not faithful (more than "
+                f"{quantity.tolerance_text} off)."
             )
         if outside := self._outside_range():
-            low, high = self.prediction_range
-            which = ", ".join(f"{value:.2f} eV {how}" for how, value in outside)
+            low, high = (quantity.number(end, coarse=True) for end in self.prediction_range)
+            which = ", ".join(f"{quantity.text(value, coarse=True)} {how}" for how, value in outside)
             said.append(
-                f"Masked predictions leave the range of this glass's predictions, {low:.2f} to {high:.2f} eV "
+                f"Masked predictions leave the range of this glass's predictions, {low} to {quantity.with_unit(high)} "
                 f"({which}): the network has not learned what it predicts there."
             )
         if edges := self.diagnostics.get("whole_graph_edges"):
@@ -199,7 +211,7 @@ class AtomExplanation:
         return bool(self._outside_range()) if self._masked_predictions() else None
 
     def _masked_predictions(self) -> list[tuple[str, float]]:
-        """Name each prediction (eV) that was made with something masked."""
+        """Name each prediction that was made with something masked."""
         named = [] if self.masked_prediction is None else [("under the mask", self.masked_prediction)]
         if self.fidelity is not None:
             counts = self.fidelity.count
@@ -239,7 +251,7 @@ class AtomExplanation:
         return pd.Series(np.abs(self.score)).groupby(self.source).sum().rename("score").rename_axis("atom")
 
     def atom_contributions(self) -> pd.Series:
-        """Contribution of each sending atom (eV): the signed sum over the edges that leave it, itself included.
+        """Contribution of each sending atom: the signed sum over the edges that leave it, itself included.
 
         Every edge has one sender, so their sum is that of the edges: a complete method stays complete.
 
@@ -352,6 +364,7 @@ class AtomExplanation:
             "spread": None if self.spread is None else self.spread.tolist(),
             "units": None if self.units is None else self.units.to_dict(),
             "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
+            "quantity": self.quantity.to_dict(),
             "format_version": FORMAT_VERSION,
         }
         return plain | {name: getattr(self, name).tolist() for name in _ARRAYS}
@@ -360,10 +373,13 @@ class AtomExplanation:
     def from_dict(cls, plain: Mapping[str, Any]) -> AtomExplanation:
         """Invert :meth:`to_dict`; raise InputError where that is not what was given."""
         version = plain.get("format_version")
-        if not isinstance(version, int) or version != FORMAT_VERSION:
+        if not isinstance(version, int) or version not in (FORMAT_VERSION, BEFORE_TARGETS):
             raise InputError(f"this is not an explanation of format {FORMAT_VERSION} (found {shown(version)}).")
+        content = {name: value for name, value in plain.items() if name != "format_version"}
+        if version == BEFORE_TARGETS:
+            content["quantity"] = BARRIER.to_dict()
         try:
-            parts = read_parts({name: value for name, value in plain.items() if name != "format_version"})
+            parts = read_parts(content)
         except NotPlainError as error:
             raise InputError(f"the explanation is damaged: {error}.") from error
         return cls(**parts)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.units import Units
 from symgnn_explain.explain.fidelity.measure import Fidelity
+from symgnn_explain.models.target import Target
 from symgnn_explain.runs.plain import (
     LONGEST_NAME,
     MOST_NAMES,
@@ -36,6 +38,7 @@ def read_parts(content: Mapping[str, Any]) -> dict[str, Any]:
         If one is missing, unknown, or of another kind.
     """
     n_edges = len(entry(content, "source", list, np.ndarray))
+    quantity = _quantity(content)
     parts: dict[str, Any] = {
         "atom": whole(content, "atom", most=_LARGEST_ATOM),
         "method": word(content, "method"),
@@ -57,7 +60,8 @@ def read_parts(content: Mapping[str, Any]) -> dict[str, Any]:
         "reference_name": word(content, "reference_name"),
         "units": _optional(content, "units", lambda held, name: _units(held[name], n_edges)),
         "spread": _optional(content, "spread", lambda held, name: numbers(held, name, np.float64, (n_edges,))),
-        "fidelity": _optional(content, "fidelity", lambda held, name: Fidelity.from_dict(held[name])),
+        "fidelity": _optional(content, "fidelity", lambda held, name: Fidelity.from_dict(held[name], quantity)),
+        "quantity": quantity,
     }
     if "wall_time" in content:  # records keep it elsewhere
         parts["wall_time"] = finite(content, "wall_time", least=0.0)
@@ -67,6 +71,16 @@ def read_parts(content: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(content) - set(parts) - {"wall_time"}):
         raise NotPlainError(f"it has an unknown part {shown(unknown[0])}")
     return parts
+
+
+def _quantity(content: Mapping[str, Any]) -> Target:
+    described = settings(content, "quantity")
+    try:
+        quantity = Target.from_dict(described)
+        _ = quantity.required_tolerance
+    except InputError as error:
+        raise NotPlainError(str(error).rstrip(".")) from error
+    return quantity
 
 
 def _optional(content: Mapping[str, Any], name: str, read: Any) -> Any:

@@ -6,7 +6,6 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.fidelity.measure import TOLERANCE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.structure.glass import Glass
@@ -32,7 +31,7 @@ def explanation_sentence(
     k
         Most important edges that are spoken of.
     uncertainty
-        Standard deviation of the predicted barrier, eV, where the predictor gives one.
+        Standard deviation of the prediction, where the predictor gives one.
 
     Raises
     ------
@@ -44,11 +43,13 @@ def explanation_sentence(
         raise InputError(f"{k=} must be at least 1.")
     k = min(k, len(explanation))
     name = METHODS[explanation.method].label if explanation.method in METHODS else explanation.method
-    spread = "" if uncertainty is None else f" ± {uncertainty:.2f}"
+    quantity = explanation.quantity
+    value = quantity.number(explanation.prediction, coarse=True)
+    spread = "" if uncertainty is None else f" ± {quantity.number(uncertainty, coarse=True)}"
     what = "" if explanation.unit == "edge" else f"{_UNITS[explanation.unit]} as units, "
     predicted = (
-        f"The energy barrier predicted for {glass.symbols[explanation.atom]} atom {explanation.atom} of "
-        f"{glass.name}, {explanation.prediction:.2f}{spread} eV, was explained by {name} ({what}"
+        f"The {quantity.name} predicted for {glass.symbols[explanation.atom]} atom {explanation.atom} of "
+        f"{glass.name}, {quantity.with_unit(value + spread)}, was explained by {name} ({what}"
         f"{_MEANING[explanation.mask_semantics]})."
     )
     parts = [predicted, _important(explanation, glass, k), _checked(explanation, k), _mask(explanation)]
@@ -82,29 +83,31 @@ def _important(explanation: AtomExplanation, glass: Glass, k: int) -> str:
 
 def _checked(explanation: AtomExplanation, k: int) -> str:
     """Say what the network predicts with the most important units alone, and without them."""
-    checked = explanation.fidelity
+    checked, quantity = explanation.fidelity, explanation.quantity
     if checked is None:
         return ""
     possible = np.flatnonzero((checked.count <= k) & (checked.count > 0))
     if not possible.size:
         return ""
     row = possible[-1]
-    kept, removed = float(checked.kept[row]), float(checked.removed[row])
+    kept, without = (
+        f"{quantity.text(value, coarse=True)} ({quantity.text(value - checked.original, sign=True, coarse=True)})"
+        for value in (float(checked.kept[row]), float(checked.removed[row]))
+    )
     return (
         f"With the {checked.count[row]} most important {_UNITS[explanation.unit]} alone the network predicts "
-        f"{kept:.2f} eV ({kept - checked.original:+.2f} eV), without them {removed:.2f} eV "
-        f"({removed - checked.original:+.2f} eV)."
+        f"{kept}, without them {without}."
     )
 
 
 def _mask(explanation: AtomExplanation) -> str:
     """Say whether the whole mask keeps the prediction."""
-    change = explanation.masked_change
+    change, quantity = explanation.masked_change, explanation.quantity
     if change is None:
         return ""
-    if abs(change) <= TOLERANCE:
-        return f"Under the whole mask the prediction stays ({change:+.3f} eV)."
+    if explanation.is_faithful:
+        return f"Under the whole mask the prediction stays ({quantity.text(change, sign=True)})."
     return (
-        f"Under the whole mask the prediction moves by {change:+.2f} eV, more than {TOLERANCE:g} eV: the explanation "
-        "is not faithful."
+        f"Under the whole mask the prediction moves by {quantity.text(change, sign=True, coarse=True)}, more than "
+        f"{quantity.tolerance_text}: the explanation is not faithful."
     )

@@ -45,7 +45,7 @@ SMALLEST_SPREAD = 1e-4
 """Of what is reported, which lies between 1 and 2, over the atoms of a glass; below is rounding."""
 
 MEAN_PREDICTION, PREDICTION_SPREAD = 1.6, 0.25
-"""Of a planted network's predictions (eV): those of a real glass."""
+"""Of a planted network's predictions: those of the energy barriers (eV) of a real glass."""
 
 
 @dataclass(frozen=True)

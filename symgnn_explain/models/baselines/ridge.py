@@ -98,7 +98,7 @@ class Ridge(Baseline):
         Parameters
         ----------
         graphs
-            Training glasses, with barriers ``y`` (eV); NaN where one is unknown.
+            Training glasses, with labels ``y``; NaN where one is unknown.
         """
         features = torch.cat([self.features(graph.x, graph.edge_index, graph.edge_attr) for graph in graphs])
         barriers = torch.cat([graph.y for graph in graphs]).double()

@@ -44,7 +44,7 @@ _FORMATS = {
     "svg": ("SVG", False, "Every figure as a drawing that scales"),
     "pdf": ("PDF", False, "Every figure as a drawing that scales, for LaTeX"),
     "json": ("JSON", True, "The whole explanation, which AtomExplanation.load reads, and a summary"),
-    "csv": ("CSV", True, "Tables: edges, atoms, shells, barriers, fidelity"),
+    "csv": ("CSV", True, "Tables: edges, atoms, shells, predictions, fidelity"),
     "extxyz": ("extXYZ", False, "The glass with prediction, importance and hop of every atom, for OVITO and ASE"),
     "graphml": ("GraphML", False, "The most important edges as a graph, for networkx, Gephi and yEd"),
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS
-from symgnn_explain.explain.engine.masked_forward import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.session_file import (

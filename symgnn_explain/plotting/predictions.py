@@ -1,4 +1,4 @@
-"""Predicted barriers: how they are distributed, and how they compare with known ones."""
+"""Predictions: how they are distributed, and how they compare with known values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.plotting.style import BLACK, GREY, VALUE_SCALE, VERMILION, new_figure, species_colour, translucent
 from symgnn_explain.structure.glass import FloatArray, Glass
 
@@ -14,32 +15,34 @@ DENSE = 1500
 """From this many atoms on, a parity figure shows their density instead of single points."""
 
 
-def barrier_histogram(glass: Glass, barriers: ArrayLike, *, atom: int | None = None) -> go.Figure:
-    """Draw the distribution of energy barriers (eV), shape (N,), for each species; ``atom`` marks one atom's.
+def prediction_histogram(
+    glass: Glass, values: ArrayLike, *, atom: int | None = None, target: Target = BARRIER
+) -> go.Figure:
+    """Draw the distribution of predicted or known values, shape (N,), for each species; ``atom`` marks one atom's.
 
-    Atoms whose barrier is unknown (NaN) are left out.
+    Atoms whose value is unknown (NaN) are left out.
 
     Raises
     ------
     InputError
-        If there is not one barrier an atom, or the glass has no such atom.
+        If there is not one value an atom, or the glass has no such atom.
     """
-    of_atom = _one_an_atom(glass, barriers)
+    of_atom = _one_an_atom(glass, values, target)
     known = ~np.isnan(of_atom)
-    values, symbols = of_atom[known], np.array(glass.symbols)[known]
-    figure = new_figure(f"Energy barriers of {glass.name}")
-    width = _bin_width(values)
-    start = width * np.floor(values.min() / width)
+    shown, symbols = of_atom[known], np.array(glass.symbols)[known]
+    figure = new_figure(f"{target.title} of the atoms of {glass.name}")
+    width = _bin_width(shown)
+    start = width * np.floor(shown.min() / width)
     for symbol in glass.species:
         figure.add_histogram(
-            x=values[symbols == symbol],
-            xbins={"start": start, "end": values.max() + width, "size": width},
+            x=shown[symbols == symbol],
+            xbins={"start": start, "end": shown.max() + width, "size": width},
             marker={
                 "color": translucent(species_colour(symbol), 0.6),
                 "line": {"color": species_colour(symbol), "width": 1},
             },
             name=f"{symbol} ({np.count_nonzero(symbols == symbol)} atoms)",
-            hovertemplate="%{x} eV: %{y} atoms<extra>" + symbol + "</extra>",
+            hovertemplate=f"{target.with_unit('%{x}')}: %{{y}} atoms<extra>{symbol}</extra>",
         )
     if atom is not None:
         value = of_atom[glass.require_atom(atom)]
@@ -47,41 +50,48 @@ def barrier_histogram(glass: Glass, barriers: ArrayLike, *, atom: int | None = N
         figure.add_vline(
             x=value,
             line={"color": VERMILION, "width": 2.5, "dash": "dash"},
-            annotation={"text": f"atom {atom}: {value:.3f} eV", "font": {"color": VERMILION, "size": 14}, "yshift": 8},
+            annotation={
+                "text": f"atom {atom}: {target.text(value)}",
+                "font": {"color": VERMILION, "size": 14},
+                "yshift": 8,
+            },
             annotation_position="top",
         )
     figure.update_layout(
         barmode="overlay",
         bargap=0.0,
-        xaxis={"title": {"text": "energy barrier (eV)"}},
-        yaxis={"title": {"text": f"atoms per {width:g} eV"}},
+        xaxis={"title": {"text": target.axis(target.name)}},
+        yaxis={"title": {"text": f"atoms per {target.with_unit(f'{width:g}')}"}},
         legend={"x": 0.99, "xanchor": "right", "y": 0.98},
         margin={"t": 80},
     )
     return figure
 
 
-def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
-    """Draw predicted against known energy barriers, with Pearson's r and the mean absolute error.
+def parity_figure(glass: Glass, predictions: ArrayLike, *, target: Target = BARRIER) -> go.Figure:
+    """Draw predicted against known values, with Pearson's r and the mean absolute error.
 
-    Only atoms whose barrier is known take part.
+    Only atoms whose value is known take part.
 
     Raises
     ------
     InputError
-        If the glass has no known barriers, or there is not one predicted barrier an atom.
+        If the glass has no known values, or there is not one prediction an atom.
     """
-    predicted = _one_an_atom(glass, barriers)
-    if glass.barriers is None:
-        raise InputError(f"{glass.name!r} has no known barriers to compare the prediction with.")
-    predicted, known = predicted[glass.labelled], glass.barriers[glass.labelled]
+    predicted, labels = _one_an_atom(glass, predictions, target), target.require_labels(glass)
+    labelled = ~np.isnan(labels)
+    predicted, known = predicted[labelled], labels[labelled]
     if np.isnan(predicted).any():
-        raise InputError("predicted barriers hold NaN: give one finite value in eV an atom.")
+        raise InputError("the predictions hold NaN: give one finite value an atom.")
     n_atoms = str(len(glass)) if len(known) == len(glass) else f"{len(known)} of {len(glass)}"
     both = np.concatenate([known, predicted])
     margin = 0.03 * (np.ptp(both) or 1.0)
     bounds = [float(both.min() - margin), float(both.max() + margin)]
-    figure = new_figure(f"Predicted and known barriers of {glass.name}", width=700, height=660)
+    figure = new_figure(f"Predicted and known {target.word} of the atoms of {glass.name}", width=700, height=660)
+    known_and_predicted = "<br>".join(
+        f"{what} {target.with_unit(f'%{{{axis}:{target.spec}}}')}"
+        for what, axis in (("known", "x"), ("predicted", "y"))
+    )
     if len(known) >= DENSE:
         figure.add_histogram2d(
             x=known,
@@ -90,7 +100,7 @@ def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
             ybins={"start": bounds[0], "end": bounds[1], "size": (bounds[1] - bounds[0]) / 70},
             colorscale=[[0.0, "white"], [1e-6, "#D9E2F0"], [1.0, "#00224E"]],
             colorbar={"title": {"text": "atoms", "side": "right"}, "thickness": 16},
-            hovertemplate="known %{x} eV<br>predicted %{y} eV<br>%{z} atoms<extra></extra>",
+            hovertemplate=f"{known_and_predicted}<br>%{{z}} atoms<extra></extra>",
         )
     else:
         figure.add_scatter(
@@ -98,7 +108,7 @@ def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
             y=predicted,
             mode="markers",
             marker={"size": 6, "color": np.abs(predicted - known), "colorscale": VALUE_SCALE, "opacity": 0.7},
-            hovertemplate="known %{x:.3f} eV<br>predicted %{y:.3f} eV<extra></extra>",
+            hovertemplate=f"{known_and_predicted}<extra></extra>",
             showlegend=False,
         )
     figure.add_scatter(
@@ -120,16 +130,21 @@ def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
         yanchor="top",
         align="left",
         showarrow=False,
-        text=f"{score}mean absolute error = {error:.3f} eV<br>{n_atoms} atoms",
+        text=f"{score}mean absolute error = {target.text(error)}<br>{n_atoms} atoms",
         font={"size": 14},
         bgcolor="rgba(255,255,255,0.85)",
         bordercolor=GREY,
         borderpad=5,
     )
     figure.update_layout(
-        xaxis={"title": {"text": "known energy barrier (eV)"}, "range": bounds, "nticks": 7, "constrain": "domain"},
+        xaxis={
+            "title": {"text": target.axis(f"known {target.name}")},
+            "range": bounds,
+            "nticks": 7,
+            "constrain": "domain",
+        },
         yaxis={
-            "title": {"text": "predicted energy barrier (eV)"},
+            "title": {"text": target.axis(f"predicted {target.name}")},
             "range": bounds,
             "nticks": 7,
             "scaleanchor": "x",
@@ -139,20 +154,20 @@ def parity_figure(glass: Glass, barriers: ArrayLike) -> go.Figure:
     return figure
 
 
-def _one_an_atom(glass: Glass, barriers: ArrayLike) -> FloatArray:
-    values = np.asarray(barriers, dtype=np.float64)
+def _one_an_atom(glass: Glass, given: ArrayLike, target: Target) -> FloatArray:
+    values = np.asarray(given, dtype=np.float64)
     if values.shape != (len(glass),) or np.isinf(values).any() or np.isnan(values).all():
         raise InputError(
-            f"barriers have shape {values.shape}, expected ({len(glass)},): one finite value in eV an atom, or NaN "
-            "where it is unknown."
+            f"values of the {target.name} have shape {values.shape}, expected ({len(glass)},): one finite value "
+            "an atom, or NaN where it is unknown."
         )
     return values
 
 
 def _bin_width(values: FloatArray) -> float:
-    """Freedman and Diaconis' width, rounded to 1, 2 or 5 times a power of ten, eV."""
+    """Freedman and Diaconis' width, rounded to 1, 2 or 5 times a power of ten."""
     low, high = np.quantile(values, [0.25, 0.75])
-    ideal = 2 * (high - low) / len(values) ** (1 / 3) or 0.05
+    ideal = 2 * (high - low) / len(values) ** (1 / 3) or 0.05 * (np.abs(values).max() or 1.0)
     decade = 10.0 ** np.floor(np.log10(ideal))
     return float(decade * min((1, 2, 5, 10), key=lambda step: abs(np.log(step * decade / ideal))))
 
