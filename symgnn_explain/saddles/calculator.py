@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.saddles.identity import NotIdentifiedError, parameters_of
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
@@ -68,17 +69,46 @@ class AseCalculator:
     calculator
         Any ASE calculator with energies (eV) and forces (eV/Å).
     name
-        What it is called in records; its class otherwise.
+        What it is called in records. Needed where class and parameters do not say what it computes: for calculators of
+        other packages, machine-learned ones among them, and those that run a program. Two potentials need two names.
+
+    Examples
+    --------
+    >>> from ase.calculators.emt import EMT
+    >>> AseCalculator(EMT()).identity["class"]
+    'ase.calculators.emt.EMT'
     """
 
     def __init__(self, calculator: Any, name: str | None = None) -> None:
         self._calculator = calculator
-        self._name = name or type(calculator).__name__
+        self._name = name
+        self._unknown = ""
+        try:
+            self._parameters = parameters_of(calculator)
+        except NotIdentifiedError as error:
+            self._parameters, self._unknown = {}, str(error)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The calculator's name."""
-        return {"kind": "ase", "name": self._name}
+        """Class, parameters and hashes of the files that they name; and the name that was given.
+
+        Raises
+        ------
+        InputError
+            If that does not tell the calculator from others, and no name was given.
+        """
+        if self._unknown and not self._name:
+            raise InputError(
+                f"records cannot say which calculator they are of ({self._unknown}): name the potential, as in "
+                'AseCalculator(calculator, name="MACE-MP-0 medium"), and another one by another name.'
+            )
+        kind = type(self._calculator)
+        return {
+            "kind": "ase",
+            "class": f"{kind.__module__}.{kind.__qualname__}",
+            "name": self._name,
+            "parameters": self._parameters,
+        }
 
     def surface(self, glass: Glass, mobile: IntArray | None = None) -> EnergySurface:
         """Let these atoms move; all where None."""
