@@ -1,13 +1,20 @@
 """The command line ``symgnn-explain``: the verbs of the Python API.
 
-Input that cannot be used ends in one sentence on stderr and exit status 2, an interruption in 130; results appear whole
-or not at all. Heavy libraries are imported only once the input has been read.
+Input that cannot be used ends in one sentence on stderr and exit status 2, an interruption in 130, output that cannot be
+printed in 1; results appear whole or not at all. Heavy libraries are imported only once the input has been read.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
@@ -21,7 +28,10 @@ from symgnn_explain.cli.predicting import evaluate, predict
 from symgnn_explain.cli.training import cross_validate, train
 from symgnn_explain.errors import Cancelled, InputError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+OUTPUT_LOST, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+_OUTPUT_ERRORS = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT}
+"""What printing raises where nobody reads any more, or the disk is full."""
 
 # What typer raises on a wrong option; the class has lived in click and in typer, but this is its base in both.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -90,8 +100,13 @@ for _verb, _in_short, _example in VERBS:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of the process, and return its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller: its number would be the next open file's
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
     try:
-        status = app(given or ["--help"], prog_name="symgnn-explain", standalone_mode=False, obj=given)
+        with _ended_by_signal(), _warnings_in_one_line():
+            status = app(given or ["--help"], prog_name="symgnn-explain", standalone_mode=False, obj=given)
+            sys.stdout.flush()  # here, where it can still be said that it failed
     except InputError as error:
         return _refuse(str(error))
     except _UsageError as error:
@@ -99,12 +114,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{error.format_message().rstrip('.')}: see `{command} --help`.")  # type: ignore[attr-defined]
     except (KeyboardInterrupt, Cancelled, typer.Abort):
         status = INTERRUPTED
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS:
+            raise
+        return _output_lost(error)
+    except SystemExit as ending:
+        if not isinstance(ending.__context__, BrokenPipeError):  # which typer turns into this
+            raise
+        return _output_lost(ending.__context__)
     if status == INTERRUPTED:
         print("Interrupted.", file=sys.stderr)
     return status or 0
 
 
+def _output_lost(error: OSError) -> int:
+    """Say that standard output took no more; what is still buffered for it is dropped."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    print(f"Not all could be printed ({error.strerror}); files that were written are whole.", file=sys.stderr)
+    return OUTPUT_LOST
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM end the process as Ctrl-C does: programs and workers that it started end with it."""
+
+    def stop(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Print a warning as one sentence, without the line of code that it came from."""
+    previous = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"Warning: {printable(str(message))}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = previous
+
+
 def _refuse(sentence: str) -> int:
-    line = " ".join(sentence.split())  # what is quoted from a file may hold line ends, or codes for the terminal
-    print("".join(character if character.isprintable() else "�" for character in line), file=sys.stderr)
+    print(printable(sentence), file=sys.stderr)
     return BAD_INPUT
+
+
+def printable(sentence: str) -> str:
+    """Put a sentence on one line: what it quotes from a file may hold line ends, or codes for the terminal."""
+    line = " ".join(sentence.split())
+    return "".join(character if character.isprintable() else "�" for character in line)

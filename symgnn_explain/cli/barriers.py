@@ -11,7 +11,7 @@ import typer
 
 from symgnn_explain.cli.inputs import parsed_settings, read
 from symgnn_explain.cli.options import File, FrameOption, SeedOption, SettingsOption, SpeciesOption
-from symgnn_explain.cli.output import population_bar, require_writable, writing_into
+from symgnn_explain.cli.output import population_bar, require_writable
 from symgnn_explain.cli.populations import AtomsOption, OutOption, SchedulerOption, WorkersOption, cluster
 
 RECORDS = "records"
@@ -61,11 +61,7 @@ def barriers(
     wanted = select_atoms(glass, atoms, seed=seed).tolist()
     records = out / RECORDS
     try:
-        with (
-            cluster(scheduler) as client,
-            writing_into(out),
-            population_bar(f"Saddles around {len(wanted)} atoms") as advance,
-        ):
+        with cluster(scheduler) as client, population_bar(f"Saddles around {len(wanted)} atoms") as advance:
             computed = compute_barriers(
                 glass,
                 calculator,
@@ -80,8 +76,7 @@ def barriers(
         count = len(list(records.glob("atom-*.npz")))
         print(f"{count} records are in {records}; the same command continues.", file=sys.stderr)
         raise
-    with writing_into(out):
-        written = write_barriers(computed, glass, out)
+    written = write_barriers(computed, glass, out)
     for barrier in computed:
         print(barrier)
     print(f"Wrote {', '.join(path.name for path in written)} into {out}")

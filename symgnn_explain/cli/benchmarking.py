@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from symgnn_explain.cli.options import Device, DeviceOption, SpeciesOption
-from symgnn_explain.cli.output import require_writable, writing_into
+from symgnn_explain.cli.output import require_writable
 from symgnn_explain.cli.training import all_glasses, provenance, resumable, whole_numbers
 
 
@@ -73,6 +73,5 @@ def benchmark(
     print(f"Pearson r within validation glasses ({held_out}); {report['budget']} a run at most; {report['machine']}.")
     print(f"published_r: {report['published']}")
     if json_file is not None:
-        with writing_into(json_file.parent):
-            write_atomically(json_file, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+        write_atomically(json_file, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
         print(f"Wrote {json_file}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -26,9 +23,8 @@ from symgnn_explain.cli.options import (
     UnitOption,
     WeightsOption,
 )
-from symgnn_explain.cli.output import progress_bar, require_writable, writing_into
+from symgnn_explain.cli.output import missing_pictures_said, progress_bar, require_writable
 from symgnn_explain.errors import InputError
-from symgnn_explain.runs.files import write_atomically
 
 if TYPE_CHECKING:
     from symgnn_explain.explain.engine.prepared import PreparedGlass
@@ -59,24 +55,18 @@ def explain(
     glass = read(file, species, frame)
     glass.require_atom(atom)
     predictor = load_predictor(weights, device)
-    from symgnn_explain.export import NO_BROWSER, StaticImageWarning, export_explanation, static_images_available
+    from symgnn_explain.export import export_explanation
 
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     prepared, explanation = _explained(predictor, glass, atom, method, chosen)
     spread = predictor.spread(glass)
-    with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as staging:
-        with progress_bar("Analysing") as advance, warnings.catch_warnings():
-            warnings.simplefilter("ignore", StaticImageWarning)  # said below, in one line
-            paths = export_explanation(
-                explanation, glass, prepared.predictions, staging, spread=spread, k=k, progress=advance
-            )
-        with writing_into(out):
-            written = [write_atomically(out / path.name, path.read_bytes()) for path in paths]
+    with missing_pictures_said(), progress_bar("Analysing") as advance:
+        written = export_explanation(
+            explanation, glass, prepared.predictions, out, spread=spread, k=k, overwrite=True, progress=advance
+        )
     _print_result(explanation, glass, spread)
     for path in written:
         print(f"Wrote {path}")
-    if not static_images_available():
-        print(NO_BROWSER, file=sys.stderr)
 
 
 def report(
@@ -114,8 +104,7 @@ def report(
     with progress_bar("Counting cycles") as advance:
         cycles = cycle_comparison(explanation, glass, progress=advance)
     findings = Findings(glass, prepared.predictions, explanation, k, cycles, predictor.spread(glass))
-    with writing_into(out.parent):
-        write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
+    write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)
     print(f"Wrote {out}")
 

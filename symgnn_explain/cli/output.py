@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,12 +55,18 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def writing_into(folder: Path) -> Iterator[None]:
-    """Say in one sentence why something could not be written into the folder."""
-    try:
+def missing_pictures_said() -> Iterator[None]:
+    """Say in one line on stderr where pictures were left out."""
+    from symgnn_explain.export import StaticImageWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StaticImageWarning)
         yield
-    except OSError as error:
-        raise InputError(f"nothing can be written into {folder} ({error.strerror}): choose another place.") from error
+    for warning in caught:
+        if issubclass(warning.category, StaticImageWarning):
+            print(warning.message, file=sys.stderr)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def table(rows: Mapping[str, Mapping[str, float | None]]) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from symgnn_explain.cli.options import (
     UnitOption,
     WeightsOption,
 )
-from symgnn_explain.cli.output import population_bar, progress_bar, require_writable, writing_into
+from symgnn_explain.cli.output import missing_pictures_said, population_bar, progress_bar, require_writable
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import write_atomically
 
@@ -150,15 +149,12 @@ def population(
         seed=seed,
     )
     from symgnn_explain.analysis.explained.population import population_analysis
-    from symgnn_explain.export import StaticImageWarning, export_population
+    from symgnn_explain.export import export_population
 
     with progress_bar(f"Analysing {len(explanations)} atoms") as advance:
         analysis = population_analysis(explanations, glass, k=k, seed=seed, progress=advance)
-    with writing_into(out), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", StaticImageWarning)
+    with missing_pictures_said():
         written = export_population(analysis, out, run=explanations.manifest, overwrite=True)
-    for warning in caught:
-        print(warning.message, file=sys.stderr)
     print(f"Analysed {len(analysis)} atoms; wrote {', '.join(path.name for path in written)} into {out}")
 
 
@@ -177,18 +173,12 @@ def _explained(
     """Explain the atoms that are not in ``out`` yet."""
     from symgnn_explain.explain import ExplanationSet, prepare
     from symgnn_explain.explain import explain_many as run
-    from symgnn_explain.runs.threads import one_thread
     from symgnn_explain.structure.selection import select_atoms
 
-    with one_thread():  # what is prepared is then the same on every machine of a kind
-        prepared = prepare(predictor, glass)
+    prepared = prepare(predictor, glass)
     wanted = select_atoms(glass, atoms, barriers=prepared.predictions, seed=seed).tolist()
     try:
-        with (
-            cluster(scheduler) as client,
-            writing_into(out),
-            population_bar(f"Explaining {len(wanted)} atoms") as advance,
-        ):
+        with cluster(scheduler) as client, population_bar(f"Explaining {len(wanted)} atoms") as advance:
             return run(
                 predictor,
                 glass,
@@ -207,8 +197,7 @@ def _explained(
 
 
 def _summarise(explanations: ExplanationSet, out: Path) -> None:
-    with writing_into(out):
-        path = write_atomically(out / SUMMARY, explanations.to_frame().to_csv(index=False).encode())
+    path = write_atomically(out / SUMMARY, explanations.to_frame().to_csv(index=False).encode())
     print(f"Explained {len(explanations)} atoms: a record each in {out}")
     print(f"Wrote {path}")
 
@@ -219,13 +208,7 @@ def cluster(scheduler: str | None) -> Iterator[Client | None]:
     if scheduler is None:
         yield None
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError("--scheduler needs Dask: install it with pip install 'symgnn-explain[cluster]'.") from error
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at --scheduler {scheduler} ({error}).") from error
-    with client:
+    from symgnn_explain.runs.cluster import connected
+
+    with connected(scheduler) as client:
         yield client

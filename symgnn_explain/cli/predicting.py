@@ -12,7 +12,7 @@ import typer
 
 from symgnn_explain.cli.inputs import load_predictor, read_all
 from symgnn_explain.cli.options import Device, DeviceOption, Files, FrameOption, SpeciesOption, WeightsOption
-from symgnn_explain.cli.output import require_writable, table, writing_into
+from symgnn_explain.cli.output import require_writable, table
 from symgnn_explain.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def predict(
     glasses = read_all(files, species, frame)
     predictor = load_predictor(weights, device)
     predictions = {label: Prediction.of(predictor, glass) for label, glass in glasses.items()}
-    with writing_into(out.parent):
-        write_predictions(predictions, out)
+    write_predictions(predictions, out)
     for label, each in predictions.items():
         mean, std = each.values.mean(), each.values.std()
         uncertain = "" if each.spread is None else f"; each uncertain by {each.spread.mean():.3f} eV on average"

@@ -10,6 +10,7 @@ from symgnn_explain.export.data import (
 from symgnn_explain.export.figures import (
     NO_BROWSER,
     PIXEL_RATIO,
+    PictureError,
     StaticImageWarning,
     static_images_available,
     write_figure,
@@ -25,6 +26,7 @@ __all__ = [
     "PIXEL_RATIO",
     "SEPARATOR",
     "Findings",
+    "PictureError",
     "StaticImageWarning",
     "explained_glass",
     "export_explanation",

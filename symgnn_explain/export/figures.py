@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
+import sys
+import tempfile
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.export.naming import require_free
 from symgnn_explain.plotting.style import FIGURE_CONFIG
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.processes import running
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,14 +26,23 @@ PIXEL_RATIO = 2.0
 PIXEL_RATIOS = (0.5, 8.0)
 """The smallest and the largest that a browser draws reliably."""
 
+TIME_LIMIT = 60.0
+"""Seconds that the browser may take for a picture, its start included."""
+TIME_LIMIT_VARIABLE = "SYMGNN_EXPLAIN_BROWSER_SECONDS"
+"""Environment variable: another limit, for machines where a browser starts slowly."""
+
 NO_BROWSER = (
     "Pictures (PNG, SVG, PDF) need Chrome or Chromium, and none was found: install one, for example with "
     "'apt install chromium' or 'kaleido_get_chrome'; interactive HTML figures need nothing."
 )
 
 
+class PictureError(InputError):
+    """Pictures could not be drawn, because of the browser that draws them."""
+
+
 class StaticImageWarning(UserWarning):
-    """Pictures were left out because there is no browser to draw them."""
+    """Pictures were left out because there is no browser to draw them, or it did not do so."""
 
 
 def static_images_available() -> bool:
@@ -38,7 +50,7 @@ def static_images_available() -> bool:
     from choreographer.browsers.chromium import Chromium
 
     path = os.environ.get("BROWSER_PATH") or Chromium.find_browser(skip_local=False)
-    return path is not None and Path(path).is_file()
+    return path is not None and Path(path).is_file() and os.access(path, os.X_OK)
 
 
 def write_figure(
@@ -54,7 +66,8 @@ def write_figures(
     """Write figures to their paths; all pictures are drawn by one start of the browser.
 
     The suffix chooses: ``.html`` is interactive and needs no network (plotly.js is inside), ``.png``, ``.svg``,
-    ``.pdf``, ``.jpg`` and ``.webp`` are pictures and need Chrome or Chromium.
+    ``.pdf``, ``.jpg`` and ``.webp`` are pictures and need Chrome or Chromium. The browser is ended where it takes longer
+    than ``TIME_LIMIT`` for a picture, or than the environment variable ``SYMGNN_EXPLAIN_BROWSER_SECONDS`` says.
 
     Parameters
     ----------
@@ -66,8 +79,9 @@ def write_figures(
     Raises
     ------
     InputError
-        If a suffix is unknown, a file exists and may not be replaced, or a picture is asked for and there is no
-        browser.
+        If a suffix is unknown, or a file exists and may not be replaced.
+    PictureError
+        If there is no browser, or it does not draw; it is an InputError, and nothing is written.
     """
     for path in figures:
         if path.suffix.lower() not in {".html", *STATIC_FORMATS}:
@@ -77,27 +91,69 @@ def write_figures(
         raise InputError(f"{pixel_ratio=} cannot be drawn: give {low:g} to {high:g} pixels for each of the figure's.")
     require_free(figures, overwrite=overwrite)
     pictures = {path: figure for path, figure in figures.items() if path.suffix.lower() != ".html"}
-    if pictures and not static_images_available():
-        raise InputError(f"{', '.join(map(str, pictures))} cannot be written. {NO_BROWSER}")
-    drawn = dict(zip(pictures, _draw(pictures, pixel_ratio), strict=True)) if pictures else {}
+    drawn: dict[Path, bytes] = {}
+    if pictures:
+        try:
+            drawn = dict(zip(pictures, _drawn(pictures, pixel_ratio), strict=True))
+        except PictureError as error:
+            raise PictureError(f"{', '.join(map(str, pictures))} cannot be written. {error}") from error
     for path, figure in figures.items():
         blob = drawn[path] if path in drawn else figure.to_html(config=FIGURE_CONFIG, include_plotlyjs=True).encode()
         write_atomically(path, blob)
     return list(figures)
 
 
-def _draw(pictures: Mapping[Path, go.Figure], pixel_ratio: float) -> list[bytes]:
-    """Draw all pictures in one browser; in a thread of its own, since a notebook's event loop is already running."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, _draw_in_browser(pictures, pixel_ratio)).result()
+def _drawn(pictures: Mapping[Path, go.Figure], pixel_ratio: float) -> list[bytes]:
+    """Draw all pictures in one browser, which runs beside this process and never longer than it may."""
+    if not static_images_available():
+        raise PictureError(NO_BROWSER)
+    limit = time_limit()
+    try:
+        with tempfile.TemporaryDirectory(prefix="symgnn-explain-", ignore_cleanup_errors=True) as name:
+            return _drawn_in(Path(name), pictures, pixel_ratio, limit)
+    except OSError as error:
+        raise PictureError(f"The browser that draws pictures cannot be started ({error}).") from error
 
 
-async def _draw_in_browser(pictures: Mapping[Path, go.Figure], pixel_ratio: float) -> list[bytes]:
-    from kaleido import Kaleido
+def _drawn_in(folder: Path, pictures: Mapping[Path, go.Figure], pixel_ratio: float, limit: float) -> list[bytes]:
+    wanted = [
+        {"figure": json.loads(figure.to_json()), "format": path.suffix.lower().lstrip("."), "scale": pixel_ratio}
+        for path, figure in pictures.items()
+    ]
+    (folder / "figures.json").write_text(json.dumps(wanted), encoding="utf-8")
+    said = folder / "said"
+    # With -P nothing beside that file is taken for a library; what the browser leaves behind goes with the folder.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("drawing.py")), str(folder)]
+    with said.open("wb") as stream, running(command, cwd=folder, env=_environment(folder), stderr=stream) as program:
+        done, since = 0, time.monotonic()
+        while program.runs():
+            if (folder / str(done)).exists():
+                done, since = done + 1, time.monotonic()
+            if done < len(wanted) and time.monotonic() - since > limit:
+                raise PictureError(
+                    f"The browser drew nothing within {limit:g} s and was ended: check that it starts, or allow more "
+                    f"seconds in {TIME_LIMIT_VARIABLE}."
+                )
+    if program.status != 0:
+        lines = said.read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), f"status {program.status}")
+        raise PictureError(f"The browser that draws pictures failed ({last[:200]}): check that it starts.")
+    return [(folder / str(place)).read_bytes() for place in range(len(wanted))]
 
-    # MathJax would be fetched from the network.
-    async with Kaleido(n=1, mathjax=False) as browser:
-        return [
-            await browser.calc_fig(figure, opts={"format": path.suffix.lower().lstrip("."), "scale": pixel_ratio})
-            for path, figure in pictures.items()
-        ]
+
+def _environment(folder: Path) -> dict[str, str]:
+    return os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+
+
+def time_limit() -> float:
+    """Seconds that the browser may take for a picture; raises InputError where the environment says nonsense."""
+    given = os.environ.get(TIME_LIMIT_VARIABLE)
+    if given is None:
+        return TIME_LIMIT
+    try:
+        limit = float(given)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise InputError(f"{TIME_LIMIT_VARIABLE}={given!r} must be a positive number of seconds.")
+    return limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,11 @@ from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import Cancelled
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.export import figures as pictures
 from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table
-from symgnn_explain.export.figures import NO_BROWSER, StaticImageWarning, write_figures
+from symgnn_explain.export.figures import PictureError, StaticImageWarning, write_figures
 from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import staged, write_atomically
 from symgnn_explain.runs.watch import CancelSignal
 from symgnn_explain.structure.glass import Glass
 
@@ -48,8 +47,8 @@ def export_explanation(
     ``explanation.json`` (all of it), ``edges.csv`` (the ``k`` most important edges with the cycles through them),
     ``atoms.csv`` (their atoms with distance and shell), ``glass.extxyz`` (every atom with its prediction and its
     importance, for OVITO and ASE), ``edges.graphml``, ``neighbourhood``, ``distances`` and ``cycles`` as ``.html`` and
-    ``.png``, and ``summary.json``. Without Chrome or Chromium the PNGs are left out and a
-    :class:`StaticImageWarning` says so.
+    ``.png``, and ``summary.json``. The PNGs are drawn when all else is written; without a working Chrome or Chromium
+    they are left out and a :class:`StaticImageWarning` says so.
 
     Parameters
     ----------
@@ -96,31 +95,31 @@ def export_explanation(
     )
     findings = replace(findings, cycles=comparison)
     figures, summary = findings.figures(), findings.summary()
-    suffixes = _suffixes()
     step(0.75)
-    written = [
-        write_explanation(explanation, folder / RECORD, overwrite=overwrite),
-        write_table(edges, folder / "edges.csv", overwrite=overwrite),
-        write_table(findings.shells.atoms_frame(), folder / "atoms.csv", overwrite=overwrite),
-        write_explained_glass(
-            explanation, glass, findings.predictions, folder / "glass.extxyz", spread=spreads, overwrite=overwrite
-        ),
-        write_graph(explanation, glass, findings.predictions, folder / "edges.graphml", k=k, overwrite=overwrite),
-        *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
-        _write_summary(summary, folder),
-    ]
+    with staged(folder) as staging:
+        written = [
+            write_explanation(explanation, staging / RECORD),
+            write_table(edges, staging / "edges.csv"),
+            write_table(findings.shells.atoms_frame(), staging / "atoms.csv"),
+            write_explained_glass(explanation, glass, findings.predictions, staging / "glass.extxyz", spread=spreads),
+            write_graph(explanation, glass, findings.predictions, staging / "edges.graphml", k=k),
+        ]
+        _write_pages(figures, staging)
+        _write_summary(summary, staging)
+    step(0.85)
+    drawn = _drawn(figures, folder)
     step(1.0)
-    return written
+    return [folder / path.name for path in written] + drawn + [folder / SUMMARY]
 
 
 def export_population(
     analysis: PopulationAnalysis, out: str | Path, *, run: Mapping[str, Any] | None = None, overwrite: bool = False
 ) -> list[Path]:
-    """Write the analysis of many atoms: ``atoms.csv``, ``statistics.csv``, figures and ``summary.json``, which is last.
+    """Write the analysis of many atoms: ``atoms.csv``, ``statistics.csv``, ``summary.json`` and figures.
 
     Figures are ``distances`` and ``cycles`` (those of the paper), ``enrichment``, and ``soft_against_hard``
-    (``low_against_high`` where no barriers are predicted) where there
-    are enough atoms, each as ``.html`` and ``.png``. Without Chrome or Chromium the PNGs are left out and a
+    (``low_against_high`` where no barriers are predicted) where there are enough atoms, each as ``.html`` and ``.png``.
+    The PNGs are drawn when all else is written; without a working Chrome or Chromium they are left out and a
     :class:`StaticImageWarning` says so.
 
     Parameters
@@ -151,26 +150,36 @@ def export_population(
     if analysis.n_low:
         figures[f"{quantity.low}_against_{quantity.high}"] = soft_hard_figure(analysis)
     figures = {name: naming(figure, quantity) for name, figure in figures.items()}
-    suffixes = _suffixes()
     summary = analysis.summary() | {"run": dict(run or {}), "versions": versions()}
-    return [
-        write_table(analysis.to_frame().assign(**quantity.columns()), folder / "atoms.csv", overwrite=overwrite),
-        write_table(analysis.statistics_frame(), folder / "statistics.csv", overwrite=overwrite),
-        *write_figures(_in_folder(figures, folder, suffixes), overwrite=overwrite),
-        _write_summary(summary, folder),
-    ]
+    with staged(folder) as staging:
+        written = [
+            write_table(analysis.to_frame().assign(**quantity.columns()), staging / "atoms.csv"),
+            write_table(analysis.statistics_frame(), staging / "statistics.csv"),
+        ]
+        _write_pages(figures, staging)
+        _write_summary(summary, staging)
+    return [folder / path.name for path in written] + _drawn(figures, folder) + [folder / SUMMARY]
 
 
-def _in_folder(figures: Mapping[str, go.Figure], folder: Path, suffixes: Sequence[str]) -> dict[Path, go.Figure]:
-    return {folder / f"{name}{suffix}": figure for name, figure in figures.items() for suffix in suffixes}
+def _write_pages(figures: Mapping[str, go.Figure], folder: Path) -> None:
+    write_figures({folder / f"{name}.html": figure for name, figure in figures.items()})
 
 
-def _suffixes() -> list[str]:
-    """Return suffixes that figures are written with, and warn where pictures have to be left out."""
-    if pictures.static_images_available():
-        return [".html", ".png"]
-    warnings.warn(NO_BROWSER, StaticImageWarning, stacklevel=3)
-    return [".html"]
+def _drawn(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
+    """Draw figures as pictures, or warn where the browser does not; return the files of all figures that there are.
+
+    Everything else is written by then, and stays.
+    """
+    pictures = {folder / f"{name}.png": figure for name, figure in figures.items()}
+    suffixes = [".html", ".png"]
+    for earlier in pictures:
+        earlier.unlink(missing_ok=True)  # of other data than what now stands beside it
+    try:
+        write_figures(pictures)
+    except PictureError as error:
+        warnings.warn(str(error), StaticImageWarning, stacklevel=3)
+        suffixes.remove(".png")
+    return [folder / f"{name}{suffix}" for name in figures for suffix in suffixes]
 
 
 def _write_summary(summary: Mapping[str, Any], folder: Path) -> Path:

@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,9 @@ POLL = 0.05
 """Seconds between two looks at whether the caller wants to stop."""
 REMOTE_POLL = 0.25
 """The same on a Dask cluster, where each look is a message to the scheduler."""
+
+RETRIES = 3
+"""How often a task of a Dask cluster runs again where something of the cluster failed."""
 
 WATCH = 1.0
 """Seconds between two looks of a worker process at whether its caller still runs."""
@@ -86,7 +90,8 @@ def run_each(
     client
         Of a Dask cluster, on which the tasks then run.
     report
-        Called with the fraction of the current task that is done, where tasks run in this process.
+        Called with the fraction of the current task that is done, where tasks run in this process; they also do where
+        no worker process can be started, with a warning that says why.
     cancelled
         Whether to stop; asked some twenty times a second, or where a task reports.
 
@@ -107,7 +112,7 @@ def run_each(
         return _on_dask(task, shared, items, client, cancelled)
     if workers == 1:
         return _here(task, shared, items, report, cancelled)
-    return _in_processes(task, shared, items, min(workers, len(items)), cancelled)
+    return _in_processes(task, shared, items, min(workers, len(items)), report, cancelled)
 
 
 def _here(
@@ -138,26 +143,38 @@ def _attempt(task: Task[Item, Result], shared: Any, item: Item, report: Report) 
 
 def _stop_if(cancelled: bool) -> None:
     if cancelled:
-        raise Cancelled("the work was cancelled; what was done is kept.")
+        raise Cancelled("the work was cancelled.")
 
 
 def _in_processes(
-    task: Task[Item, Result], shared: Any, items: Sequence[Item], workers: int, cancelled: Callable[[], bool]
+    task: Task[Item, Result],
+    shared: Any,
+    items: Sequence[Item],
+    workers: int,
+    report: Report | None,
+    cancelled: Callable[[], bool],
 ) -> Generator[Outcome[Item, Result]]:
     import concurrent.futures
 
     import cloudpickle
     from loky.process_executor import ProcessPoolExecutor
 
-    executor = ProcessPoolExecutor(
-        workers,
-        initializer=_start_worker,
-        initargs=(cloudpickle.dumps((task, shared)), os.getpid()),
-        env=_WORKER_ENVIRONMENT,
-    )
-    finished = False
+    _stop_if(cancelled())
+    initial = cloudpickle.dumps((task, shared)), os.getpid()
+    executor, finished = None, False
     try:
-        pending = {executor.submit(_in_worker, item): item for item in items}
+        try:
+            executor = ProcessPoolExecutor(
+                workers, initializer=_start_worker, initargs=initial, env=_WORKER_ENVIRONMENT
+            )
+            pending = {executor.submit(_in_worker, item): item for item in items}
+        except (OSError, ImportError) as error:  # no semaphores (/dev/shm), no more processes
+            warnings.warn(
+                f"Worker processes cannot be started on this machine ({error}): one process does all the work.",
+                stacklevel=3,
+            )
+            yield from _here(task, shared, items, report, cancelled)
+            return
         while pending:
             _stop_if(cancelled())
             done, _ = concurrent.futures.wait(pending, timeout=POLL, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -167,7 +184,8 @@ def _in_processes(
         finished = True
     finally:
         # Also when all is done: left to themselves, workers take seconds to end.
-        executor.shutdown(wait=finished, kill_workers=True)
+        if executor is not None:
+            executor.shutdown(wait=finished, kill_workers=True)
 
 
 def _outcome_of(result: Callable[[], Outcome[Item, Result]], item: Item) -> Outcome[Item, Result]:
@@ -177,8 +195,8 @@ def _outcome_of(result: Callable[[], Outcome[Item, Result]], item: Item) -> Outc
         return result()
     except BrokenProcessPool as error:
         raise InputError(
-            f"a worker process ended unexpectedly ({type(error).__name__}), perhaps for want of memory: what was done "
-            "is kept; try fewer workers."
+            f"a worker process ended unexpectedly ({type(error).__name__}), perhaps for want of memory: try fewer "
+            "workers; records that were written to a folder are kept."
         ) from error
     except Exception as error:  # a result that could not be sent
         return Outcome(item, error=error)
@@ -227,11 +245,16 @@ def _on_dask(
     task: Task[Item, Result], shared: Any, items: Sequence[Item], client: Client, cancelled: Callable[[], bool]
 ) -> Generator[Outcome[Item, Result]]:
     import cloudpickle
+    import dask
     from distributed import Event, as_completed
 
-    blob = client.scatter(cloudpickle.dumps((task, shared)), broadcast=True)
+    # A task, not scattered data: what a killed worker held is then computed again from what the scheduler knows.
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+        blob = client.submit(bytes, cloudpickle.dumps((task, shared)), pure=False)
     stop = Event(client=client)
-    futures = {client.submit(_on_dask_worker, blob, item, stop.name, pure=False): item for item in items}
+    futures = {
+        client.submit(_on_dask_worker, blob, item, stop.name, pure=False, retries=RETRIES): item for item in items
+    }
     try:
         ending = as_completed(futures)
         while not ending.is_empty():

@@ -55,7 +55,7 @@ class Watch:
     def advance(self, fraction: float) -> None:
         """Report a fraction in [0, 1]; raise Cancelled if the user asked to stop."""
         if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(f"the explanation was cancelled at {fraction:.0%}; nothing was changed.")
+            raise Cancelled(f"the computation was cancelled at {fraction:.0%}.")
         if self.progress is not None:
             self.progress(fraction)
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+from symgnn_explain.runs.compiled import compiled
 
 # Places in arrays, where they are known not to be negative: numba then need not look.
 _unsigned = np.uint64
 _ONE = np.uint64(1)
 
 
-@_compiled
+@compiled
 def list_sites(positions: Any, n_mobile: int, shifts: Any, reach: float) -> Any:
     """Return the atom (S,) and the shift (S,) of every site in the box that holds all within reach of a movable atom.
 
@@ -48,7 +47,7 @@ def list_sites(positions: Any, n_mobile: int, shifts: Any, reach: float) -> Any:
     return atom[:count].copy(), shift[:count].copy()
 
 
-@_compiled
+@compiled
 def list_pairs(  # noqa: PLR0917 - compiled
     sites: Any, atom: Any, shift: Any, middle: int, n_mobile: int, reach: float
 ) -> Any:
@@ -92,7 +91,7 @@ def list_pairs(  # noqa: PLR0917 - compiled
     return first, partner[:count].copy()
 
 
-@_compiled
+@compiled
 def _by_bin(bins: Any, n_bins: int) -> Any:
     """Return where each bin starts (n_bins + 1,) in the numbers of the things in bins, which are the second result."""
     counts = np.zeros(n_bins + 1, dtype=np.int64)
@@ -107,7 +106,7 @@ def _by_bin(bins: Any, n_bins: int) -> Any:
     return start, order
 
 
-@_compiled
+@compiled
 def _keep_close(  # noqa: PLR0917 - compiled
     listed: Any, sites: Any, i: int, count: int, cutoff: float, work: Any
 ) -> int:
@@ -130,7 +129,7 @@ def _keep_close(  # noqa: PLR0917 - compiled
     return count
 
 
-@_compiled
+@compiled
 def add_pairs(  # noqa: PLR0917 - compiled
     tables: Any, listed: Any, sites: Any, kind: Any, density: Any, work: Any, per_atom: Any
 ) -> Any:
@@ -204,7 +203,7 @@ def add_pairs(  # noqa: PLR0917 - compiled
     return energy
 
 
-@_compiled
+@compiled
 def embed(  # noqa: PLR0917 - compiled
     table: Any, spacing: float, density: Any, kind: Any, atoms: Any, energy: Any, slope: Any
 ) -> None:
@@ -221,7 +220,7 @@ def embed(  # noqa: PLR0917 - compiled
         energy[a] = value + slope[a] * max(0.0, density[a] - (n_nodes - 1) * spacing)
 
 
-@_compiled
+@compiled
 def add_forces(slope: Any, work: Any, forces: Any) -> None:
     """Add the forces (eV/Å) on movable atoms to ``forces`` (n_mobile, 3)."""
     vector, factor, close, close_first = work[:4]
@@ -244,7 +243,7 @@ def add_forces(slope: Any, work: Any, forces: Any) -> None:
         forces[i, 2] += fz
 
 
-@_compiled
+@compiled
 def _cubic(y0: float, d0: float, y1: float, d1: float, p: float) -> Any:
     """Value and derivative (by node) at ``p`` in [0, 1] of the cubic with these values and derivatives at 0 and 1."""
     rise = y1 - y0

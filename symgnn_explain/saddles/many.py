@@ -19,6 +19,7 @@ from symgnn_explain.explain.population.records import (
     plain_manifest,
     run_of,
 )
+from symgnn_explain.runs.failures import failure_sentence
 from symgnn_explain.runs.parallel import Report, run_each
 from symgnn_explain.runs.progress import PopulationProgress, Tracker
 from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
@@ -37,7 +38,21 @@ if TYPE_CHECKING:
 RECORDS = "barriers"
 """What records of barriers are called in messages."""
 
-NAMED_FAILURES = 10
+
+class BarrierError(InputError):
+    """Some atoms' barriers could not be computed; the others, if any, are kept.
+
+    Parameters
+    ----------
+    errors
+        What each atom's searches raised.
+    barriers
+        Those of the other atoms.
+    """
+
+    def __init__(self, message: str, errors: Mapping[int, Exception], barriers: BarrierSet) -> None:
+        super().__init__(message)
+        self.errors, self.barriers = dict(errors), barriers
 
 
 class BarrierSet(Sequence[AtomBarrier]):
@@ -140,8 +155,9 @@ def compute_barriers(
     Raises
     ------
     InputError
-        If something that was given cannot be used, ``out`` holds barriers of another glass, potential or settings, or
-        some atoms failed, after all others were computed.
+        If something that was given cannot be used, or ``out`` holds barriers of another glass, potential or settings.
+    BarrierError
+        If some atoms failed, after all others were computed; it is an InputError.
     Cancelled
         If ``cancel`` was set.
     """
@@ -178,7 +194,7 @@ def compute_barriers(
                     errors[outcome.item] = outcome.error
                 tracker.finished(1)
     if errors:
-        raise _failure(errors, len(wanted))
+        raise _failure(errors, BarrierSet(records, [atom for atom in wanted if atom not in errors]))
     return BarrierSet(records, wanted)
 
 
@@ -198,15 +214,11 @@ def _compute(job: _Job, atom: int, report: Report) -> tuple[bytes, float]:
     return pack(job.run, barrier.to_dict()), time.process_time() - started
 
 
-def _failure(errors: Mapping[int, Exception], total: int) -> Exception:
+def _failure(errors: Mapping[int, Exception], barriers: BarrierSet) -> Exception:
     first = next(iter(errors.values()))
-    if isinstance(first, InputError) and len(errors) == total:
+    if isinstance(first, InputError) and not barriers:
         return first
-    named = ", ".join(str(atom) for atom in sorted(errors)[:NAMED_FAILURES]) + ", …" * (len(errors) > NAMED_FAILURES)
-    reason = " ".join(str(first).split()).rstrip(".") or "no message"
-    failure = InputError(
-        f"the barriers of {len(errors)} of {total} atoms could not be computed ({named}; the first "
-        f"because of {type(first).__name__}: {reason}): the others were, and are kept."
-    )
+    sentence = failure_sentence("could not be searched for barriers", errors, len(errors) + len(barriers))
+    failure = BarrierError(sentence, errors, barriers)
     failure.__cause__ = first
     return failure

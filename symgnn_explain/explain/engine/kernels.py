@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+from symgnn_explain.runs.compiled import compiled
 
 
-@_compiled
+@compiled
 def attend(given: Any, slope: Any, most: Any, renormalise: bool, filled: Any) -> None:  # noqa: PLR0912 - compiled
     """Fill ``attention`` (M, E, K), ``kept``, ``aggregated``, which must be zero, and the first H of ``hidden``.
 
@@ -61,7 +60,7 @@ def attend(given: Any, slope: Any, most: Any, renormalise: bool, filled: Any) ->
                         aggregated[m, i, k, d] += weight * node[m, j, d]
 
 
-@_compiled
+@compiled
 def attend_backward(  # noqa: PLR0912 - compiled
     given: Any, slope: Any, renormalise: bool, known: Any, towards: Any
 ) -> None:
@@ -124,7 +123,7 @@ def attend_backward(  # noqa: PLR0912 - compiled
                             towards_edge[m, e, k, d] = gradient[d]
 
 
-@_compiled
+@compiled
 def add_weighted(weight: Any, mask: Any, slot: Any, sums: Any) -> None:
     """Add ``weight`` (E, C) times ``mask`` (E,) to the row of ``sums`` (S, C) that ``slot`` (E,) names."""
     for e in range(len(mask)):
@@ -132,7 +131,7 @@ def add_weighted(weight: Any, mask: Any, slot: Any, sums: Any) -> None:
             sums[slot[e], c] += weight[e, c] * mask[e]
 
 
-@_compiled
+@compiled
 def add_weighted_backward(weight: Any, slot: Any, towards_sums: Any, towards_mask: Any) -> None:
     """Fill the gradient (E,) towards the mask."""
     for e in range(len(towards_mask)):

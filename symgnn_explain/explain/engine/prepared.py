@@ -17,6 +17,7 @@ from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import Target
+from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import edge_displacements
 
@@ -69,7 +70,7 @@ class PreparedGlass(PreparedGraph):
 
 
 def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = None) -> PreparedGlass:
-    """Predict a glass once, and keep what its explanations need.
+    """Predict a glass once, and keep what its explanations need; with one thread, so that it is always the same.
 
     Parameters
     ----------
@@ -87,19 +88,19 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
         If the predictor does not know a species of either glass.
     """
     folded = isinstance(predictor.model, SymGNNLike)
-    with torch.no_grad():
-        graph = with_description(predictor.model, predictor.graph(glass))
     messages, reference_graph = None, None
-    if folded:
-        predictions, messages = predict_with_references(predictor.model, graph)
-    else:
-        predictions = predictor.predict_graph(graph)
-    if reference is None:
-        reference = glass
-    elif folded:
-        _, messages = predict_with_references(predictor.model, predictor.graph(reference))
-    else:
-        reference_graph = predictor.graph(reference)
+    with torch.no_grad(), one_thread():  # sums over several threads differ in their last digits
+        graph = with_description(predictor.model, predictor.graph(glass))
+        if folded:
+            predictions, messages = predict_with_references(predictor.model, graph)
+        else:
+            predictions = predictor.predict_graph(graph)
+        if reference is None:
+            reference = glass
+        elif folded:
+            _, messages = predict_with_references(predictor.model, predictor.graph(reference))
+        else:
+            reference_graph = predictor.graph(reference)
     values = predictions.double().cpu().numpy()
     if not np.isfinite(values).all():
         raise InputError(

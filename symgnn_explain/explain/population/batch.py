@@ -26,9 +26,9 @@ from symgnn_explain.explain.population.records import (
 )
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import BARRIER, with_tolerance
+from symgnn_explain.runs.failures import failure_sentence
 from symgnn_explain.runs.parallel import Report, run_each
 from symgnn_explain.runs.progress import PopulationProgress, Tracker
-from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import require_atoms, select_atoms
@@ -39,12 +39,9 @@ if TYPE_CHECKING:
 ATOMS_AT_ONCE_ON_GPU = 32
 """Atoms that are explained side by side on a GPU, where the method can."""
 
-NAMED_FAILURES = 10
-"""How many atoms a message names before it ends in '…'."""
-
 
 class PopulationError(InputError):
-    """Some atoms could not be explained; the others are kept.
+    """Some atoms could not be explained; the others, if any, are kept.
 
     Parameters
     ----------
@@ -149,9 +146,7 @@ def explain_many(
     if at_once < 1:
         raise InputError(f"{atoms_at_once=} must be at least 1.")
     named = [] if isinstance(atoms, str) else require_atoms(glass, atoms).tolist()
-    # With one thread, so that what is prepared is the same however many the process was given.
-    with one_thread():
-        prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
+    prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
     wanted = select_atoms(glass, atoms, barriers=prepared.predictions).tolist() if isinstance(atoms, str) else named
     configured = with_tolerance(configured, prepared.target)
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
@@ -254,12 +249,5 @@ def _raise(errors: Mapping[int, Exception], explanations: ExplanationSet) -> NoR
     first = next(iter(errors.values()))
     if len(explanations) == 0 and isinstance(first, InputError):
         raise first
-    names = [str(atom) for atom in sorted(errors)]
-    named = ", ".join(names[:NAMED_FAILURES]) + (", …" if len(names) > NAMED_FAILURES else "")
-    reason = " ".join(str(first).split()).rstrip(".") or "no message"
-    raise PopulationError(
-        f"{len(errors)} of {len(errors) + len(explanations)} atoms could not be explained ({named}; the first because "
-        f"of {type(first).__name__}: {reason}): the others were, and are kept.",
-        errors,
-        explanations,
-    ) from first
+    sentence = failure_sentence("could not be explained", errors, len(errors) + len(explanations))
+    raise PopulationError(sentence, errors, explanations) from first

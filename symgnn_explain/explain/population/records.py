@@ -8,14 +8,13 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import WritingError, write_atomically
 from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
 
 MANIFEST = "manifest.json"
@@ -128,8 +127,7 @@ class RecordFolder:
     def open(self) -> None:
         """Write the manifest, unless it is there; raises InputError where nothing can be written."""
         if not (path := self.folder / MANIFEST).exists():
-            with self._writing():
-                write_atomically(path, _encoded(self.manifest, indent=1) + b"\n")
+            write_atomically(path, _encoded(self.manifest, indent=1) + b"\n")
 
     def atoms(self) -> list[int]:
         """Return the atoms that have a record, in ascending order; whether it is whole is another question."""
@@ -167,10 +165,12 @@ class RecordFolder:
 
     def write(self, atom: int, blob: bytes, seconds: float) -> None:
         """Keep an atom's record; raises InputError where nothing can be written."""
-        with self._writing():
-            write_atomically(self._path(atom), blob)
+        write_atomically(self._path(atom), blob)
+        try:
             with (self.folder / SECONDS).open("a", encoding="utf-8", newline="") as stream:
                 stream.write(f"\n{atom},{seconds:.6f}")  # on a line of its own, whatever a killed run left
+        except OSError as error:
+            raise WritingError.of(self.folder, error) from error
 
     def seconds(self) -> Mapping[int, float]:
         """Return how long explaining took, by atom, where that is known.
@@ -182,16 +182,6 @@ class RecordFolder:
             return {}
         with path.open(encoding="utf-8", newline="") as stream:
             return {int(row[0]): float(row[1]) for row in csv.reader(stream) if _is_timing(row)}
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"nothing can be written into {self.folder} ({error.strerror or error}): make room, or choose another "
-                "folder; what was done is kept."
-            ) from error
 
     def _path(self, atom: int) -> Path:
         return self.folder / f"atom-{atom:06d}.npz"
