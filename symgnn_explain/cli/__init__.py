@@ -1,12 +1,13 @@
 """The command line ``symgnn-explain``: the verbs of the Python API.
 
-Input that cannot be used ends in one sentence on stderr and exit status 2, an interruption in 130, output that cannot be
-printed in 1; results appear whole or not at all. Heavy libraries are imported only once the input has been read.
+Input that cannot be used ends in one sentence on stderr and exit status 2, an interruption in 130, output that cannot
+be printed in 1; results appear whole or not at all. Heavy libraries are imported only once the input has been read.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: its number would be the next open file's
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
     try:
         with _ended_by_signal(), _warnings_in_one_line():
             status = app(given or ["--help"], prog_name="symgnn-explain", standalone_mode=False, obj=given)
@@ -156,6 +157,7 @@ def _ended_by_signal() -> Iterator[None]:
 @contextmanager
 def _warnings_in_one_line() -> Iterator[None]:
     """Print a warning as one sentence, without the line of code that it came from."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a library imports it; that it has no cache harms nobody
     previous = warnings.formatwarning
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {printable(str(message))}\n"
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import typing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from symgnn_explain.cli.inputs import parsed_settings, read
 from symgnn_explain.cli.options import File, FrameOption, SeedOption, SettingsOption, SpeciesOption
 from symgnn_explain.cli.output import population_bar, require_writable
 from symgnn_explain.cli.populations import AtomsOption, OutOption, SchedulerOption, WorkersOption, cluster
+
+if TYPE_CHECKING:
+    from symgnn_explain.saddles import BarrierSet
+    from symgnn_explain.structure.glass import Glass
 
 RECORDS = "records"
 """Folder of the records in that of the results."""
@@ -51,8 +55,7 @@ def barriers(
     """
     require_writable(out)
     glass = read(file, species, frame)
-    from symgnn_explain.saddles import EamCalculator, SearchSettings, compute_barriers, find_potential
-    from symgnn_explain.saddles.tables import write_barriers
+    from symgnn_explain.saddles import BarrierError, EamCalculator, SearchSettings, compute_barriers, find_potential
     from symgnn_explain.structure.selection import select_atoms
 
     changed = parsed_settings(typing.get_type_hints(SearchSettings), settings or [])
@@ -72,10 +75,20 @@ def barriers(
                 client=client,
                 progress=advance,
             )
+    except BarrierError as error:
+        if error.barriers:
+            _write(error.barriers, glass, out)
+        raise
     except KeyboardInterrupt:
         count = len(list(records.glob("atom-*.npz")))
         print(f"{count} records are in {records}; the same command continues.", file=sys.stderr)
         raise
+    _write(computed, glass, out)
+
+
+def _write(computed: BarrierSet, glass: Glass, out: Path) -> None:
+    from symgnn_explain.saddles.tables import write_barriers
+
     written = write_barriers(computed, glass, out)
     for barrier in computed:
         print(barrier)

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_PRESET = "accurate"
+"""What ``train`` and ``cross-validate`` train where nothing else is named."""
+
 SAMPLE = "sample"
 """Stands for the embedded glass wherever a file is expected."""
 
@@ -59,7 +62,8 @@ PresetOption = Annotated[
         "--preset",
         metavar="NAME",
         show_default=False,
-        help="Network and hyperparameters: light (the default) or paper, a SymGNN; or a baseline, such as schnet.",
+        help="Network and hyperparameters: accurate, light or paper, a SymGNN; or a baseline, such as schnet; "
+        f"default: {DEFAULT_PRESET}.",
     ),
 ]
 EpochsOption = Annotated[

@@ -25,7 +25,6 @@ from symgnn_explain.cli.options import (
     WeightsOption,
 )
 from symgnn_explain.cli.output import missing_pictures_said, population_bar, progress_bar, require_writable
-from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import write_atomically
 
 if TYPE_CHECKING:
@@ -104,7 +103,8 @@ def explain_many(
             seed=seed,
         )
     except PopulationError as error:
-        _summarise(error.explanations, out)
+        if error.explanations:
+            _summarise(error.explanations, out)
         raise
     _summarise(explanations, out)
 

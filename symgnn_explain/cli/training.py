@@ -16,6 +16,7 @@ import typer
 
 from symgnn_explain.cli.inputs import read_all
 from symgnn_explain.cli.options import (
+    DEFAULT_PRESET,
     SAMPLE,
     Device,
     DeviceOption,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from symgnn_explain.models.registry import NetworkConfig
     from symgnn_explain.structure.glass import Glass
     from symgnn_explain.training.settings import TrainingSettings
-
-DEFAULT_PRESET = "accurate"
 
 
 def train(

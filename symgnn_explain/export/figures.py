@@ -66,8 +66,8 @@ def write_figures(
     """Write figures to their paths; all pictures are drawn by one start of the browser.
 
     The suffix chooses: ``.html`` is interactive and needs no network (plotly.js is inside), ``.png``, ``.svg``,
-    ``.pdf``, ``.jpg`` and ``.webp`` are pictures and need Chrome or Chromium. The browser is ended where it takes longer
-    than ``TIME_LIMIT`` for a picture, or than the environment variable ``SYMGNN_EXPLAIN_BROWSER_SECONDS`` says.
+    ``.pdf``, ``.jpg`` and ``.webp`` are pictures and need Chrome or Chromium. The browser is ended where it takes
+    longer than ``TIME_LIMIT`` for a picture, or than the environment variable ``SYMGNN_EXPLAIN_BROWSER_SECONDS`` says.
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free, today
+from symgnn_explain.export.verdict import verdict
 from symgnn_explain.plotting.style import FIGURE_CONFIG
 from symgnn_explain.runs.files import write_atomically
 
@@ -114,22 +115,10 @@ def write_report(
 
 
 def _verdict(explanation: AtomExplanation) -> list[str]:
-    """Show what speaks against the explanation, or say that the checks found nothing."""
-    against, checked = list(explanation.caveats), explanation.fidelity
-    tolerance = explanation.quantity.tolerance_text
-    if checked is not None and checked.sufficient_count() is None:
-        against.append(
-            f"Kept alone, not even the {checked.count[-1]} most important units give the same prediction within "
-            f"{tolerance}: it rests on more than the few edges that are shown."
-        )
-    if against:
-        return [f'<div class="warning">{html.escape(sentence)}</div>' for sentence in against]
-    said = (
-        "The checks that every explanation gets found nothing against it: masked predictions stay within "
-        f"{tolerance} where the method promises that, and within the range of this glass's predictions. That does "
-        "not make it the only explanation, nor a cause."
-    )
-    return [f'<div class="fine">{html.escape(said)}</div>']
+    """Show what speaks against the explanation, what was checked, and what was not."""
+    said = verdict(explanation)
+    warned = [f'<div class="warning">{html.escape(sentence)}</div>' for sentence in said.against]
+    return [*warned, f'<div class="fine">{html.escape(said.note)}</div>']
 
 
 def _numbers(findings: Findings) -> dict[str, str]:

@@ -112,7 +112,7 @@ def run_each(
         return _on_dask(task, shared, items, client, cancelled)
     if workers == 1:
         return _here(task, shared, items, report, cancelled)
-    return _in_processes(task, shared, items, min(workers, len(items)), report, cancelled)
+    return _in_processes(task, shared, items, min(workers, len(items)), report=report, cancelled=cancelled)
 
 
 def _here(
@@ -151,6 +151,7 @@ def _in_processes(
     shared: Any,
     items: Sequence[Item],
     workers: int,
+    *,
     report: Report | None,
     cancelled: Callable[[], bool],
 ) -> Generator[Outcome[Item, Result]]:

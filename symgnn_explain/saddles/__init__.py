@@ -4,7 +4,7 @@ from symgnn_explain.saddles.atom_barrier import AtomBarrier, Saddle
 from symgnn_explain.saddles.calculator import AseCalculator, Calculator, EnergySurface
 from symgnn_explain.saddles.eam import EamCalculator
 from symgnn_explain.saddles.eam_file import EamPotential, read_eam
-from symgnn_explain.saddles.many import BarrierSet, compute_barriers
+from symgnn_explain.saddles.many import BarrierError, BarrierSet, compute_barriers
 from symgnn_explain.saddles.potentials import find_potential
 from symgnn_explain.saddles.saddles import at_minimum, search_saddles
 from symgnn_explain.saddles.settings import SearchSettings
@@ -12,6 +12,7 @@ from symgnn_explain.saddles.settings import SearchSettings
 __all__ = [
     "AseCalculator",
     "AtomBarrier",
+    "BarrierError",
     "BarrierSet",
     "Calculator",
     "EamCalculator",

@@ -218,7 +218,7 @@ def _failure(errors: Mapping[int, Exception], barriers: BarrierSet) -> Exception
     first = next(iter(errors.values()))
     if isinstance(first, InputError) and not barriers:
         return first
-    sentence = failure_sentence("could not be searched for barriers", errors, len(errors) + len(barriers))
-    failure = BarrierError(sentence, errors, barriers)
+    sentence = failure_sentence("could not be computed", errors, len(errors) + len(barriers))
+    failure = BarrierError(f"the barriers of {sentence}", errors, barriers)
     failure.__cause__ = first
     return failure

@@ -171,12 +171,12 @@ def melt_quench(
             restart = work / f"piece-{number:04d}.restart"
             if not restart.exists():
                 text = _piece_input(settings, style, number, piece)
-                _run(program, work, text, watch, done / total, limit(piece[2]))
+                _run(program, work, text, watch, done / total, limit=limit(piece[2]))
                 (work / "next.restart").replace(restart)
             done += piece[2]
             watch.advance(0.98 * done / total)
         text = _relaxation_input(settings, style, len(settings.pieces) - 1)
-        _run(program, work, text, watch, 0.98, limit(_MOST_MINIMISATION_STEPS))
+        _run(program, work, text, watch, 0.98, limit=limit(_MOST_MINIMISATION_STEPS))
         (work / "next.dump").replace(work / _RESULT)
     glass = _result(work / _RESULT, settings)
     write_atomically(work / _REPORT, json.dumps(quality(glass), indent=1).encode() + b"\n")
@@ -274,7 +274,7 @@ def _relaxation_input(settings: QuenchSettings, style: str, last: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run(program: str, work: Path, text: str, watch: Watch, fraction: float, limit: float) -> None:
+def _run(program: str, work: Path, text: str, watch: Watch, fraction: float, *, limit: float) -> None:
     """Run LAMMPS on an input; end it where the caller is cancelled, or after ``limit`` seconds."""
     write_atomically(work / "in.lammps", text.encode())
     command = [program, "-in", "in.lammps", "-log", "log.lammps", "-screen", "none"]
@@ -286,8 +286,8 @@ def _run(program: str, work: Path, text: str, watch: Watch, fraction: float, lim
                 watch.advance(fraction)
                 if time.monotonic() - since > limit:
                     raise InputError(
-                        f"LAMMPS was ended after {limit:.0f} s: see {log}, or give time_limit (s) for each of its runs; "
-                        "what was done is kept."
+                        f"LAMMPS was ended after {limit:.0f} s: see {log}, or give its runs a longer "
+                        "time_limit (s); what was done is kept."
                     )
     except OSError as error:
         raise InputError(f"LAMMPS ({program}) cannot be started ({error.strerror or error}).") from error

@@ -19,6 +19,7 @@ from symgnn_explain.export import (
     PIXEL_RATIO,
     SEPARATOR,
     Findings,
+    PictureError,
     export_stem,
     free_stem,
     static_images_available,
@@ -115,6 +116,7 @@ class Export:
         self.files: list[Path] = []
         self._worker: Worker[list[Path]] = Worker(self._advance, self._finish, self._fail)
         self._view_path: Path | None = None
+        self._missing = ""
         if not static_images_available():
             for name in PICTURES:
                 self.formats[name].value, self.formats[name].disabled = False, True
@@ -153,10 +155,20 @@ class Export:
         self.files = []
         self._view_path = _named(folder / stem, "view", "png") if self.view["png"].value and session.shown else None
 
+        pictures = [suffix for suffix in suffixes if suffix in PICTURES]
+        others = [suffix for suffix in suffixes if suffix not in PICTURES]
+        self._missing = ""
+
         def work(progress: Progress, _cancel: threading.Event) -> list[Path]:
-            written = write_findings(findings, folder / stem, suffixes, further, pixel_ratio=ratio, progress=progress)
+            written = write_findings(findings, folder / stem, others, further, pixel_ratio=ratio, progress=progress)
             if page is not None:
                 written.append(write_atomically(_named(folder / stem, "view", "html"), page.encode()))
+            try:
+                written += write_findings(
+                    findings, folder / stem, pictures, further, pixel_ratio=ratio, progress=progress
+                )
+            except PictureError as error:  # all else is written by then, and stays
+                self._missing = f"Pictures are missing. {error.__cause__ or error}"
             return written
 
         self._worker.start(work, wait=wait)
@@ -175,7 +187,7 @@ class Export:
         stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
         self.write.disabled = self.report.disabled = True
-        self.files, self._view_path = [], None
+        self.files, self._view_path, self._missing = [], None, ""
 
         def work(_progress: Progress, _cancel: threading.Event) -> list[Path]:
             return [write_report(findings, _named(folder / stem, "report", "html"), weights_sha256=weights)]
@@ -193,6 +205,7 @@ class Export:
         self._enable()
         self.files = written
         self._list_files()
+        self.session.error = self._missing
         if self._view_path is not None:
             self.session.picture_wanted = True
 
