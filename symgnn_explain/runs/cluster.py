@@ -44,7 +44,8 @@ def connected(address: str) -> Iterator[Client]:
         warnings.simplefilter("ignore", VersionMismatchWarning)  # said below, in one sentence
         client = Client(address, timeout=ANSWER_WITHIN)
     with client:
-        _compare_versions(client.get_versions(packages=["symgnn_explain", "torch"]), address)
+        versions: Any = client.get_versions(packages=["symgnn_explain", "torch"])
+        _compare_versions(versions, address)
         yield client
 
 

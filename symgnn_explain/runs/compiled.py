@@ -30,11 +30,11 @@ def compiled(function: Function) -> Function:
         dispatcher: Any = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError as error:  # numba finds no folder to write to, beside the module or in the user's home
         _warn(error)
-        return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+        return numba.njit(**_OPTIONS)(function)
     cache = dispatcher._cache  # noqa: SLF001 - numba has no public way to survive a cache that fails later
     cache.load_overload = _tolerant(cache.load_overload)
     cache.save_overload = _tolerant(cache.save_overload)
-    return dispatcher  # type: ignore[no-any-return]
+    return dispatcher
 
 
 def _tolerant(access: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,9 +15,6 @@ from symgnn_explain.errors import InputError
 class WritingError(InputError, OSError):
     """A file could not be written; what was there before is as it was."""
 
-    def __str__(self) -> str:
-        return str(self.args[0])  # and not the number of the error, as other errors of the system
-
     @classmethod
     def of(cls, folder: Path, error: OSError) -> WritingError:
         """Say why nothing can be written into a folder."""
