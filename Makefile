@@ -29,8 +29,8 @@ app: $(READY) ## Open the explorer as a web page without code, served by Voilà
 	$(BIN)/python -m voila notebooks/app.ipynb
 
 demo: $(READY) ## Predict every barrier of the embedded glass and explain one atom, into out/demo/
-	$(BIN)/symgnn-explain predict sample --out out/demo/prediction.csv
-	$(BIN)/symgnn-explain explain sample --atom 1501 --out out/demo
+	$(BIN)/symgnn-explain predict sample --overwrite --out out/demo/prediction.csv
+	$(BIN)/symgnn-explain explain sample --atom 1501 --overwrite --out out/demo
 
 test: lint ## Lint, types and every test, on as many cores as there are
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n "$$(getconf _NPROCESSORS_ONLN)" --dist worksteal

@@ -24,6 +24,7 @@ from symgnn_explain.cli.benchmarking import benchmark
 from symgnn_explain.cli.explaining import explain, methods, report
 from symgnn_explain.cli.exploring import explore
 from symgnn_explain.cli.options import SAMPLE
+from symgnn_explain.cli.output import printing_anything
 from symgnn_explain.cli.populations import explain_many, population
 from symgnn_explain.cli.predicting import evaluate, predict
 from symgnn_explain.cli.training import cross_validate, train
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:  # closed by the caller: its number would be the next open file's
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
     try:
-        with _ended_by_signal(), _warnings_in_one_line():
+        with _ended_by_signal(), _warnings_in_one_line(), printing_anything():
             status = app(given or ["--help"], prog_name="symgnn-explain", standalone_mode=False, obj=given)
             sys.stdout.flush()  # here, where it can still be said that it failed
     except InputError as error:

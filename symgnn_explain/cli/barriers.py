@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from symgnn_explain.cli.inputs import parsed_settings, read
-from symgnn_explain.cli.options import File, FrameOption, SeedOption, SettingsOption, SpeciesOption
+from symgnn_explain.cli.options import File, FormatOption, FrameOption, SeedOption, SettingsOption, SpeciesOption
 from symgnn_explain.cli.output import population_bar, require_writable
 from symgnn_explain.cli.populations import AtomsOption, OutOption, SchedulerOption, WorkersOption, cluster
 
@@ -45,6 +45,7 @@ def barriers(
     settings: SettingsOption = None,
     seed: SeedOption = 0,
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     frame: FrameOption = -1,
 ) -> None:
     """Compute atoms' energy barriers from first principles: saddle points by activation and relaxation.
@@ -54,7 +55,7 @@ def barriers(
     displacements) and barriers.extxyz into DIR, and a record an atom into DIR/records.
     """
     require_writable(out)
-    glass = read(file, species, frame)
+    glass = read(file, species, frame, format_name)
     from symgnn_explain.saddles import BarrierError, EamCalculator, SearchSettings, compute_barriers, find_potential
     from symgnn_explain.structure.selection import select_atoms
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from symgnn_explain.cli.options import Device, DeviceOption, SpeciesOption
+from symgnn_explain.cli.options import Device, DeviceOption, FormatOption, SpeciesOption
 from symgnn_explain.cli.output import require_writable
 from symgnn_explain.cli.training import all_glasses, provenance, resumable, whole_numbers
 
@@ -40,6 +40,7 @@ def benchmark(
         Path | None, typer.Option("--json", metavar="F", show_default=False, help="Write the table there too.")
     ] = None,
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
 ) -> None:
     """Cross-validate many networks under one budget, and show them in one table beside the paper's figures."""
@@ -56,7 +57,7 @@ def benchmark(
     names = list(BENCHMARKED) if models == "all" else [name.strip() for name in models.split(",")]
     for name in names:
         recipe(name)
-    glasses, hashes = all_glasses(files, species)
+    glasses, hashes = all_glasses(files, species, format_name)
     with resumable(out):
         report = run_benchmark(
             list(glasses.values()),

@@ -14,8 +14,10 @@ from symgnn_explain.cli.options import (
     Device,
     DeviceOption,
     File,
+    FormatOption,
     FrameOption,
     MethodOption,
+    OverwriteOption,
     SeedOption,
     SemanticsOption,
     SettingsOption,
@@ -23,7 +25,7 @@ from symgnn_explain.cli.options import (
     UnitOption,
     WeightsOption,
 )
-from symgnn_explain.cli.output import missing_pictures_said, progress_bar, require_writable
+from symgnn_explain.cli.output import missing_pictures_said, progress_bar, require_free, require_writable, said_of
 from symgnn_explain.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def explain(
     *,
     atom: Annotated[int, typer.Option("--atom", metavar="N", show_default=False, help="Index of the atom, from 0.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", show_default=False, help="Folder for the results.")],
+    overwrite: OverwriteOption = False,
     method: MethodOption = "gnnexplainer",
     semantics: SemanticsOption = None,
     unit: UnitOption = "edge",
@@ -46,27 +49,33 @@ def explain(
     seed: SeedOption = 0,
     weights: WeightsOption = None,
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
     """Find the neighbours that made the network predict one atom's barrier, with figures and tables."""
     _require_edges(k)
     require_writable(out)
-    glass = read(file, species, frame)
+    glass = read(file, species, frame, format_name)
     glass.require_atom(atom)
+    from symgnn_explain.export.results import EXPLANATION_FILES, export_explanation
+    from symgnn_explain.structure.io.extended_xyz import require_columns
+
+    earlier = [out / name for name in EXPLANATION_FILES if (out / name).exists()]
+    require_free(earlier, overwrite=overwrite)
+    require_columns(glass)
     predictor = load_predictor(weights, device)
-    from symgnn_explain.export import export_explanation
 
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     prepared, explanation = _explained(predictor, glass, atom, method, chosen)
     spread = predictor.spread(glass)
     with missing_pictures_said(), progress_bar("Analysing") as advance:
         written = export_explanation(
-            explanation, glass, prepared.predictions, out, spread=spread, k=k, overwrite=True, progress=advance
+            explanation, glass, prepared.predictions, out, spread=spread, k=k, overwrite=overwrite, progress=advance
         )
     _print_result(explanation, glass, spread)
     for path in written:
-        print(f"Wrote {path}")
+        print(said_of(path, replaced=path in earlier))
 
 
 def report(
@@ -74,7 +83,7 @@ def report(
     *,
     atom: Annotated[int, typer.Option("--atom", metavar="N", show_default=False, help="Index of the atom, from 0.")],
     out: Annotated[Path, typer.Option("--out", metavar="F", show_default=False, help="The page to write: .html.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page where it exists.")] = False,
+    overwrite: OverwriteOption = False,
     method: MethodOption = "gnnexplainer",
     semantics: SemanticsOption = None,
     unit: UnitOption = "edge",
@@ -83,6 +92,7 @@ def report(
     seed: SeedOption = 0,
     weights: WeightsOption = None,
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
@@ -90,10 +100,10 @@ def report(
     _require_edges(k)
     if out.suffix.lower() not in {".html", ".htm"}:
         raise InputError(f"--out {out} has an unknown suffix: reports are written as .html.")
-    if out.exists() and not overwrite:
-        raise InputError(f"--out {out} exists already: choose another name, or allow it with --overwrite.")
+    require_free([out], overwrite=overwrite)
+    replaced = out.exists()
     require_writable(out.parent)
-    glass = read(file, species, frame)
+    glass = read(file, species, frame, format_name)
     glass.require_atom(atom)
     predictor = load_predictor(weights, device)
     from symgnn_explain.analysis import cycle_comparison
@@ -106,7 +116,7 @@ def report(
     findings = Findings(glass, prepared.predictions, explanation, k, cycles, predictor.spread(glass))
     write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)
-    print(f"Wrote {out}")
+    print(said_of(out, replaced=replaced))
 
 
 def _require_edges(k: int) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from symgnn_explain.cli.options import SAMPLE, Device
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.names import printable
 
 if TYPE_CHECKING:
     from symgnn_explain.models.predictor import Predictor
     from symgnn_explain.structure.glass import Glass
 
 
-def read(file: str, species: str | None, frame: int) -> Glass:
+def read(file: str, species: str | None, frame: int, format_name: str | None = None) -> Glass:
     """Read the glass that ``FILE`` names, and say what reading has inferred."""
     import typer
 
@@ -24,20 +25,20 @@ def read(file: str, species: str | None, frame: int) -> Glass:
 
     if file == SAMPLE:
         return datasets.sample()
-    glass = read_glass(file, species=species_map(species), frame=frame)
+    glass = read_glass(file, species=species_map(species), frame=frame, format=format_name)
     for note in notes(glass):
         typer.echo(f"{glass.provenance['file']}: {note}", err=True)
     return glass
 
 
-def read_all(files: Sequence[str], species: str | None, frame: int) -> dict[str, Glass]:
+def read_all(files: Sequence[str], species: str | None, frame: int, format_name: str | None = None) -> dict[str, Glass]:
     """Read glasses by label: the file's name, or the path as it was given where two files have the same name."""
     names = [Path(file).name for file in files]
-    labels = [name if names.count(name) == 1 else file for name, file in zip(names, files, strict=True)]
+    labels = [printable(name if names.count(name) == 1 else file) for name, file in zip(names, files, strict=True)]
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     if repeated:
         raise InputError(f"{', '.join(repeated)} was given more than once: name each file once.")
-    return {label: read(file, species, frame) for label, file in zip(labels, files, strict=True)}
+    return {label: read(file, species, frame, format_name) for label, file in zip(labels, files, strict=True)}
 
 
 def species_map(text: str | None) -> dict[int, str] | None:

@@ -75,4 +75,17 @@ DevicesOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed, the same result.")]
 DeviceOption = Annotated[Device, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the network runs.")]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        show_default=False,
+        help="Format of the files where their names do not tell: extxyz, lammps-dump-text, lammps-data, vasp, cif, "
+        "pickle or another of ASE's names.",
+    ),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what --out names where it holds results; without it they stay.")
+]
 FrameOption = Annotated[int, typer.Option("--frame", metavar="N", help="Frame of a trajectory; -1 is the last.")]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.names import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +48,53 @@ def population_bar(title: str) -> Iterator[Callable[[PopulationProgress], None]]
             bar.update(100 * progress - bar.n)
 
         yield advance
+
+
+@contextmanager
+def printing_anything() -> Iterator[None]:
+    """Let standard output and error take every character: what their encoding lacks is escaped.
+
+    A file name may hold bytes that are no text, and a terminal may know ASCII alone.
+    """
+    codecs.register_error(_ESCAPED, _escaped)
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors=_ESCAPED)
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
+
+
+_ESCAPED = "symgnn_explain.escaped"
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = printable(error.object[error.start : error.end])
+    return text.encode("ascii", "backslashreplace").decode(), error.end
+
+
+NAMED = 3
+"""Files that a message names."""
+
+
+def require_free(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise InputError, before any work is done, where a result exists that may not be replaced."""
+    taken = [] if overwrite else [printable(path) for path in paths if path.exists()]
+    if taken:
+        named = ", ".join(taken[:NAMED]) + (f" and {len(taken) - NAMED} more" if len(taken) > NAMED else "")
+        verb = "exists" if len(taken) == 1 else "exist"
+        raise InputError(f"--out {named} {verb} already: choose another name, or allow it with --overwrite.")
+
+
+def said_of(path: Path, *, replaced: bool) -> str:
+    """Say that a file was written, or that one was replaced."""
+    return f"{'Replaced' if replaced else 'Wrote'} {printable(path)}"
 
 
 def require_writable(folder: Path) -> None:

@@ -15,6 +15,7 @@ from symgnn_explain.cli.options import (
     Device,
     DeviceOption,
     File,
+    FormatOption,
     FrameOption,
     MethodOption,
     SeedOption,
@@ -81,12 +82,13 @@ def explain_many(
     seed: SeedOption = 0,
     weights: WeightsOption = None,
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
     """Explain many atoms' predicted barriers: one record an atom, and a table of them all."""
     require_writable(out)
-    glass = read(file, species, frame)
+    glass = read(file, species, frame, format_name)
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     from symgnn_explain.explain import PopulationError
 
@@ -126,6 +128,7 @@ def population(
     seed: SeedOption = 0,
     weights: WeightsOption = None,
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
@@ -135,7 +138,7 @@ def population(
     summary.json, atoms.csv, statistics.csv and figures. Explanations are kept in DIR/explanations.
     """
     require_writable(out)
-    glass = read(file, species, frame)
+    glass = read(file, species, frame, format_name)
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
     explanations = _explained(
         glass,

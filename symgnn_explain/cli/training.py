@@ -22,11 +22,13 @@ from symgnn_explain.cli.options import (
     DeviceOption,
     DevicesOption,
     EpochsOption,
+    FormatOption,
     PresetOption,
     SpeciesOption,
 )
 from symgnn_explain.cli.output import require_writable, table
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.names import printable
 
 if TYPE_CHECKING:
     from symgnn_explain.models.registry import NetworkConfig
@@ -72,6 +74,7 @@ def train(
         Path, typer.Option("--out", metavar="DIR", help="Folder of the run; an interrupted one resumes.")
     ] = Path("out/train"),
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
     devices: DevicesOption = 1,
 ) -> None:
@@ -93,11 +96,11 @@ def train(
             raise InputError("--final trains on all glasses: leave out --validate.")
         if cross_validation is None and epochs is None:
             raise InputError("--final needs --cross-validation JSON, or a number of --epochs to stop after.")
-        (training, hashes), validation = all_glasses(files, species), {}
+        (training, hashes), validation = all_glasses(files, species, format_name), {}
     elif files:
         if not validate:
             raise InputError("training on files needs files to validate on: name them with --validate FILE.")
-        training, validation = read_all(files, species, -1), read_all(validate, species, -1)
+        training, validation = read_all(files, species, -1, format_name), read_all(validate, species, -1, format_name)
         hashes = _file_hashes([*files, *validate])
     else:
         training, validation, hashes = published_split(validate)
@@ -140,13 +143,14 @@ def cross_validate(
         Path, typer.Option("--out", metavar="DIR", help="Folder of the runs; interrupted ones resume.")
     ] = Path("out/cross_validation"),
     species: SpeciesOption = None,
+    format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
 ) -> None:
     """Hold out each group of related glasses in turn: r of the others' predictor on it, mean ± standard deviation."""
     require_writable(out)
     chosen_seeds = whole_numbers(seeds, "--seeds")
     config, settings = hyperparameters(preset, epochs, chosen_seeds[0])
-    glasses, hashes = all_glasses(files, species)
+    glasses, hashes = all_glasses(files, species, format_name)
     from symgnn_explain.training.cross_validation import RESULT_FILE
     from symgnn_explain.training.cross_validation import cross_validate as run
 
@@ -208,10 +212,12 @@ def whole_numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(int(entry) for entry in entries)
 
 
-def all_glasses(files: list[str] | None, species: str | None) -> tuple[dict[str, Glass], dict[str, str]]:
+def all_glasses(
+    files: list[str] | None, species: str | None, format_name: str | None = None
+) -> tuple[dict[str, Glass], dict[str, str]]:
     """Load the files, or the published training glasses where none are named, and the hash of each file."""
     if files:
-        return read_all(files, species, -1), _file_hashes(files)
+        return read_all(files, species, -1, format_name), _file_hashes(files)
     from symgnn_explain.structure.datasets import SHA256, load_published
     from symgnn_explain.training.splits import TRAINING_GLASSES
 
@@ -245,7 +251,8 @@ def resumable(out: Path) -> Iterator[None]:
 
 def provenance(context: typer.Context, hashes: Mapping[str, str]) -> dict[str, Any]:
     """Return what a card says of where its predictor comes from."""
-    return {"command": shlex.join(["symgnn-explain", *context.obj]), "data_sha256": dict(hashes)}
+    command = printable(shlex.join(["symgnn-explain", *context.obj]))
+    return {"command": command, "data_sha256": {printable(name): digest for name, digest in hashes.items()}}
 
 
 def _file_hashes(files: list[str]) -> dict[str, str]:

@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from symgnn_explain.analysis import PopulationAnalysis
 
 RECORD, SUMMARY = "explanation.json", "summary.json"
+EXPLANATION_FILES = (
+    RECORD,
+    "edges.csv",
+    "atoms.csv",
+    "glass.extxyz",
+    "edges.graphml",
+    *(f"{name}{suffix}" for name in ("neighbourhood", "distances", "cycles") for suffix in (".html", ".png")),
+    SUMMARY,
+)
+"""What :func:`export_explanation` writes."""
 
 
 def export_explanation(
@@ -82,7 +92,7 @@ def export_explanation(
             progress(fraction)
 
     folder = Path(out)
-    require_free([folder / SUMMARY, folder / RECORD], overwrite=overwrite)
+    require_free([folder / name for name in EXPLANATION_FILES], overwrite=overwrite)
     spreads = None if spread is None else np.asarray(spread, dtype=np.float64)
     findings = Findings(glass, np.asarray(predictions, dtype=np.float64), explanation, k, spread=spreads)
     step(0.1)

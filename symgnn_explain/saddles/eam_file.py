@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.names import printable
 from symgnn_explain.structure.glass import FloatArray, atomic_number
 
 COMMENT_LINES = 3
@@ -81,7 +82,7 @@ def read_eam(path: str | Path) -> EamPotential:
     except OSError as error:
         raise InputError(f"the potential {path} cannot be read ({error.strerror}): check the path.") from error
     try:
-        return parse_eam(blob.decode("latin-1"), name=path.name, sha256=hashlib.sha256(blob).hexdigest())
+        return parse_eam(blob.decode("latin-1"), name=printable(path.name), sha256=hashlib.sha256(blob).hexdigest())
     except InputError as error:
         raise InputError(f"the potential {path} cannot be used: {error}") from error
 

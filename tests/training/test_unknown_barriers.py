@@ -84,7 +84,7 @@ class TestComparisons:
         assert report["n_known"] == report["per_file"]["partly.extxyz"]["n_known"] == 25
         assert {name: report[name] for name in expected} == pytest.approx(expected)
 
-    @pytest.mark.parametrize(("n_known", "said"), [(0, "no known barriers"), (1, "one known barrier")])
+    @pytest.mark.parametrize(("n_known", "said"), [(0, "no barriers"), (1, "one known barrier")])
     def test_evaluate_refuses_too_few(
         self, n_known: int, said: str, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

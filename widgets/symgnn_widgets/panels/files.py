@@ -71,6 +71,14 @@ class Files:
             style=_LABEL,
             layout={"width": "130px", "flex": "0 0 auto"},
         )
+        self.format = widgets.Combobox(
+            description="Format",
+            options=("extxyz", "lammps-dump-text", "lammps-data", "vasp", "cif", "pickle"),
+            placeholder="as the file says",
+            tooltip="Name of the format (ASE's) where the file's own name does not tell",
+            style=_LABEL,
+            layout={"width": "220px", "flex": "0 0 auto"},
+        )
         self.weights = widgets.Text(
             description="Network",
             placeholder="the present one, or a .safetensors file",
@@ -94,7 +102,7 @@ class Files:
         self.ui = widgets.VBox(
             [
                 widgets.HBox([self.path, self.upload]),
-                widgets.HBox([self.weights, self.frame]),
+                widgets.HBox([self.weights, self.format, self.frame]),
                 self.species,
                 self.open,
                 widgets.HBox([self.save, self.folder]),
@@ -114,20 +122,24 @@ class Files:
             self._say("Name a file, or upload one.", wrong=True)
             return
         uploaded, path = self._uploaded, Path(self.path.value.strip()).expanduser()
-        weights, frame = self.weights.value.strip() or None, self.frame.value
-        species = {kind: box.value.strip() for kind, box in self.types.items()} or None
+        options: dict[str, Any] = {
+            "weights": self.weights.value.strip() or None,
+            "frame": self.frame.value,
+            "format_name": self.format.value.strip() or None,
+            "species": {kind: box.value.strip() for kind, box in self.types.items()} or None,
+        }
         predictor = self.session().predictor
         self.open.disabled = True
         self._say(f"Opening {uploaded[0] if uploaded else path} …")
 
         def work(_progress: Progress, _cancel: threading.Event) -> Opened:
             if uploaded is None:
-                return open_any(path, predictor, weights=weights, species=species, frame=frame)
+                return open_any(path, predictor, **options)
             with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as folder:
                 copy = Path(folder) / (Path(uploaded[0]).name or "upload")
                 copy.write_bytes(uploaded[1])
                 try:
-                    return open_any(copy, predictor, weights=weights, species=species, frame=frame)
+                    return open_any(copy, predictor, **options)
                 except SpeciesNeededError as error:
                     raise SpeciesNeededError(str(error).replace(str(copy), copy.name), error.types) from error
                 except InputError as error:
@@ -179,6 +191,7 @@ class Files:
         self.open.disabled = False
         self._uploaded = None
         self.upload.value = ()
+        self.format.value = ""
         self._ask_species(())
         self.replace(session)
         try:
@@ -209,7 +222,13 @@ class Files:
 
 
 def open_any(
-    path: Path, predictor: Predictor, *, weights: str | None, species: Mapping[int, str] | None, frame: int
+    path: Path,
+    predictor: Predictor,
+    *,
+    weights: str | None,
+    species: Mapping[int, str] | None,
+    frame: int,
+    format_name: str | None = None,
 ) -> Opened:
     """Open a saved session, or a structure with the network that is at hand unless others are named.
 
@@ -221,5 +240,5 @@ def open_any(
     if path.suffix == SUFFIX:
         saved, network = open_session(path, predictor=predictor, weights=weights)
         return Session(saved.glass, network), saved
-    glass = read_glass(path, species=species, frame=frame)
+    glass = read_glass(path, species=species, frame=frame, format=format_name)
     return Session(glass, predictor if weights is None else Predictor.load(Path(weights).expanduser())), None

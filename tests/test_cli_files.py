@@ -1,0 +1,157 @@
+"""What every verb says of files: their format, results that exist, and names that are not UTF-8."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from symgnn_explain.cli import VERBS, app, main
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass, write_glass
+
+FAST = ["--method", "input_gradient"]
+READING = {"predict", "evaluate", "explain", "report", "explain-many", "population", "train", "cross-validate"}
+READING |= {"benchmark", "barriers", "explore"}
+
+
+def options_of(verb: str) -> set[str]:
+    command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_every_verb_that_reads_takes_a_format() -> None:
+    verbs = {verb.__name__.replace("_", "-") for verb, *_ in VERBS}
+    assert {verb for verb in verbs if "--species" in options_of(verb)} == READING
+    assert {verb for verb in verbs if "--format" in options_of(verb)} == READING
+
+
+@pytest.fixture
+def nameless(tmp_path: Path, glass: Glass) -> Path:
+    """Extended XYZ under a name that says something else."""
+    path = tmp_path / "structure.cif"
+    write_glass(glass, tmp_path / "glass.extxyz").rename(path)
+    return path
+
+
+def test_a_format_is_used(nameless: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    command = ["predict", str(nameless), "--weights", str(tiny_weights), "--out", str(out)]
+    assert main(command) == 2
+    assert not out.exists()
+    assert main([*command, "--format", "extxyz"]) == 0
+    assert main(["evaluate", str(nameless), "--weights", str(tiny_weights), "--format", "extxyz"]) == 0
+
+
+def test_an_unknown_format_is_refused(nameless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(nameless), "--out", str(tmp_path / "a.csv"), "--format", "nonsense"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.fixture
+def without_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROWSER_PATH", "/bin/false")
+
+
+class TestOverwriting:
+    def test_predictions(
+        self, tmp_path: Path, tiny_weights: Path, glass: Glass, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        source, out = write_glass(glass, tmp_path / "in.extxyz"), tmp_path / "out.json"
+        out.write_text("precious")
+        command = ["predict", str(source), "--weights", str(tiny_weights), "--out", str(out)]
+        assert main(command) == 2
+        assert "out.json exists already" in (said := capsys.readouterr().err)
+        assert "--overwrite" in said
+        assert out.read_text() == "precious"
+        assert main([*command, "--overwrite"]) == 0
+        assert f"Replaced {out}" in capsys.readouterr().out
+        assert json.loads(out.read_text())["predictions"]
+        out.unlink()
+        assert main(command) == 0
+        assert f"Wrote {out}" in capsys.readouterr().out
+
+    @pytest.mark.usefixtures("without_browser")
+    def test_explanations(
+        self, tmp_path: Path, tiny_weights: Path, glass: Glass, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        source, out = write_glass(glass, tmp_path / "in.extxyz"), tmp_path / "out"
+        out.mkdir()
+        (out / "notes.txt").write_text("mine")
+        command = ["explain", str(source), "--weights", str(tiny_weights), "--out", str(out), *FAST, "--k", "5"]
+        assert main([*command, "--atom", "3"]) == 0
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        assert main([*command, "--atom", "4"]) == 2
+        assert "exist already" in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+        assert main([*command, "--atom", "4", "--overwrite"]) == 0
+        assert f"Replaced {out / 'explanation.json'}" in capsys.readouterr().out
+        assert json.loads((out / "explanation.json").read_text())["atom"] == 4
+        assert (out / "notes.txt").read_text() == "mine"
+
+    def test_a_single_file_of_results_is_enough(
+        self, tmp_path: Path, tiny_weights: Path, glass: Glass, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        source = write_glass(glass, tmp_path / "in.extxyz")
+        (tmp_path / "edges.csv").write_text("precious")
+        command = ["explain", str(source), "--atom", "3", "--weights", str(tiny_weights), "--out", str(tmp_path)]
+        assert main([*command, *FAST]) == 2
+        assert "edges.csv exists already" in capsys.readouterr().err
+        assert (tmp_path / "edges.csv").read_text() == "precious"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not have such names")
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_names_that_are_not_utf8(encoding: str, tmp_path: Path, tiny_weights: Path, glass: Glass) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/gl\xe4ser"))
+    folder.mkdir()
+    source = folder / os.fsdecode(b"gl\xe4s.extxyz")
+    write_glass(glass, folder / "plain.extxyz").rename(source)
+    weights = folder / tiny_weights.name
+    for suffix in (".safetensors", ".json"):
+        weights.with_suffix(suffix).write_bytes(tiny_weights.with_suffix(suffix).read_bytes())
+    verbs = [
+        ["predict", str(source), "--out", str(folder / "out.csv")],
+        ["predict", str(source), "--out", str(folder / "out.json")],
+        ["predict", str(source), "--out", str(folder / os.fsdecode(b"\xe4.extxyz"))],
+        ["evaluate", str(source)],
+        ["evaluate", str(source), "--json"],
+        ["explain", str(source), "--atom", "3", *FAST, "--k", "5", "--out", str(folder / "explained")],
+        ["report", str(source), "--atom", "3", *FAST, "--k", "5", "--out", str(folder / "report.html")],
+        ["explain-many", str(source), "--atoms", "1,2", *FAST, "--out", str(folder / "many")],
+        ["population", str(source), "--atoms", "1,2,3", *FAST, "--out", str(folder / "population")],
+        ["predict", str(folder / os.fsdecode(b"missing\xe4.extxyz")), "--out", str(folder / "a.csv")],
+    ]
+    script = (
+        "import sys, json, warnings\nfrom symgnn_explain.cli import main\n"
+        "for arguments in json.loads(sys.stdin.read()):\n"
+        "    print('STATUS', main(arguments), flush=True)\n"
+    )
+    chosen = verbs if encoding == "ascii:strict" else [verbs[0], verbs[-1]]
+    commands = [[*verb, "--weights", str(weights)] for verb in chosen]
+    commands.append(["train", str(source), "--final", "--epochs", "1", "--preset", "mlp", "--out", str(folder / "run")])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(commands).encode(),
+        env=os.environ | {"PYTHONIOENCODING": encoding, "BROWSER_PATH": "/bin/false"},
+        capture_output=True,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).decode("latin-1")
+    assert "Traceback" not in said, said
+    assert "EncodeError" not in said, said
+    statuses = [line.split()[1] for line in said.splitlines() if line.startswith("STATUS")]
+    assert statuses == ["0"] * (len(chosen) - 1) + ["2", "0"], said
+    card = json.loads((folder / "run" / "predictor.json").read_text(encoding="utf-8"))
+    assert "gl\\xe4s.extxyz" in card["provenance"]["command"]
+    if chosen is not verbs:
+        return
+    again = read_glass(folder / os.fsdecode(b"\xe4.extxyz"))
+    assert np.isfinite(again.arrays["predicted_barrier"]).all()
+    assert json.loads((folder / "out.json").read_text(encoding="utf-8"))["predictions"][0]["file"] == "gl\\xe4s.extxyz"
