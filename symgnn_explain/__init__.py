@@ -1,7 +1,14 @@
 """Explain what graph neural networks predict about metallic glasses.
 
-The public names are loaded when they are first used, so that importing this package costs nothing. To explain an atom,
-use :func:`symgnn_explain.explain.explain`.
+::
+
+    from symgnn_explain import Predictor, datasets, prepare
+
+    glass = datasets.sample()
+    prepared = prepare(Predictor.load(), glass)
+    prepared.explain(1501).plot(glass).show()
+
+Names and packages are loaded when they are first used, so that importing this package costs nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +17,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symgnn_explain import explain
+    from symgnn_explain import analysis, explain, export, models, plotting, saddles, structure, training
     from symgnn_explain.errors import InputError
+    from symgnn_explain.explain.engine.prepared import prepare
     from symgnn_explain.explain.result.explanation import AtomExplanation
     from symgnn_explain.models.predictor import Predictor
     from symgnn_explain.structure import datasets
@@ -25,10 +33,17 @@ _HOMES = {
     "Glass": "symgnn_explain.structure.glass",
     "InputError": "symgnn_explain.errors",
     "Predictor": "symgnn_explain.models.predictor",
+    "prepare": "symgnn_explain.explain.engine.prepared",
     "read_glass": "symgnn_explain.structure.io",
     "write_glass": "symgnn_explain.structure.io",
 }
-_ROOMS = {"datasets": "symgnn_explain.structure.datasets", "explain": "symgnn_explain.explain"}
+_PACKAGES = {
+    "datasets": "symgnn_explain.structure.datasets",
+    **{
+        name: f"symgnn_explain.{name}"
+        for name in ("analysis", "explain", "export", "models", "plotting", "saddles", "structure", "training")
+    },
+}
 
 __all__ = [
     "AtomExplanation",
@@ -36,9 +51,17 @@ __all__ = [
     "InputError",
     "Predictor",
     "__version__",
+    "analysis",
     "datasets",
     "explain",
+    "export",
+    "models",
+    "plotting",
+    "prepare",
     "read_glass",
+    "saddles",
+    "structure",
+    "training",
     "write_glass",
 ]
 
@@ -48,12 +71,12 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("symgnn_explain")
-    if name in _ROOMS:
-        return import_module(_ROOMS[name])
+    if name in _PACKAGES:
+        return import_module(_PACKAGES[name])
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)

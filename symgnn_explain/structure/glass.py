@@ -191,6 +191,15 @@ class Glass:
             )
         return index
 
+    def select(self, words: str, **given: Any) -> IntArray:
+        """Return the numbers of the atoms that words describe, such as ``"species Zr and within 5 of 1501"``.
+
+        The language and the keywords are those of :func:`symgnn_explain.structure.selection.select_atoms`.
+        """
+        from symgnn_explain.structure.selection import select_atoms
+
+        return select_atoms(self, words, **given)
+
     def displacements_from(self, atom: int) -> FloatArray:
         """Minimum-image vectors from ``atom`` to every atom, shape (N, 3), Å."""
         vectors, _ = find_mic(self.positions - self.positions[self.require_atom(atom)], self.cell, self.pbc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from symgnn_explain.models.target import Target
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import edge_displacements
+
+if TYPE_CHECKING:
+    from symgnn_explain.explain.result.explanation import AtomExplanation
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,19 @@ class PreparedGlass(PreparedGraph):
     def structure(self) -> Glass:
         """The glass."""
         return self.glass
+
+    def explain(self, atom: int, method: str = "gnnexplainer", **chosen: Any) -> AtomExplanation:
+        """Explain the prediction of one atom; see :func:`symgnn_explain.explain.explain`, whose keywords it takes.
+
+        ::
+
+            prepared = prepare(Predictor.load(), datasets.sample())
+            prepared.explain(1501).top_edges(10)
+            prepared.explain(1501, "integrated_gradients", unit="atom")
+        """
+        from symgnn_explain.explain.api import explain
+
+        return explain(self.predictor, self.glass, atom, method, prepared=self, **chosen)
 
     def displacements(self, edges: Tensor) -> FloatArray:
         """Return ``r_source - r_target`` of some edges, shape (E, 3), Å.

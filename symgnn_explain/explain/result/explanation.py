@@ -25,6 +25,8 @@ from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
     import networkx as nx
+    import plotly.graph_objects as go
+    from numpy.typing import ArrayLike
     from torch_geometric.explain import Explanation
 
 FORMAT_VERSION = 3
@@ -242,6 +244,16 @@ class AtomExplanation:
                 "edge": chosen,
             }
         )
+
+    def to_frame(self) -> pd.DataFrame:
+        """List all edges of the receptive field as :meth:`top_edges` does, the most important first."""
+        return self.top_edges(max(len(self), 1))
+
+    def plot(self, glass: Glass, *, k: int = 50, predictions: ArrayLike | None = None) -> go.Figure:
+        """Draw the ``k`` most important edges in 3D; see :func:`symgnn_explain.plotting.neighbourhood_figure`."""
+        from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
+
+        return neighbourhood_figure(glass, self, k=k, predictions=predictions)
 
     def atom_scores(self) -> pd.Series:
         """Score the atoms that send: their own score where atoms are units, else the sum over the edges that leave."""
