@@ -242,3 +242,15 @@ def test_a_bad_session_folder_is_a_sentence(explorer: GlassExplorer, tmp_path: P
     explorer.files.folder.value = str(tmp_path / "file" / "in")
     assert explorer.files.keep() is None
     assert "could not be saved" in explorer.files.said.value
+
+
+def test_a_format_can_be_named(explorer: GlassExplorer, glass: Glass, tmp_path: Path) -> None:
+    write(tmp_path / "mine.extxyz", glass.to_ase())
+    path = (tmp_path / "mine.extxyz").rename(tmp_path / "mine.cif")
+    explorer.files.path.value = str(path)
+    explorer.files.start(wait=True)
+    assert "symgnn-error" in explorer.files.said.value
+    explorer.files.format.value = "extxyz"
+    explorer.files.start(wait=True)
+    assert "Opened mine: 216 atoms" in explorer.files.said.value
+    assert explorer.files.format.value == ""
