@@ -200,7 +200,9 @@ def _explained(
 
 
 def _summarise(explanations: ExplanationSet, out: Path) -> None:
-    path = write_atomically(out / SUMMARY, explanations.to_frame().to_csv(index=False).encode())
+    from symgnn_explain.runs.tables import csv_text
+
+    path = write_atomically(out / SUMMARY, csv_text(explanations.to_frame()).encode())
     print(f"Explained {len(explanations)} atoms: a record each in {out}")
     print(f"Wrote {path}")
 

@@ -15,6 +15,7 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.export.naming import require_free
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.writing import EXTENDED_XYZ, write_extended_xyz
 
@@ -37,7 +38,7 @@ def write_table(table: pd.DataFrame, path: str | Path, *, overwrite: bool = Fals
     require_free([path], overwrite=overwrite)
     text = io.StringIO()
     if path.suffix.lower() == ".csv":
-        table.to_csv(text, index=False)
+        text.write(csv_text(table))
     else:
         table.to_json(text, orient="records", indent=1)
     return write_atomically(path, text.getvalue().encode())

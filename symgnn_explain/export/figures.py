@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.export.figure_page import figure_page
 from symgnn_explain.export.naming import require_free
-from symgnn_explain.plotting.style import FIGURE_CONFIG
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.processes import running
 
@@ -98,7 +98,7 @@ def write_figures(
         except PictureError as error:
             raise PictureError(f"{', '.join(map(str, pictures))} cannot be written. {error}") from error
     for path, figure in figures.items():
-        blob = drawn[path] if path in drawn else figure.to_html(config=FIGURE_CONFIG, include_plotlyjs=True).encode()
+        blob = drawn[path] if path in drawn else figure_page(figure, path.stem).encode()
         write_atomically(path, blob)
     return list(figures)
 

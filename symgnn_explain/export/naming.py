@@ -13,11 +13,13 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 
 SEPARATOR = "."
 """Between the name of an export and what a file of it holds."""
+LONGEST_PART = 40
+"""Characters of a name that go into a file name."""
 
 
 def export_stem(explanation: AtomExplanation) -> str:
     """Name an export: glass, atom, method and date, as in ``cu64zr36_atom1501_gnnexplainer_2026-11-24``."""
-    return f"{slug(explanation.glass_name)}_atom{explanation.atom}_{explanation.method}_{today()}"
+    return f"{slug(explanation.glass_name)}_atom{explanation.atom}_{slug(explanation.method)}_{today()}"
 
 
 def free_stem(folder: Path, stem: str) -> str:
@@ -36,8 +38,8 @@ def require_free(paths: Iterable[Path], *, overwrite: bool) -> None:
 
 
 def slug(name: str) -> str:
-    """Turn a name into a part of a file name."""
-    return re.sub(r"[^\w]+", "-", name).strip("-") or "glass"
+    """Turn a name into a part of a file name: letters, digits, ``_`` and ``-``, of a length that file systems take."""
+    return re.sub(r"[^\w]+", "-", name).strip("-")[:LONGEST_PART].strip("-") or "glass"
 
 
 def today() -> str:

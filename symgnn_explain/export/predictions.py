@@ -13,6 +13,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.extended_xyz import require_columns
 from symgnn_explain.structure.io.writing import write_extended_xyz
@@ -105,7 +106,7 @@ def _as_csv(predictions: Mapping[str, Prediction]) -> str:
         )
         for label, each in predictions.items()
     ]
-    return str(pd.concat(tables).to_csv(index=False, float_format="%.6f"))
+    return csv_text(pd.concat(tables, ignore_index=True), float_format="%.6f")
 
 
 def _as_json(predictions: Mapping[str, Prediction]) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +14,12 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
+from symgnn_explain.export.figure_page import figure_block, figure_scripts
 from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import require_free, today
 from symgnn_explain.export.verdict import verdict
-from symgnn_explain.plotting.style import FIGURE_CONFIG
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.markup import Markup, element, joined, page, table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -58,8 +57,6 @@ def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     InputError
         If no atom but the explained one is important.
     """
-    from plotly.offline import get_plotlyjs
-
     from symgnn_explain.plotting import prediction_histogram
 
     explanation, glass = findings.explanation, findings.glass
@@ -70,26 +67,22 @@ def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     figures = findings.figures() | {"predictions": histogram}
     sentence = explanation_sentence(explanation, glass, k=findings.k, uncertainty=findings.uncertainty)
     body = [
-        f"<h1>{html.escape(title)}</h1>",
-        f'<div class="subtitle">{html.escape(f"Explained by {METHODS[explanation.method].label}, {today()}")}</div>',
-        f'<div class="sentence">{html.escape(sentence)}</div>',
+        element("h1", title),
+        element("div", f"Explained by {_label(explanation)}, {today()}", css="subtitle"),
+        element("div", sentence, css="sentence"),
         *_verdict(explanation),
-        "<h2>In numbers</h2>",
+        element("h2", "In numbers"),
         _named(_numbers(findings)),
-        "<h2>Figures</h2>",
+        element("h2", "Figures"),
         *(_figure(name, figure) for name, figure in figures.items()),
-        "<h2>Tables</h2>",
+        element("h2", "Tables"),
         *_tables(findings),
-        "<h2>How it was made</h2>",
+        element("h2", "How it was made"),
         _named(_provenance(findings, weights_sha256)),
+        figure_scripts(),
     ]
-    parts = {
-        "title": html.escape(title),
-        "plotly": get_plotlyjs().replace("</script", "<\\/script"),
-        "body": "\n".join(body),
-    }
-    template = (files("symgnn_explain") / "data" / "report.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda token: parts[token[1]], template)
+    css = (files("symgnn_explain") / "data" / "report.css").read_text(encoding="utf-8")
+    return page(title, css, body)
 
 
 def write_report(
@@ -114,11 +107,11 @@ def write_report(
     return write_atomically(path, page.encode())
 
 
-def _verdict(explanation: AtomExplanation) -> list[str]:
+def _verdict(explanation: AtomExplanation) -> list[Markup]:
     """Show what speaks against the explanation, what was checked, and what was not."""
     said = verdict(explanation)
-    warned = [f'<div class="warning">{html.escape(sentence)}</div>' for sentence in said.against]
-    return [*warned, f'<div class="fine">{html.escape(said.note)}</div>']
+    warned = [element("div", sentence, css="warning") for sentence in said.against]
+    return [*warned, element("div", said.note, css="fine")]
 
 
 def _numbers(findings: Findings) -> dict[str, str]:
@@ -153,7 +146,7 @@ def _numbers(findings: Findings) -> dict[str, str]:
     return numbers
 
 
-def _tables(findings: Findings) -> list[str]:
+def _tables(findings: Findings) -> list[Markup]:
     explanation = findings.explanation
     atoms = findings.shells.atoms_frame().sort_values("score", ascending=False, kind="stable")
     atoms.insert(1, "species", [findings.glass.symbols[atom] for atom in atoms["atom"]])
@@ -161,33 +154,32 @@ def _tables(findings: Findings) -> list[str]:
     shells = findings.shells.to_frame()
     kept = ["name", "inner", "outer", "n_important", "n_all", "enrichment", "enrichment_low", "enrichment_high"]
     parts = [
-        f"<h3>The {len(edges)} most important edges</h3>",
-        '<div class="note">From source to target; distance in Å; hop of the receiving atom.</div>',
+        element("h3", f"The {len(edges)} most important edges"),
+        element("div", "From source to target; distance in Å; hop of the receiving atom.", css="note"),
         _table(edges),
-        f"<h3>The {min(LISTED, len(atoms))} most important atoms</h3>",
+        element("h3", f"The {min(LISTED, len(atoms))} most important atoms"),
         _table(atoms.head(LISTED)),
-        "<h3>Shells of g(r)</h3>",
-        '<div class="note">Enrichment: share of the important atoms over share of all; 95 % interval.</div>',
+        element("h3", "Shells of g(r)"),
+        element("div", "Enrichment: share of the important atoms over share of all; 95 % interval.", css="note"),
         _table(shells[[*kept, "hop_expected", "hop_null_low", "hop_null_high"]]),
     ]
     if explanation.fidelity is not None:
         said = f"{explanation.quantity.axis(f'Predicted {explanation.quantity.word}')} and its changes."
         parts += [
-            "<h3>With only, and without, the most important units</h3>",
-            f'<div class="note">{html.escape(said)}</div>',
+            element("h3", "With only, and without, the most important units"),
+            element("div", said, css="note"),
             _table(explanation.fidelity.to_frame()),
         ]
     if findings.cycles is not None:
-        parts += ["<h3>Cycles through an edge</h3>", _table(findings.cycles.to_frame())]
+        parts += [element("h3", "Cycles through an edge"), _table(findings.cycles.to_frame())]
     return parts
 
 
 def _provenance(findings: Findings, weights_sha256: str) -> dict[str, str]:
     explanation, glass = findings.explanation, findings.glass
-    method = METHODS[explanation.method]
     settings = ", ".join(f"{name} = {value}" for name, value in explanation.settings.items())
     made = {
-        "Method": f"{method.label} ({explanation.method}): {method.description}",
+        "Method": _described(explanation),
         "Settings": settings or "none",
         "A mask means": _MEANINGS[explanation.mask_semantics],
         "Masked as one": explanation.unit,
@@ -201,24 +193,31 @@ def _provenance(findings: Findings, weights_sha256: str) -> dict[str, str]:
     return made | {"Versions": ", ".join(f"{package} {number}" for package, number in versions().items())}
 
 
-def _figure(name: str, figure: go.Figure) -> str:
-    drawn = figure.to_html(full_html=False, include_plotlyjs=False, config=FIGURE_CONFIG, div_id=f"figure-{name}")
-    return f'<div class="figure">{drawn}</div><div class="note">{html.escape(_CAPTIONS[name])}</div>'
+def _label(explanation: AtomExplanation) -> str:
+    """Name the method, by its own name where it is none of ours."""
+    method = METHODS.get(explanation.method)
+    return explanation.method if method is None else method.label
 
 
-def _named(rows: Mapping[str, Any]) -> str:
-    cells = (f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
-    return f'<table class="names">{"".join(cells)}</table>'
+def _described(explanation: AtomExplanation) -> str:
+    method = METHODS.get(explanation.method)
+    return explanation.method if method is None else f"{method.label} ({method.name}): {method.description}"
 
 
-def _table(table: pd.DataFrame) -> str:
+def _figure(name: str, figure: go.Figure) -> Markup:
+    drawn = element("div", figure_block(f"figure-{name}", figure), css="figure")
+    return joined([drawn, element("div", _CAPTIONS[name], css="note")])
+
+
+def _named(rows: Mapping[str, Any]) -> Markup:
+    written = (element("tr", element("th", name), element("td", value)) for name, value in rows.items())
+    return element("table", *written, css="names")
+
+
+def _table(rows: pd.DataFrame) -> Markup:
     def shown(value: Any) -> str:
         return f"{value:.3f}" if isinstance(value, float) else str(value)
 
-    heads = "".join(f"<th>{html.escape(str(name).replace('_', ' '))}</th>" for name in table.columns)
-    rows = "".join(_row(map(shown, row)) for row in table.itertuples(index=False))
-    return f'<div class="wide"><table class="data"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+    headings = (str(name).replace("_", " ") for name in rows.columns)
+    cells = (map(shown, row) for row in rows.itertuples(index=False))
+    return element("div", table(cells, headings, css="data"), css="wide")

@@ -11,6 +11,7 @@ from symgnn_explain.analysis.fields.autocorrelation import Autocorrelation
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength
 from symgnn_explain.plotting.curves import SERIES, add_band
 from symgnn_explain.plotting.style import BLACK, GREY, new_figure
+from symgnn_explain.runs.markup import figure_text
 
 
 def autocorrelation_figure(results: Autocorrelation | Sequence[Autocorrelation]) -> go.Figure:
@@ -32,7 +33,7 @@ def autocorrelation_figure(results: Autocorrelation | Sequence[Autocorrelation])
             line={"color": colour, "width": 2.4, "dash": dash},
             marker={"size": 6},
             name=_label(result),
-            hovertemplate=f"{result.field}, %{{x:.2f}} Å: C = %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"{figure_text(result.field)}, %{{x:.2f}} Å: C = %{{y:.3f}}<extra></extra>",
         )
         fit = result.exponential_length
         if fit is not None:
@@ -63,7 +64,7 @@ def _label(result: Autocorrelation) -> str:
         )
         if length is not None
     ]
-    return f"{result.field}: {', '.join(lengths) or 'no correlation length'}"
+    return f"{figure_text(result.field)}: {', '.join(lengths) or 'no correlation length'}"
 
 
 def _stated(length: CorrelationLength) -> str:

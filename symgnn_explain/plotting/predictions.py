@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.plotting.style import BLACK, GREY, VALUE_SCALE, VERMILION, new_figure, species_colour, translucent
+from symgnn_explain.runs.markup import figure_text
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 DENSE = 1500
@@ -30,7 +31,7 @@ def prediction_histogram(
     of_atom = _one_an_atom(glass, values, target)
     known = ~np.isnan(of_atom)
     shown, symbols = of_atom[known], np.array(glass.symbols)[known]
-    figure = new_figure(f"{target.title} of the atoms of {glass.name}")
+    figure = new_figure(f"{target.title} of the atoms of {figure_text(glass.name)}")
     width = _bin_width(shown)
     start = width * np.floor(shown.min() / width)
     for symbol in glass.species:
@@ -87,7 +88,9 @@ def parity_figure(glass: Glass, predictions: ArrayLike, *, target: Target = BARR
     both = np.concatenate([known, predicted])
     margin = 0.03 * (np.ptp(both) or 1.0)
     bounds = [float(both.min() - margin), float(both.max() + margin)]
-    figure = new_figure(f"Predicted and known {target.word} of the atoms of {glass.name}", width=700, height=660)
+    figure = new_figure(
+        f"Predicted and known {target.word} of the atoms of {figure_text(glass.name)}", width=700, height=660
+    )
     known_and_predicted = "<br>".join(
         f"{what} {target.with_unit(f'%{{{axis}:{target.spec}}}')}"
         for what, axis in (("known", "x"), ("predicted", "y"))

@@ -101,8 +101,8 @@ def template() -> go.layout.Template:
     return go.layout.Template(layout=layout)
 
 
-FIGURE_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
-"""Of plotly's figures in pages: nothing offers to upload them."""
+FIGURE_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"], "typesetMath": False}
+"""Of plotly's figures in pages: nothing offers to upload them, and a dollar in a name is a dollar."""
 
 
 def new_figure(title: str, *, width: int = 820, height: int = 520) -> go.Figure:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.plotting.style import BLACK, PURPLE, new_figure, species_colour, translucent
+from symgnn_explain.runs.markup import figure_text
 from symgnn_explain.structure.glass import Glass
 
 
@@ -43,8 +44,9 @@ def values_figure(
     for name, values in zip(names, (x, y), strict=True):
         if values.shape != (len(glass),):
             raise InputError(f"{name!r} has shape {values.shape}, expected ({len(glass)},): one value an atom.")
-    figure = new_figure(f"{names[1]} against {names[0]}", width=720, height=560)
-    hover = f"<br>{names[0]} %{{x:.4g}}<br>{names[1]} %{{y:.4g}}<extra></extra>"
+    across, up = map(figure_text, names)
+    figure = new_figure(f"{up} against {across}", width=720, height=560)
+    hover = f"<br>{across} %{{x:.4g}}<br>{up} %{{y:.4g}}<extra></extra>"
     symbols = np.array(glass.symbols)
     known = np.isfinite(x) & np.isfinite(y)
     groups = [(symbol, known & (symbols == symbol)) for symbol in glass.species]
@@ -70,5 +72,5 @@ def values_figure(
             name="selected",
             hovertemplate=f"selected atom %{{customdata}}{hover}",
         )
-    figure.update_layout(xaxis={"title": {"text": names[0]}}, yaxis={"title": {"text": names[1]}})
+    figure.update_layout(xaxis={"title": {"text": across}}, yaxis={"title": {"text": up}})
     return figure

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -33,6 +34,9 @@ from symgnn_explain.structure.selection_language import (
 )
 
 __all__ = ["FORMS", "atoms_within", "centre_of", "require_atoms", "select_atoms", "selectable_values"]
+
+MOST_IMAGES = 10**8
+"""Periodic images of atoms that distances are measured to."""
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
@@ -151,6 +155,8 @@ def atoms_within(glass: Glass, radius: float, of: Iterable[int]) -> IntArray:
     reach = min(radius, float(np.linalg.norm(np.ptp(positions, axis=0))))
     heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
     repeats = np.where(glass.pbc, np.floor(reach / heights).astype(int) + 1, 0)
+    if float(len(references)) * np.prod(2.0 * repeats + 1) > MOST_IMAGES:
+        raise InputError(f"{radius=} Å reaches over too many images of so thin a cell: choose a smaller one.")
     grid = [np.arange(-count, count + 1) for count in repeats]
     shifts = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(-1, 3)
     images = (fractional[references] + shifts[:, None]).reshape(-1, 3) @ glass.cell
@@ -181,8 +187,8 @@ class _Question:
                 if self.selected is None:
                     raise InputError(f"the atoms {self.text!r} cannot be told: nothing can be selected here.")
                 return np.fromiter(self.selected, dtype=np.int64)
-            case Numbers(atoms):
-                return require_atoms(glass, atoms)
+            case Numbers(ranges):
+                return require_atoms(glass, _numbered(glass, ranges))
             case OfSpecies(symbols):
                 return np.unique(np.concatenate([_of_species(glass, symbol) for symbol in symbols]))
             case FirstOf(order, count):
@@ -297,6 +303,17 @@ def _of_species(glass: Glass, symbol: str) -> IntArray:
     if symbol not in glass.species:
         raise InputError(f"{glass.name!r} has no atoms of {symbol!r}: it has {', '.join(glass.species)}.")
     return np.flatnonzero(np.array(glass.symbols) == symbol).astype(np.int64)
+
+
+def _numbered(glass: Glass, ranges: Sequence[range]) -> Iterator[int]:
+    """Count through ranges that the glass has; raises InputError before more atoms are named than it has."""
+    for each in ranges:
+        glass.require_atom(each.stop - 1)
+    if (named := sum(map(len, ranges))) > len(glass):
+        raise InputError(
+            f"{named} atoms were named, and {glass.name!r} has {len(glass)}: some more than once; name each once."
+        )
+    return itertools.chain.from_iterable(ranges)
 
 
 def require_atoms(glass: Glass, atoms: Iterable[int]) -> IntArray:

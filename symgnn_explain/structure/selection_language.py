@@ -38,6 +38,14 @@ WORDS = (*ORDERED, "all", "selected", "index", "species", "within", "neighbours"
 
 MOST_PARTS = 200
 """Joining words and brackets in one selection."""
+DEEPEST = 40
+"""Brackets, and words that need a reference, inside of each other."""
+LONGEST_TEXT = 1_000_000
+"""Characters of a selection."""
+LONGEST_QUOTE = 200
+"""Characters of what a message repeats."""
+LONGEST_NUMBER = 18
+"""Digits of a whole number."""
 
 _AMERICAN = {"neighbors": "neighbours", "neighbor": "neighbours", "neighbour": "neighbours"}
 _OPERATORS = ("<=", ">=", "==", "!=", "<", ">", "=")
@@ -67,9 +75,9 @@ class Selected:
 
 @dataclass(frozen=True)
 class Numbers:
-    """These atoms, in this order."""
+    """The atoms of these ranges, in this order."""
 
-    atoms: tuple[int, ...]
+    ranges: tuple[range, ...]
 
 
 @dataclass(frozen=True)
@@ -145,13 +153,21 @@ def parse_selection(text: str) -> Node:
     InputError
         If it is not one; the message says where, and what was perhaps meant.
     """
+    if len(text) > LONGEST_TEXT:
+        raise InputError(f"the selection has {len(text)} characters: use {LONGEST_TEXT} at most.")
     return _Parser(text).parse()
 
 
 def did_you_mean(word: str, known: tuple[str, ...]) -> str:
     """Return `` (did you mean 'x'?)``, or nothing where no known word is like it."""
+    if len(word) > 100:
+        return ""
     close = get_close_matches(word.lower(), [name.lower() for name in known], n=1)
     return f" (did you mean {next(name for name in known if name.lower() == close[0])!r}?)" if close else ""
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]} …")
 
 
 @dataclass(frozen=True)
@@ -171,7 +187,7 @@ class _Parser:
         self.tokens = [
             _Token(str(found.lastgroup), found.group(str(found.lastgroup))) for found in _TOKEN.finditer(text)
         ]
-        self.place = 0
+        self.place = self.depth = 0
 
     def parse(self) -> Node:
         joints = sum(token.text.lower() in ("and", "or", "not", "of", "(") for token in self.tokens)
@@ -179,7 +195,7 @@ class _Parser:
             raise InputError(f"the selection has {joints} joining words and brackets: use {MOST_PARTS} at most.")
         node = self._either()
         if self._next != _END:
-            raise self._error(f"{self._next.text!r} was not expected there{self._hint()}")
+            raise self._error(f"{_short(self._next.text)} was not expected there{self._hint()}")
         return node
 
     @property
@@ -216,13 +232,19 @@ class _Parser:
         return node
 
     def _inverted(self) -> Node:
-        return Not(self._inverted()) if self._takes("not") else self._part()
+        # Whatever stands inside of something else passes through here.
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise InputError(f"the selection is nested more than {DEEPEST} deep: write it with fewer brackets.")
+        node = Not(self._inverted()) if self._takes("not") else self._part()
+        self.depth -= 1
+        return node
 
     def _part(self) -> Node:
         if self._takes("("):
             node = self._either()
             if not self._takes(")"):
-                raise self._error(f"a bracket is not closed before {self._next.text!r}")
+                raise self._error(f"a bracket is not closed before {_short(self._next.text)}")
             return node
         if self._next.kind in ("number", "quoted"):
             follows = self.tokens[self.place + 1].kind if self.place + 1 < len(self.tokens) else "end"
@@ -251,30 +273,33 @@ class _Parser:
     def _unknown(self) -> str:
         if self._next == _END:
             return "something is missing at the end"
-        return f"{self._next.text!r} is not known there{self._hint()}"
+        return f"{_short(self._next.text)} is not known there{self._hint()}"
 
     def _hint(self) -> str:
         return did_you_mean(self._next.text, WORDS) if self._next.kind == "word" else ""
 
     def _atoms(self) -> Numbers:
-        atoms: list[int] = []
+        ranges: list[range] = []
         while True:
             first = self._whole_number("the number of an atom")
             last = self._whole_number("the number of an atom") if self._takes("to") else first
             if last < first:
                 raise self._error(f"{first} to {last} runs backwards")
-            atoms += range(first, last + 1)
+            ranges.append(range(first, last + 1))  # taking no memory, however long
             if not self._takes(","):
-                return Numbers(tuple(atoms))
+                return Numbers(tuple(ranges))
 
     def _whole_number(self, what: str) -> int:
-        if not self._next.text.isdecimal():
-            raise self._error(f"{self._next.text!r} stands where {what} should")
+        if not self._next.text.isdecimal() or len(self._next.text) > LONGEST_NUMBER:
+            raise self._error(f"{_short(self._next.text)} stands where {what} should")
         return int(self._take().text)
 
     def _count(self, word: str) -> int:
-        if not self._next.text.isdecimal() or int(self._next.text) < 1:
-            raise InputError(f"the atoms {self.text!r} cannot be understood: after {word!r} comes a number from 1.")
+        digits = self._next.text
+        if not digits.isdecimal() or len(digits) > LONGEST_NUMBER or int(digits) < 1:
+            raise InputError(
+                f"the atoms {_short(self.text)} cannot be understood: after {word!r} comes a number from 1."
+            )
         return int(self._take().text)
 
     def _species(self) -> Node:
@@ -319,7 +344,7 @@ class _Parser:
     def _operator(self) -> str:
         token = self._take()
         if token.kind != "operator":
-            raise self._error(f"{token.text!r} stands where one of {' '.join(_OPERATORS)} should")
+            raise self._error(f"{_short(token.text)} stands where one of {' '.join(_OPERATORS)} should")
         return "==" if token.text == "=" else token.text
 
     def _value(self) -> float | str:
@@ -328,9 +353,9 @@ class _Parser:
             return float(token.text)
         if token.kind in ("word", "quoted"):
             return token.text.strip("\"'")
-        raise self._error(f"{token.text!r} stands where a value should")
+        raise self._error(f"{_short(token.text)} stands where a value should")
 
     def _error(self, reason: str) -> InputError:
         # A guess says more than the list of all forms.
         forms = "" if "did you mean" in reason else f": write {FORMS}"
-        return InputError(f"the atoms {self.text!r} cannot be understood, {reason}{forms}.")
+        return InputError(f"the atoms {_short(self.text)} cannot be understood, {reason}{forms}.")

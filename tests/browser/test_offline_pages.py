@@ -72,7 +72,7 @@ def test_reports_and_figures_are_drawn_without_a_network(
     findings = Findings(glass, prepared.predictions, explanation)
     report = write_report(findings, tmp_path / "report.html")
     offline.goto(report.as_uri())
-    offline.wait_for_selector("#figure-barriers .main-svg")
+    offline.wait_for_selector("#figure-predictions .main-svg")
     assert offline.locator(".js-plotly-plot").count() == 3
     assert offline.evaluate("() => [...document.querySelectorAll('.js-plotly-plot')].every((plot) => plot.data.length)")
     offline.screenshot(path=str(PICTURES / "report.png"), full_page=True)

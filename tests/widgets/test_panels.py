@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import replace
 
 import ipywidgets as widgets
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from symgnn_explain.explain import METHODS, AtomExplanation
 from symgnn_explain.models.predictor import Predictor
@@ -173,7 +173,7 @@ def test_caveats_of_an_explanation_are_shown_as_text(explorer: GlassExplorer) ->
     explorer.session.explanation = unfaithful
     assert unfaithful.caveats
     for sentence in unfaithful.caveats:
-        assert html.escape(sentence) in explorer.summary.text.value
+        assert escape(sentence) in explorer.summary.text.value
 
 
 def test_semantics_and_unit_are_chosen_and_reported(explorer: GlassExplorer) -> None:

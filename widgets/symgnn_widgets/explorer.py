@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.markup import style_sheet
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.check import require_environment
 from symgnn_widgets.panels import (
@@ -80,7 +81,7 @@ class GlassExplorer:
         css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
         self._tooltips = Tooltips()
         self._basis = (
-            widgets.HTML(f"<style>{css}</style>", layout={"display": "none"}),
+            widgets.HTML(style_sheet(css), layout={"display": "none"}),
             PlotlyLibrary(),
             self._tooltips,
         )
@@ -219,7 +220,7 @@ class GlassExplorer:
 
     def structure_page(self, title: str) -> str:
         """Build the 3D view as a page of its own that needs no network: HTML with everything inside."""
-        return structure_page(self.view.stage, title, self.view.legend.value)
+        return structure_page(self.view.stage, title, self.view.legend_markup())
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw what the panels show beside the figures of every explanation, at the size of a page, by name."""

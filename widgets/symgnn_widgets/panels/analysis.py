@@ -17,6 +17,7 @@ from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.networks import network_figure
+from symgnn_explain.runs.markup import note
 from symgnn_explain.runs.watch import CancelSignal
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.state.jobs import Reporter, Worker
@@ -141,7 +142,7 @@ class AnalysisPanel:
         self._of: tuple[AtomExplanation | None, int] | None = None
         views = list(analysis.draw)
         self.view = widgets.Dropdown(options=views, value=views[0], tooltip="Which figure", layout={"width": "170px"})
-        self.note = widgets.HTML(f'<div class="symgnn-note">{analysis.note}</div>')
+        self.note = widgets.HTML(note(analysis.note))
         self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "display": "none"})
         empty = {"empty": "Being computed …"} if analysis.of_glass else {}
         self.figure = FigurePanel(analysis.height, analysis.margin, **empty)

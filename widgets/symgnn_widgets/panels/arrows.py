@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from symgnn_explain.explain import PositionAttribution, explain_positions
 from symgnn_explain.plotting.positions import position_figure
+from symgnn_explain.runs.markup import note
 from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
 from symgnn_widgets.state.jobs import Reporter, Worker
 from symgnn_widgets.state.session import Session, as_sentence
@@ -40,7 +41,7 @@ class Arrows:
             indent=False,
             tooltip="Draw the arrows in the 3D view as well",
         )
-        self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
+        self.note = widgets.HTML(note(_NOTE))
         self.figure = FigurePanel(height, margin={"l": 0, "r": 0, "t": 34, "b": 0})
         self.ui = widgets.VBox([self.figure.ui, self.in_view, self.note])
         self._worker: Worker[PositionAttribution] = Worker(lambda _fraction: None, self._keep, self._fail)

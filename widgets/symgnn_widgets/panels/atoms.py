@@ -6,6 +6,7 @@ import ipywidgets as widgets
 
 from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.markup import Markup, element, note
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.panels.edges import TABLE_LAYOUT, atom_link, html_table
 from symgnn_widgets.state.session import Session
@@ -31,27 +32,23 @@ class ImportantAtoms:
     def _fill(self, _change: object = None) -> None:
         session = self.session
         if session.explanation is None:
-            self.table.value = '<div class="symgnn-note">The most important atoms will be listed here.</div>'
+            self.table.value = note("The most important atoms will be listed here.")
         elif self.active and session.cells is not None:
             self.table.value = atom_table(session.explanation, session.glass, session.cells, session.k)
         elif self.active:
-            self.table.value = '<div class="symgnn-note">Finding the Voronoi cells of the glass …</div>'
+            self.table.value = note("Finding the Voronoi cells of the glass …")
             session.find_cells()
 
 
-def atom_table(explanation: AtomExplanation, glass: Glass, cells: VoronoiCells, k: int) -> str:
+def atom_table(explanation: AtomExplanation, glass: Glass, cells: VoronoiCells, k: int) -> Markup:
     """Write the explained atom and the important atoms as an HTML table, the most important first."""
     symbols, labels, coordination = glass.symbols, cells.labels, cells.coordination
     score = "Σ |eV|" if explanation.signed else "Σ mask"
     table = explanation.important_atoms(k)
     entries = [("★", explanation.atom, ""), *_ranked(table["atom"].tolist(), table["score"].tolist())]
-    rows = [
-        f"<tr><td>{rank}</td><td>{atom_link(atom, symbols)}</td>"
-        f"<td>{labels[atom]}</td><td>{coordination[atom]}</td><td>{value}</td></tr>"
-        for rank, atom, value in entries
-    ]
-    voronoi = '<span title="numbers of faces with 3, 4, 5 and 6 edges">Voronoi index</span>'
-    number = '<span title="coordination number: faces of the Voronoi cell">CN</span>'
+    rows = [(rank, atom_link(atom, symbols), labels[atom], coordination[atom], value) for rank, atom, value in entries]
+    voronoi = element("span", "Voronoi index", title="numbers of faces with 3, 4, 5 and 6 edges")
+    number = element("span", "CN", title="coordination number: faces of the Voronoi cell")
     return html_table(("#", "Atom", voronoi, number), score, rows)
 
 

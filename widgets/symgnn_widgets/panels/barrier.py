@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets as widgets
 import numpy as np
 
 from symgnn_explain.plotting.saddles import saddle_figure
+from symgnn_explain.runs.markup import Markup, element, joined, note
 from symgnn_explain.saddles import AtomBarrier
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_widgets.panels.barrier_search import BarrierSearch
@@ -24,8 +23,7 @@ MOVES = 0.2
 _NOTE = (
     "Searches for the saddle points around the selected atom on the potential itself; the barrier is their mean, with "
     "its standard error. A search takes a second or two, and some four in ten find a saddle; pressing again adds "
-    "searches. The glass is brought to the nearest minimum of the potential first. Many atoms: "
-    "<code>symgnn-explain barriers</code>."
+    "searches. The glass is brought to the nearest minimum of the potential first. Many atoms: symgnn-explain barriers."
 )
 
 
@@ -82,7 +80,7 @@ class ComputedBarrier:
         self.table = Clickable(self._choose, layout={"max_height": f"{height - 90}px", "overflow": "auto"})
         self.figure = FigurePanel(height, margin={"l": 0, "r": 0, "t": 34, "b": 0}, empty=_EMPTY)
         left = widgets.VBox(
-            [self.result, self.table, self.in_view, widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')],
+            [self.result, self.table, self.in_view, widgets.HTML(note(_NOTE))],
             layout={"width": "42%", "min_width": "0"},
         )
         right = widgets.VBox([self.figure.ui], layout={"width": "58%", "min_width": "0"})
@@ -118,19 +116,20 @@ class ComputedBarrier:
         said = {
             "running": f"atom {search.atom}: search {int(search.progress * search.searches) + 1} of {search.searches}",
             "cancelled": "Cancelled",
-            "failed": f"Failed: {html.escape(search.reason)}",
+            "failed": f"Failed: {search.reason}",
         }
-        self.words.value = f'<span class="symgnn-note">{said.get(search.status, "")}</span>'
+        self.words.value = element("span", said.get(search.status, ""), css="symgnn-note")
 
     def _show_result(self, _change: object = None) -> None:
         session, barrier = self.session, self.search.barrier
         if barrier is None:
             self.result.value, self.table.value = "", ""
             return
-        parts = [f"predicted <b>{session.predictions[barrier.atom]:.3f} eV</b>"]
+        parts = [joined(["predicted ", element("b", f"{session.predictions[barrier.atom]:.3f} eV")])]
         if (known := session.glass.known_barrier(barrier.atom)) is not None:
-            parts.append(f"known <b>{known:.3f} eV</b>")
-        self.result.value = f"<div>Atom {barrier.atom}: {', '.join(parts)}, computed {_computed(barrier)}.</div>"
+            parts.append(joined(["known ", element("b", f"{known:.3f} eV")]))
+        values = joined(parts, ", ")
+        self.result.value = element("div", f"Atom {barrier.atom}: ", values, ", computed ", _computed(barrier), ".")
         self.table.value = _saddle_table(barrier) if barrier.saddles else ""
 
     def _draw(self, _change: object = None) -> None:
@@ -143,25 +142,26 @@ class ComputedBarrier:
         self.figure.show(shrink_scene(figure))
 
 
-def _computed(barrier: AtomBarrier) -> str:
+def _computed(barrier: AtomBarrier) -> Markup:
     """Say the mean over the saddles, how many there are, and how the other searches ended."""
     if barrier.mean is None:
-        value = "<b>nothing</b>: no saddle"
+        value = joined([element("b", "nothing"), ": no saddle"])
     else:
         error = "" if barrier.standard_error is None else f" ± {barrier.standard_error:.3f}"
         count = len(barrier.saddles)
-        value = f"<b>{barrier.mean:.3f}{error} eV</b> from {count} saddle{'s' * (count > 1)}"
+        value = joined([element("b", f"{barrier.mean:.3f}{error} eV"), f" from {count} saddle{'s' * (count > 1)}"])
     others = ", ".join(f"{count} {how}" for how, count in sorted(barrier.outcomes.items()) if how != "saddle")
-    return f"{value} in {barrier.searches} searches{f' ({others})' if others else ''}"
+    return joined([value, f" in {barrier.searches} searches{f' ({others})' if others else ''}"])
 
 
-def _saddle_table(barrier: AtomBarrier) -> str:
+def _saddle_table(barrier: AtomBarrier) -> Markup:
     rows = []
     for number, saddle in enumerate(barrier.saddles):
         length = np.linalg.norm(saddle.displacements, axis=1)
         link = marked(f"{saddle.barrier:.3f} eV", "saddle", number, "Show what moves at this saddle")
-        cells = (number + 1, link, f"{length.max(initial=0.0):.2f}", (length >= MOVES).sum(), saddle.energy_beyond)
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells[:4], f"{cells[4]:.3f}")) + "</tr>")
-    moved = f'<span title="atoms that move by {MOVES} Å or more">Atoms</span>'
-    beyond = '<span title="energy of the minimum on the other side, above the present one, eV">Beyond</span>'
-    return html_table(("#", "Saddle", '<span title="largest displacement">Å</span>', moved), beyond, rows)
+        moving = (length >= MOVES).sum()
+        rows.append((number + 1, link, f"{length.max(initial=0.0):.2f}", moving, f"{saddle.energy_beyond:.3f}"))
+    length_of = element("span", "Å", title="largest displacement")
+    moved = element("span", "Atoms", title=f"atoms that move by {MOVES} Å or more")
+    beyond = element("span", "Beyond", title="energy of the minimum on the other side, above the present one, eV")
+    return html_table(("#", "Saddle", length_of, moved), beyond, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 from typing import Any
 
@@ -15,6 +14,7 @@ from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
+from symgnn_explain.runs.markup import Markup, element, note, table
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
@@ -46,7 +46,7 @@ class Compare:
         margin = {"l": 0, "r": 0, "t": 30, "b": 0}
         self.figures = [FigurePanel(HEIGHT, margin, on_click=session.pick, camera_group=group) for _ in self.choices]
         self.table = widgets.HTML(layout={"max_height": "170px", "overflow": "auto"})
-        self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
+        self.note = widgets.HTML(note(_NOTE))
         half = {"width": "50%", "min_width": "0", "overflow": "hidden"}
         sides = [
             widgets.VBox([choice, figure.ui], layout=half)
@@ -130,20 +130,16 @@ class Compare:
             panel.show(figure)
         self.table.value = self._written(*pair)
 
-    def _written(self, first: AtomExplanation, second: AtomExplanation) -> str:
+    def _written(self, first: AtomExplanation, second: AtomExplanation) -> Markup:
         try:
-            table = agreement(first, second).to_frame()
+            compared = agreement(first, second).to_frame()
         except InputError as error:
-            return f'<div class="symgnn-error">{html.escape(str(error))}</div>'
-        rows = []
-        for row in table.to_dict("records"):
-            cells = "".join(f"<td>{_number(row[column])}</td>" for column in ("first", "second", "both"))
-            rows.append(f"<tr><td>{html.escape(row['quantity'])}</td>{cells}</tr>")
-        heading = "<th></th><th>A</th><th>B</th><th>both</th>"
-        return (
-            f'<table class="symgnn-table symgnn-left"><thead><tr>{heading}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table>"
+            return element("div", str(error), css="symgnn-error")
+        rows = (
+            (row["quantity"], *(_number(row[column]) for column in ("first", "second", "both")))
+            for row in compared.to_dict("records")
         )
+        return table(rows, ("", "A", "B", "both"), css="symgnn-table symgnn-left")
 
 
 def _choice(name: str) -> Any:

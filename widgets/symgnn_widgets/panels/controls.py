@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
+from symgnn_explain.runs.markup import element, joined, note
 from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.settings_form import setting_box, settings_of
 from symgnn_widgets.panels.threshold import Threshold
@@ -133,7 +133,7 @@ class Controls:
         if self._settings_of != session.method:
             self._settings_of = session.method
             method = METHODS[session.method]
-            self.description.value = f'<div class="symgnn-note">{html.escape(method.description)}</div>'
+            self.description.value = note(method.description)
             settings = settings_of(method)
             self.settings = {
                 setting.name: setting_box(setting, session.settings[setting.name], self._setter(setting.name))
@@ -141,10 +141,9 @@ class Controls:
             }
             self.boxes.children = (self.semantics, self.unit, *self.settings.values())
             sentences = [
-                f"<b>{html.escape(setting.label)}</b> ({setting.default}): {html.escape(setting.help)}"
-                for setting in settings
+                joined([element("b", setting.label), f" ({setting.default}): {setting.help}"]) for setting in settings
             ]
-            self.help.value = f'<div class="symgnn-note">{"<br>".join(sentences)}</div>'
+            self.help.value = note(*(part for sentence in sentences for part in (sentence, element("br"))))
         for name, value in session.settings.items():
             self.settings[name].value = value
 
@@ -172,7 +171,7 @@ class Controls:
 
 
 def _box(sentence: str) -> str:
-    return f'<div class="symgnn-error">{html.escape(sentence)}</div>' if sentence else ""
+    return element("div", sentence, css="symgnn-error") if sentence else ""
 
 
 def _dropdown(description: str, words: dict[str, str], value: str, tooltip: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from symgnn_explain.plotting.cycles import cycle_figure
+from symgnn_explain.runs.markup import note
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.state.session import Session
 
@@ -31,7 +32,7 @@ class Cycles:
             layout={"width": "130px"},
         )
         self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "flex": "1 1 100px"})
-        self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
+        self.note = widgets.HTML(note(_NOTE))
         self.figure = FigurePanel(height, margin={"l": 50, "r": 10, "t": 52, "b": 84})
         self.ui = widgets.VBox()
         self.count.on_click(lambda _button: session.count_cycles())

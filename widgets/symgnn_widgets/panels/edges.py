@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import ipywidgets as widgets
 
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.markup import Markup, element, joined, note, table
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.table import Clickable, marked
@@ -23,7 +26,7 @@ class TopEdges:
     def _fill(self, _change: object = None) -> None:
         session = self.session
         if session.explanation is None:
-            self.table.value = '<div class="symgnn-note">The most important edges will be listed here.</div>'
+            self.table.value = note("The most important edges will be listed here.")
             return
         self.table.value = edge_table(session.explanation, session.glass, session.k)
 
@@ -31,33 +34,28 @@ class TopEdges:
 TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 0", "min_height": "120px", "max_height": "236px"}
 
 
-def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> str:
+def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> Markup:
     """Write the ``k`` most important edges as an HTML table, each from the sending to the receiving atom."""
     symbols = glass.symbols
     heading = "eV" if explanation.signed else "Score" if explanation.masked_prediction is None else "Mask"
     rows = []
     for edge in explanation.top_edges(k).to_dict("records"):
         source, target = edge["source"], edge["target"]
-        ends = f"{atom_link(source, symbols)} → {atom_link(target, symbols)}"
+        ends = joined([atom_link(source, symbols), atom_link(target, symbols)], " → ")
         length = f"{edge['distance']:.2f}"
         if edge["self_loop"]:
-            ends, length = f"{atom_link(source, symbols)} ↺", "–"
+            ends, length = joined([atom_link(source, symbols), " ↺"]), "–"
         score = f"{edge['score']:+.4f}" if explanation.signed else f"{edge['score']:.3f}"
-        cells = (edge["rank"], ends, length, edge["hop"], score)
-        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    return html_table(
-        ("#", "From → to", "Å", '<span title="edges between the receiving atom and the explained one">Hop</span>'),
-        heading,
-        rows,
-    )
+        rows.append((edge["rank"], ends, length, edge["hop"], score))
+    hop = element("span", "Hop", title="edges between the receiving atom and the explained one")
+    return html_table(("#", "From → to", "Å", hop), heading, rows)
 
 
-def atom_link(atom: int, symbols: list[str]) -> str:
+def atom_link(atom: int, symbols: list[str]) -> Markup:
     """Write an atom so that a click selects it."""
     return marked(f"{symbols[atom]} {atom}", "pick", atom, "Select this atom")
 
 
-def html_table(headings: tuple[str, ...], last: str, rows: list[str]) -> str:
+def html_table(headings: tuple[object, ...], last: object, rows: Iterable[Iterable[object]]) -> Markup:
     """Write a table in the common style; its second column is text, the others numbers."""
-    cells = "".join(f"<th>{heading}</th>" for heading in (*headings, last))
-    return f'<table class="symgnn-table"><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return table(rows, (*headings, last), css="symgnn-table")

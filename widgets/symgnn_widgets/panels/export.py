@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +29,7 @@ from symgnn_explain.export import (
     write_table,
 )
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.markup import Markup, download, element, joined, note
 from symgnn_widgets.state.jobs import Progress, Worker
 from symgnn_widgets.state.session import Session, as_sentence
 
@@ -199,7 +198,7 @@ class Export:
         self.write.disabled = self.report.disabled = self.session.explanation is None
 
     def _advance(self, fraction: float) -> None:
-        self.result.value = f'<div class="symgnn-note">Writing … {fraction:.0%}</div>'
+        self.result.value = note(f"Writing … {fraction:.0%}")
 
     def _finish(self, written: list[Path]) -> None:
         self._enable()
@@ -220,8 +219,8 @@ class Export:
             self.result.value = ""
             return
         stem = self.files[0].parent / self.files[0].name.split(SEPARATOR)[0]
-        links = " · ".join(map(_link, self.files))
-        self.result.value = f'<div class="symgnn-files">{html.escape(str(stem))}{SEPARATOR}… {links}</div>'
+        links = joined(map(_link, self.files), " · ")
+        self.result.value = element("div", f"{stem}{SEPARATOR}… ", links, css="symgnn-files")
 
     def _fail(self, error: Exception) -> None:
         self._enable()
@@ -299,9 +298,6 @@ def _tick(description: str, value: bool, tooltip: str) -> Any:
     )
 
 
-def _link(path: Path) -> str:
-    name = html.escape(path.name.split(SEPARATOR, 1)[1])
-    if path.stat().st_size > LINKED_UP_TO:
-        return name
-    content = base64.b64encode(path.read_bytes()).decode()
-    return f'<a download="{html.escape(path.name)}" href="data:application/octet-stream;base64,{content}">{name}</a>'
+def _link(path: Path) -> str | Markup:
+    name = path.name.split(SEPARATOR, 1)[1]
+    return name if path.stat().st_size > LINKED_UP_TO else download(path.name, path.read_bytes(), name)

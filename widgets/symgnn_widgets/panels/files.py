@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +14,7 @@ from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.export.naming import free_stem, slug, today
 from symgnn_explain.export.session_file import SUFFIX, SavedSession
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.markup import download, element
 from symgnn_explain.structure.io import notes, read_glass
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
 from symgnn_widgets.state.jobs import Progress, Worker
@@ -213,12 +212,10 @@ class Files:
         self._say(as_sentence("The file could not be opened", error), wrong=True)
 
     def _say(self, sentence: str, *, wrong: bool = False, link: Path | None = None) -> None:
-        text = html.escape(sentence)
+        parts: list[object] = [sentence]
         if link is not None and link.stat().st_size <= LINKED_UP_TO:
-            content = base64.b64encode(link.read_bytes()).decode()
-            address = f"data:application/octet-stream;base64,{content}"
-            text += f' <a download="{html.escape(link.name)}" href="{address}">download</a>'
-        self.said.value = f'<div class="symgnn-{"error" if wrong else "note"}">{text}</div>'
+            parts += [" ", download(link.name, link.read_bytes(), "download")]
+        self.said.value = element("div", *parts, css="symgnn-error" if wrong else "symgnn-note")
 
 
 def open_any(

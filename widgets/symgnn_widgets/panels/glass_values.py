@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.plotting.values import values_figure
+from symgnn_explain.runs.markup import note
 from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.selection import selectable_values
 from symgnn_widgets.panels.figure import FigurePanel
@@ -44,9 +45,7 @@ class GlassValues:
         )
         self.horizontal = _choice(names, first, "Across")
         self.vertical = _choice(names, "barrier", "Up")
-        self.note = widgets.HTML(
-            '<div class="symgnn-note">Click a point to look at its atom; use the box or the lasso to select.</div>'
-        )
+        self.note = widgets.HTML(note("Click a point to look at its atom; use the box or the lasso to select."))
         self.figure = FigurePanel(
             height,
             margin={"l": 60, "r": 10, "t": 12, "b": 50},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
+from symgnn_explain.runs.markup import element, note
 from symgnn_widgets.panels.edges import TABLE_LAYOUT
 from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.state.base import Key
@@ -36,18 +37,17 @@ class History:
         if not self.active:
             return
         if not session.history:
-            self.table.value = '<div class="symgnn-note">Explanations will be listed here.</div>'
+            self.table.value = note("Explanations will be listed here.")
             return
         rows = []
         for place, (key, explanation) in reversed(list(enumerate(session.history.items()))):
             name = f"{session.glass.symbols[key[0]]} {key[0]}, {METHODS[key[1]].label}"
-            shown = ' class="symgnn-looked-at"' if explanation is session.explanation else ""
+            shown = "symgnn-looked-at" if explanation is session.explanation else ""
             difference = _difference(key, session.key)
-            rows.append(
-                f"<tr{shown}><td>{marked(name, 'recall', place, 'Go back to this explanation')}"
-                f'<div class="symgnn-note">{explanation.prediction:.3f} eV, {difference}</div></td></tr>'
-            )
-        self.table.value = f'<table class="symgnn-list"><tbody>{"".join(rows)}</tbody></table>'
+            link = marked(name, "recall", place, "Go back to this explanation")
+            cell = element("td", link, note(f"{explanation.prediction:.3f} eV, {difference}"))
+            rows.append(element("tr", cell, css=shown))
+        self.table.value = element("table", element("tbody", *rows), css="symgnn-list")
 
 
 def _difference(key: Key, present: Key) -> str:

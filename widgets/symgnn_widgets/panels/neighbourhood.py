@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.style import GREEN, LOWERS, PURPLE, RAISES, species_colour
+from symgnn_explain.runs.markup import Markup, element, joined
 from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
 from symgnn_widgets.state.colours import Colouring
 from symgnn_widgets.state.jobs import Reporter, Worker
@@ -54,9 +55,9 @@ class Neighbourhood:
     def _fail(self, error: Exception) -> None:
         self.session.error = as_sentence("The neighbourhood could not be drawn", error)
 
-    def _caption(self, explanation: AtomExplanation, k: int) -> str:
+    def _caption(self, explanation: AtomExplanation, k: int) -> Markup:
         """Say in one line what the legend says that there is no room for."""
-        dots = [_dot("explained atom", PURPLE)]
+        dots: list[str] = [_dot("explained atom", PURPLE)]
         dots += [_dot(f"{symbol} (rim)", species_colour(symbol)) for symbol in self.session.glass.species]
         if explanation.is_self_loop[explanation.rank()[:k]].any():
             dots.append(_dot("hears itself too", GREEN))
@@ -64,7 +65,7 @@ class Neighbourhood:
             dots += [_dot("raises the barrier", RAISES), _dot("lowers it", LOWERS)]
         else:
             dots.append("line width: importance")
-        return f'<div class="symgnn-caption-line">{" ".join(dots)}</div>'
+        return element("div", joined(dots, " "), css="symgnn-caption-line")
 
 
 def compact_neighbourhood(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
@@ -83,5 +84,5 @@ def compact_neighbourhood(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
     return figure
 
 
-def _dot(text: str, colour: str) -> str:
-    return f'<span><i style="background:{colour}"></i>{text}</span>'
+def _dot(text: str, colour: str) -> Markup:
+    return element("span", element("i", style=f"background:{colour}"), text)

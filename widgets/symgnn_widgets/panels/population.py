@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from symgnn_explain.analysis import EnrichmentCurve, enrichment_curve, shell_analysis
 from symgnn_explain.export.naming import slug
 from symgnn_explain.plotting.enrichment import enrichment_figure
+from symgnn_explain.runs.markup import element, note
 from symgnn_widgets.panels.edges import atom_link, html_table
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.state.explaining import default_settings
@@ -71,7 +72,7 @@ class Population:
             [
                 widgets.HBox([self.start, self.cancel, self.folder]),
                 widgets.HBox([self.bar, self.words]),
-                widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>'),
+                widgets.HTML(note(_NOTE)),
                 self.table,
                 self.figure.ui,
             ]
@@ -113,7 +114,7 @@ class Population:
         self.start.description = f"Explain {len(session.selection) or ''} selected".replace("  ", " ")
         self.bar.value = session.population_progress
         text = "Cancelled" if session.population_status == "cancelled" else session.population_words
-        self.words.value = f'<span class="symgnn-note">{text}</span>'
+        self.words.value = element("span", text, css="symgnn-note")
 
     def _show_atoms(self, _change: object = None) -> None:
         session, population = self.session, self.session.population
@@ -125,12 +126,9 @@ class Population:
             change = row["masked_change"]
             moved = "–" if pd.isna(change) else f"{change:+.3f}"
             kept = f"{row['sufficiency_50']:.3f}" if "sufficiency_50" in row else "–"
-            rows.append(
-                f"<tr><td>{place}</td><td>{atom_link(row['atom'], symbols)}</td><td>{row['prediction']:.3f}</td>"
-                f"<td>{moved}</td><td>{kept}</td></tr>"
-            )
-        masked = '<span title="change of the prediction under the mask, eV">mask</span>'
-        top = '<span title="change with the 50 most important units alone, eV">top 50</span>'
+            rows.append((place, atom_link(row["atom"], symbols), f"{row['prediction']:.3f}", moved, kept))
+        masked = element("span", "mask", title="change of the prediction under the mask, eV")
+        top = element("span", "top 50", title="change with the 50 most important units alone, eV")
         self.table.value = html_table(("#", "Atom", "eV", masked), top, rows)
         glass, k, rdf = session.glass, session.k, session.radial_distribution
 

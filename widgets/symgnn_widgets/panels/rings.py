@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from symgnn_explain.analysis import StructureTopology
 from symgnn_explain.plotting.persistence import persistence_figure
+from symgnn_explain.runs.markup import note
 from symgnn_explain.structure.glass import IntArray
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.state.jobs import Reporter, Worker
@@ -37,7 +38,7 @@ class Rings:
         self.active = False
         self.topology: StructureTopology | None = None
         self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "display": "none"})
-        self.note = widgets.HTML(f'<div class="symgnn-note">{_NOTE}</div>')
+        self.note = widgets.HTML(note(_NOTE))
         self.shown = widgets.HTML()
         self.clear = widgets.Button(
             description="Hide ring", icon="eye-slash", tooltip="Take the ring out of the 3D view", disabled=True
@@ -107,8 +108,7 @@ class Rings:
         self.shown.value = (
             ""
             if ring is None
-            else f'<div class="symgnn-note">Ring of {len(ring)} bonds, born at {ring.birth:.3f} Å, filled at '
-            f"{ring.death:.3f} Å.</div>"
+            else note(f"Ring of {len(ring)} bonds, born at {ring.birth:.3f} Å, filled at {ring.death:.3f} Å.")
         )
 
     def _fail(self, error: Exception) -> None:

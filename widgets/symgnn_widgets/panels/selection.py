@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import ipywidgets as widgets
 
+from symgnn_explain.runs.markup import Markup, element, note
 from symgnn_explain.structure.selection import FORMS
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.table import Clickable, marked
@@ -69,20 +69,20 @@ class Selection:
         self.undo.disabled, self.redo.disabled = not session.can_undo, not session.can_redo
         self.clear.disabled = not session.selection
         if not session.selection:
-            self.list.value = '<div class="symgnn-note">No atom is selected.</div>'
+            self.list.value = note("No atom is selected.")
             return
         chips = [self._chip(atom) for atom in session.selection[:LISTED]]
         further = len(session.selection) - LISTED
-        count = f"<b>{len(session.selection)}</b> " if len(session.selection) > 1 else ""
+        count = (element("b", len(session.selection)), " ") if len(session.selection) > 1 else ()
         rest = f" and {further} more" if further > 0 else ""
-        self.list.value = f'<div class="symgnn-chips">{count}{"".join(chips)}{rest}</div>'
+        self.list.value = element("div", *count, *chips, rest, css="symgnn-chips")
 
-    def _chip(self, atom: int) -> str:
+    def _chip(self, atom: int) -> Markup:
         symbol = self.session.glass.symbols[atom]
         looked_at = " symgnn-looked-at" if atom == self.session.selected_atom else ""
-        name = marked(f"{html.escape(symbol)} {atom}", "look", atom, "Look at this atom")
+        name = marked(f"{symbol} {atom}", "look", atom, "Look at this atom")
         remove = marked("×", "remove", atom, "Take it out of the selection")
-        return f'<span class="symgnn-chip{looked_at}">{name} {remove}</span>'
+        return element("span", name, " ", remove, css=f"symgnn-chip{looked_at}")
 
 
 def _button(icon: str, tooltip: str) -> Any:

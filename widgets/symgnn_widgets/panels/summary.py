@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets as widgets
 import numpy as np
 
@@ -11,10 +9,11 @@ from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
+from symgnn_explain.runs.markup import Markup, element, joined, note
 from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.state.session import Session
 
-Rows = list[tuple[str, str]]
+Rows = list[tuple[str, object]]
 
 _SPREAD_MEANS = "standard deviation of known barriers about predictions, as measured on glasses held out of training"
 
@@ -47,10 +46,11 @@ class Summary:
         atom = self.session.selected_atom
         self._say()
         if atom is None:
-            self.text.value = (
-                '<div class="symgnn-summary"><h3>No atom selected</h3><div class="symgnn-note">Click an atom in the 3D '
-                "view: the network's prediction for it is explained by the edges and atoms it rests on.</div></div>"
+            hint = note(
+                "Click an atom in the 3D view: the network's prediction for it is explained by the edges and atoms it "
+                "rests on."
             )
+            self.text.value = element("div", element("h3", "No atom selected"), hint, css="symgnn-summary")
             return
         glass, explanation = self.session.glass, self.session.explanation
         rows, warnings = self._barriers_of(atom), list[str]()
@@ -61,14 +61,17 @@ class Summary:
                 rows += important_rows(explanation, self.session.cells, self.session.k)
             rows += rows_of(explanation)
             warnings = list(explanation.caveats)
-        explained = f' data-explained="{atom}"' if explanation is not None else ""
-        parts = [
-            f"<h3>Atom {atom} <span>{glass.symbols[atom]} in {html.escape(glass.name)}</span></h3><table>",
-            *(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows),
-            "</table>",
-            *(f'<div class="symgnn-warning">{html.escape(sentence)}</div>' for sentence in warnings),
-        ]
-        self.text.value = f'<div class="symgnn-summary"{explained}>{"".join(parts)}</div>'
+        heading = element("h3", f"Atom {atom} ", element("span", f"{glass.symbols[atom]} in {glass.name}"))
+        warned = (element("div", sentence, css="symgnn-warning") for sentence in warnings)
+        numbers = element("table", *(element("tr", element("td", name), element("td", value)) for name, value in rows))
+        self.text.value = element(
+            "div",
+            heading,
+            numbers,
+            *warned,
+            css="symgnn-summary",
+            data_explained=None if explanation is None else atom,
+        )
 
     def _say(self, _change: object = None) -> None:
         """Write the sentences, where they are asked for."""
@@ -87,20 +90,21 @@ class Summary:
         glass, barriers = self.session.glass, self.session.predictions
         rank = 100.0 * float(np.mean(barriers < barriers[atom]))
         spread = self.session.uncertainty_of(atom)
-        uncertain = "" if spread is None else f'<span title="{_SPREAD_MEANS}"> ± {spread:.2f}</span>'
-        rows = [("Predicted", f"<b>{barriers[atom]:.3f}{uncertain} eV</b>, above {rank:.0f} % of the atoms")]
+        uncertain = "" if spread is None else element("span", f" ± {spread:.2f}", title=_SPREAD_MEANS)
+        value = element("b", f"{barriers[atom]:.3f}", uncertain, " eV")
+        rows: Rows = [("Predicted", joined([value, f", above {rank:.0f} % of the atoms"]))]
         if (known := glass.known_barrier(atom)) is not None:
             rows.append(("Known", f"{known:.3f} eV"))
         return rows
 
 
-def surroundings(atom: int, cells: VoronoiCells) -> str:
+def surroundings(atom: int, cells: VoronoiCells) -> Markup:
     """Say what surrounds an atom: Voronoi index and coordination number, by species."""
     counts = zip(cells.species, cells.coordination_by_species()[atom], strict=True)
     neighbours = ", ".join(f"{count} {symbol}" for symbol, count in counts)
     meaning = "numbers of faces of its Voronoi cell with 3, 4, 5 and 6 edges"
-    index = f'<span title="{meaning}">Voronoi index {cells.labels[atom]}</span>'
-    return f"{index}, {cells.coordination[atom]} neighbours ({neighbours})"
+    index = element("span", f"Voronoi index {cells.labels[atom]}", title=meaning)
+    return joined([index, f", {cells.coordination[atom]} neighbours ({neighbours})"])
 
 
 def important_rows(explanation: AtomExplanation, cells: VoronoiCells, k: int) -> Rows:
@@ -119,7 +123,7 @@ def important_rows(explanation: AtomExplanation, cells: VoronoiCells, k: int) ->
 def rows_of(explanation: AtomExplanation) -> Rows:
     """Name the explanation's own numbers."""
     label = METHODS[explanation.method].label
-    rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
+    rows: Rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
     rows.append(
         ("Masked", f"{MASKED_AS_ONE[explanation.unit]}; a mask means: {MASK_MEANING[explanation.mask_semantics]}")
     )
@@ -132,7 +136,7 @@ def rows_of(explanation: AtomExplanation) -> Rows:
         kept, left = checked.kept[row] - checked.original, checked.removed[row] - checked.original
         units = MASKED_AS_ONE[explanation.unit]
         meaning = f"how far the prediction moves with the 50 most important {units} alone, and without them"
-        rows.append(("Top 50", f'<span title="{meaning}">{_change(kept)} alone, {_change(left)} without them</span>'))
+        rows.append(("Top 50", element("span", f"{_change(kept)} alone, {_change(left)} without them", title=meaning)))
     return rows
 
 

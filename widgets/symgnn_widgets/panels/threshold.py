@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
+from symgnn_explain.runs.markup import element
 from symgnn_widgets.state.explaining import MOST_SHOWN
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.view_controls import bind
@@ -66,7 +67,7 @@ class Threshold:
         box = {"number": self.number, "share": self.share, "value": self.least}[session.threshold_by]
         if self.chosen.children != (box,):
             self.chosen.children = (box,)
-        self.count.value = f'<span class="symgnn-note">{_in_words(session)}</span>'
+        self.count.value = element("span", _in_words(session), css="symgnn-note")
 
 
 def _in_words(session: Session) -> str:

@@ -20,6 +20,7 @@ from symgnn_explain.plotting.style import (
     VERMILION,
     species_colour,
 )
+from symgnn_explain.runs.markup import Markup, element
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 RgbArray = NDArray[np.uint8]
@@ -130,27 +131,27 @@ def _balanced(label: str, values: FloatArray, limit: float) -> Colouring:
     return Colouring(label, values, SIGNED_SCALE, (-limit, limit))
 
 
-def colour_bar(colouring: Colouring, marked: float | None = None) -> str:
+def colour_bar(colouring: Colouring, marked: float | None = None) -> Markup:
     """Build the legend as HTML; ``marked`` is a value that gets a pointer (that of the selected atom)."""
     if colouring.categories:
         named = zip(colouring.categories, colouring.scale, strict=True)
         swatches = [_swatch(colour, name) for name, colour in named]
-        return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{"".join(swatches)}</div>'
+        return element("div", element("b", colouring.label), *swatches, css="symgnn-colour-bar")
     low, high = colouring.domain
 
     def place(value: float) -> str:
         return f"left:{100 * (np.clip(value, low, high) - low) / (high - low):.2f}%"
 
-    ticks = [f'<span style="{place(tick)}">{tick:g}</span>' for tick in _round_ticks(low, high)]
-    pointer = "" if marked is None or not np.isfinite(marked) else f'<i style="{place(marked)}"></i>'
+    ticks = [element("span", f"{tick:g}", style=place(tick)) for tick in _round_ticks(low, high)]
+    pointer = "" if marked is None or not np.isfinite(marked) else element("i", style=place(marked))
     gradient = f"background:linear-gradient(to right,{','.join(colouring.scale)})"
-    scale = f'<div class="symgnn-scale" style="{gradient}">{pointer}{"".join(ticks)}</div>'
+    scale = element("div", pointer, *ticks, css="symgnn-scale", style=gradient)
     unknown = "" if np.isfinite(colouring.values).all() else _swatch(UNKNOWN_COLOUR, "unknown")
-    return f'<div class="symgnn-colour-bar"><b>{colouring.label}</b>{scale}{unknown}</div>'
+    return element("div", element("b", colouring.label), scale, unknown, css="symgnn-colour-bar")
 
 
-def _swatch(colour: str, name: str) -> str:
-    return f'<span class="symgnn-swatch"><i style="background:{colour}"></i>{name}</span>'
+def _swatch(colour: str, name: str) -> Markup:
+    return element("span", element("i", style=f"background:{colour}"), name, css="symgnn-swatch")
 
 
 def _round_ticks(low: float, high: float) -> list[float]:

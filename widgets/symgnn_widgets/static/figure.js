@@ -13,7 +13,8 @@ const turnTo = (place, camera) => {
 };
 
 const LONGEST_WAIT = 500; // ms
-const CONFIG = { displaylogo: false, modeBarButtonsToRemove: ["sendChartToCloud"] }; // nothing offers to upload figures
+// Nothing offers to upload figures, and a dollar in a name is a dollar.
+const CONFIG = { displaylogo: false, modeBarButtonsToRemove: ["sendChartToCloud"], typesetMath: false };
 
 // Not every browser has these.
 const whenIdle = (step) =>

@@ -9,12 +9,14 @@ globalThis.symgnnTheme ??= ((inDark) => {
     told.forEach((tell) => tell(dark));
   }).observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
 
-  // Colours anywhere in a figure; numbers are left as they are.
+  // Colours anywhere in a figure; numbers are left as they are, and words that are called like a colour too.
+  const WORDS = new Set(["text", "name", "hovertext", "hovertemplate", "ticktext", "labels", "customdata"]);
   const recolour = (part) => {
     if (typeof part === "string") return inDark[part] ?? part;
     if (Array.isArray(part)) return ["string", "object"].includes(typeof part[0]) ? part.map(recolour) : part;
     if (part === null || typeof part !== "object" || ArrayBuffer.isView(part)) return part;
-    return Object.fromEntries(Object.entries(part).map(([name, inner]) => [name, recolour(inner)]));
+    return Object.fromEntries(
+      Object.entries(part).map(([name, inner]) => [name, WORDS.has(name) ? inner : recolour(inner)]));
   };
 
   return {

@@ -10,6 +10,7 @@ import numpy as np
 
 from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
+from symgnn_explain.runs.markup import Markup, joined, note
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_widgets.state.colour import SHOWN
 from symgnn_widgets.state.colourings import OF_EXPLANATIONS
@@ -204,10 +205,14 @@ class StructureView:
         return None
 
     def _show_legend(self, _change: object = None) -> None:
+        self.legend.value = self.legend_markup()
+
+    def legend_markup(self) -> Markup:
+        """Build the colour bar, and what there is to say of it."""
         colouring, atom = self.session.colouring(), self.session.selected_atom
         missing = self.session.missing_colouring
-        note = f'<div class="symgnn-note">{missing}</div>' if missing else ""
-        self.legend.value = colour_bar(colouring, None if atom is None else float(colouring.values[atom])) + note
+        bar = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
+        return joined([bar, note(missing) if missing else ""])
 
     def _take_picture(self, change: dict[str, Any]) -> None:
         if change["new"]:

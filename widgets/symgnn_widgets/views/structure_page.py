@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from importlib.resources import files
@@ -11,14 +10,16 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_path
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.markup import Markup, data_block, element, page, script
 from symgnn_widgets.views.stage import Stage
 
 _STATIC = files("symgnn_widgets") / "static"
+_HINT = "Drag to turn, scroll to zoom, click an atom to name it."
 _NGL_MARK = "ColormakerRegistry:"
 """Stands among the names that NGL exports, and nowhere else in nglview's bundle."""
 
 
-def structure_page(stage: Stage, title: str, legend: str) -> str:
+def structure_page(stage: Stage, title: str, legend: Markup) -> str:
     """Build the page: the scene of ``stage`` as it is now, seen as it was last turned to.
 
     Parameters
@@ -36,18 +37,20 @@ def structure_page(stage: Stage, title: str, legend: str) -> str:
         If the installed nglview does not hold NGL where it is expected.
     """
     ngl, chunks = ngl_bundle()
-    parts = {
-        "title": html.escape(title),
-        "legend": legend,
-        "css": (_STATIC / "explorer.css").read_text(encoding="utf-8"),
-        "chunks": chunks,
-        "ngl": ngl.replace("</script", "<\\/script"),
-        "scene": (_STATIC / "scene.js").read_text(encoding="utf-8"),
-        "orientation": json.dumps(stage.orientation),
-        "calls": json.dumps(stage.calls()).replace("</", "<\\/"),
-    }
-    template = (_STATIC / "structure_page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda token: parts[token[1]], template)
+
+    def code(name: str) -> str:
+        return (_STATIC / name).read_text(encoding="utf-8")
+
+    body = [
+        element("header", element("h1", title), element("span", _HINT, id="hit")),
+        element("div", id="view"),
+        element("footer", legend),
+        data_block("scene", {"orientation": stage.orientation, "calls": stage.calls()}),
+        script(f"const CHUNKS = {json.dumps(chunks)};\n{code('structure_page_loader.js')}"),
+        script(ngl),
+        script(f"const NGL = loadNgl();\nfunction drawScene() {{\n{code('scene.js')}\n}}\n{code('structure_page.js')}"),
+    ]
+    return page(title, code("structure_page.css") + code("explorer.css"), body, connects="blob: data:")
 
 
 def ngl_bundle() -> tuple[str, str]:

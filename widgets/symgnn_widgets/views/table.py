@@ -9,6 +9,8 @@ from typing import Any
 import anywidget
 import traitlets
 
+from symgnn_explain.runs.markup import Markup, element
+
 
 class Clickable(anywidget.AnyWidget):
     """Shows HTML; a click (or Enter) on an element made by :func:`marked` is told to those who asked.
@@ -36,9 +38,15 @@ class Clickable(anywidget.AnyWidget):
         self.click(str(message["action"]), int(message["number"]))
 
 
-def marked(content: str, action: str, number: int, tooltip: str) -> str:
-    """Make HTML that can be clicked, or reached with the keyboard."""
-    return (
-        f'<a class="symgnn-link" role="button" tabindex="0" title="{tooltip}" data-action="{action}" '
-        f'data-number="{number}">{content}</a>'
+def marked(content: object, action: str, number: int, tooltip: str) -> Markup:
+    """Make a part that can be clicked, or reached with the keyboard."""
+    return element(
+        "a",
+        content,
+        css="symgnn-link",
+        role="button",
+        tabindex=0,
+        title=tooltip,
+        data_action=action,
+        data_number=number,
     )

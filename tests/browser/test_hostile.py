@@ -1,0 +1,106 @@
+"""Files of someone who means harm, opened in JupyterLab: every tab visited, every export opened, and no script runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.structure.glass import Glass
+from symgnn_widgets import GlassExplorer
+from symgnn_widgets.views.tabs import TAB_HELP
+from tests.hostile import NAMES, hostile_glass
+
+from .lab import LONG, ExplorerPage, Lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+COLUMNS = ("<img/src=x/onerror=window.__hostile=1>", "<svg/onload=window.__hostile=1>", "</script><b>bold</b>")
+
+
+def hostile_xyz(glass: Glass) -> str:
+    """Write a structure whose columns, and the values of one, are elements."""
+    properties = "species:S:1:pos:R:3:" + ":".join(f"{name}:R:1" for name in COLUMNS) + ":label:S:1"
+    lattice = " ".join(f"{value:.6f}" for value in glass.cell.ravel())
+    lines = [str(len(glass)), f'Lattice="{lattice}" Properties={properties} pbc="T T T" made=\'{COLUMNS[0]}\'']
+    for atom, (symbol, place) in enumerate(zip(glass.symbols, glass.positions, strict=True)):
+        words = [symbol, *(f"{value:.8f}" for value in place), *["0.5"] * len(COLUMNS), COLUMNS[atom % len(COLUMNS)]]
+        lines.append(" ".join(words))
+    return "\n".join(lines) + "\n"
+
+
+def test_hostile_files_run_nothing(
+    explorer_page: ExplorerPage, lab: Lab, browser: Any, random_glass: Callable[..., Glass]
+) -> None:
+    page = explorer_page.page
+    glass = random_glass(6)
+    (lab.root / "hostile.extxyz").write_text(hostile_xyz(glass), encoding="utf-8")
+    author = GlassExplorer(hostile_glass(glass), Predictor.load())
+    author.session.configure(epochs=4)
+    author.select(7)
+    assert author.explain(wait=True) is not None
+    author.session.colour_by = NAMES[0]
+    author.save(lab.root / "hostile.symgnn")
+    explorer_page.run_all()
+    for name, column in (("hostile.extxyz", COLUMNS[0]), ("hostile.symgnn", NAMES[0])):
+        explorer_page.open_tab("Files")
+        box = page.locator("input[placeholder^='glass.extxyz']")
+        box.fill(name)
+        box.press("Tab")
+        page.locator(".symgnn-explorer button:visible", has_text="Open").click()
+        page.wait_for_selector(".symgnn-note:has-text('Opened')", timeout=LONG)
+        explorer_page.kernel(f"explorer.session.configure(epochs=4); explorer.session.colour_by = {column!r}")
+        explorer_page.kernel("explorer.select(7); explorer.explain(wait=True); None")
+        explorer_page.wait_explained(7)
+        assert page.locator(".symgnn-colour-bar b").text_content().lower() == column.lower().replace("_", " ")
+        for title in TAB_HELP:
+            explorer_page.open_tab(title)
+            page.wait_for_timeout(400)
+        assert page.evaluate("() => window.__hostile") is None
+        assert page.locator(".symgnn-explorer :is(img, iframe, script, svg[onload])").count() == 0
+    assert NAMES[1] in page.locator(".symgnn-summary h3").inner_text()
+
+    explorer_page.open_tab("Export")
+    explorer_page.tick_only("HTML", "SVG", "JSON", "CSV", "extXYZ", "GraphML", "3D view HTML")
+    page.locator(".symgnn-explorer button:visible", has_text="Export").click()
+    page.wait_for_selector(".symgnn-files:has-text('view.html')", timeout=LONG)
+    page.locator(".symgnn-explorer button:visible", has_text="Report").click()
+    page.wait_for_selector(".symgnn-files:has-text('report.html')", timeout=LONG)
+    assert page.evaluate("() => window.__hostile") is None
+    assert explorer_page.complaints == []
+    require_harmless_pages(browser, sorted((lab.root / "out" / "explorer").glob("*.[hs][tv][mg]*")))
+
+
+def require_harmless_pages(browser: Any, paths: list[Path]) -> None:
+    """Open exported pages and drawings; none runs a script of others, complains, or hides a name."""
+    assert {path.suffix for path in paths} == {".html", ".svg"}
+    offline = browser.new_context(offline=True, viewport={"width": 1100, "height": 800}).new_page()
+    complaints: list[str] = []
+    offline.on("pageerror", lambda error: complaints.append(str(error)))
+    offline.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    offline.on("requestfailed", lambda request: complaints.append(request.url))
+    for path in paths:
+        offline.goto(path.as_uri())
+        if path.suffix == ".html":
+            offline.wait_for_selector(
+                "#view[data-scene=ready]" if "view" in path.name else ".js-plotly-plot .main-svg", timeout=LONG
+            )
+        if "view" in path.name or "report" in path.name:
+            assert NAMES[1] in offline.locator("h1").inner_text()
+        assert offline.evaluate("() => window.__hostile") is None, path.name
+    # The policy holds where an escape would not: a script that gets into the page does not run.
+    offline.goto(next(path for path in paths if "report" in path.name).as_uri())
+    offline.evaluate("() => { document.body.innerHTML += '<img src=x onerror=window.__hostile=1>'; }")
+    offline.wait_for_timeout(300)
+    assert offline.evaluate("() => window.__hostile") is None
+    assert any("Content Security Policy" in said for said in complaints)
+    assert [said for said in complaints if "Content Security Policy" not in said and "ERR_" not in said] == []
+    assert len([said for said in complaints if "Content Security Policy" in said]) <= MOST_REFUSED
+    offline.context.close()
+
+
+MOST_REFUSED = 2
+"""The picture of the last step, and its script."""
