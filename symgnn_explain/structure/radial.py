@@ -20,6 +20,12 @@ SMOOTHING = 0.1
 SMALLEST_PROMINENCE = 0.03
 """A maximum or minimum of g(r) must stand out by this much, and by four times the counting noise."""
 
+MOST_KINDS_IN_A_CRYSTAL = 16
+"""Up to so many kinds of surroundings g(r) is that of a crystal: exact, without counting noise."""
+
+_SAME_SURROUNDINGS = 1e-6
+_ON_AN_EDGE = 1e-9  # distances (Å) that only rounding keeps below the edge of a bin belong above it
+
 
 @dataclass(frozen=True, eq=False)
 class RadialDistribution:
@@ -77,6 +83,12 @@ def radial_distribution(
     Every pair is counted at every periodic image, so that cells of any shape and size are right, also those narrower
     than ``r_max``. The mean density is that of the cell: for a cluster in vacuum g(r) is relative to the box.
 
+    g(r), its extrema and the coordination number are the same in every cell that a structure is written in. Copies of
+    an atom bring nothing new, so the counting noise is that of the atoms with different surroundings, and a crystal,
+    which has few kinds of them, has none. Shells of neighbours are told apart from about 0.3 Å on: the first shell of a
+    perfect BCC crystal has 8 atoms, and 14 where thermal motion joins it to the second. Where noise
+    may hide an earlier extremum than the first that counts, none is given.
+
     Parameters
     ----------
     r_max, bin_width
@@ -122,7 +134,8 @@ def find_extrema(
     """Find the maxima of a noisy curve, and the minima beyond the first of them.
 
     The curve is smoothed by a Gaussian first. An extremum counts if it stands out by ``prominence`` and by four
-    standard errors of the smoothed curve; it is then placed at the extremum of the raw curve close by.
+    standard errors of the smoothed curve; it is then placed at the extremum of the raw curve close by. Nothing counts
+    where one before the first that does is as large, or stands out by a third as much: it may be the first.
 
     Parameters
     ----------
@@ -132,21 +145,34 @@ def find_extrema(
         Standard deviation of the Gaussian, in the unit of ``r``.
     """
     from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
 
     step = float(r[1] - r[0]) if len(r) > 1 else 1.0
     width = smoothing / step
     smooth = gaussian_filter1d(curve, width, mode="nearest")
     # Variances are smoothed by the square of the kernel, which is a narrower Gaussian that does not sum to one.
     averaged = max(1.0, 2 * np.sqrt(np.pi) * width)
-    noise = np.sqrt(gaussian_filter1d(variance, width / np.sqrt(2), mode="nearest") / averaged)
-    needed = np.maximum(prominence, 4 * noise)
-    maxima, _ = find_peaks(smooth, prominence=needed)
-    minima, _ = find_peaks(-smooth, prominence=needed)
-    minima = minima[minima > maxima[0]] if maxima.size else minima[:0]
+    noise = 4 * np.sqrt(gaussian_filter1d(variance, width / np.sqrt(2), mode="nearest") / averaged)
+    maxima = _clear_peaks(smooth, noise, prominence, 0)
+    minima = _clear_peaks(-smooth, noise, prominence, maxima[0]) if maxima.size else maxima
     # Smoothing drags the extrema of a steep flank along: each is looked up again in the raw curve close by.
     window = max(1, round(1.5 * width))
     return r[_refine(maxima, curve, window)], r[_refine(minima, -curve, window)]
+
+
+def _clear_peaks(curve: FloatArray, noise: FloatArray, prominence: float, begin: int) -> IntArray:
+    """Peaks after ``begin`` that stand out from the noise; none where the noise may hide one before the first."""
+    from scipy.signal import find_peaks
+
+    peaks, found = find_peaks(curve, prominence=prominence)
+    standing_out = found["prominences"] >= noise[peaks]
+    clear = np.flatnonzero(standing_out & (peaks > begin))
+    if clear.size:
+        earlier = (peaks > begin) & (peaks < peaks[clear[0]])
+        as_high = curve[peaks] >= curve[peaks[clear[0]]]
+        as_prominent = found["prominences"] >= found["prominences"][clear[0]] / 3
+        if (earlier & (as_high | as_prominent)).any():
+            return peaks[:0]
+    return peaks[clear]
 
 
 def _distribution(
@@ -161,11 +187,13 @@ def _distribution(
     there = central[pairs.first] & neighbouring[pairs.second]
     back = central[pairs.second] & neighbouring[pairs.first]
     distance = np.concatenate([pairs.distance[there], pairs.distance[back]])
-    counts, _ = np.histogram(distance, edges)
+    counts, _ = np.histogram(distance + _ON_AN_EDGE, edges)
     expected = 4 / 3 * np.pi * np.diff(edges**3) * central.sum() * neighbouring.sum() / glass.volume
     r, g = (edges[1:] + edges[:-1]) / 2, counts / expected
     seen_from_both_ends = 2 if (central == neighbouring).all() else 1
-    variance = seen_from_both_ends * g / expected
+    kinds = _kinds_of_surroundings(np.concatenate([pairs.first[there], pairs.second[back]]), distance, edges[-1])
+    independent = np.inf if kinds <= MOST_KINDS_IN_A_CRYSTAL else kinds / central.sum()
+    variance = seen_from_both_ends * g / (expected * independent)
     maxima, minima = find_extrema(r, g, variance, smoothing=SMOOTHING, prominence=SMALLEST_PROMINENCE)
     return RadialDistribution(
         r=r,
@@ -177,6 +205,13 @@ def _distribution(
         coordination_number=float(np.count_nonzero(distance < minima[0]) / central.sum()) if minima.size else None,
         pair=pair,
     )
+
+
+def _kinds_of_surroundings(centre: IntArray, distance: FloatArray, r_max: float) -> int:
+    """How many of the central atoms see different distances, whatever their number in the cell."""
+    # A sum over the neighbours that fades out towards r_max, so that rounding does not decide who counts.
+    seen = np.bincount(centre, (1 - (distance / r_max) ** 2) ** 2 / distance)[np.unique(centre)]
+    return int((np.diff(np.sort(seen)) > _SAME_SURROUNDINGS).sum()) + 1
 
 
 def _bin_edges(r_max: float, bin_width: float) -> FloatArray:
@@ -205,14 +240,17 @@ def _refine(places: IntArray, curve: FloatArray, window: int) -> IntArray:
 
 
 def first_shell_cutoff(glass: Glass) -> float:
-    """Where the first shell of neighbours ends: the first minimum of g(r), Å.
+    """Where the first shell of neighbours ends: the first minimum of g(r), Å; see :func:`radial_distribution`.
 
     Raises
     ------
     InputError
-        If g(r) has no minimum.
+        If g(r) has no minimum, or too few atoms to tell.
     """
     minima = radial_distribution(glass).minima
     if not minima.size:
-        raise InputError(f"g(r) of {glass.name!r} has no minimum that would end the first shell: give a cut-off in Å.")
+        raise InputError(
+            f"g(r) of {glass.name!r} ({len(glass)} atoms) has no minimum that clearly ends the first shell: "
+            "give a cut-off in Å, or more atoms."
+        )
     return float(minima[0])

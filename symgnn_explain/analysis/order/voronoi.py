@@ -200,7 +200,8 @@ def voronoi_cells(
     Raises
     ------
     InputError
-        If a threshold is negative, two atoms coincide, or the atoms fill no space (fewer than five, or all in a plane).
+        If a threshold is negative, two atoms coincide, or the atoms have no cells (fewer than five, or all in a plane
+        or on a sphere) and there are no images all around them.
     """
     if not (shortest_edge >= 0 and smallest_face >= 0 and np.isfinite([shortest_edge, smallest_face]).all()):
         raise InputError(f"{shortest_edge=} and {smallest_face=} must be lengths in Å and areas in Å² from 0.")
@@ -265,31 +266,40 @@ class _Polygons:
 
 def _padded_tessellation(glass: Glass) -> tuple[PaddedPoints, _Polygons]:
     position = wrapped_positions(glass)
-    pad = _FIRST_PAD if glass.pbc.all() else 2 * LARGEST_VOID
+    # No point is farther from the images of one atom than half the diagonal of the box whose edges are the cell vectors
+    # made orthogonal to each other, and no atom farther away than twice the farthest corner can cut a cell.
+    enough = 1.001 * float(np.linalg.norm(np.diag(np.linalg.qr(glass.cell.T)[1])))
+    pad = min(_FIRST_PAD, enough) if glass.pbc.all() else 2 * LARGEST_VOID
     while True:
         points = pad_with_ghosts(position, glass.cell, glass.pbc, pad)
         polygons = _tessellate(points.position, len(glass), glass.name, may_be_few=bool(glass.pbc.all()))
         farthest = np.inf if polygons is None else float(polygons.reach.max())
-        # No atom farther away than twice the farthest corner can cut a cell.
         if polygons is not None and (not glass.pbc.all() or 2 * farthest <= pad):
             return points, polygons
-        pad = 2.001 * farthest if np.isfinite(farthest) else 2 * pad
+        # With too few ghosts corners may seem far away.
+        pad = min(2.001 * farthest, 2 * pad, max(enough, 1.1 * pad))
 
 
 def _tessellate(position: FloatArray, n_own: int, name: str, *, may_be_few: bool) -> _Polygons | None:
     from scipy.spatial import QhullError, Voronoi
 
+    too_few = InputError(
+        f"{name!r} has no Voronoi cells: expected at least five atoms that lie neither in a plane nor on a sphere."
+    )
     try:
         diagram = Voronoi(position)
     except (QhullError, ValueError) as error:
         if may_be_few:
             return None
-        raise InputError(
-            f"{name!r} has no Voronoi cells: expected at least five atoms that do not all lie in a plane."
-        ) from error
+        raise too_few from error
     _require_distinct(diagram.point_region[:n_own], name)
     ends = np.sort(diagram.ridge_points.astype(np.int64), axis=1)
     owned = np.flatnonzero(ends[:, 0] < n_own)
+    # Of points on one sphere, such as the corners of a cube, Qhull gives no faces.
+    if not np.isin(np.arange(n_own), ends[owned]).all():
+        if may_be_few:
+            return None
+        raise too_few
     start, end = ends[owned].T
     corners = [diagram.ridge_vertices[row] for row in owned]
     size = np.fromiter(map(len, corners), dtype=np.int64, count=len(corners))

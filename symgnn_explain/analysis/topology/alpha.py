@@ -2,7 +2,8 @@
 
 The structure is surrounded by ghosts of its periodic images, the Delaunay complex of all points is filtered by the
 squared radius of the smallest empty sphere through each simplex, and images are merged: nothing depends on the origin
-of the cell.
+of the cell. A narrow cell is repeated, so that no simplex meets its own image; which simplices are then copies of each
+other is kept, and the homology is that of the cell's own torus.
 """
 
 from __future__ import annotations
@@ -68,8 +69,11 @@ class PeriodicComplex:
         The same of the tetrahedra, shapes (S, 4) and (S,).
     bonds
         Each edge as a bond of the original structure, see :func:`canonical_bonds`, shape (E, 5).
-    counted, counted_triangles
-        Which edges and triangles stand for all their copies, shapes (E,) and (T,): all where the cell was not repeated.
+    forward
+        Whether each edge leads from its lower vertex as its bond does, shape (E,).
+    edge_copies, triangle_copies, tetrahedron_copies
+        Simplices with the same number are copies of each other, shapes (E,), (T,) and (S,). Where the cell was not
+        repeated each simplex has a number of its own.
     complete
         Whether no simplex was left out, so that the complex fills the torus, or the convex hull of a cluster.
     """
@@ -84,9 +88,21 @@ class PeriodicComplex:
     tetrahedra: IntArray
     tetrahedron_values: FloatArray
     bonds: IntArray
-    counted: NDArray[np.bool_]
-    counted_triangles: NDArray[np.bool_]
+    forward: NDArray[np.bool_]
+    edge_copies: IntArray
+    triangle_copies: IntArray
+    tetrahedron_copies: IntArray
     complete: bool
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Which edges stand for all their copies, shape (E,): all where the cell was not repeated."""
+        return _first_of_each(self.edge_copies)
+
+    @property
+    def counted_triangles(self) -> NDArray[np.bool_]:
+        """Which triangles stand for all their copies, shape (T,)."""
+        return _first_of_each(self.triangle_copies)
 
 
 def wrapped_positions(glass: Glass) -> FloatArray:
@@ -137,8 +153,8 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
     no simplex meets its own image. Without any periodic direction there are neither ghosts nor a limit.
 
     In a crystal five and more atoms lie on one empty sphere, and each image of it may be cut into tetrahedra in another
-    way. Then the same small random displacements are given to all images of an atom before the tetrahedra are found;
-    filtration values are always those of the true positions.
+    way. Then the same small random displacements are given to all images of an atom, and the whole is strained a
+    little, before the tetrahedra are found; filtration values are always those of the true positions.
 
     Raises
     ------
@@ -150,35 +166,49 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
     widths = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
     repeats = np.ones(3, dtype=np.int64)
     void = min(USUAL_VOID, largest_void) if glass.pbc.any() else np.inf
+    pad = 2 * void if glass.pbc.any() else 0.0
     tries = 0
     while tries < len(NUDGES):
-        points, copies = _padded_copies(glass, repeats, void)
-        nudge = NUDGES[tries]
-        moved = np.random.default_rng(0).uniform(-nudge, nudge, (_n_vertices(points), 3))[points.original]
-        filtration = alpha_filtration(points.position, delaunay_tetrahedra(points.position + moved))
+        points, copies = _padded_copies(glass, repeats, pad)
+        try:
+            tetrahedra = delaunay_tetrahedra(_nudged(points, len(glass), NUDGES[tries]))
+        except InputError:
+            if not glass.pbc.all():
+                raise
+            pad *= 2  # so few atoms in so wide a cell that none has images all around
+            continue
+        filtration = alpha_filtration(points.position, tetrahedra)
         radius = _largest_radius(filtration, points)
         if radius > void and void < largest_void:
-            void = largest_void
+            void, pad = largest_void, max(pad, 2 * largest_void)
             continue
         needed = np.floor(np.where(glass.pbc, 4 * min(radius, largest_void) / widths, 0.0)).astype(np.int64) + 1
         if (needed > repeats).any():
             repeats = needed
             continue
         merged = _merge_images(filtration, points, void**2, complete=radius <= void, closed=bool(glass.pbc.all()))
-        if merged is not None:
-            return _describe(merged, points, copies, len(glass), repeats)
+        described = None if merged is None else _describe(merged, points, copies, len(glass), repeats)
+        if described is not None:
+            return described
         tries += 1
     raise InputError(
-        f"the periodic images of {glass.name!r} have no common Delaunay complex: are some of its atoms in one place?"
+        f"the periodic images of {glass.name!r} have no common Delaunay complex: look for atoms in one place, and move "
+        "atoms that lie exactly in a plane at an open surface by some 0.01 Å."
     )
 
 
-def _padded_copies(glass: Glass, repeats: IntArray, void: float) -> tuple[PaddedPoints, IntArray]:
+def _padded_copies(glass: Glass, repeats: IntArray, pad: float) -> tuple[PaddedPoints, IntArray]:
     """Repeat the cell and surround it with ghosts; also return the shift of each copy, in cell vectors."""
     copies = np.array(list(product(*map(range, repeats))))
     position = (wrapped_positions(glass)[None] + (copies @ glass.cell)[:, None]).reshape(-1, 3)
-    pad = 2 * void if glass.pbc.any() else 0.0
     return pad_with_ghosts(position, glass.cell * repeats[:, None], glass.pbc, pad), copies
+
+
+def _nudged(points: PaddedPoints, n_atoms: int, nudge: float) -> FloatArray:
+    """Move all images of an atom alike, and strain the whole, which breaks ties between the images of one atom."""
+    random = np.random.default_rng(0)
+    moved = random.uniform(-nudge, nudge, (n_atoms, 3))[points.original % n_atoms]
+    return points.position + moved + points.position @ random.uniform(-nudge, nudge, (3, 3))
 
 
 def _largest_radius(padded: AlphaFiltration, points: PaddedPoints) -> float:
@@ -188,7 +218,7 @@ def _largest_radius(padded: AlphaFiltration, points: PaddedPoints) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Merged:
-    """Simplices on the torus with their values, and for edges and triangles one image of each among the points."""
+    """Simplices on the torus with their values, and one image of each among the points."""
 
     edges: IntArray
     edge_values: FloatArray
@@ -198,6 +228,7 @@ class _Merged:
     shown_triangles: IntArray
     tetrahedra: IntArray
     tetrahedron_values: FloatArray
+    shown_tetrahedra: IntArray
     complete: bool
 
 
@@ -210,7 +241,9 @@ def _merge_images(
     triangles, triangle_values, shown_triangles = _merge(
         padded.triangles, padded.triangle_values, points, limit * (1 + 1e-9)
     )
-    tetrahedra, tetrahedron_values, _ = _merge(padded.tetrahedra, padded.tetrahedron_values, points, limit)
+    tetrahedra, tetrahedron_values, shown_tetrahedra = _merge(
+        padded.tetrahedra, padded.tetrahedron_values, points, limit
+    )
     sides, faces = _face_rows(triangles, edges), _face_rows(tetrahedra, triangles)
     if sides is None or faces is None:
         return None
@@ -229,6 +262,7 @@ def _merge_images(
         shown_triangles=shown_triangles,
         tetrahedra=tetrahedra,
         tetrahedron_values=tetrahedron_values,
+        shown_tetrahedra=shown_tetrahedra,
         complete=complete,
     )
 
@@ -262,29 +296,56 @@ def _face_rows(simplices: IntArray, known: IntArray) -> IntArray | None:
 
 def _describe(
     merged: _Merged, points: PaddedPoints, copies: IntArray, n_atoms: int, repeats: IntArray
-) -> PeriodicComplex:
+) -> PeriodicComplex | None:
+    """Name bonds and copies; None where the copies of the cell differ."""
     atom = points.original % n_atoms
     lattice = points.shift * repeats + copies[points.original // n_atoms]
-    start, end = merged.shown_edges.T
-    # Of all copies of a simplex, the one whose lowest atom lies in the first copy of the cell stands for it.
     rank = np.empty(len(atom), dtype=np.int64)
     rank[np.lexsort((*lattice.T[::-1], atom))] = np.arange(len(atom))
-    counted, counted_triangles = (
-        points.original[np.take_along_axis(shown, rank[shown].argmin(axis=1)[:, None], axis=1)[:, 0]] < n_atoms
-        for shown in (merged.shown_edges, merged.shown_triangles)
-    )
+    start, end = merged.shown_edges.T
+    shown = (merged.shown_edges, merged.shown_triangles, merged.shown_tetrahedra)
+    values = [merged.edge_values, merged.triangle_values, merged.tetrahedron_values]
+    numbers: list[IntArray] = [np.arange(len(rows)) for rows in shown]
+    if len(copies) > 1:
+        numbers = [_number_copies(rows, atom, lattice, rank) for rows in shown]
+        if any((np.bincount(number) != len(copies)).any() for number in numbers):
+            return None
+        values = [_smallest_of_copies(value, number) for value, number in zip(values, numbers, strict=True)]
     return PeriodicComplex(
         n_atoms=n_atoms,
         n_vertices=_n_vertices(points),
         edges=merged.edges,
-        edge_values=merged.edge_values,
+        edge_values=values[0],
         length=np.linalg.norm(points.position[start] - points.position[end], axis=1),
         triangles=merged.triangles,
-        triangle_values=merged.triangle_values,
+        triangle_values=values[1],
         tetrahedra=merged.tetrahedra,
-        tetrahedron_values=merged.tetrahedron_values,
+        tetrahedron_values=values[2],
         bonds=canonical_bonds(atom[start], atom[end], lattice[end] - lattice[start]),
-        counted=counted,
-        counted_triangles=counted_triangles,
+        forward=(rank[start] < rank[end]) == (points.original[start] < points.original[end]),
+        edge_copies=numbers[0],
+        triangle_copies=numbers[1],
+        tetrahedron_copies=numbers[2],
         complete=merged.complete,
     )
+
+
+def _number_copies(shown: IntArray, atom: IntArray, lattice: IntArray, rank: IntArray) -> IntArray:
+    """Give simplices, rows of points, one number where a lattice vector takes them into each other."""
+    ordered = np.take_along_axis(shown, np.argsort(rank[shown], axis=1), axis=1)
+    apart = lattice[ordered] - lattice[ordered[:, :1]]
+    named = np.column_stack([atom[ordered], apart.reshape(len(shown), 3 * shown.shape[1])])
+    return np.unique(named, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _first_of_each(number: IntArray) -> NDArray[np.bool_]:
+    is_first = np.zeros(len(number), dtype=bool)
+    is_first[np.unique(number, return_index=True)[1]] = True
+    return is_first
+
+
+def _smallest_of_copies(values: FloatArray, number: IntArray) -> FloatArray:
+    """Values of copies differ by rounding, which must not separate them."""
+    smallest = np.full(number.max(initial=-1) + 1, np.inf)
+    np.minimum.at(smallest, number, values)
+    return smallest[number]

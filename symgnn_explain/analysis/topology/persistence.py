@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.analysis.topology.alpha import PeriodicComplex
+from symgnn_explain.analysis.topology.cell_homology import pairs_of_cell
 from symgnn_explain.analysis.topology.delaunay import simplex_rows
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, IntArray
@@ -118,10 +119,7 @@ class Pairs:
     birth, death
         Filtration values (squared radius, Å²), shape (P,); ∞ for classes that never die.
     birth_simplex, death_simplex
-        Vertices, ascending and then -1, shape (P, 4).
-    counted
-        Which pairs stand for all their copies where the cell was repeated, by their birth, shape (P,); all essential
-        ones.
+        Vertices, ascending and then -1, shape (P, 4); of one of the copies where the cell was repeated.
     """
 
     dimension: IntArray
@@ -129,18 +127,33 @@ class Pairs:
     death: FloatArray
     birth_simplex: IntArray
     death_simplex: IntArray
-    counted: NDArray[np.bool_]
 
     def rings(self) -> NDArray[np.bool_]:
-        """Which pairs are rings that die and are counted, shape (P,)."""
-        return (self.dimension == 1) & self.counted & np.isfinite(self.death)
+        """Which pairs are rings that die, shape (P,)."""
+        return (self.dimension == 1) & np.isfinite(self.death)
 
 
 def persistence_pairs(alpha: PeriodicComplex) -> Pairs:
     """Pair the births and deaths of the classes that live longer than :data:`SHORTEST_LIFE`, over the field of two.
 
-    The reduction is that of GUDHI's simplex tree (persistent cohomology). Pairs are sorted by dimension, birth, death.
+    The torus is that of the cell, however narrow: one of N atoms has N - 1 components that die. The reduction is that
+    of GUDHI's simplex tree (persistent cohomology), and :mod:`~.topology.cell_homology`'s where the cell was repeated.
+    Pairs are sorted by dimension, birth, death.
     """
+    found = _pairs_of_simplices(alpha) if alpha.n_vertices == alpha.n_atoms else pairs_of_cell(alpha)
+    dimension = np.array([len(birth) - 1 for birth, _ in found], dtype=np.int64)
+    birth_simplex = _table([birth for birth, _ in found])
+    death_simplex = _table([death for _, death in found])
+    is_essential = death_simplex[:, 0] < 0
+    birth = _values(alpha, birth_simplex, dimension)
+    death = np.where(is_essential, np.inf, _values(alpha, death_simplex, dimension + 1))
+    order = np.lexsort((death, birth, dimension))
+    order = order[death[order] - birth[order] > SHORTEST_LIFE]
+    return Pairs(dimension[order], birth[order], death[order], birth_simplex[order], death_simplex[order])
+
+
+def _pairs_of_simplices(alpha: PeriodicComplex) -> list[tuple[list[int], list[int]]]:
+    """Vertices of the simplex that makes each class, and of the one that ends it; no vertices where none does."""
     from gudhi.simplex_tree import SimplexTree
 
     tree = SimplexTree()
@@ -152,31 +165,19 @@ def persistence_pairs(alpha: PeriodicComplex) -> Pairs:
     ):
         tree.insert_batch(simplices.T.astype(np.int32), values)
     tree.compute_persistence(homology_coeff_field=2, min_persistence=SHORTEST_LIFE, persistence_dim_max=True)
-    found = tree.persistence_pairs()
-    dimension = np.array([len(birth) - 1 for birth, _ in found], dtype=np.int64)
-    birth_simplex = _table([birth for birth, _ in found])
-    death_simplex = _table([death for _, death in found])
-    is_essential = death_simplex[:, 0] < 0
-    birth = _values(alpha, birth_simplex, dimension)
-    death = np.where(is_essential, np.inf, _values(alpha, death_simplex, dimension + 1))
-    counted = is_essential | _is_counted(alpha, birth_simplex, dimension)
-    order = np.lexsort((death, birth, dimension))
-    return Pairs(
-        dimension[order], birth[order], death[order], birth_simplex[order], death_simplex[order], counted[order]
-    )
+    pairs: list[tuple[list[int], list[int]]] = tree.persistence_pairs()
+    return pairs
 
 
 def describe_pairs(alpha: PeriodicComplex, pairs: Pairs, largest_void: float, glass_sha256: str) -> Persistence:
     """Name the atoms of each pair, and turn squared radii into radii."""
-    kept = pairs.counted
     birth_atoms, death_atoms = (
-        np.where(simplex[kept] >= 0, simplex[kept] % alpha.n_atoms, -1)
-        for simplex in (pairs.birth_simplex, pairs.death_simplex)
+        np.where(simplex >= 0, simplex % alpha.n_atoms, -1) for simplex in (pairs.birth_simplex, pairs.death_simplex)
     )
     return Persistence(
-        dimension=pairs.dimension[kept],
-        birth=np.sqrt(pairs.birth[kept]),
-        death=np.sqrt(pairs.death[kept]),
+        dimension=pairs.dimension,
+        birth=np.sqrt(pairs.birth),
+        death=np.sqrt(pairs.death),
         birth_atoms=birth_atoms,
         death_atoms=death_atoms,
         n_atoms=alpha.n_atoms,
@@ -206,17 +207,6 @@ def _values(alpha: PeriodicComplex, simplices: IntArray, dimension: IntArray) ->
         asked = np.flatnonzero((dimension == size - 1) & (simplices[:, size - 1] >= 0))
         values[asked] = known_values[simplex_rows(simplices[asked, :size], known)]
     return values
-
-
-def _is_counted(alpha: PeriodicComplex, simplices: IntArray, dimension: IntArray) -> NDArray[np.bool_]:
-    counted = simplices[:, 0] < alpha.n_atoms
-    for size, known, known_counted in (
-        (2, alpha.edges, alpha.counted),
-        (3, alpha.triangles, alpha.counted_triangles),
-    ):
-        asked = np.flatnonzero(dimension == size - 1)
-        counted[asked] = known_counted[simplex_rows(simplices[asked, :size], known)]
-    return counted
 
 
 def _checked(dimension: int) -> int:

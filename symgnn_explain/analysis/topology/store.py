@@ -16,7 +16,7 @@ from symgnn_explain.analysis.topology.cycle_counts import CycleCounts
 from symgnn_explain.analysis.topology.persistence import Persistence
 from symgnn_explain.runs.files import write_atomically
 
-STORE_VERSION = 3
+STORE_VERSION = 4
 
 _PARTS: dict[str, type[Persistence | CycleCounts]] = {"persistence": Persistence, "cycles": CycleCounts}
 

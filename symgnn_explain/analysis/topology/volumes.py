@@ -7,6 +7,8 @@ has no edge that enters between b and d. As there, the number is relaxed to Σ |
 The programme is solved exactly, yet locally: only triangles near d are looked at, and the rim is left free where others
 would follow. Leaving it free can only make the smallest chain smaller, so that a chain whose rim happens to be allowed
 everywhere is the smallest of all; otherwise more triangles are taken in.
+
+Where the cell was repeated, copies of an edge or triangle are one: the chain is one on the torus of the cell.
 """
 
 from __future__ import annotations
@@ -69,20 +71,34 @@ class _Search:
     """The complex, ready to be asked for the chains of one pair after another."""
 
     def __init__(self, alpha: PeriodicComplex) -> None:
-        a, b, c = alpha.triangles.T
-        self.edges_of = np.column_stack(
-            [simplex_rows(np.column_stack(ends), alpha.edges) for ends in ((a, b), (a, c), (b, c))]
+        self.alpha = alpha
+        # One edge and one triangle stands for all its copies; a bond gives all copies of an edge one direction.
+        self.edge, self.triangle = (
+            np.unique(numbers, return_index=True)[1] for numbers in (alpha.edge_copies, alpha.triangle_copies)
         )
+        a, b, c = alpha.triangles[self.triangle].T
+        rows = np.column_stack([simplex_rows(np.column_stack(ends), alpha.edges) for ends in ((a, b), (a, c), (b, c))])
+        self.edges_of = alpha.edge_copies[rows]
+        self.signs = np.where(alpha.forward[rows], _SIGNS, -_SIGNS)
         order = np.argsort(self.edges_of.reshape(-1), kind="stable")
         self.triangles_on = order // 3
-        self.first_on = np.searchsorted(self.edges_of.reshape(-1)[order], np.arange(len(alpha.edges) + 1))
-        self.edge_rank, self.triangle_rank = _ranks(alpha)
-        self.cost = 1 + FEWEST_FIRST * _areas(alpha.length[self.edges_of])
+        self.first_on = np.searchsorted(self.edges_of.reshape(-1)[order], np.arange(len(self.edge) + 1))
+        edge_rank, triangle_rank = _ranks(alpha)
+        self.edge_rank, self.triangle_rank = edge_rank[self.edge], triangle_rank[self.triangle]
+        self.cost = 1 + FEWEST_FIRST * _areas(alpha.length[self.edge][self.edges_of])
 
     def fill(self, birth_edge: int, death_triangle: int) -> OptimalVolume:
+        """Fill a ring, given and returned by rows of the complex."""
+        triangles, rim = self._fill(
+            int(self.alpha.edge_copies[birth_edge]), int(self.alpha.triangle_copies[death_triangle])
+        )
+        return OptimalVolume(self.triangle[triangles], self.edge[rim])
+
+    def _fill(self, birth_edge: int, death_triangle: int) -> tuple[IntArray, IntArray]:
         born, dies = self.edge_rank[birth_edge], self.triangle_rank[death_triangle]
         if not self._between(self.edges_of[death_triangle], born, dies).any():
-            return OptimalVolume(np.array([death_triangle]), self.edges_of[death_triangle])
+            sides, times = np.unique(self.edges_of[death_triangle], return_counts=True)
+            return np.array([death_triangle]), sides[times % 2 == 1]
         inner, layers, further = np.array([death_triangle]), 0, _FIRST_LAYERS
         while True:
             inner = self._grow(inner, born, dies, further)
@@ -92,7 +108,7 @@ class _Search:
             if not self._between(edges, born, dies).any():
                 # Over the field of two, an edge on which triangles meet in twos is not on the rim.
                 is_whole = (np.abs(chain - np.rint(chain)) < _TOLERANCE).all()
-                return OptimalVolume(triangles, edges[np.rint(boundary) % 2 == 1] if is_whole else edges)
+                return triangles, edges[np.rint(boundary) % 2 == 1] if is_whole else edges
             if len(region) == len(inner):
                 raise ArithmeticError(f"no chain of triangles over the reals fills the ring of edge {birth_edge}.")
             layers += further
@@ -110,7 +126,7 @@ class _Search:
         place = np.minimum(np.searchsorted(edges, sides), len(edges) - 1)
         kept = edges[place] == sides
         column = np.broadcast_to(np.arange(len(region))[:, None], sides.shape)
-        signs = np.broadcast_to(_SIGNS, sides.shape)
+        signs = self.signs[region]
         boundary: Any = coo_array((signs[kept], (place[kept], column[kept])), shape=(len(edges), len(region))).tocsc()
         is_death = region == death_triangle
         free = boundary[:, ~is_death]
@@ -132,7 +148,9 @@ class _Search:
     def _boundary(self, triangles: IntArray, chain: FloatArray) -> tuple[IntArray, FloatArray]:
         """Edges of the boundary of a chain, and the size of their coefficients."""
         edges, place = np.unique(self.edges_of[triangles], return_inverse=True)
-        weight = np.bincount(place.reshape(-1), weights=(chain[:, None] * _SIGNS).reshape(-1), minlength=len(edges))
+        weight = np.bincount(
+            place.reshape(-1), weights=(chain[:, None] * self.signs[triangles]).reshape(-1), minlength=len(edges)
+        )
         kept = np.abs(weight) > _TOLERANCE
         return edges[kept], np.abs(weight[kept])
 
@@ -158,17 +176,26 @@ class _Search:
 
 
 def _ranks(alpha: PeriodicComplex) -> tuple[IntArray, IntArray]:
-    """Place of each edge and triangle in the filtration: by value, ties by the vertices from the highest down.
+    """Place of each edge and triangle in the filtration: by value, ties in the order in which the pairs were reduced.
 
-    That is the order in which GUDHI's simplex tree reduces, so that the pairs are those of this order.
+    That is by the vertices from the highest down in GUDHI's simplex tree, and edges first, by their number, where the
+    cell was repeated; copies then have one place.
     """
     n_edges, n_triangles = len(alpha.edges), len(alpha.triangles)
-    vertices = np.full((n_edges + n_triangles, 3), -1)
-    vertices[:n_edges, :2] = alpha.edges[:, ::-1]
-    vertices[n_edges:] = alpha.triangles[:, ::-1]
     values = np.concatenate([alpha.edge_values, alpha.triangle_values])
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[np.lexsort((*vertices.T[::-1], values))] = np.arange(len(values))
+    if alpha.n_vertices > alpha.n_atoms:
+        ties = np.full((n_edges + n_triangles, 2), 1)
+        ties[:n_edges, 0] = 0
+        ties[:, 1] = np.concatenate([alpha.edge_copies, alpha.triangle_copies])
+    else:
+        ties = np.full((n_edges + n_triangles, 3), -1)
+        ties[:n_edges, :2] = alpha.edges[:, ::-1]
+        ties[n_edges:] = alpha.triangles[:, ::-1]
+    order = np.lexsort((*ties.T[::-1], values))
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (ties[order[1:]] != ties[order[:-1]]).any(axis=1)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = is_new.cumsum() - 1
     return rank[:n_edges], rank[n_edges:]
 
 
