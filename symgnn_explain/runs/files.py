@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ class WritingError(InputError, OSError):
 def write_atomically(path: Path, blob: bytes) -> Path:
     """Write ``blob`` under a temporary name beside ``path``, then move it into place; folders are made as needed.
 
+    A file that is replaced keeps its permissions, a new one has those of the process's umask.
+
     Raises
     ------
     WritingError
@@ -35,12 +38,14 @@ def write_atomically(path: Path, blob: bytes) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        temporary = Path(name)
+        temporary = path.with_name(f".{secrets.token_hex(8)}.part")  # a name of its own may be as long as a name can be
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with temporary.open("xb") as stream:
                 stream.write(blob)
-            temporary.chmod(0o644)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if path.exists():
+                shutil.copymode(path, temporary)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
