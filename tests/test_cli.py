@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -376,3 +378,38 @@ def test_module_runs_as_a_program() -> None:
         [sys.executable, "-m", "symgnn_explain", "--help"], capture_output=True, text=True, check=True
     )
     assert "predict" in done.stdout
+
+
+def test_defaults_that_a_help_names_are_those_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    from symgnn_explain.cli.training import hyperparameters
+    from symgnn_explain.training.recipes import RECIPES
+    from symgnn_explain.training.splits import DEFAULT_VALIDATION
+
+    for verb in ("train", "cross-validate"):
+        assert main([verb, "--help"]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        [named] = re.findall(r"such as schnet; default: (\w+)\.", said)
+        chosen = hyperparameters(None, None, 0)
+        assert chosen[0] == RECIPES[named].config
+        assert {"accurate", "light", "paper", "schnet"} <= set(RECIPES)
+        if verb == "train":
+            assert f"(default {','.join(DEFAULT_VALIDATION)})" in said
+
+
+def test_defaults_of_verbs_are_those_of_the_functions_that_they_call() -> None:
+    from symgnn_explain.analysis.explained.population import population_analysis
+    from symgnn_explain.explain import explain_many
+    from symgnn_explain.export import export_explanation
+    from symgnn_explain.saddles import SearchSettings
+
+    def default(function: Callable[..., Any], name: str) -> Any:
+        return inspect.signature(function).parameters[name].default
+
+    verbs = {example.split()[0]: verb for verb, _, example in VERBS}
+    for name in ("method", "unit", "semantics"):
+        for verb, function in (("explain", explain), ("report", explain), ("explain-many", explain_many)):
+            assert default(verbs[verb], name) == default(function, name)
+    assert default(verbs["explain"], "k") == default(export_explanation, "k")
+    assert default(verbs["population"], "k") == default(population_analysis, "k")
+    assert default(verbs["barriers"], "searches") == SearchSettings().searches
+    assert default(verbs["barriers"], "workers") == default(explain_many, "workers") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -47,3 +48,20 @@ def test_no_number_of_the_benchmarks_is_typed() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(readme.splitlines()) <= 150
     assert readme.count("<!-- number: ") == 5
+
+
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_page_has_one_title_links_that_lead_somewhere_and_code_that_compiles(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(re.findall(r"^# \S", prose, re.MULTILINE)) == 1
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if not re.match(r"(https?|mailto):|#", target):
+            assert (page.parent / target.split("#")[0]).exists(), target
+    for language, code in blocks:
+        if language == "python":
+            ast.parse(code)

@@ -359,6 +359,7 @@ def test_sigterm_ends_what_the_process_started(tmp_path: Path) -> None:
         while not pid.exists():
             assert started.poll() is None
             time.sleep(0.05)
+        time.sleep(0.5)  # a program may run before the call that starts it has returned
         started.send_signal(signal.SIGTERM)
         assert started.wait(20) == 128 + signal.SIGTERM
     finally:

@@ -63,7 +63,7 @@ def running(
     OSError
         If it cannot be started.
     """
-    with subprocess.Popen(  # noqa: S603 - the program that the caller named
+    process = subprocess.Popen(  # noqa: S603 - the program that the caller named
         command,
         cwd=cwd,
         env=None if env is None else dict(env),
@@ -71,9 +71,9 @@ def running(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if stderr is None else stderr,
         start_new_session=True,
-    ) as process:
-        program = Program(process)
-        try:
-            yield program
-        finally:
-            program.end()
+    )
+    program = Program(process)
+    try:
+        yield program
+    finally:
+        program.end()

@@ -29,9 +29,10 @@ from symgnn_explain.explain import (
     explain_many,
     prepare,
 )
-from symgnn_explain.explain.population.records import DamagedRecordWarning
+from symgnn_explain.explain.population.records import DamagedRecordWarning, encode
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import select_atoms
 
 from .conftest import random_glass, random_model
@@ -492,3 +493,27 @@ def test_two_hundred_atoms_interrupted_or_not_here_in_processes_or_on_dask(tmp_p
     assert len(expected) == 201
     for other in ("interrupted", "processes", "dask"):
         assert results_in(tmp_path / other) == expected
+
+
+def test_each_is_what_explain_alone_gives_to_the_bit_whatever_the_threads(
+    glass: Glass, tiny_predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from symgnn_explain.explain.engine import prepared as module
+
+    threads: list[int] = []
+    predict = module.predict_with_references
+
+    def watched(*arguments: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return predict(*arguments)
+
+    monkeypatch.setattr(module, "predict_with_references", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        alone = explain(tiny_predictor, glass, 7, epochs=5)
+        among = explain_many(tiny_predictor, glass, [3, 7], epochs=5)[7]
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1, 1]
+    assert encode(alone, "run") == encode(among, "run")

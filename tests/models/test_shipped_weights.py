@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from symgnn_explain import datasets
+from symgnn_explain.models.ensemble import describe_graph
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symmetrization import HaarO3
@@ -17,6 +19,11 @@ from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.splits import TRAINING_GLASSES, folds
 
 FLOAT_TOLERANCE = 2e-4  # eV; sums over some 30 neighbours in single precision, four layers deep
+
+
+GOLDEN = {0: 1.44765824, 7: 1.54133382, 500: 1.65014054, 1501: 1.55342968, 2222: 1.28244567, 2999: 1.49961943}
+"""Predictions (eV) of the shipped weights for atoms of the embedded sample; other weights have others."""
+GOLDEN_MEAN, GOLDEN_STD = 1.56585731, 0.20854321
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +94,17 @@ def test_translating_wrapping_and_permuting_change_nothing(predictor, sample, ba
     np.testing.assert_allclose(predictor.predict(shifted), barriers, atol=FLOAT_TOLERANCE)
     np.testing.assert_allclose(predictor.predict(images), barriers, atol=FLOAT_TOLERANCE)
     np.testing.assert_allclose(predictor.predict(permuted), barriers[order], atol=FLOAT_TOLERANCE)
+
+
+def test_the_weights_predict_what_they_predicted_when_they_were_shipped(predictor, sample, barriers) -> None:
+    """In double precision, where neither the order of a sum nor the processor is seen."""
+    model, graph = copy.deepcopy(predictor.model).double(), predictor.graph(sample)
+    for name, values in graph.to_dict().items():
+        if torch.is_tensor(values) and values.is_floating_point():
+            graph[name] = values.double()
+    with torch.no_grad():
+        exact = model(graph.x, graph.edge_index, graph.edge_attr, describe_graph(model, graph)).numpy()
+    np.testing.assert_allclose(exact[list(GOLDEN)], list(GOLDEN.values()), rtol=0, atol=1e-6)
+    assert exact.mean() == pytest.approx(GOLDEN_MEAN, abs=1e-6)
+    assert exact.std() == pytest.approx(GOLDEN_STD, abs=1e-6)
+    np.testing.assert_allclose(barriers, exact, rtol=0, atol=FLOAT_TOLERANCE)

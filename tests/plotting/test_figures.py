@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -196,6 +195,7 @@ def test_every_element_has_a_colour_and_a_radius(symbol):
     assert 0.2 < species_radius(symbol) < 3.0
 
 
-def test_figures_are_plain_json(glass, explanation):
-    for figure in (neighbourhood_figure(glass, explanation), distance_figure(shell_analysis(explanation, glass))):
-        assert json.loads(figure.to_json())["layout"]["width"] > 0
+def test_figures_survive_the_way_to_a_file(glass, explanation, same_when_read_back):
+    same_when_read_back(neighbourhood_figure(glass, explanation))
+    distances = same_when_read_back(distance_figure(shell_analysis(explanation, glass)))
+    assert distances.layout.xaxis.title.text.endswith("(Å)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -108,12 +107,12 @@ def test_bands_leave_gaps_and_curves_differ_in_more_than_colour():
     assert len({colour for colour, _ in styles}) == 3
 
 
-def test_figures_are_plain_json(glass, explanation, crystal):
+def test_figures_survive_the_way_to_a_file(glass, explanation, crystal, same_when_read_back):
     figures = [
-        radial_figure(radial_distribution(crystal)),
-        enrichment_figure(enrichment_curve(shell_analysis(explanation, glass, k=20), draws=10)),
-        autocorrelation_figure(field_autocorrelation(crystal, crystal.barriers, draws=10)),
-        structure_factor_figure(static_structure_factor(crystal, q_max=3.0)),
+        (radial_figure(radial_distribution(crystal)), "Å"),
+        (enrichment_figure(enrichment_curve(shell_analysis(explanation, glass, k=20), draws=10)), "Å"),
+        (autocorrelation_figure(field_autocorrelation(crystal, crystal.barriers, draws=10)), "Å"),
+        (structure_factor_figure(static_structure_factor(crystal, q_max=3.0)), "1/Å"),
     ]
-    for figure in figures:
-        assert json.loads(figure.to_json())["layout"]["width"] > 0
+    for figure, unit in figures:
+        assert f"({unit})" in same_when_read_back(figure).layout.xaxis.title.text
