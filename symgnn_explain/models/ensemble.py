@@ -6,7 +6,6 @@ these disagree says where training left the prediction open.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.models.protocol import NodeModel
+from symgnn_explain.models.protocol import ConfiguredNetwork, NodeModel
 from symgnn_explain.models.symgnn import INFERENCE_SEED, DescribedNetwork, SymGNN, SymGNNConfig
 
 
@@ -109,6 +108,11 @@ class SymGNNEnsemble(DescribedNetwork):
         return self.symgnns[0].layers
 
     @property
+    def describes(self) -> bool:
+        """Whether nodes start from their surroundings."""
+        return bool(self.config.member.environment_radial)
+
+    @property
     def hops(self) -> int:
         """How many edges away an atom can be and still matter to a prediction."""
         return self.symgnns[0].hops
@@ -166,13 +170,9 @@ def predict_members(model: Any, graph: Data) -> Tensor:
     return model.each(graph.x, graph.edge_index, graph.edge_attr, describe_graph(model, graph))
 
 
-def with_description(model: nn.Module, graph: Data) -> Data:
+def with_description(model: NodeModel, graph: Data) -> Data:
     """Return the graph with what its nodes are encoded from, so that nothing has to find it again."""
-    if not isinstance(model, SymGNNLike) or not members_of(model)[0].config.environment_radial:
-        return graph
-    described = copy.copy(graph)
-    described.environment = describe_graph(model, graph)
-    return described
+    return model.with_description(graph) if isinstance(model, ConfiguredNetwork) else graph
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

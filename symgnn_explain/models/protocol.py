@@ -111,6 +111,10 @@ class ConfiguredNetwork(nn.Module):
         """Build the network's input; raise InputError where the glass holds a species that it does not know."""
         return build_graph(glass, cutoff=self.config.cutoff, species=self.species, reach=self.config.reach)
 
+    def with_description(self, graph: Data) -> Data:
+        """Return the graph with all that is found once for the whole of it, whatever part of it is evaluated later."""
+        return graph
+
     def predict(self, graph: Data) -> Tensor:
         """Predict every atom, shape (N,)."""
         predicted: Tensor = self(graph.x, graph.edge_index, graph.edge_attr)

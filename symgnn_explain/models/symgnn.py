@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -178,6 +179,19 @@ class DescribedNetwork(ConfiguredNetwork):
             return environment
         return self.describe(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph))
 
+    @property
+    @abstractmethod
+    def describes(self) -> bool:
+        """Whether nodes start from their surroundings."""
+
+    def with_description(self, graph: Data) -> Data:
+        """Return the graph with what its nodes are encoded from, so that nothing has to find it again."""
+        if not self.describes:
+            return graph
+        described = copy.copy(graph)
+        described.environment = self.described(graph)
+        return described
+
     def predict(self, graph: Data) -> Tensor:
         """Predict every atom of a whole graph, shape (N,)."""
         predicted: Tensor = self(graph.x, graph.edge_index, graph.edge_attr, self.described(graph))
@@ -239,6 +253,11 @@ class SymGNN(DescribedNetwork, LabelScaled):
     def attention_layers(self) -> list[EGATLayer]:
         """The rounds of message passing, in order."""
         return [layer for layer in self.layers if isinstance(layer, EGATLayer)]
+
+    @property
+    def describes(self) -> bool:
+        """Whether nodes start from their surroundings."""
+        return bool(self.config.environment_radial)
 
     @property
     def hops(self) -> int:

@@ -91,11 +91,15 @@ class GlassExplorer:
         self._build(Session(glass, predictor))
 
     @classmethod
-    def open(cls, path: str | Path, *, weights: str | Path | None = None) -> GlassExplorer:
+    def open(
+        cls, path: str | Path, *, predictor: Predictor | None = None, weights: str | Path | None = None
+    ) -> GlassExplorer:
         """Open a session that :meth:`save` wrote, in the same state.
 
         Parameters
         ----------
+        predictor
+            The network that it was made with, where no file holds it: one of your own.
         weights
             Where the network is now, if it is not where it was.
 
@@ -104,7 +108,7 @@ class GlassExplorer:
         InputError
             If the file is damaged, or the network is missing or another one.
         """
-        saved, predictor = open_session(path, weights=weights)
+        saved, predictor = open_session(path, predictor=predictor, weights=weights)
         explorer = cls(saved.glass, predictor)
         restore(explorer.session, saved)
         return explorer

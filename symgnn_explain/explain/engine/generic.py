@@ -22,7 +22,11 @@ from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.models.protocol import NodeModel, one_number_an_atom
 
 TOLERANCE = 1e-5
-"""Largest difference between part and whole, in units of the predictions' spread and of the largest gradient."""
+"""Largest difference between part and whole, in units of the spread of the predictions and of the largest gradient."""
+
+
+REGIONS_KEPT = 8
+"""Atoms whose region an engine remembers, for the next method that explains them."""
 
 
 class Region(NamedTuple):
@@ -68,6 +72,7 @@ class GenericEngine:
     def __init__(self, model: NodeModel, graph: Data, reference: Data | None = None) -> None:
         self.network = MaskedNetwork(model)
         self.graph, self._reference_graph = graph, reference
+        self._regions: dict[tuple[int, MaskSemantics], Region] = {}
         with torch.no_grad():
             plain = one_number_an_atom(model, graph)
             self.predictions = self.network.predict(graph, plain.new_ones(graph.num_edges))
@@ -76,6 +81,8 @@ class GenericEngine:
         """Spread of the predicted quantity: that of training where the network knows it, else of this graph."""
         if not float(self.scale) > 0:
             self.scale = torch.ones_like(plain[0])
+        spread = plain.std(correction=0)
+        self._tolerance = TOLERANCE * (spread if float(spread) > 0 else self.scale)
         if not self._same(plain, self.predictions):
             raise InputError(
                 f"{self.network.name} gives other numbers when it is called again on the same graph, so there is "
@@ -102,27 +109,35 @@ class GenericEngine:
 
     def region(self, atom: int, semantics: MaskSemantics) -> Region:
         """Find the edges that an atom's prediction depends on, and what has to be evaluated for it."""
+        known = self._regions.get((atom, semantics))
+        if known is None:
+            known = self._find_region(atom, semantics)
+            self._regions = dict([*self._regions.items(), ((atom, semantics), known)][-REGIONS_KEPT:])
+        return known
+
+    def _find_region(self, atom: int, semantics: MaskSemantics) -> Region:
         ones = self.predictions.new_ones(self.graph.num_edges)
         mask = torch.rand(len(ones), generator=torch.Generator().manual_seed(0)).to(ones)
         mask = (mask > 0.3).to(ones) if semantics == "removal" else 0.2 + 0.8 * mask
         value, gradient = self._value_and_gradient(self.graph, mask, atom, semantics)
-        hops = self._seen_by(atom, self._depth)
+        hops = self._seen_by(atom, gradient)
         # What is normalised by degrees sees one hop farther when edges are removed.
-        for depth in () if hops is None else (hops, hops + 1) if semantics == "removal" else (hops,):
-            field = self._field(atom, depth)
+        depths = () if hops is None else (hops, hops + 1) if semantics == "removal" else (hops,)
+        fields = [self._field(atom, depth) for depth in depths]
+        for field, depth in zip(fields, depths, strict=True):
+            if len(field.edges) == len(mask):
+                return Region(field, self.graph, atom, field.edges, whole=False)
+            slope = None if gradient is None else gradient[field.edges]
+            for beyond in (0, 1):  # one hop more, so that atoms at the rim keep their degrees
+                part = self._cut(atom, field, depth + beyond)
+                if self._is_enough(part, semantics, mask, value, slope):
+                    return part
+        for field in fields:
             with torch.no_grad():
                 inside = self.predict(self.graph, ones.index_copy(0, field.edges, mask[field.edges]), semantics)
             if self._same(inside[atom], value):
-                break
-        else:
-            field = ReceptiveField.everything(atom, self.graph.edge_index, self.graph.num_nodes)
-            return Region(field, self.graph, atom, field.edges, whole=True)
-        whole = Region(field, self.graph, atom, field.edges, whole=False)
-        part = self._cut(atom, field)
-        if part.graph.num_edges == self.graph.num_edges:
-            return whole
-        enough = self._is_enough(part, semantics, mask, value, None if gradient is None else gradient[field.edges])
-        return part if enough else whole._replace(whole=True)
+                return Region(field, self.graph, atom, field.edges, whole=True)
+        return Region(self._everything(atom), self.graph, atom, self._everything(atom).edges, whole=True)
 
     def _is_enough(
         self, part: Region, semantics: MaskSemantics, mask: Tensor, value: Tensor, gradient: Tensor | None
@@ -142,14 +157,16 @@ class GenericEngine:
             return True
         return bool((towards[part.place] - gradient).abs().max() <= TOLERANCE * gradient.abs().max())
 
-    def _seen_by(self, atom: int, start: int | None) -> int | None:
+    def _seen_by(self, atom: int, gradient: Tensor | None) -> int | None:
         """How many hops away messages matter to an atom; None where those that cannot reach it do too.
 
-        Messages that are not a number make all that depends on them not a number.
+        Messages that are not a number make all that depends on them not a number. A gradient says where to start: it
+        can be zero by chance, so it may reach less far than messages do.
         """
-        if start is None:
-            return None
-        hops, n_edges = start, -1
+        hops, n_edges = 1, -1
+        if gradient is not None:
+            everything = self._everything(atom)
+            hops += int(torch.where(gradient[everything.edges] != 0, everything.hop, 0).max()) if len(gradient) else 0
         while True:
             field = self._field(atom, hops)
             far = torch.full_like(self.predictions[:1], torch.nan).repeat(self.graph.num_edges)
@@ -158,12 +175,6 @@ class GenericEngine:
             if len(field.edges) == n_edges:
                 return None
             hops, n_edges = hops + 1, len(field.edges)
-
-    @cached_property
-    def _depth(self) -> int | None:
-        """How many hops away the best connected atom sees: where the search for other atoms starts."""
-        degree = torch.bincount(self.graph.edge_index[1], minlength=self.graph.num_nodes)
-        return self._seen_by(int(degree.argmax()), 1)
 
     def _survives(self, mask: Tensor, atom: int) -> bool:
         with torch.no_grad():
@@ -190,17 +201,20 @@ class GenericEngine:
 
     def _same(self, one: Tensor, other: Tensor) -> bool:
         rounding = 8 * torch.finfo(other.dtype).eps * other.abs()
-        return bool(((one - other).abs() <= TOLERANCE * self.scale.abs() + rounding).all())
+        return bool(((one - other).abs() <= self._tolerance + rounding).all())
 
     def _field(self, atom: int, hops: int) -> ReceptiveField:
         return ReceptiveField.of(atom, self.graph.edge_index, self.graph.num_nodes, hops)
 
-    def _cut(self, atom: int, field: ReceptiveField) -> Region:
-        """Cut the graph one hop beyond the field, so that atoms at its rim keep their degrees."""
-        beyond = self._field(atom, len(field.n_edges) + 1)
-        kept = torch.zeros(self.graph.num_edges, dtype=torch.bool, device=beyond.edges.device)
-        kept[beyond.edges] = True
-        nodes = beyond.nodes.sort().values
+    def _everything(self, atom: int) -> ReceptiveField:
+        return ReceptiveField.everything(atom, self.graph.edge_index, self.graph.num_nodes)
+
+    def _cut(self, atom: int, field: ReceptiveField, hops: int) -> Region:
+        """Cut out what is up to some hops away from an atom."""
+        near = self._field(atom, hops)
+        kept = torch.zeros(self.graph.num_edges, dtype=torch.bool, device=near.edges.device)
+        kept[near.edges] = True
+        nodes = near.nodes.sort().values
         part = self.graph.edge_subgraph(kept).subgraph(nodes)
         return Region(field, part, int(torch.searchsorted(nodes, atom)), (kept.cumsum(0) - 1)[field.edges], whole=False)
 

@@ -262,6 +262,7 @@ class PGExplainerSettings:
 
 def pg_explainer(prediction: MaskedPrediction, settings: PGExplainerSettings, watch: Watch) -> UnitScores:
     """Give every unit the mask value that a trained explainer has for it."""
+    _weights_of(prediction.prepared)  # says first that another network than a SymGNN has no such explainer
     mask = settings.trained.logits(prediction).sigmoid()
     with torch.no_grad():
         masked = float(prediction(mask))

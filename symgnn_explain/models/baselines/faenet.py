@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing
 
 from symgnn_explain.models.baselines.base import Baseline, BaselineConfig, bonds, expand_distance
@@ -52,10 +54,24 @@ class FAENet(Baseline):
         signs = torch.tensor(list(product([1.0, -1.0], repeat=3)))
         self.register_buffer("signs", signs, persistent=False)
 
+    def with_description(self, graph: Data) -> Data:
+        """Return the graph with the frames of the whole structure, which a part of it keeps."""
+        described = copy.copy(graph)
+        described.axes = principal_axes(graph.edge_attr)[None]
+        return described
+
+    def predict(self, graph: Data) -> Tensor:
+        """Predict every atom of a graph, shape (N,): in the frames that it carries, or else in its own."""
+        axes = graph.axes[0] if "axes" in graph else principal_axes(graph.edge_attr)
+        return self._predict(graph.x, graph.edge_index, graph.edge_attr, axes) * self.label_scale + self.label_mean
+
     def standardised(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Predict in standardised units, shape (N,)."""
+        return self._predict(x, edge_index, edge_attr, principal_axes(edge_attr))
+
+    def _predict(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, axes: Tensor) -> Tensor:
         joined, displacement = bonds(edge_index, edge_attr)
-        aligned = displacement @ principal_axes(displacement)
+        aligned = displacement @ axes
         signs = self.signs[torch.randint(len(self.signs), (1,), device="cpu")] if self.training else self.signs
         radial = self.radial_encoder(expand_distance(displacement.norm(dim=1), self.config.cutoff, self.radial_basis))
         total = x.new_zeros(len(x))
