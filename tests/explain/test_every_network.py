@@ -89,7 +89,7 @@ def test_it_is_explained_from_the_command_line_and_in_the_explorer(
         assert status == 0
         assert len(list(folder.glob("*.npz")) + list(folder.glob("*/*.npz"))) >= 2
         assert explorer.session.explanation is not None
-    again = GlassExplorer.open(explorer.save(tmp_path / "session.symgnn"))
+    again = GlassExplorer.open(explorer.save(tmp_path / "session.symgnn"), weights=weights)
     np.testing.assert_array_equal(again.session.predictions, explorer.session.predictions)
     assert len(again.session.history) == len(explorer.session.history)
     for each in (explorer, again):
