@@ -33,7 +33,7 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import read_glass, write_glass
 from symgnn_explain.training.cross_validation import CrossValidation
-from symgnn_explain.training.module import BarrierModule
+from symgnn_explain.training.module import TrainingModule
 
 EXPLANATION_FILES = {"explanation.json", "summary.json", "neighbourhood.html", "edges.csv", "atoms.csv"}
 
@@ -355,15 +355,15 @@ def test_an_interrupted_training_resumes(
     out = tmp_path / "run"
     command = ["train", str(two_files[0]), "--validate", str(two_files[1]), "--epochs", "6", "--out", str(out)]
     validated: list[int] = []
-    original = BarrierModule.on_validation_epoch_end
+    original = TrainingModule.on_validation_epoch_end
 
-    def impatient(module: BarrierModule) -> None:
+    def impatient(module: TrainingModule) -> None:
         original(module)
         validated.append(module.current_epoch)
         if len(validated) == 2:
             interrupt()
 
-    monkeypatch.setattr(BarrierModule, "on_validation_epoch_end", impatient)
+    monkeypatch.setattr(TrainingModule, "on_validation_epoch_end", impatient)
     before = signal.getsignal(signal.SIGINT)
     assert main(command) == 130
     assert signal.getsignal(signal.SIGINT) is before

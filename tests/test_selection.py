@@ -86,7 +86,7 @@ def test_softest_and_hardest_are_the_ends_of_one_order(glass: Glass) -> None:
     softest, hardest = (select_atoms(glass, f"{word}:{len(glass)}") for word in ("softest", "hardest"))
     np.testing.assert_array_equal(softest, hardest[::-1])
     assert (np.diff(glass.barriers[softest]) >= 0).all()
-    np.testing.assert_array_equal(select_atoms(glass, "softest:5", barriers=-glass.barriers), hardest[:5])
+    np.testing.assert_array_equal(select_atoms(glass, "softest:5", predictions=-glass.barriers), hardest[:5])
 
 
 def test_species_share_out_all_atoms(glass: Glass) -> None:
@@ -234,9 +234,9 @@ def test_per_atom_arrays_are_named(glass: Glass) -> None:
 
 def test_barrier_is_the_predicted_one_where_there_is_one(glass: Glass) -> None:
     predicted = np.linspace(1, 2, len(glass))
-    few = select_atoms(glass, "barrier < 1.01", barriers=predicted)
+    few = select_atoms(glass, "barrier < 1.01", predictions=predicted)
     assert few.tolist() == [0, 1, 2]
-    known = select_atoms(glass, "known_barrier < 1.2", barriers=predicted)
+    known = select_atoms(glass, "known_barrier < 1.2", predictions=predicted)
     np.testing.assert_array_equal(known, np.flatnonzero(glass.barriers < 1.2))
 
 
@@ -266,7 +266,7 @@ def test_barriers_are_needed_and_checked(random_glass: Callable[..., Glass]) -> 
     with pytest.raises(InputError, match="predict them first"):
         select_atoms(glass, "softest:5")
     with pytest.raises(InputError, match=r"expected \(27,\)"):
-        select_atoms(glass, "softest:5", barriers=np.ones(26))
+        select_atoms(glass, "softest:5", predictions=np.ones(26))
 
 
 def test_no_atoms_are_refused(glass: Glass) -> None:

@@ -41,13 +41,13 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
     (
         predict,
-        "Predict the energy barrier (eV) of every atom.",
+        "Predict every atom: its energy barrier (eV), or what else the network has learned.",
         "predict glass.extxyz quench.dump --species 1=Cu,2=Zr --out barriers.csv",
     ),
-    (evaluate, "Compare predictions with known barriers.", "evaluate train0.pickle train1.pickle --json"),
+    (evaluate, "Compare predictions with known values.", "evaluate train0.pickle train1.pickle --json"),
     (
         explain,
-        "Explain one atom's predicted barrier.",
+        "Explain one atom's prediction.",
         "explain sample --atom 1501 --method gnnexplainer --set epochs=200 --out out/atom1501",
     ),
     (
@@ -88,7 +88,8 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
 
 app = typer.Typer(
     name="symgnn-explain",
-    help="Predict energy barriers of metallic glasses with a graph network, and explain what made it predict them. "
+    help="Predict energy barriers, or any number an atom, of metallic glasses with a graph network, and explain "
+    "what made it predict them. "
     f"Wherever a FILE is expected, '{SAMPLE}' stands for the embedded Cu64Zr36 glass.",
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from symgnn_explain.cli.options import Device, DeviceOption, FormatOption, SpeciesOption
+from symgnn_explain.cli.options import Device, DeviceOption, FormatOption, SpeciesOption, TargetOption, TargetUnitOption
 from symgnn_explain.cli.output import require_writable
-from symgnn_explain.cli.training import all_glasses, provenance, resumable, whole_numbers
+from symgnn_explain.cli.training import all_glasses, named_target, provenance, resumable, whole_numbers
 
 
 def benchmark(
@@ -33,6 +33,8 @@ def benchmark(
             metavar="N", show_default=False, help="Hold out only the first N groups of related glasses. [default: all]"
         ),
     ] = None,
+    target: TargetOption = None,
+    unit: TargetUnitOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the runs; interrupted ones resume.")
     ] = Path("out/benchmark"),
@@ -57,6 +59,7 @@ def benchmark(
     names = list(BENCHMARKED) if models == "all" else [name.strip() for name in models.split(",")]
     for name in names:
         recipe(name)
+    learned = named_target(target, unit)
     glasses, hashes = all_glasses(files, species, format_name)
     with resumable(out):
         report = run_benchmark(
@@ -68,11 +71,14 @@ def benchmark(
             out=out,
             device=device,
             provenance=provenance(context, hashes),
+            target=learned,
         )
     print(benchmark_table(report).to_string(float_format="{:.4f}".format, na_rep=""))
     held_out = "; ".join(" and ".join(names) for names in report["folds"])
+    print(learned.axis(learned.title))
     print(f"Pearson r within validation glasses ({held_out}); {report['budget']} a run at most; {report['machine']}.")
-    print(f"published_r: {report['published']}")
+    if report["published"]:
+        print(f"published_r: {report['published']}")
     if json_file is not None:
         write_atomically(json_file, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
         print(f"Wrote {json_file}")

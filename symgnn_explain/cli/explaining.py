@@ -53,7 +53,7 @@ def explain(
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
-    """Find the neighbours that made the network predict one atom's barrier, with figures and tables."""
+    """Find the neighbours that made the network predict what it does of one atom, with figures and tables."""
     _require_edges(k)
     require_writable(out)
     glass = read(file, species, frame, format_name)
@@ -96,7 +96,7 @@ def report(
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
-    """Explain one atom's barrier on one page that needs no network: sentence, warnings, figures, tables, hashes."""
+    """Explain one atom's prediction on one page that needs no network: sentence, warnings, figures, tables, hashes."""
     _require_edges(k)
     if out.suffix.lower() not in {".html", ".htm"}:
         raise InputError(f"--out {out} has an unknown suffix: reports are written as .html.")
@@ -137,8 +137,10 @@ def _explained(
 
 def _print_result(explanation: AtomExplanation, glass: Glass, spread: FloatArray | None) -> None:
     atom = explanation.atom
-    uncertainty = "" if spread is None else f" ± {spread[atom]:.3f}"
-    print(f"Atom {atom} ({glass.symbols[atom]}): predicted barrier {explanation.prediction:.3f}{uncertainty} eV")
+    quantity = explanation.quantity
+    uncertainty = "" if spread is None else f" ± {quantity.number(spread[atom])}"
+    value = quantity.with_unit(f"{quantity.number(explanation.prediction)}{uncertainty}")
+    print(f"Atom {atom} ({glass.symbols[atom]}): predicted {quantity.word} {value}")
     for caveat in explanation.caveats:
         print(f"Mind: {caveat}")
 

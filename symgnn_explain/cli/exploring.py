@@ -31,7 +31,7 @@ def explore(
     frame: FrameOption = -1,
     browser: Annotated[bool, typer.Option(help="Open the browser, or print the address only.")] = True,
 ) -> None:
-    """Open the explorer in JupyterLab: click an atom, see what made the network predict its barrier."""
+    """Open the explorer in JupyterLab: click an atom, see what made the network predict what it does of it."""
     from symgnn_explain.cli.lab import open_in_lab, require_lab
 
     require_lab()

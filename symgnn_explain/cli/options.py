@@ -66,6 +66,19 @@ PresetOption = Annotated[
         f"default: {DEFAULT_PRESET}.",
     ),
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="ARRAY",
+        show_default=False,
+        help="Per-atom array of the files that is learned, such as D2min or potential_energy; default: barrier.",
+    ),
+]
+TargetUnitOption = Annotated[
+    str | None,
+    typer.Option("--unit", metavar="U", show_default=False, help="Its unit, such as Å², for figures and tables."),
+]
 EpochsOption = Annotated[
     int | None,
     typer.Option("--epochs", metavar="N", show_default=False, help="Passes over the glasses; default: the preset's."),

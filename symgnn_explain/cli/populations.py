@@ -46,8 +46,8 @@ AtomsOption = Annotated[
         "--atoms",
         metavar="WHICH",
         show_default=False,
-        help="all, central:50, random:20, softest:10, hardest:10 (by predicted barrier), species:Zr, numbers such as "
-        "12,57, 'within 5 of 12', 'neighbours of 12', 'barrier < 1.2'; with and, or, not and brackets.",
+        help="all, central:50, random:20, lowest:10, highest:10 (by prediction), species:Zr, numbers such as 12,57, "
+        "'within 5 of 12', 'neighbours of 12', 'prediction < 1.2'; with and, or, not and brackets.",
     ),
 ]
 OutOption = Annotated[
@@ -86,7 +86,7 @@ def explain_many(
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
-    """Explain many atoms' predicted barriers: one record an atom, and a table of them all."""
+    """Explain the predictions of many atoms: one record an atom, and a table of them all."""
     require_writable(out)
     glass = read(file, species, frame, format_name)
     chosen = method_settings(method, settings or [], seed) | {"semantics": semantics, "unit": unit}
@@ -134,8 +134,9 @@ def population(
 ) -> None:
     """Explain many atoms, and analyse what their important edges and atoms have in common.
 
-    Distances and shells, optimal cycles, local motifs and networks against null models, and soft against hard atoms:
-    summary.json, atoms.csv, statistics.csv and figures. Explanations are kept in DIR/explanations.
+    Distances and shells, optimal cycles, local motifs and networks against null models, and atoms with low
+    predictions against those with high ones: summary.json, atoms.csv, statistics.csv and figures. Explanations are
+    kept in DIR/explanations.
     """
     require_writable(out)
     glass = read(file, species, frame, format_name)
@@ -179,7 +180,9 @@ def _explained(
     from symgnn_explain.structure.selection import select_atoms
 
     prepared = prepare(predictor, glass)
-    wanted = select_atoms(glass, atoms, barriers=prepared.predictions, seed=seed).tolist()
+    wanted = select_atoms(
+        glass, atoms, predictions=prepared.predictions, label=predictor.target.array, seed=seed
+    ).tolist()
     try:
         with cluster(scheduler) as client, population_bar(f"Explaining {len(wanted)} atoms") as advance:
             return run(
@@ -202,7 +205,8 @@ def _explained(
 def _summarise(explanations: ExplanationSet, out: Path) -> None:
     from symgnn_explain.runs.tables import csv_text
 
-    path = write_atomically(out / SUMMARY, csv_text(explanations.to_frame()).encode())
+    table = explanations.to_frame().assign(**explanations.quantity.columns())
+    path = write_atomically(out / SUMMARY, csv_text(table).encode())
     print(f"Explained {len(explanations)} atoms: a record each in {out}")
     print(f"Wrote {path}")
 

@@ -41,7 +41,7 @@ def predict(
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
-    """Predict the energy barrier (eV) of every atom."""
+    """Predict every atom: its energy barrier (eV), or what else the network has learned."""
     from symgnn_explain.export.predictions import Prediction, require_known_suffix, write_predictions
 
     require_known_suffix(out)
@@ -56,9 +56,11 @@ def predict(
     predictions = {label: Prediction.of(predictor, glass) for label, glass in glasses.items()}
     write_predictions(predictions, out)
     for label, each in predictions.items():
-        mean, std = each.values.mean(), each.values.std()
-        uncertain = "" if each.spread is None else f"; each uncertain by {each.spread.mean():.3f} eV on average"
-        print(f"{label}: {len(each.values)} atoms, predicted barrier {mean:.3f} ± {std:.3f} eV over atoms{uncertain}")
+        target = each.target
+        mean, std = (target.number(value) for value in (each.values.mean(), each.values.std()))
+        uncertain = "" if each.spread is None else f"; each uncertain by {target.text(each.spread.mean())} on average"
+        value = target.with_unit(f"{mean} ± {std}")
+        print(f"{label}: {len(each.values)} atoms, predicted {target.word} {value} over atoms{uncertain}")
     print(said_of(out, replaced=replaced))
 
 
@@ -72,22 +74,30 @@ def evaluate(
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
 ) -> None:
-    """Compare predictions with the barriers in the files: correlations and errors (eV), overall and per file.
+    """Compare predictions with the known values in the files: correlations and errors, overall and per file.
 
-    Atoms whose barrier is unknown (nan in the file) are left out; n_known then counts the others.
+    Known values are the per-atom array of what the network predicts: barrier (eV), if nothing else. Atoms whose value
+    is unknown (nan in the file) are left out; n_known then counts the others.
     """
+    import numpy as np
+
     glasses = read_all(files, species, frame, format_name)
-    known: dict[str, FloatArray] = {}
-    for label, glass in glasses.items():
-        if glass.barriers is None:
-            raise InputError(
-                f"{label} holds no barriers to compare with: give them (eV) as the per-atom array 'barrier' of "
-                "an extended XYZ file, or use predict."
-            )
-        if glass.labelled.sum() < 2:
-            raise InputError(f"{label} holds one known barrier: a comparison takes at least two.")
-        known[label] = glass.barriers
     predictor = load_predictor(weights, device)
+    target = predictor.target
+    known: dict[str, FloatArray] = {}
+    n_known: dict[str, int] = {}
+    for label, glass in glasses.items():
+        labels = target.labels(glass)
+        if labels is None:
+            raise InputError(
+                f"{label} holds no {target.plural} to compare with: give {target.axis('one an atom')} as the "
+                f"per-atom array {target.array!r} of an extended XYZ file, or use predict."
+            )
+        n_known[label] = int(np.count_nonzero(~np.isnan(labels)))
+        if n_known[label] < 2:
+            raise InputError(f"{label} holds one known {target.word}: a comparison takes at least two.")
+        known[label] = labels
+    from symgnn_explain.models.target import BARRIER
     from symgnn_explain.training.metrics import regression_metrics
 
     predicted = {label: predictor.predict(glass) for label, glass in glasses.items()}
@@ -95,16 +105,19 @@ def evaluate(
         regression_metrics(_concatenated(predicted.values()), _concatenated(known.values()))
     )
     report["per_file"] = {label: _plain(regression_metrics(predicted[label], known[label])) for label in glasses}
-    n_known = {label: int(glass.labelled.sum()) for label, glass in glasses.items()}
-    if not all(glass.labelled.all() for glass in glasses.values()):
+    if any(n_known[label] < len(glass) for label, glass in glasses.items()):
         report["n_known"] = sum(n_known.values())
         for label, metrics in report["per_file"].items():
             metrics["n_known"] = n_known[label]
+    if target != BARRIER:
+        report |= target.columns()
     if as_json:
         print(json.dumps(report, ensure_ascii=False, allow_nan=False))
     else:
         per_file = report.pop("per_file")
-        print(table({**per_file, "all atoms": report}).to_string(float_format="{:.4f}".format))
+        overall = {name: value for name, value in report.items() if name not in target.columns()}
+        print(target.axis(f"Predicted and known {target.name}"))
+        print(table({**per_file, "all atoms": overall}).to_string(float_format="{:.4f}".format))
 
 
 def _concatenated(values: Any) -> FloatArray:

@@ -25,6 +25,8 @@ from symgnn_explain.cli.options import (
     FormatOption,
     PresetOption,
     SpeciesOption,
+    TargetOption,
+    TargetUnitOption,
 )
 from symgnn_explain.cli.output import require_writable, table
 from symgnn_explain.errors import InputError
@@ -32,6 +34,7 @@ from symgnn_explain.runs.names import printable
 
 if TYPE_CHECKING:
     from symgnn_explain.models.registry import NetworkConfig
+    from symgnn_explain.models.target import Target
     from symgnn_explain.structure.glass import Glass
     from symgnn_explain.training.settings import TrainingSettings
 
@@ -64,6 +67,8 @@ def train(
             help="With --final: hyperparameters and number of epochs are those of this cross_validation.json.",
         ),
     ] = None,
+    target: TargetOption = None,
+    unit: TargetUnitOption = None,
     preset: PresetOption = None,
     epochs: EpochsOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of weights, transformations and shuffling.")] = 0,
@@ -78,16 +83,21 @@ def train(
     device: DeviceOption = Device.auto,
     devices: DevicesOption = 1,
 ) -> None:
-    """Train a predictor on glasses with barriers; ends with predictor.safetensors and its card in the folder."""
+    """Train a predictor of barriers or of another --target; ends with predictor.safetensors and its card in DIR."""
     require_writable(out)
     protocol: Mapping[str, Any] = {}
     if cross_validation is not None:
-        if not final or preset is not None or epochs is not None:
-            raise InputError("--cross-validation goes with --final, and names the preset and the epochs itself.")
+        if not final or (preset, epochs, target, unit) != (None, None, None, None):
+            raise InputError(
+                "--cross-validation goes with --final, and names the preset, the epochs and the target itself."
+            )
         from symgnn_explain.training.cross_validation import CrossValidation
 
-        config, settings, protocol = CrossValidation.load(cross_validation).final_run(seed)
+        checked = CrossValidation.load(cross_validation)
+        config, settings, protocol = checked.final_run(seed)
+        learned = checked.target
     else:
+        learned = named_target(target, unit)
         config, settings = hyperparameters(preset, epochs, seed)
         if final:
             protocol = {"chosen_by": "hand: the number of epochs was given"}
@@ -116,14 +126,16 @@ def train(
             list(training.values()),
             list(validation.values()),
             config=with_species(config, [*training.values(), *validation.values()]),
-            settings=with_arrays_of(settings, list(training.values())),
+            settings=with_arrays_of(settings, list(training.values()), learned),
             out=out,
             device=device,
             devices=devices,
             provenance=provenance(context, hashes),
             protocol=protocol,
+            target=learned,
         )
     if validation:
+        print(predictor.target.axis(f"Predicted and known {predictor.target.name}"))
         print(table(predictor.card["metrics"]["validation"]).to_string(float_format="{:.4f}".format))
     epochs_kept = [member["epoch"] for member in predictor.card.get("members", [predictor.card])]
     print(f"Wrote {out / WEIGHTS_FILE} (epoch {', '.join(map(str, epochs_kept))})")
@@ -136,6 +148,8 @@ def cross_validate(
         typer.Argument(metavar="[FILE…]", show_default=False, help="Glasses; default: the published training glasses."),
     ] = None,
     *,
+    target: TargetOption = None,
+    unit: TargetUnitOption = None,
     preset: PresetOption = None,
     epochs: EpochsOption = None,
     seeds: Annotated[str, typer.Option(metavar="N,N,…", help="Each fold is trained with each of them.")] = "0,1,2",
@@ -150,6 +164,7 @@ def cross_validate(
     require_writable(out)
     chosen_seeds = whole_numbers(seeds, "--seeds")
     config, settings = hyperparameters(preset, epochs, chosen_seeds[0])
+    learned = named_target(target, unit)
     glasses, hashes = all_glasses(files, species, format_name)
     from symgnn_explain.training.cross_validation import RESULT_FILE
     from symgnn_explain.training.cross_validation import cross_validate as run
@@ -158,12 +173,14 @@ def cross_validate(
         result = run(
             list(glasses.values()),
             config=with_species(config, list(glasses.values())),
-            settings=with_arrays_of(settings, list(glasses.values())),
+            settings=with_arrays_of(settings, list(glasses.values()), learned),
             out=out,
             seeds=chosen_seeds,
             device=device,
             provenance=provenance(context, hashes),
+            target=learned,
         )
+    print(learned.axis(learned.title))
     print(result.to_frame().to_string(float_format="{:.4f}".format))
     pearson = result.pearson
     print(
@@ -172,7 +189,7 @@ def cross_validate(
     )
     together = result.together
     covered = " and ".join(f"{100 * share:.1f} % (of {level} %)" for level, share in together["coverage"].items())
-    print(f"All seeds together: r {together['pearson']:.4f}; intervals hold {covered} of the barriers held out")
+    print(f"All seeds together: r {together['pearson']:.4f}; intervals hold {covered} of the values held out")
     print(f"Wrote {out / RESULT_FILE}")
 
 
@@ -195,12 +212,20 @@ def with_species(config: NetworkConfig, glasses: list[Glass]) -> NetworkConfig:
     return replace(config, species=tuple(sorted(found, key=atomic_number)))
 
 
-def with_arrays_of(settings: TrainingSettings, glasses: list[Glass]) -> TrainingSettings:
-    """Return the settings without auxiliary arrays that a glass lacks, and say so."""
+def named_target(array: str | None, unit: str | None) -> Target:
+    """Return what is learned."""
+    from symgnn_explain.models.target import BARRIER, Target
+
+    return BARRIER if array is None and unit is None else Target.of_array(array or BARRIER.array, unit)
+
+
+def with_arrays_of(settings: TrainingSettings, glasses: list[Glass], target: Target) -> TrainingSettings:
+    """Return the settings without auxiliary arrays that a glass lacks, and say so; the target is none of them."""
+    settings = settings.without(target.array)
     known = settings.for_arrays(set.intersection(*(set(glass.arrays) for glass in glasses)))
     if known != settings:
         missing = ", ".join(name for name in settings.auxiliary if name not in known.auxiliary)
-        print(f"Not every glass has the array {missing}: it is not learned beside the barriers.", file=sys.stderr)
+        print(f"Not every glass has the array {missing}: it is not learned beside the {target.name}.", file=sys.stderr)
     return known
 
 

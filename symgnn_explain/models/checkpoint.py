@@ -53,13 +53,15 @@ def load_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
         if not needed.is_file():
             raise InputError(f"{needed} is missing: a predictor is a .safetensors file with its .json card beside it.")
     card = _read_card(card_path(path))
+    damaged = f"{path} is damaged or does not belong to its card: copy both files anew."
     try:
         state = load(path.read_bytes())
     except (SafetensorError, ValueError) as error:
-        what = "is damaged" if _WEIGHTS_HASH in card else "is not a whole .safetensors file"
-        raise InputError(f"{path} {what} ({_one_line(error)}): copy or save it anew.") from error
+        if _WEIGHTS_HASH in card:
+            raise InputError(damaged) from error
+        raise InputError(f"{path} is not a whole .safetensors file ({error}): copy or save it anew.") from error
     if card.get(_WEIGHTS_HASH, digest := _digest(state)) != digest:
-        raise InputError(f"{path} is damaged or does not belong to its card: copy both files anew.")
+        raise InputError(damaged)
     try:
         with torch.random.fork_rng(devices=[]):  # the initial weights, replaced below, are drawn at random
             model = build_network(read_config(card["architecture"], card["config"]))

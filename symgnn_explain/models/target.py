@@ -138,8 +138,8 @@ class Target:
         labels = self.labels(glass)
         if labels is None:
             raise InputError(
-                f"{glass.name!r} has no known values of the {self.name}: give them{self._in_unit} as the per-atom "
-                f"array {self.array!r}."
+                f"{glass.name!r} has no known {self.plural}: give {self.axis('one an atom')} as the per-atom array "
+                f"{self.array!r}."
             )
         return labels
 
@@ -149,6 +149,11 @@ class Target:
     def word(self) -> str:
         """The array's name as a word: ``barrier``, ``potential energy``."""
         return self.array.replace("_", " ")
+
+    @property
+    def plural(self) -> str:
+        """What several values are called: ``barriers``, ``D2min values``."""
+        return "barriers" if self.array == BARRIER_ARRAY else f"{self.word} values"
 
     @property
     def title(self) -> str:
@@ -174,10 +179,6 @@ class Target:
     def high(self) -> str:
         """What atoms with large values are called."""
         return "hard" if self.array == BARRIER_ARRAY else "high"
-
-    @property
-    def _in_unit(self) -> str:
-        return f" in {self.unit}" if self.unit else ""
 
     # --- numbers ------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from ase.geometry import find_mic
 from numpy.typing import ArrayLike, NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, IntArray
 from symgnn_explain.structure.selection_language import (
     FORMS,
     Both,
@@ -46,6 +46,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_OF_BARRIERS = {"softest": "lowest", "hardest": "highest"}
 _OPPOSITES = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
@@ -53,7 +54,8 @@ def select_atoms(
     glass: Glass,
     selection: str,
     *,
-    barriers: FloatArray | None = None,
+    predictions: FloatArray | None = None,
+    label: str = BARRIER_ARRAY,
     seed: int = 0,
     selected: Iterable[int] | None = None,
     values: Mapping[str, ArrayLike] | None = None,
@@ -70,9 +72,11 @@ def select_atoms(
         - ``12,57``, ``index 12,57``, ``10 to 20``: these atoms, in this order;
         - ``central:50``: the 50 atoms nearest the centre (:func:`centre_of`), nearest first;
         - ``random:20``: 20 atoms without repetition; of two selections with one seed, the smaller begins the larger;
-        - ``softest:10``, ``hardest:10``: the atoms with the lowest and the highest barriers, from the extreme on;
+        - ``lowest:10``, ``highest:10``: the atoms with the lowest and the highest predictions, from the extreme on; of
+          barriers also ``softest:10``, ``hardest:10``;
         - ``species:Zr``, ``species Cu,Zr``: every atom of the species;
-        - ``barrier < 1.2``, ``0 <= x < 5``, ``species != Cu``: by a value an atom, see :func:`selectable_values`;
+        - ``prediction < 1.2``, ``barrier < 1.2``, ``0 <= x < 5``, ``species != Cu``: by a value an atom, see
+          :func:`selectable_values`;
         - ``within 5 of 1501``: up to 5 Å from an atom or from any of a selection, under the minimum image, these
           included;
         - ``neighbours of 12``: atoms up to the first minimum of g(r) from it or from any of a selection, without these;
@@ -81,8 +85,10 @@ def select_atoms(
           then the rest of ``b``. An atom whose value is unknown (NaN) is in no comparison, nor in its ``not``.
 
         A space or a colon may stand between a word and its number. Ties are in the order of the atoms.
-    barriers
-        Of each atom, shape (N,), eV, predicted or known; those of the glass where None.
+    predictions
+        Of each atom, shape (N,); the known values of the glass take their place where None.
+    label
+        Array of what is predicted.
     seed
         Of ``random``.
     selected
@@ -102,7 +108,7 @@ def select_atoms(
     InputError
         If the words cannot be understood, the glass has no such atoms, or none is so.
     """
-    asked = _Question(glass, selection, barriers, seed, selected, values or {})
+    asked = _Question(glass, selection, predictions, label, seed, selected, values or {})
     atoms = asked.answer(parse_selection(selection))
     if not len(atoms) and not allow_none:
         raise InputError(f"no atom of {glass.name!r} is in the selection {selection!r}: widen it.")
@@ -110,13 +116,17 @@ def select_atoms(
 
 
 def selectable_values(
-    glass: Glass, *, barriers: FloatArray | None = None, values: Mapping[str, ArrayLike] | None = None
+    glass: Glass,
+    *,
+    predictions: FloatArray | None = None,
+    label: str = BARRIER_ARRAY,
+    values: Mapping[str, ArrayLike] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Name the values that a selection can compare, each of shape (N,).
 
-    They are ``x``, ``y``, ``z`` (Å), ``index``, ``barrier`` (that of ``barriers``, else the glass's own) and
-    ``known_barrier`` where there are such (eV), the glass's per-atom arrays (``force[0]`` for the first column of one
-    with several) and ``values``.
+    They are ``x``, ``y``, ``z`` (Å), ``index``, ``prediction``, the glass's per-atom arrays (``force[0]`` for the first
+    column of one with several) and ``values``. The name of what is predicted, ``barrier``, stands for the prediction
+    where there is one, and for the known value where not; ``known_barrier`` is the known value always.
     """
     named: dict[str, NDArray[Any]] = {axis: glass.positions[:, column] for column, axis in enumerate("xyz")}
     named["index"] = np.arange(len(glass))
@@ -127,9 +137,11 @@ def selectable_values(
         else:
             named |= {f"{name}[{column}]": columns[:, column] for column in range(columns.shape[1])}
     if glass.barriers is not None:
-        named["barrier"] = named["known_barrier"] = glass.barriers
-    if barriers is not None:
-        named["barrier"] = barriers
+        named[BARRIER_ARRAY] = glass.barriers
+    if label in named:
+        named[f"known_{label}"] = named[label]
+    if predictions is not None:
+        named[label] = named["prediction"] = predictions
     return named | {name: np.asarray(value) for name, value in (values or {}).items()}
 
 
@@ -172,7 +184,8 @@ class _Question:
 
     glass: Glass
     text: str
-    barriers: FloatArray | None
+    predictions: FloatArray | None
+    label: str
     seed: int
     selected: Iterable[int] | None
     values: Mapping[str, ArrayLike]
@@ -234,20 +247,43 @@ class _Question:
         orders: dict[str, Callable[[], IntArray]] = {
             "central": lambda: _order_of(_distance_from_centre(glass)),
             "random": lambda: np.random.default_rng(self.seed).permutation(len(glass)),
-            "softest": lambda: _order_of(_barriers_of(glass, self.barriers, self.text)),
-            "hardest": lambda: _order_of(-_barriers_of(glass, self.barriers, self.text)),
+            "lowest": lambda: _order_of(self._values()),
+            "highest": lambda: _order_of(-self._values()),
         }
-        atoms = orders[order]()
+        if order in _OF_BARRIERS and self.label != BARRIER_ARRAY:
+            raise InputError(
+                f"the atoms {self.text!r} cannot be told: {order!r} is a word for barriers, and what is predicted is "
+                f"{self.label!r}: write {_OF_BARRIERS[order]!r}."
+            )
+        atoms = orders[_OF_BARRIERS.get(order, order)]()
         if count > len(atoms):
             raise InputError(
-                f"the atoms {self.text!r} cannot be told: only {len(atoms)} barriers of {glass.name!r} are known."
+                f"the atoms {self.text!r} cannot be told: only {len(atoms)} {self._plural} of {glass.name!r} are known."
             )
         return atoms[:count].astype(np.int64)
 
+    @property
+    def _plural(self) -> str:
+        return "barriers" if self.label == BARRIER_ARRAY else f"{self.label} values"
+
+    def _values(self) -> FloatArray:
+        """Return what is predicted of every atom, or what is known where nothing is."""
+        glass, chosen = self.glass, self.predictions
+        if chosen is None:
+            chosen = glass.barriers if self.label == BARRIER_ARRAY else glass.arrays.get(self.label)
+        if chosen is None:
+            raise InputError(
+                f"the atoms {self.text!r} are chosen by {self.label}, and {glass.name!r} has none: predict them first."
+            )
+        values = np.asarray(chosen, dtype=np.float64)
+        if values.shape != (len(glass),):
+            raise InputError(f"{self.label} has shape {values.shape}, expected ({len(glass)},): one value an atom.")
+        return values
+
     def _compared(self, name: str, comparison: str, value: float | str) -> IntArray:
-        if name == "barrier":
-            _barriers_of(self.glass, self.barriers, self.text)
-        known = selectable_values(self.glass, barriers=self.barriers, values=self.values)
+        if name in (self.label, "prediction"):
+            self._values()
+        known = selectable_values(self.glass, predictions=self.predictions, label=self.label, values=self.values)
         if name not in known:
             raise InputError(
                 f"the atoms {self.text!r} cannot be told, {self.glass.name!r} has no values "
@@ -281,17 +317,6 @@ def centre_of(glass: Glass) -> FloatArray:
 def _distance_from_centre(glass: Glass) -> FloatArray:
     _, distance = find_mic(glass.positions - centre_of(glass), glass.cell, glass.pbc)
     return np.asarray(distance, dtype=np.float64)
-
-
-def _barriers_of(glass: Glass, barriers: FloatArray | None, selection: str) -> FloatArray:
-    chosen = glass.barriers if barriers is None else np.asarray(barriers, dtype=np.float64)
-    if chosen is None:
-        raise InputError(
-            f"the atoms {selection!r} are chosen by barrier, and {glass.name!r} has none: predict them first."
-        )
-    if chosen.shape != (len(glass),):
-        raise InputError(f"barriers have shape {chosen.shape}, expected ({len(glass)},): one value (eV) an atom.")
-    return chosen
 
 
 def _order_of(value: FloatArray) -> IntArray:

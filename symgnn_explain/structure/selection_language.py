@@ -6,7 +6,7 @@ From the loosest to the tightest::
     both       = inverted {"and" inverted}
     inverted   = "not" inverted | part
     part       = "(" either ")" | "all" | "selected" | atoms | "index" atoms | "species" symbols
-               | ("central" | "random" | "softest" | "hardest") count
+               | ("central" | "random" | "lowest" | "highest" | "softest" | "hardest") count
                | "within" length "of" reference | "neighbours" "of" reference | comparison
     reference  = inverted
     atoms      = number ["to" number] {"," number ["to" number]}
@@ -26,12 +26,12 @@ from difflib import get_close_matches
 from symgnn_explain.errors import InputError
 
 FORMS = (
-    "all, central:50, random:20, softest:10, hardest:10, species:Zr, numbers such as 12,57, within 5 of 12, "
-    "neighbours of 12, barrier < 1.2, and these with and, or, not and brackets"
+    "all, central:50, random:20, lowest:10, highest:10, species:Zr, numbers such as 12,57, within 5 of 12, "
+    "neighbours of 12, prediction < 1.2, and these with and, or, not and brackets"
 )
 """The ways to select atoms, for messages and help."""
 
-ORDERED = ("central", "random", "softest", "hardest")
+ORDERED = ("central", "random", "lowest", "highest", "softest", "hardest")
 """Words that choose the first few atoms in some order."""
 
 WORDS = (*ORDERED, "all", "selected", "index", "species", "within", "neighbours", "and", "or", "not", "of", "to")

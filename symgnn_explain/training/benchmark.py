@@ -20,11 +20,12 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.baselines.ridge import RidgeConfig
 from symgnn_explain.models.predictor import resolve_device
 from symgnn_explain.models.registry import NetworkConfig
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.memory import reuse_large_allocations
 from symgnn_explain.structure.glass import Glass, atomic_number
 from symgnn_explain.training.cross_validation import CrossValidation, cross_validate
-from symgnn_explain.training.module import BarrierModule, GlassDataModule, predict_batch
+from symgnn_explain.training.module import GlassDataModule, TrainingModule, predict_batch
 from symgnn_explain.training.recipes import Recipe, recipe
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.splits import related_groups
@@ -83,6 +84,7 @@ def run_benchmark(
     device: str = "auto",
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
+    target: Target = BARRIER,
 ) -> dict[str, Any]:
     """Cross-validate each network under the same budget; interrupted runs resume when it is called again.
 
@@ -93,7 +95,7 @@ def run_benchmark(
     Parameters
     ----------
     glasses
-        With barriers (eV); related ones are held out together.
+        With labels; related ones are held out together.
     names
         Of recipes, see :data:`~.recipes.RECIPES`.
     budget, seeds
@@ -102,7 +104,7 @@ def run_benchmark(
         How many groups of related glasses are held out in turn, from the first on; None for all.
     out
         Folder; each network has one in it.
-    device, progress, provenance
+    device, progress, provenance, target
         As in :func:`~.train.train`.
 
     Returns
@@ -123,8 +125,8 @@ def run_benchmark(
     arrays = set.intersection(*(set(glass.arrays) for glass in glasses)) if glasses else set()
     planned = {}
     for name, chosen in recipes.items():
-        own = Recipe(replace(chosen.config, species=species), chosen.settings.for_arrays(arrays))
-        planned[name] = replace(own, settings=_planned(Path(out) / name, own, budget, glasses, device))
+        own = Recipe(replace(chosen.config, species=species), chosen.settings.for_arrays(arrays).without(target.array))
+        planned[name] = replace(own, settings=_planned(Path(out) / name, own, budget, glasses, device, target=target))
     rows, folds = [], []
     for name, own in planned.items():
         result = cross_validate(
@@ -138,15 +140,20 @@ def run_benchmark(
             device=device,
             progress=progress,
             provenance=provenance,
+            target=target,
         )
         folds = [list(fold) for fold in result.folds]
-        rows.append({"network": name, **_row(result), "published_r": PUBLISHED.get(name)})
+        rows.append(
+            {"network": name, **_row(result), "published_r": PUBLISHED.get(name) if target == BARRIER else None}
+        )
     return {
         "budget": str(budget),
         "seeds": list(seeds),
         "folds": folds,
         "machine": _machine(device),
-        "published": PUBLISHED_SOURCE,
+        "published": PUBLISHED_SOURCE if target == BARRIER else None,
+        "target": target.name,
+        "target_unit": target.unit,
         "rows": rows,
     }
 
@@ -158,16 +165,18 @@ def benchmark_table(report: Mapping[str, Any]) -> pd.DataFrame:
     return table.astype({"std_folds": float, "std_seeds": float, "published_r": float})
 
 
-def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, device: str) -> tuple[float, float]:
+def time_step(
+    config: NetworkConfig, settings: TrainingSettings, glass: Glass, device: str, target: Target = BARRIER
+) -> tuple[float, float]:
     """Time a step of training, and a prediction, for one glass: seconds, median of three steps after the first."""
     reuse_large_allocations()  # as training does
-    target = resolve_device(device)
+    placed = resolve_device(device)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        data = GlassDataModule([glass], [], config, auxiliary=settings.auxiliary)
-        module = BarrierModule(config, settings, steps_per_epoch=1)
+        data = GlassDataModule([glass], [], config, auxiliary=settings.auxiliary, target=target)
+        module = TrainingModule(config, settings, steps_per_epoch=1)
         module.fit_inputs(data)
-        network, graph = module.model.to(target), data.training[0].to(target)
+        network, graph = module.model.to(placed), data.training[0].to(placed)
         optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
 
         def step() -> float:
@@ -175,14 +184,14 @@ def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, d
             optimizer.zero_grad()
             predict_batch(network, graph, graph.edge_attr).square().mean().backward()
             optimizer.step()
-            _wait(target)
+            _wait(placed)
             return time.perf_counter() - started
 
         def predict() -> float:
             started = time.perf_counter()
             with torch.no_grad():
                 predict_batch(network, graph, graph.edge_attr)
-            _wait(target)
+            _wait(placed)
             return time.perf_counter() - started
 
         step()
@@ -191,7 +200,9 @@ def time_step(config: NetworkConfig, settings: TrainingSettings, glass: Glass, d
         return of_step, predict()
 
 
-def _planned(folder: Path, chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str) -> TrainingSettings:
+def _planned(
+    folder: Path, chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str, *, target: Target
+) -> TrainingSettings:
     """Turn the budget into epochs, the way it was done when the folder was first used."""
     path = folder / PLAN_FILE
     if path.is_file():
@@ -199,20 +210,20 @@ def _planned(folder: Path, chosen: Recipe, budget: Budget, glasses: Sequence[Gla
         if plan["budget"] != str(budget):
             raise InputError(f"{folder} holds a benchmark with a budget of {plan['budget']}: choose another folder.")
     else:
-        plan = {"budget": str(budget), **_plan(chosen, budget, glasses, device)}
+        plan = {"budget": str(budget), **_plan(chosen, budget, glasses, device, target=target)}
         write_atomically(path, (json.dumps(plan, indent=1) + "\n").encode())
     epochs = int(plan["epochs"])
     return replace(chosen.settings, epochs=epochs, validate_every=max(1, epochs // _VALIDATIONS), stop_after=None)
 
 
-def _plan(chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str) -> dict[str, Any]:
+def _plan(chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str, *, target: Target) -> dict[str, Any]:
     longest = chosen.settings.epochs
     if isinstance(chosen.config, RidgeConfig):
         return {"epochs": 1}
     if budget.unit == "epochs":
         return {"epochs": min(longest, int(budget.amount))}
     largest = max(glasses, key=len)
-    of_step, of_prediction = time_step(chosen.config, chosen.settings, largest, device)
+    of_step, of_prediction = time_step(chosen.config, chosen.settings, largest, device, target)
     held_out = [len(group) for group in related_groups(glasses)]
     epoch = (len(glasses) - min(held_out)) * of_step  # the longest of any fold
     validations = _VALIDATIONS * max(held_out) * of_prediction

@@ -11,11 +11,11 @@ import torch
 from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.runs.files import write_atomically
-from symgnn_explain.training.module import BarrierModule, GlassDataModule, labelled, mean_metrics
+from symgnn_explain.training.module import GlassDataModule, TrainingModule, labelled, mean_metrics
 
 
 @torch.no_grad()
-def solve(module: BarrierModule, data: GlassDataModule, checkpoint: Path) -> None:
+def solve(module: TrainingModule, data: GlassDataModule, checkpoint: Path) -> None:
     """Fit the model of ``module`` to all training glasses at once, and write a checkpoint as after a single epoch."""
     started = time.perf_counter()
     module.model.fit(data.training)

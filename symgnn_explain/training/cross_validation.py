@@ -16,6 +16,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.ensemble import EnsembleConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import NetworkConfig, read_config
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.held_out import HeldOut, predict_held_out, summarise
@@ -42,7 +43,7 @@ class CrossValidation:
         Each fold was trained with each of them.
     runs
         One row a fold, a seed and a validated epoch: ``fold``, ``seed``, ``epoch``, ``training_loss`` and the metrics
-        ``validation_…`` (eV), averaged over the glasses of the fold.
+        ``validation_…``, averaged over the glasses of the fold.
     n_parameters
         Of the network.
     seconds_per_epoch
@@ -50,6 +51,8 @@ class CrossValidation:
     together
         What the networks of all seeds say together of the held-out glasses, each network at its own best epoch: metrics
         by glass, calibration of the spread and its coverage; see :func:`~.held_out.summarise`.
+    target
+        What was learned.
     """
 
     architecture: str
@@ -61,6 +64,7 @@ class CrossValidation:
     n_parameters: int
     seconds_per_epoch: float
     together: Mapping[str, Any]
+    target: Target = BARRIER
 
     @property
     def curve(self) -> pd.DataFrame:
@@ -105,6 +109,7 @@ class CrossValidation:
         """Return plain values, ready for JSON; undefined ones are None."""
         return {
             "format_version": FORMAT_VERSION,
+            "target": self.target.to_dict(),
             "architecture": self.architecture,
             "config": dict(self.config),
             "settings": asdict(self.settings),
@@ -147,6 +152,7 @@ class CrossValidation:
                 n_parameters=stored["n_parameters"],
                 seconds_per_epoch=stored["seconds_per_epoch"],
                 together=stored["together"],
+                target=Target.from_dict(stored.get("target")),
             )
         except (OSError, KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200].rstrip(".")
@@ -186,6 +192,7 @@ def cross_validate(
     device: str = "auto",
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
+    target: Target = BARRIER,
 ) -> CrossValidation:
     """Hold out each group of related glasses in turn, train on the others with each seed, and validate.
 
@@ -195,14 +202,14 @@ def cross_validate(
     Parameters
     ----------
     glasses
-        With barriers (eV); at least two groups that are not related, and each name once.
+        With labels; at least two groups that are not related, and each name once.
     config, settings
         Hyperparameters of the network, and of its training; ``seed`` and ``patience`` of the settings are not used.
     seeds
         Of the runs.
     n_folds
         How many groups are held out, from the first on; None for all.
-    device, progress, provenance
+    device, progress, provenance, target
         As in :func:`~.train.train`.
 
     Raises
@@ -237,6 +244,7 @@ def cross_validate(
                 device=device,
                 progress=progress,
                 provenance=provenance,
+                target=target,
             )
             predictors.append(predictor)
             tables.append(pd.DataFrame(predictor.card["history"]).assign(fold=fold, seed=seed))
@@ -244,13 +252,14 @@ def cross_validate(
     result = CrossValidation(
         architecture=type(predictors[0].model).__name__,
         config=config.to_dict(),
-        settings=replace(settings, seed=seeds[0]),
+        settings=replace(settings.without(target.array), seed=seeds[0]),
         folds=tuple(tuple(names[place] for place in group) for group in groups),
         seeds=seeds,
         runs=pd.concat(tables, ignore_index=True),
         n_parameters=predictors[0].card["n_parameters"],
         seconds_per_epoch=float(np.median([each.card["seconds_per_epoch"] for each in predictors])),
         together=summarise(held_out),
+        target=target,
     )
     result.save(Path(out) / RESULT_FILE)
     return result

@@ -63,7 +63,11 @@ def train_ensemble(
         )
         for number in range(n_members)
     ]
-    predictor = Predictor(SymGNNEnsemble.of([member.model for member in members]), device=others.get("device", "auto"))
+    predictor = Predictor(
+        SymGNNEnsemble.of([member.model for member in members]),
+        device=others.get("device", "auto"),
+        target=members[0].target,
+    )
     shared = {key: value for key, value in members[0].card.items() if key not in {"history", "epoch", "metrics"}}
     predictor.card = {
         **shared,
@@ -79,7 +83,7 @@ def train_ensemble(
         "n_parameters": sum(member.card["n_parameters"] for member in members),
         "metrics": {
             "validation": validation_metrics(predictor, validation),
-            "symmetrization_error_ev": symmetrization_error(predictor, (*validation, *training)[0]),
+            predictor.target.key("symmetrization_error"): symmetrization_error(predictor, (*validation, *training)[0]),
         },
     }
     predictor.save(Path(out) / WEIGHTS_FILE)

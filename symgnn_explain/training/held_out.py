@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from symgnn_explain.errors import InputError
 from symgnn_explain.models.calibration import Calibration, coverage
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -17,7 +16,7 @@ from symgnn_explain.training.metrics import regression_metrics
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A held-out glass: its K known barriers, the mean of the predictions, and their standard deviation, (K,), eV."""
+    """A held-out glass: its K known values, the mean of the predictions, and their standard deviation, (K,)."""
 
     fold: int
     name: str
@@ -27,20 +26,20 @@ class HeldOut:
 
     @property
     def residual(self) -> FloatArray:
-        """Known barriers minus predictions, eV."""
+        """Known values minus predictions."""
         return self.known - self.mean
 
 
 def predict_held_out(fold: int, glasses: Sequence[Glass], predictors: Sequence[Predictor]) -> list[HeldOut]:
-    """Let the predictors of one fold predict its held-out glasses together; kept are the atoms with known barriers."""
+    """Let the predictors of one fold predict its held-out glasses together; kept are the atoms with known values."""
     held_out = []
     for glass in glasses:
-        if glass.barriers is None:
-            raise InputError(f"{glass.name!r} has no barriers to compare predictions with.")
+        labels = predictors[0].target.require_labels(glass)
+        known = ~np.isnan(labels)
         each = np.stack([predictor.predict(glass) for predictor in predictors])
         disagreement = each.std(axis=0, ddof=1) if len(each) > 1 else np.zeros(len(glass))
-        values = (glass.barriers, each.mean(axis=0), disagreement)
-        held_out.append(HeldOut(fold, glass.name, *(value[glass.labelled] for value in values)))
+        values = (labels, each.mean(axis=0), disagreement)
+        held_out.append(HeldOut(fold, glass.name, *(value[known] for value in values)))
     return held_out
 
 

@@ -1,4 +1,4 @@
-"""How well predicted barriers agree with known ones."""
+"""How well predictions agree with known values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from symgnn_explain.errors import InputError
 
 
 def regression_metrics(predicted: ArrayLike, known: ArrayLike) -> dict[str, float]:
-    """Compute Pearson and Spearman correlation, and mean absolute and root-mean-square error (eV).
+    """Compute Pearson and Spearman correlation, and mean absolute and root-mean-square error.
 
     Parameters
     ----------
     predicted, known
-        Shape (N,), eV. Atoms whose known barrier is NaN are left out.
+        Shape (N,). Atoms whose known value is NaN are left out.
 
     Returns
     -------

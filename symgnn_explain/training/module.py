@@ -22,6 +22,7 @@ from symgnn_explain.models.ensemble import describe_graph, with_description
 from symgnn_explain.models.registry import NetworkConfig, build_network
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.models.symmetrization import HaarO3
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.memory import reuse_large_allocations
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
@@ -63,18 +64,20 @@ class GlassDataModule(lightning.LightningDataModule):
     Parameters
     ----------
     training, validation
-        Glasses with barriers (eV); atoms whose barrier is NaN are seen as neighbours, and not learned from.
+        Glasses with labels; atoms whose label is NaN are seen as neighbours, and not learned from.
     config
         Of the network.
     auxiliary
         Names of the arrays that training graphs carry too, as ``auxiliary`` (N, A), standardised within each species.
     seed
         Of the order.
+    target
+        What is learned: it finds the labels, which graphs carry as ``y`` (N,).
 
     Raises
     ------
     InputError
-        If a glass has no barriers or a training glass no such array, all barriers are equal, or a species is not one
+        If a glass has no labels or a training glass no such array, all labels are equal, or a species is not one
         that the network knows.
     """
 
@@ -86,31 +89,29 @@ class GlassDataModule(lightning.LightningDataModule):
         *,
         auxiliary: Sequence[str] = (),
         seed: int = 0,
+        target: Target = BARRIER,
     ) -> None:
         super().__init__()
-        for glass in (*training, *validation):
-            if glass.barriers is None:
-                raise InputError(
-                    f"{glass.name!r} has no known barriers: training and validation need them (eV, one an atom)."
-                )
         for glass in validation:
-            if glass.labelled.sum() < 2:
-                raise InputError(f"{glass.name!r} has one known barrier: to validate on a glass takes at least two.")
+            if np.count_nonzero(~np.isnan(target.require_labels(glass))) < 2:
+                raise InputError(
+                    f"{glass.name!r} has one known {target.word}: to validate on a glass takes at least two."
+                )
         self.seed = seed
         self.training, self.validation = (
-            [build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach) for glass in side]
-            for side in (training, validation)
+            [_labelled_graph(glass, config, target) for glass in side] for side in (training, validation)
         )
         if auxiliary:
             for graph, values in zip(self.training, _standardised_arrays(training, auxiliary), strict=True):
                 graph.auxiliary = torch.from_numpy(values)
-        barriers = torch.cat([graph.y[~graph.y.isnan()] for graph in self.training])
-        if len(barriers.unique()) == 1:
+        labels = torch.cat([graph.y[~graph.y.isnan()] for graph in self.training])
+        if len(labels.unique()) == 1:
             raise InputError(
-                f"all training barriers are {barriers[0]:.3g} eV, which leaves nothing to learn: check what was read."
+                f"all training {target.plural} are {target.with_unit(f'{labels[0]:.3g}')}, which leaves "
+                "nothing to learn: check what was read."
             )
-        self.barrier_statistics = (float(barriers.mean()), float(barriers.std()))
-        """Mean and standard deviation (eV) of the known training barriers."""
+        self.label_statistics = (float(labels.mean()), float(labels.std()))
+        """Mean and standard deviation of the known training labels."""
 
     @torch.no_grad()
     def describe(self, model: SymGNN) -> None:
@@ -130,8 +131,8 @@ class GlassDataModule(lightning.LightningDataModule):
         return DataLoader(self.validation, batch_size=1)
 
 
-class BarrierModule(lightning.LightningModule):
-    """Mean squared error on normalised barriers; validated by the mean Pearson r within a glass.
+class TrainingModule(lightning.LightningModule):
+    """Mean squared error on normalised labels; validated by the mean Pearson r within a glass.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ class BarrierModule(lightning.LightningModule):
 
     def fit_inputs(self, data: GlassDataModule) -> None:
         """Give the network what it normalises with, measured on the training graphs; and graphs what never changes."""
-        mean, scale = data.barrier_statistics
+        mean, scale = data.label_statistics
         if isinstance(self.model, SymGNN):
             self.model.fit_inputs(data.training)
             data.describe(self.model)
@@ -278,13 +279,20 @@ class BarrierModule(lightning.LightningModule):
         self.history, self.training_seconds = checkpoint["history"], checkpoint["training_seconds"]
 
 
+def _labelled_graph(glass: Glass, config: NetworkConfig, target: Target) -> Data:
+    labels = target.require_labels(glass)
+    graph = build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach)
+    graph.y = torch.from_numpy(labels.astype(np.float32))
+    return graph
+
+
 def _standardised_arrays(glasses: Sequence[Glass], names: Sequence[str]) -> list[NDArray[np.float32]]:
     """Return the arrays of each glass as columns, with mean 0 and variance 1 among all atoms of one species."""
     for glass in glasses:
         for name in names:
             if name not in glass.arrays or glass.arrays[name].ndim != 1:
                 raise InputError(
-                    f"{glass.name!r} has no array {name!r} with one number an atom to learn beside the barriers: add "
+                    f"{glass.name!r} has no array {name!r} with one number an atom to learn beside the target: add "
                     "it to the file, or train without auxiliary arrays."
                 )
     values = np.concatenate([np.column_stack([glass.arrays[name] for name in names]) for glass in glasses])
@@ -300,19 +308,19 @@ def _standardised_arrays(glasses: Sequence[Glass], names: Sequence[str]) -> list
 
 
 def predict_batch(network: Any, batch: Data, displacement: Tensor) -> Tensor:
-    """Predict barriers (eV) with other displacements than the graph's, and the description that it may carry."""
+    """Predict with other displacements than the graph's, and the description that it may carry."""
     described = (batch.environment,) if "environment" in batch else ()
     predicted: Tensor = network(batch.x, batch.edge_index, displacement, *described)
     return predicted
 
 
 def labelled(predicted: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Return predictions (N,) and barriers (N,) of the atoms whose barrier is known, not NaN."""
+    """Return predictions (N,) and labels (N,) of the atoms whose label is known, not NaN."""
     unknown = known.isnan()
     return (predicted[~unknown], known[~unknown]) if unknown.any() else (predicted, known)
 
 
 def mean_metrics(validated: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Metrics of predicted and known barriers, averaged over glasses, by their names in the history."""
+    """Metrics of predicted and known values, averaged over glasses, by their names in the history."""
     per_glass = [regression_metrics(predicted.cpu(), known.cpu()) for predicted, known in validated]
     return {f"validation_{key}": float(np.mean([metrics[key] for metrics in per_glass])) for key in per_glass[0]}

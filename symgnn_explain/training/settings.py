@@ -39,12 +39,12 @@ class TrainingSettings:
     precision
         Of arithmetic: ``32-true``, or mixed with 16 bits (``16-mixed`` on a GPU alone, ``bf16-mixed``).
     auxiliary
-        Names of per-atom arrays that are learned beside the barriers, from the nodes' initial features: what an atom's
+        Names of per-atom arrays that are learned beside the target, from the nodes' initial features: what an atom's
         surroundings decide and no noise blurs, such as its potential energy. They are not needed to predict.
     auxiliary_weight
         Of the squared errors of these arrays, each standardised within a species.
     level_weight
-        Of the squared error of a glass's mean barrier, beside that of its atoms' deviations from the mean; with 1 their
+        Of the squared error of a glass's mean, beside that of its atoms' deviations from the mean; with 1 their
         sum is the mean squared error.
     stop_after
         Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
@@ -94,6 +94,10 @@ class TrainingSettings:
     def for_arrays(self, names: Collection[str]) -> TrainingSettings:
         """Return the settings without auxiliary arrays that are not among ``names``."""
         return replace(self, auxiliary=tuple(name for name in self.auxiliary if name in names))
+
+    def without(self, name: str) -> TrainingSettings:
+        """Return the settings without that auxiliary array: what is learned itself is learned beside nothing."""
+        return self.for_arrays([other for other in self.auxiliary if other != name])
 
     @property
     def last_epoch(self) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
@@ -25,11 +26,12 @@ from symgnn_explain.models.baselines.ridge import Ridge
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.registry import NetworkConfig
+from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.closed_form import solve
 from symgnn_explain.training.metrics import regression_metrics
-from symgnn_explain.training.module import MONITOR, BarrierModule, GlassDataModule
+from symgnn_explain.training.module import MONITOR, GlassDataModule, TrainingModule
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.splits import require_unrelated
 
@@ -50,6 +52,7 @@ def train(
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
     protocol: Mapping[str, Any] | None = None,
+    target: Target = BARRIER,
 ) -> Predictor:
     """Train on labelled glasses, stop on validation glasses, and write the best predictor into ``out``.
 
@@ -62,7 +65,7 @@ def train(
     Parameters
     ----------
     training, validation
-        Glasses with barriers (eV); no glass, nor a relative of it, may be on both sides.
+        Glasses with labels; no glass, nor a relative of it, may be on both sides.
     config, settings
         Hyperparameters of the network, and of its training.
     out
@@ -78,25 +81,34 @@ def train(
         Goes into the card: data, hashes, command.
     protocol
         Goes into the card beside how the epoch was chosen: how everything else was.
+    target
+        What is learned. Where its tolerance is not known, it becomes a quarter of the standard deviation of the
+        training labels. It is never an auxiliary array.
 
     Raises
     ------
     InputError
-        If a glass has no barriers, it or a relative is on both sides, the folder holds another run, the device is not
+        If a glass has no labels, it or a relative is on both sides, the folder holds another run, the device is not
         there, or the training diverged before anything was learned.
     KeyboardInterrupt
         If the user interrupts; the last whole epoch stays on disk.
     """
     require_unrelated(training, validation)
-    target = _require_devices(device, devices, settings, len(training))
+    settings = settings.without(target.array)
+    placed = _require_devices(device, devices, settings, len(training))
     out = Path(out)
     with isolate_rng():
         torch.manual_seed(settings.seed)
-        data = GlassDataModule(training, validation, config, auxiliary=settings.auxiliary, seed=settings.seed)
+        data = GlassDataModule(
+            training, validation, config, auxiliary=settings.auxiliary, seed=settings.seed, target=target
+        )
+        target = target.resolved(np.concatenate([target.require_labels(glass) for glass in training]))
         described: dict[str, Any] = {"training": _describe(training), "validation": _describe(validation)}
         if devices > 1:
             described["devices"] = devices  # a step is another one then
-        module = BarrierModule(config, settings, steps_per_epoch=-(-len(training) // devices), data=described)
+        if target != BARRIER:
+            described["target"] = target.to_dict()
+        module = TrainingModule(config, settings, steps_per_epoch=-(-len(training) // devices), data=described)
         last = out / _CHECKPOINTS / f"{_LAST}.ckpt"
         _require_same_run(out, last, module)
         if (out / WEIGHTS_FILE).is_file():
@@ -106,7 +118,7 @@ def train(
         if iterates:
             validates = bool(validation)
             with _quiet_lightning():
-                trainer = _trainer(out, settings, target, devices=devices, validates=validates, progress=progress)
+                trainer = _trainer(out, settings, placed, devices=devices, validates=validates, progress=progress)
                 _fit(trainer, module, data, last if last.is_file() else None)
         else:
             solve(module, data, last)
@@ -117,13 +129,14 @@ def train(
     module.prepare_evaluation()
     predictor = Predictor(module.model, device=device)
     predictor.card = {
+        "target": target.to_dict(),
         "training_settings": asdict(settings),
         **described,
         "protocol": {"epoch": _epoch_choice(iterates=iterates, validates=bool(validation)), **(protocol or {})},
         "epoch": int(chosen["epoch"]) + 1,
         "metrics": {
             "validation": validation_metrics(predictor, validation),
-            "symmetrization_error_ev": symmetrization_error(predictor, (*validation, *training)[0]),
+            target.key("symmetrization_error"): symmetrization_error(predictor, (*validation, *training)[0]),
         },
         "history": ended["history"],
         "seconds_per_epoch": ended["training_seconds"] / (int(ended["epoch"]) + 1),
@@ -147,11 +160,12 @@ def _epoch_choice(*, iterates: bool, validates: bool) -> str:
 
 
 def validation_metrics(predictor: Predictor, glasses: Sequence[Glass]) -> dict[str, dict[str, float]]:
-    """Compare predictions with known barriers, glass by glass; one without barriers is left out."""
+    """Compare predictions with known values, glass by glass; one without any is left out."""
+    labels = {glass.name: predictor.target.labels(glass) for glass in glasses}
     return {
-        glass.name: regression_metrics(predictor.predict(glass), glass.barriers)
+        glass.name: regression_metrics(predictor.predict(glass), known)
         for glass in glasses
-        if glass.barriers is not None
+        if (known := labels[glass.name]) is not None
     }
 
 
@@ -161,12 +175,12 @@ class _LearningCurve(Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: TrainingModule) -> None:
         """Write the learning curve so far."""
         if trainer.is_global_zero:
             write_atomically(self.path, pd.DataFrame(pl_module.history).to_csv(index=False).encode())
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: BarrierModule) -> None:
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: TrainingModule) -> None:
         """Write the whole learning curve."""
         self.on_validation_end(trainer, pl_module)
 
@@ -228,7 +242,7 @@ def _require_devices(device: str, devices: int, settings: TrainingSettings, n_gl
     return target
 
 
-def _fit(trainer: lightning.Trainer, module: BarrierModule, data: GlassDataModule, checkpoint: Path | None) -> None:
+def _fit(trainer: lightning.Trainer, module: TrainingModule, data: GlassDataModule, checkpoint: Path | None) -> None:
     """Train; an interruption leaves as what it is, where Lightning would end the process and go deaf to the next."""
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -270,7 +284,7 @@ def _finite_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _require_same_run(out: Path, last: Path, module: BarrierModule) -> None:
+def _require_same_run(out: Path, last: Path, module: TrainingModule) -> None:
     if last.is_file():
         stored = torch.load(last, map_location="cpu", weights_only=True)["hyper_parameters"]
         if stored != dict(module.hparams):

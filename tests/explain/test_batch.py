@@ -429,7 +429,7 @@ def test_atoms_can_be_given_in_words(predictor, glass) -> None:
     with one_thread():
         prepared = prepare(predictor, glass)
     explanations = explain_many(predictor, glass, "hardest:3", "random", prepared=prepared)
-    assert explanations.atoms == tuple(select_atoms(glass, "hardest:3", barriers=prepared.predictions))
+    assert explanations.atoms == tuple(select_atoms(glass, "hardest:3", predictions=prepared.predictions))
 
 
 @pytest.mark.parametrize(

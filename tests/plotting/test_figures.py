@@ -177,7 +177,7 @@ def test_parity_figure_states_the_agreement(glass, random_glass):
     text = figure.layout.annotations[0].text
     assert "r = 1.000" in text
     assert "0.100 eV" in text
-    with pytest.raises(InputError, match="no known values of the energy barrier"):
+    with pytest.raises(InputError, match="no known barriers"):
         parity_figure(random_glass(3, barriers=False), np.ones(27))
     with pytest.raises(InputError, match="finite"):
         parity_figure(glass, np.full(len(glass), np.nan))

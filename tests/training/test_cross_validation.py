@@ -15,7 +15,7 @@ from symgnn_explain.models.baselines.mlp import MLPConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.cross_validation import RESULT_FILE, CrossValidation, cross_validate
-from symgnn_explain.training.module import BarrierModule
+from symgnn_explain.training.module import TrainingModule
 from symgnn_explain.training.settings import TrainingSettings
 
 CONFIG, SETTINGS = MLPConfig(dim=4, layers=1), TrainingSettings(epochs=3, validate_every=1, patience=1, seed=9)
@@ -127,16 +127,16 @@ class TestRuns:
         self, glasses: list[Glass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole = run(glasses[:2], tmp_path / "whole")
-        original, steps = BarrierModule.training_step, []
+        original, steps = TrainingModule.training_step, []
 
-        def training_step(self: BarrierModule, *given: Any) -> Any:
+        def training_step(self: TrainingModule, *given: Any) -> Any:
             steps.append(1)
             if len(steps) == 5:
                 raise KeyboardInterrupt
             return original(self, *given)
 
         with monkeypatch.context() as patched:
-            patched.setattr(BarrierModule, "training_step", training_step)
+            patched.setattr(TrainingModule, "training_step", training_step)
             with pytest.raises(KeyboardInterrupt):
                 run(glasses[:2], tmp_path / "parts")
             assert not (tmp_path / "parts" / RESULT_FILE).exists()

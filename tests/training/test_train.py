@@ -21,7 +21,7 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import build_network
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.metrics import regression_metrics
-from symgnn_explain.training.module import BarrierModule, EpochShuffle
+from symgnn_explain.training.module import EpochShuffle, TrainingModule
 from symgnn_explain.training.recipes import RECIPES, recipe
 from symgnn_explain.training.settings import TrainingSettings
 from symgnn_explain.training.train import LEARNING_CURVE_FILE, WEIGHTS_FILE
@@ -37,14 +37,14 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictor, 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseException]) -> None:
     """Raise ``error`` in the training step of this number, once."""
-    original, steps = BarrierModule.training_step, iter(range(10_000))
+    original, steps = TrainingModule.training_step, iter(range(10_000))
 
-    def training_step(self: BarrierModule, batch: Any, batch_idx: int) -> Any:
+    def training_step(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
         if next(steps) == step:
             raise error
         return original(self, batch, batch_idx)
 
-    monkeypatch.setattr(BarrierModule, "training_step", training_step)
+    monkeypatch.setattr(TrainingModule, "training_step", training_step)
 
 
 class TestResult:
@@ -160,9 +160,9 @@ class TestInterruption:
         steps: list[int] = []
         with monkeypatch.context() as patched:
             interrupt_at(patched, 10_000, KeyboardInterrupt)
-            original = BarrierModule.training_step
+            original = TrainingModule.training_step
             patched.setattr(
-                BarrierModule, "training_step", lambda *given: steps.append(given[0].global_step) or original(*given)
+                TrainingModule, "training_step", lambda *given: steps.append(given[0].global_step) or original(*given)
             )
             resumed = run(tmp_path / "parts", **changes)
         assert steps == list(range(step // 3 * 3, 12))  # three glasses an epoch: whole epochs are not repeated
@@ -221,7 +221,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("side", ["training", "validation"])
     def test_missing_barriers(self, tmp_path: Path, side: str) -> None:
-        with pytest.raises(InputError, match="'toy7' has no barriers"):
+        with pytest.raises(InputError, match="'toy7' has no known barriers"):
             run(tmp_path, **{side: [replace(disordered(7), barriers=None)]})
         assert not list(tmp_path.iterdir())
 
@@ -256,11 +256,11 @@ class TestRefusals:
             run(tmp_path, settings=replace(SETTINGS, precision="16-mixed"))
 
     def test_divergence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def diverge(self: BarrierModule, *_: Any) -> None:
+        def diverge(self: TrainingModule, *_: Any) -> None:
             with torch.no_grad():
                 self.model.decoder[0].weight.fill_(torch.nan)
 
-        monkeypatch.setattr(BarrierModule, "on_train_batch_end", diverge)
+        monkeypatch.setattr(TrainingModule, "on_train_batch_end", diverge)
         with pytest.raises(InputError, match="diverged before anything was learned: lower the learning rate"):
             run(tmp_path)
         assert not (tmp_path / WEIGHTS_FILE).exists()
@@ -268,12 +268,12 @@ class TestRefusals:
     def test_late_divergence_stops_and_leaves_what_was_learned(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def diverge(self: BarrierModule, *_: Any) -> None:
+        def diverge(self: TrainingModule, *_: Any) -> None:
             if self.current_epoch >= 2:
                 with torch.no_grad():
                     self.model.decoder[0].weight.fill_(torch.nan)
 
-        monkeypatch.setattr(BarrierModule, "on_train_batch_end", diverge)
+        monkeypatch.setattr(TrainingModule, "on_train_batch_end", diverge)
         predictor = run(tmp_path, settings=replace(SETTINGS, epochs=40))
         assert predictor.card["epoch"] == 2
         assert np.isfinite(predictor.predict(VALIDATION[0])).all()

@@ -21,7 +21,7 @@ from symgnn_explain.structure.io import read_glass, write_glass
 from symgnn_explain.structure.selection import select_atoms
 from symgnn_explain.training.held_out import predict_held_out
 from symgnn_explain.training.metrics import regression_metrics
-from symgnn_explain.training.module import BarrierModule, GlassDataModule
+from symgnn_explain.training.module import GlassDataModule, TrainingModule
 
 from .conftest import CONFIG, SETTINGS, disordered, run
 
@@ -133,11 +133,11 @@ class TestSelection:
 class TestTraining:
     def test_the_loss_is_that_of_the_known_atoms(self) -> None:
         data = GlassDataModule([PARTLY, disordered(2)], [], CONFIG)
-        module = BarrierModule(CONFIG, SETTINGS, steps_per_epoch=2)
+        module = TrainingModule(CONFIG, SETTINGS, steps_per_epoch=2)
         module.fit_inputs(data)
         assert PARTLY.barriers is not None
         known = np.concatenate([PARTLY.barriers[PARTLY.labelled], disordered(2).barriers])
-        assert data.barrier_statistics == pytest.approx((known.mean(), known.std(ddof=1)), rel=1e-5)
+        assert data.label_statistics == pytest.approx((known.mean(), known.std(ddof=1)), rel=1e-5)
         graph = data.training[0]
         labelled = torch.from_numpy(PARTLY.labelled)
         module.log = lambda *_given, **_named: None  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ from symgnn_widgets.views.table import marked
 
 def test_words_select(explorer: GlassExplorer, glass: Glass) -> None:
     explorer.selection.words.value = "species Zr and barrier > 1.5"
-    expected = select_atoms(glass, "species Zr and barrier > 1.5", barriers=explorer.session.predictions)
+    expected = select_atoms(glass, "species Zr and barrier > 1.5", predictions=explorer.session.predictions)
     assert explorer.session.selection == tuple(expected)
     assert explorer.session.selected_atom == expected[0]
     assert f"<b>{len(expected)}</b>" in explorer.selection.list.value

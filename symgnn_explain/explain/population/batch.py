@@ -147,7 +147,9 @@ def explain_many(
         raise InputError(f"{atoms_at_once=} must be at least 1.")
     named = [] if isinstance(atoms, str) else require_atoms(glass, atoms).tolist()
     prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
-    wanted = select_atoms(glass, atoms, barriers=prepared.predictions).tolist() if isinstance(atoms, str) else named
+    wanted = named
+    if isinstance(atoms, str):
+        wanted = select_atoms(glass, atoms, predictions=prepared.predictions, label=predictor.target.array).tolist()
     configured = with_tolerance(configured, prepared.target)
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
     records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest)

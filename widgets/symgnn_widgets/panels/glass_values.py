@@ -68,7 +68,9 @@ class GlassValues:
 
     def _values(self) -> dict[str, Any]:
         session = self.session
-        return selectable_values(session.glass, barriers=session.predictions, values=session.named_values())
+        return selectable_values(
+            session.glass, predictions=session.predictions, label=session.target.array, values=session.named_values()
+        )
 
     def _draw(self, _change: object = None) -> None:
         if not self.active:

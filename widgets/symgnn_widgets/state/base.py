@@ -12,6 +12,7 @@ from traitlets import HasTraits, Instance, Int, Unicode
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 Key = tuple[Any, ...]
@@ -30,13 +31,23 @@ class SessionBase(HasTraits):
     explanation = Instance(AtomExplanation, allow_none=True)
     error = Unicode(help="one sentence about what went wrong last, or empty")
 
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.predictor.target
+
+    @cached_property
+    def labels(self) -> FloatArray | None:
+        """Known values of the target, shape (N,), NaN where unknown; None where all are."""
+        return self.target.labels(self.glass)
+
     @cached_property
     def spread(self) -> FloatArray | None:
-        """Standard deviation of each prediction, shape (N,), eV; None where the network was not calibrated."""
+        """Standard deviation of each prediction, shape (N,); None where the network was not calibrated."""
         return self.predictor.spread(self.glass)
 
     def uncertainty_of(self, atom: int) -> float | None:
-        """Return the standard deviation of one prediction, eV, where it is known."""
+        """Return the standard deviation of one prediction, where it is known."""
         return None if self.spread is None else float(self.spread[atom])
 
 

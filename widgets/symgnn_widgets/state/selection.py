@@ -41,7 +41,12 @@ class SelectionState(SessionBase):
         """Select in the language of :func:`~symgnn_explain.structure.selection.select_atoms`; mistakes: ``error``."""
         try:
             atoms = select_atoms(
-                self.glass, words, barriers=self.predictions, selected=self.selection, values=self.named_values()
+                self.glass,
+                words,
+                predictions=self.predictions,
+                label=self.target.array,
+                selected=self.selection,
+                values=self.named_values(),
             )
         except InputError as error:
             self.error = str(error)
@@ -50,12 +55,12 @@ class SelectionState(SessionBase):
         self.select_many(atoms.tolist())
 
     def named_values(self) -> dict[str, FloatArray]:
-        """Name what a selection can compare beside the values of the glass: uncertainty, error (eV), importance."""
+        """Name what a selection can compare beside the values of the glass: uncertainty, error, importance."""
         values: dict[str, FloatArray] = {}
         if self.spread is not None:
             values["uncertainty"] = self.spread
-        if self.glass.barriers is not None:
-            values["error"] = self.predictions - self.glass.barriers
+        if self.labels is not None:
+            values["error"] = self.predictions - self.labels
         if self.explanation is not None:
             scores = self.explanation.atom_scores()
             values["importance"] = np.zeros(len(self.glass))
