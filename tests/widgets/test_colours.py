@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.state.colours import Colouring, channels_of, colour_bar, species_colouring
+from symgnn_widgets.state.colourings import array_colouring, array_names
+from symgnn_widgets.state.colours import CATEGORY_COLOURS, Colouring, channels_of, colour_bar, species_colouring
 
 
 def test_colours_run_along_the_scale() -> None:
@@ -42,3 +43,17 @@ def test_each_species_has_its_colour(glass: Glass) -> None:
         member = glass.symbols.index(symbol)
         np.testing.assert_array_equal(colouring.rgb()[member], channels_of(colour))
         assert symbol in legend
+
+
+def test_text_columns_have_a_colour_a_word(glass: Glass) -> None:
+    words = np.array(["FCC", "ICO", "ICO", ""])[np.arange(len(glass)) % 4]
+    marked = glass.with_arrays(structure=words, names=np.arange(len(glass)).astype(str))
+    assert {"structure", "names"} <= set(array_names(marked))
+    colouring = array_colouring(marked, "structure")
+    assert colouring.categories == ("ICO", "(empty)", "FCC")  # the most frequent first
+    assert len(np.unique(np.column_stack([colouring.values, colouring.rgb()]), axis=0)) == 3
+    np.testing.assert_array_equal(colouring.values == 0, words == "ICO")
+    many = array_colouring(marked, "names")
+    assert len(many.categories) == len(CATEGORY_COLOURS)
+    others = int((many.values == len(CATEGORY_COLOURS) - 1).sum())
+    assert many.categories[-1] == f"{others} others"

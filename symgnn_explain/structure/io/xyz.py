@@ -70,7 +70,8 @@ def read_xyz(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass
         rows = stream.read(chosen.end - chosen.start)
     if chosen.n_rows < chosen.declared:
         raise InputError(
-            f"the XYZ file is truncated: a frame declares {chosen.declared} atoms, {chosen.n_rows} were found."
+            f"the file cannot be read: it is truncated, a frame declares {chosen.declared} atoms, {chosen.n_rows} were "
+            "found."
         )
     if not chosen.declared:
         raise InputError("the XYZ file has no atoms in this frame.")

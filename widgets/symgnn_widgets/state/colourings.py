@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.structure.columns import ARRAY_UNITS
@@ -16,6 +17,7 @@ from symgnn_explain.structure.selection import selectable_values
 from symgnn_widgets.state.colours import (
     HOP_COLOURS,
     Colouring,
+    category_colouring,
     difference_colouring,
     importance_colouring,
     signed_colouring,
@@ -114,10 +116,14 @@ OF_EXPLANATIONS = frozenset({"importance", "contribution", "hops"})
 
 
 def array_names(glass: Glass) -> tuple[str, ...]:
-    """Names of the per-atom arrays that hold numbers; of one with several columns, a name a column."""
+    """Names of the per-atom arrays of numbers, flags or different words; of one with several columns, of each."""
     known = ("x", "y", "z", "index", "barrier", "known_barrier", *COLOURINGS)
     named = selectable_values(glass)
-    return tuple(name for name, array in named.items() if name not in known and array.dtype.kind in "iufb")
+    return tuple(name for name, array in named.items() if name not in known and _can_colour(array))
+
+
+def _can_colour(array: NDArray[Any]) -> bool:
+    return array.dtype.kind in "iufb" or (array.dtype.kind == "U" and bool((array != array[0]).any()))
 
 
 def array_colouring(glass: Glass, name: str) -> Colouring:
@@ -125,4 +131,7 @@ def array_colouring(glass: Glass, name: str) -> Colouring:
     quantity = name.split("[", maxsplit=1)[0]  # of one with several columns
     unit = f" ({ARRAY_UNITS[quantity]})" if quantity in ARRAY_UNITS else ""
     label = f"{name.replace('_', ' ').capitalize()}{unit}"
-    return Colouring.of_values(label, selectable_values(glass)[name].astype(np.float64))
+    values = selectable_values(glass)[name]
+    if values.dtype.kind == "U":
+        return category_colouring(label, values)
+    return Colouring.of_values(label, values.astype(np.float64))

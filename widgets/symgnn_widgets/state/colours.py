@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from plotly.colors import diverging, hex_to_rgb, sequential, unlabel_rgb
+from plotly.colors import diverging, hex_to_rgb, qualitative, sequential, unlabel_rgb
 
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.style import (
@@ -31,6 +31,8 @@ SIGNED_SCALE = tuple(reversed(diverging.RdBu))
 """From what lowers the barrier, or is predicted too low, to what raises it."""
 HOP_COLOURS = (PURPLE, VERMILION, ORANGE, GREEN, BLUE, LIGHT_GREY)
 """The explained atom, the atoms one hop away and so on; the last colour is that of all beyond."""
+CATEGORY_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, *qualitative.Set2)
+"""Of the words of a text column."""
 UNKNOWN_COLOUR = GREY
 """Of atoms whose value is not a number."""
 SHOWN_QUANTILES = (0.005, 0.995)
@@ -100,6 +102,24 @@ def species_colouring(glass: Glass) -> Colouring:
         scale=tuple(species_colour(symbol) for symbol in glass.species),
         domain=(0.0, float(len(numbers))),
         categories=glass.species,
+    )
+
+
+def category_colouring(label: str, words: NDArray[np.str_]) -> Colouring:
+    """One colour a word, the most frequent words first; the rarest share one where there are many."""
+    unique, place, counts = np.unique(words, return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    named = [word or "(empty)" for word in unique[order].tolist()]
+    if len(named) > len(CATEGORY_COLOURS):
+        named = [*named[: len(CATEGORY_COLOURS) - 1], f"{len(named) - len(CATEGORY_COLOURS) + 1} others"]
+    return Colouring(
+        label=label,
+        values=np.minimum(rank[place.ravel()], len(named) - 1).astype(np.float64),
+        scale=CATEGORY_COLOURS[: len(named)],
+        domain=(0.0, float(len(named))),
+        categories=tuple(named),
     )
 
 
