@@ -17,6 +17,7 @@ from symgnn_explain.structure.io.ase_formats import glass_from
 from symgnn_explain.structure.io.frames import chosen_frame, require_only_frame
 from symgnn_explain.structure.io.opening import read_text, said
 from symgnn_explain.structure.io.species import Source, numbers_from_words, species_of
+from symgnn_explain.structure.io.tables import is_count
 from symgnn_explain.structure.occupancy import TOLERANCE, refuse_disorder
 
 if TYPE_CHECKING:
@@ -64,10 +65,12 @@ def read_poscar(path: Path, species: Mapping[int, str] | None, frame: int) -> Gl
     text = read_text(path)
     lines = text.getvalue().splitlines(keepends=True)
     counts = lines[5].split("!")[0].split() if len(lines) > 5 else []
-    if not counts or not all(word.isdecimal() for word in counts):
+    if not counts or not all(is_count(word) for word in counts):
         text.seek(0)
         return glass_from(lambda: read_vasp(text), species, frame, "POSCAR file")
-    types = np.repeat(np.arange(1, len(counts) + 1), [min(int(word), 10**8) for word in counts])
+    if sum(map(int, counts)) > len(lines):
+        raise InputError(f"the POSCAR file is truncated: it declares {' + '.join(counts)} atoms in {len(lines)} lines.")
+    types = np.repeat(np.arange(1, len(counts) + 1), [int(word) for word in counts])
     words = np.array(lines[0].split("!")[0].split()[: len(counts)], dtype=np.str_)
     sources = []
     if len(words) == len(counts) and numbers_from_words(words, strict=False).all():

@@ -23,7 +23,7 @@ from symgnn_explain.structure.io.species import (
     numbers_from_words,
     species_of,
 )
-from symgnn_explain.structure.io.tables import Columns, number, read_columns
+from symgnn_explain.structure.io.tables import Columns, is_count, number, read_columns
 
 Sections = dict[str, tuple[str, bytes]]
 """Comment behind the keyword, and body, of each section."""
@@ -75,7 +75,9 @@ def read_lammps_data(path: Path, species: Mapping[int, str] | None, frame: int) 
     columns = ordered_by_id(columns)
     positions = np.stack([require_numbers(columns, axis) for axis in "xyz"], axis=1)
     if "ix" in columns:
-        positions = positions + np.stack([require_numbers(columns, f"i{axis}") for axis in "xyz"], axis=1) @ cell
+        images = np.stack([require_numbers(columns, f"i{axis}") for axis in "xyz"], axis=1)
+        with np.errstate(invalid="ignore", over="ignore"):  # Glass says what is not finite
+            positions = positions + images @ cell
     labels = _labels(sections)
     columns["type"] = _type_numbers(columns["type"], labels)
     masses, comments = _masses(sections, labels)
@@ -118,7 +120,7 @@ def _header(text: str) -> dict[str, list[str]]:
         if first:
             fields[" ".join(words[first:])] = words[:first]
     count = " ".join(fields.get("atoms", ["nothing"]))
-    if not count.isdecimal():
+    if not is_count(count):
         raise InputError(f"the LAMMPS data file is damaged: {count!r} stands where its number of atoms should.")
     return fields
 
@@ -166,14 +168,14 @@ def _atoms(body: bytes, style: str) -> Columns:
 
 def _labels(sections: Sections) -> dict[int, str]:
     rows = _rows(sections, "Atom Type Labels")
-    return {int(words[0]): words[1] for words, _ in rows if len(words) > 1 and words[0].isdecimal()}
+    return {int(words[0]): words[1] for words, _ in rows if len(words) > 1 and is_count(words[0])}
 
 
 def _type_numbers(words: NDArray[Any], labels: Mapping[int, str]) -> IntArray:
     if are_types(words):
         return words.astype(np.int64)
     known = {label: kind for kind, label in labels.items()}
-    kinds = [known.get(word, int(word) if word.isdecimal() else None) for word in words.tolist()]
+    kinds = [known.get(word, int(word) if is_count(word) else None) for word in words.tolist()]
     strange = next((word for word, kind in zip(words.tolist(), kinds, strict=True) if kind is None), None)
     if strange is not None:
         raise InputError(f"the LAMMPS data file has an atom of type {strange!r}, which no 'Atom Type Labels' names.")
@@ -185,7 +187,7 @@ def _masses(sections: Sections, labels: Mapping[int, str]) -> tuple[dict[int, fl
     known = {label: kind for kind, label in labels.items()}
     masses, comments = {}, {}
     for words, comment in _rows(sections, "Masses"):
-        kind = int(words[0]) if words[0].isdecimal() else known.get(words[0])
+        kind = int(words[0]) if is_count(words[0]) else known.get(words[0])
         try:
             mass = number(words[1])
         except (ValueError, IndexError) as error:

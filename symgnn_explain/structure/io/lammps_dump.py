@@ -23,7 +23,7 @@ from symgnn_explain.structure.io.species import (
     numbers_from_words,
     species_of,
 )
-from symgnn_explain.structure.io.tables import Columns, number, read_columns
+from symgnn_explain.structure.io.tables import Columns, is_count, number, read_columns
 
 _PLACES = ("x y z", "xs ys zs", "xu yu zu", "xsu ysu zsu")
 _WORDS = ("element", "typelabel")
@@ -44,7 +44,7 @@ class _Frame:
     @property
     def n_atoms(self) -> int:
         words = self.items.get("NUMBER OF ATOMS", [])
-        if not words or not words[0].isdecimal():
+        if not words or not is_count(words[0]):
             found = repr(words[0]) if words else "nothing"
             raise InputError(
                 f"the LAMMPS dump is truncated or damaged: {found} stands where its number of atoms should."
@@ -83,7 +83,8 @@ def read_lammps_dump(path: Path, species: Mapping[int, str] | None, frame: int) 
     columns = ordered_by_id(read_columns(rows, chosen.columns, text=_WORDS))
     positions = np.stack([require_numbers(columns, name) for name in places], axis=1)
     if "s" in places[0]:
-        positions = origin + positions @ cell
+        with np.errstate(invalid="ignore", over="ignore"):  # Glass says what is not finite
+            positions = origin + positions @ cell
     numbers, species_note = _species(columns, species)
     symbols = np.array(chemical_symbols)[numbers]
     said_twice = [name for name in _WORDS if name in columns and (columns[name] == symbols).all()]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.structure.glass import Glass, IntArray, atomic_number
+from symgnn_explain.structure.io.tables import is_count
 
 NOTE_KEYS = ("species", "boundaries", "units")
 """Keys of the provenance whose sentence says what reading has inferred or converted."""
@@ -169,9 +170,7 @@ def numbers_from_masses(masses: NDArray[Any]) -> IntArray:
 
 def are_types(words: NDArray[Any]) -> bool:
     """Whether a column that should name species holds whole numbers."""
-    return words.dtype.kind in "iu" or (
-        words.dtype.kind == "U" and all(word.isascii() and word.isdecimal() for word in np.unique(words).tolist())
-    )
+    return words.dtype.kind in "iu" or (words.dtype.kind == "U" and all(map(is_count, np.unique(words).tolist())))
 
 
 def _reconciled(numbers: IntArray, species: Mapping[int, str]) -> IntArray:

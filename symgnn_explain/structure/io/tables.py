@@ -15,7 +15,7 @@ from symgnn_explain.errors import InputError
 
 Columns = dict[str, NDArray[Any]]
 
-_FORTRAN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))[dD]([+-]?\d+)")
+_FORTRAN = re.compile(r"[dD](?=[+-]?[0-9]+$)")
 _WHOLE = re.compile(r"[+-]?\d+")
 
 
@@ -30,7 +30,12 @@ def number(word: str | bytes) -> float:
     text = word.decode("latin-1") if isinstance(word, bytes) else word
     if "_" in text:
         raise ValueError(f"could not convert string to float: {text!r}")
-    return float(_FORTRAN.sub(r"\1e\2", text))
+    return float(_FORTRAN.sub("e", text))
+
+
+def is_count(word: str) -> bool:
+    """Whether a word is a whole number that surely fits into 64 bits, written in digits alone."""
+    return word.isascii() and word.isdecimal() and len(word) <= 18
 
 
 def read_columns(rows: bytes, names: Sequence[str], *, text: Sequence[str] = (), comment: str | None = None) -> Columns:

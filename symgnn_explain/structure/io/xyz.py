@@ -18,7 +18,7 @@ from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, Int
 from symgnn_explain.structure.io.frames import chosen_frame
 from symgnn_explain.structure.io.opening import decoded, opened
 from symgnn_explain.structure.io.species import Source, are_types, numbers_from_masses, numbers_from_words, species_of
-from symgnn_explain.structure.io.tables import Columns, flags, number, read_columns
+from symgnn_explain.structure.io.tables import Columns, flags, is_count, number, read_columns
 from symgnn_explain.structure.occupancy import require_full_occupancy
 
 _POSITIONS = ("pos", "position", "positions")
@@ -102,7 +102,7 @@ def _frames(stream: BinaryIO) -> Iterator[_Frame]:
         if not first.strip():
             continue
         count = decoded(first).strip()
-        if not count.isdecimal():
+        if not is_count(count):
             raise InputError(f"{count[:40]!r} stands where the XYZ file should have a number of atoms: it is damaged.")
         comment = next(stream, b"")
         offset += len(comment)
@@ -178,7 +178,7 @@ def _columns(properties: str) -> list[_Column]:
     words = properties.strip().split(":")
     names, kinds, widths = words[::3], [kind.upper() for kind in words[1::3]], words[2::3]
     wrong = (
-        len(words) % 3 or not set(kinds) <= set("SRIL") or not all(w.isdecimal() and 0 < int(w) < 1000 for w in widths)
+        len(words) % 3 or not set(kinds) <= set("SRIL") or not all(is_count(w) and 0 < int(w) < 1000 for w in widths)
     )
     if wrong or not all(names):
         raise InputError(
