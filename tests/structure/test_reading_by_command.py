@@ -37,7 +37,7 @@ def test_inferred_species_are_said_once_beside_the_results(
     assert said.splitlines().count(sentence) == 1
     with out.open() as stream:
         assert {row["file"] for row in csv.DictReader(stream)} == {shown}
-    assert main([*command, "--species", "1=Cu,2=Zr"]) == 0
+    assert main([*command, "--species", "1=Cu,2=Zr", "--overwrite"]) == 0
     assert "no map was given" not in capsys.readouterr().err
 
 
