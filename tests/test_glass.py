@@ -232,3 +232,13 @@ class TestContentHash:
         as_floats = small(positions=positions.astype(np.float32) * np.array([-1, 1, 1]) * np.array([-1, 1, 1]))
         negative_zero = small(positions=np.where(positions == 0, -0.0, positions))
         assert as_integers.content_hash == as_floats.content_hash == negative_zero.content_hash
+
+
+def test_fractional_coordinates_and_heights_of_a_triclinic_cell(random_glass):
+    glass = random_glass(3, shear=0.3)
+    np.testing.assert_allclose(glass.fractional() @ glass.cell, glass.positions)
+    vectors = np.array([glass.cell[0] - 2 * glass.cell[2], glass.cell.sum(axis=0) / 2])
+    np.testing.assert_allclose(glass.fractional(vectors), [[1, 0, -2], [0.5, 0.5, 0.5]], atol=1e-12)
+    np.testing.assert_allclose(glass.fractional(vectors[0]), [1, 0, -2], atol=1e-12)
+    faces = [np.linalg.norm(np.cross(*np.delete(glass.cell, side, axis=0))) for side in range(3)]
+    np.testing.assert_allclose(glass.heights() * faces, glass.volume)

@@ -115,11 +115,11 @@ def receptive_field(graph: Data, core: Tensor, depth: int) -> tuple[Data, Tensor
 
 def _chunks(glass: Glass, *, reach: float, chunk_atoms: int) -> Iterator[tuple[IntArray, Glass, int]]:
     """Give the atoms of each block, and a cluster of them, in front, with every image within ``reach`` of the block."""
-    scaled = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    scaled = glass.fractional()
     scaled = np.where(glass.pbc, scaled - np.floor(scaled), scaled)
     low = np.where(glass.pbc, 0.0, scaled.min(axis=0))
     extent = np.where(glass.pbc, 1.0, np.maximum(np.ptp(scaled, axis=0), 1e-9))
-    sides = extent / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)  # distances between opposite faces, Å
+    sides = extent * glass.heights()
     counts = _block_counts(sides, len(glass) / chunk_atoms)
     # Positions in units of the blocks: block b holds [b, b + 1).
     place = (scaled - low) / extent * counts

@@ -158,6 +158,6 @@ def as_ase(glass: Glass, surface: EnergySurface) -> Atoms:
 
 def centred(glass: Glass, atom: int) -> FloatArray:
     """Return the image of each atom in the cell that has ``atom`` in its middle, shape (N, 3), Å."""
-    scaled = np.linalg.solve(glass.cell.T, (glass.positions - glass.positions[atom]).T).T
+    scaled = glass.fractional(glass.positions - glass.positions[atom])
     scaled -= np.where(glass.pbc, np.round(scaled), 0.0)
     return scaled @ glass.cell + glass.positions[atom]

@@ -69,7 +69,7 @@ class EamCalculator:
                 f"{glass.name!r} contains {', '.join(foreign)}, but the potential {self.potential.name} is for "
                 f"{', '.join(self.potential.elements)}: give a potential of all species."
             )
-        heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
+        heights = glass.heights()
         low = heights[glass.pbc].min(initial=np.inf)
         if low < 2 * self.potential.cutoff:
             raise InputError(

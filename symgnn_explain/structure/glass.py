@@ -156,6 +156,17 @@ class Glass:
         """Cell volume, Å³."""
         return abs(float(np.linalg.det(self.cell)))
 
+    def fractional(self, vectors: FloatArray | None = None) -> FloatArray:
+        """Return positions, or other vectors (…, 3) in Å, in units of the cell vectors; shape (N, 3), or theirs."""
+        asked = self.positions if vectors is None else vectors
+        fraction: FloatArray = np.linalg.solve(self.cell.T, asked.reshape(-1, 3).T).T
+        return fraction.reshape(asked.shape)
+
+    def heights(self) -> FloatArray:
+        """Return the distances between opposite faces of the cell, shape (3,), Å."""
+        heights: FloatArray = 1 / np.linalg.norm(np.linalg.inv(self.cell), axis=0)
+        return heights
+
     @property
     def number_density(self) -> float:
         """Atoms per Å³."""

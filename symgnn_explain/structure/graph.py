@@ -146,7 +146,7 @@ def edge_displacements(glass: Glass, graph: Data, edges: torch.Tensor) -> FloatA
             continue
         found: FloatArray = held.detach().cpu()[edges].double().numpy()
         across = found - (glass.positions[source] - glass.positions[target])
-        images = np.linalg.solve(glass.cell.T, across.T).T
+        images = glass.fractional(across)
         off = np.linalg.norm((images - np.where(glass.pbc, np.rint(images), 0)) @ glass.cell, axis=1)
         if not len(off) or off.max() < DISPLACEMENT_ERROR:
             return found

@@ -77,9 +77,9 @@ def periodic_cell(glass: Glass, cutoff: float) -> FloatArray:
         If the glass is a sheet or scattered so wide that vesin would divide by zero, which ends the process: it bins
         atoms by the cut-off and scales the bins down evenly to ``_MOST_BINS``, which leaves none along a short side.
     """
-    scaled = np.linalg.solve(glass.cell.T, glass.positions.T)
-    heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
-    stretch = np.where(glass.pbc, 1.0, np.ptp(scaled, axis=1) + (cutoff + 1.0) / heights)
+    scaled = glass.fractional()
+    heights = glass.heights()
+    stretch = np.where(glass.pbc, 1.0, np.ptp(scaled, axis=0) + (cutoff + 1.0) / heights)
     bins = np.maximum(1, stretch * heights // cutoff)
     if bins.prod() > _MOST_BINS and bins.min() * np.cbrt(_MOST_BINS / bins.prod()) < _SAFE_BINS:
         sides = " × ".join(f"{side:.0f}" for side in stretch * heights)
@@ -88,9 +88,3 @@ def periodic_cell(glass: Glass, cutoff: float) -> FloatArray:
             "remove stray atoms, or give a smaller piece."
         )
     return glass.cell * stretch[:, None]
-
-
-def smallest_height(glass: Glass) -> float:
-    """Shortest distance (Å) between opposite periodic faces of the cell; infinite for a cluster."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
-    return float(heights[glass.pbc].min(initial=np.inf))

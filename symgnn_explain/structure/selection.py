@@ -160,12 +160,12 @@ def atoms_within(glass: Glass, radius: float, of: Iterable[int]) -> IntArray:
     references = np.fromiter(of, dtype=np.int64)
     if not len(references):
         return references
-    fractional = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    fractional = glass.fractional()
     fractional -= np.where(glass.pbc, np.floor(fractional), 0.0)
     positions = fractional @ glass.cell
     # The nearest image is no farther away than the one in the cell.
     reach = min(radius, float(np.linalg.norm(np.ptp(positions, axis=0))))
-    heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
+    heights = glass.heights()
     repeats = np.where(glass.pbc, np.floor(reach / heights).astype(int) + 1, 0)
     if float(len(references)) * np.prod(2.0 * repeats + 1) > MOST_IMAGES:
         raise InputError(f"{radius=} Å reaches over too many images of so thin a cell: choose a smaller one.")
@@ -308,7 +308,7 @@ def centre_of(glass: Glass) -> FloatArray:
     glasses are of the second kind, so that ``central:50`` are the "50 atoms nearest the origin" of the paper (Li et
     al., ICML 2024). Along a vector without periodicity it is the middle of the atoms itself.
     """
-    fractional = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    fractional = glass.fractional()
     middle = (fractional.min(0) + fractional.max(0)) / 2
     centre: FloatArray = np.where(glass.pbc, np.round(2 * middle) / 2, middle) @ glass.cell
     return centre

@@ -102,6 +102,6 @@ def shared_sites(first: Glass, second: Glass) -> float:
 
 def _sites(glass: Glass, edges: FloatArray) -> FloatArray:
     """Positions in an orthorhombic cell of these edges, wrapped into it."""
-    scaled = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    scaled = glass.fractional()
     # The remainder of a tiny negative number rounds up to the edge itself, which is outside: hence the second one.
     return np.mod(np.mod(scaled * edges, edges), edges)

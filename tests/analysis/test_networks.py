@@ -12,7 +12,8 @@ from scipy.stats import kstest
 
 from symgnn_explain.analysis.networks.field_bonds import field_bonds
 from symgnn_explain.analysis.networks.network_analysis import NULLS, important_network, network_analysis
-from symgnn_explain.analysis.networks.structure_network import BondNetwork, bond_network, name_bonds
+from symgnn_explain.analysis.networks.structure_network import BondNetwork, bond_network
+from symgnn_explain.analysis.topology.alpha import name_bonds
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.structure.glass import Glass

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.networks.structure_network import bond_network, name_bonds
+from symgnn_explain.analysis.networks.structure_network import bond_network
 from symgnn_explain.analysis.order.voronoi import voronoi_cells
 from symgnn_explain.analysis.topology import rings as rings_module
+from symgnn_explain.analysis.topology.alpha import name_bonds
 from symgnn_explain.analysis.topology.rings import Graph, HopTable, kings_rings, primitive_rings
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.structure.glass import Glass

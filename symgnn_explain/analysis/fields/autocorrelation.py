@@ -17,7 +17,7 @@ from symgnn_explain.analysis.nulls.null_models import CONFIDENCE
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
-from symgnn_explain.structure.pairs import Pairs, pairs_within, smallest_height
+from symgnn_explain.structure.pairs import Pairs, pairs_within
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -160,7 +160,7 @@ def field_autocorrelation(
     Cancelled
         If it was asked to stop.
     """
-    half = smallest_height(glass) / 2
+    half = glass.heights()[glass.pbc].min(initial=np.inf) / 2
     r_max = min(LARGEST_DISTANCE, half) if r_max is None else r_max
     if r_max > half:
         raise InputError(f"{r_max=} exceeds half the cell ({half:.2f} Å), beyond which atoms meet their own images.")

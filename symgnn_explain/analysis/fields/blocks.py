@@ -20,13 +20,12 @@ def spatial_blocks(glass: Glass, edge: float) -> IntArray:
     """
     if not (np.isfinite(edge) and edge > 0):
         raise InputError(f"{edge=} must be a positive length in Å.")
-    fraction = np.linalg.solve(glass.cell.T, glass.positions.T)
-    heights = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
-    low = np.where(glass.pbc, 0.0, fraction.min(axis=1))
-    extent = np.where(glass.pbc, 1.0, np.ptp(fraction, axis=1))
-    n_blocks = np.maximum(1, np.rint(extent * heights / edge)).astype(np.int64)
-    place = (fraction - low[:, None]) / np.where(extent > 0, extent, 1.0)[:, None]
-    place = np.where(glass.pbc[:, None], place % 1.0, place)
-    index = np.minimum((place * n_blocks[:, None]).astype(np.int64), n_blocks[:, None] - 1)
-    _, label = np.unique(np.ravel_multi_index(tuple(index), tuple(n_blocks)), return_inverse=True)
+    fraction = glass.fractional()
+    low = np.where(glass.pbc, 0.0, fraction.min(axis=0))
+    extent = np.where(glass.pbc, 1.0, np.ptp(fraction, axis=0))
+    n_blocks = np.maximum(1, np.rint(extent * glass.heights() / edge)).astype(np.int64)
+    place = (fraction - low) / np.where(extent > 0, extent, 1.0)
+    place = np.where(glass.pbc, place % 1.0, place)
+    index = np.minimum((place * n_blocks).astype(np.int64), n_blocks - 1)
+    _, label = np.unique(np.ravel_multi_index(tuple(index.T), tuple(n_blocks)), return_inverse=True)
     return label.reshape(-1)

@@ -72,7 +72,7 @@ def smooth_field(glass: Glass, values: ArrayLike, *, length: float = LENGTH, spa
     if not min(length, spacing) > 0:
         raise InputError(f"{length=} and {spacing=} must be positive, in Å.")
     position = wrapped_positions(glass)
-    fraction = np.linalg.solve(glass.cell.T, position.T).T
+    fraction = glass.fractional(position)
     low = np.where(glass.pbc, 0.0, fraction.min(axis=0))
     sides = (np.where(glass.pbc, 1.0, fraction.max(axis=0)) - low)[:, None] * glass.cell
     counts = np.maximum(np.ceil(np.linalg.norm(sides, axis=1) / spacing).astype(np.int64), 1)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from symgnn_explain.analysis.networks.structure_network import name_bonds
 from symgnn_explain.analysis.nulls.null_models import LENGTH_TOLERANCE
 from symgnn_explain.analysis.nulls.stratified import classes_of, draw_in_classes, length_classes
+from symgnn_explain.analysis.topology.alpha import name_bonds
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
 
-from symgnn_explain.analysis.topology.alpha import canonical_bonds, wrapped_positions
+from symgnn_explain.analysis.topology.alpha import name_bonds
 from symgnn_explain.analysis.topology.rings import Graph, RingList, kings_rings, primitive_rings
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.runs.watch import CancelSignal
@@ -236,14 +236,6 @@ def bond_network(
     )
 
 
-def name_bonds(glass: Glass, first: IntArray, second: IntArray, displacement: FloatArray) -> IntArray:
-    """Name bonds by :func:`~.alpha.canonical_bonds`, shape (E, 5), from ``displacement = r_second - r_first`` (Å)."""
-    wrapped = wrapped_positions(glass)
-    beyond = displacement - (wrapped[second] - wrapped[first])
-    shift = np.rint(np.linalg.solve(glass.cell.T, beyond.T).T).astype(np.int64)
-    return canonical_bonds(first, second, shift)
-
-
 @dataclass(frozen=True, eq=False)
 class _BondLookup:
     """Which bond of the cell an edge of the repeated network is: sorted ``low * n_nodes + high`` and rows."""
@@ -259,7 +251,7 @@ class _BondLookup:
 
 def _repeats(glass: Glass, longest_ring: float) -> IntArray:
     """How often the cell has to be repeated so that no ring of this length (Å) runs around it."""
-    widths = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
+    widths = glass.heights()
     return np.where(glass.pbc, np.floor(longest_ring / widths).astype(np.int64) + 1, 1)
 
 

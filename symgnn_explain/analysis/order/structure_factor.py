@@ -211,7 +211,7 @@ def _densities(glass: Glass, q_max: float, watch: Watch) -> tuple[FloatArray, di
     reciprocal = 2 * np.pi * np.linalg.inv(glass.cell).T
     # h_i = q · a_i / 2π, so no index of a vector shorter than q_max exceeds this.
     largest = np.floor(q_max * np.linalg.norm(glass.cell, axis=1) / (2 * np.pi)).astype(np.int64)
-    fraction = np.linalg.solve(glass.cell.T, glass.positions.T)
+    fraction = glass.fractional().T
     second, third = (np.arange(-n, n + 1) for n in largest[1:])
     along_second, along_third = (
         np.exp(2j * np.pi * np.outer(index, fraction[axis])) for axis, index in ((1, second), (2, third))

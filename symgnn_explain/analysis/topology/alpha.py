@@ -107,7 +107,7 @@ class PeriodicComplex:
 
 def wrapped_positions(glass: Glass) -> FloatArray:
     """Positions moved into the cell along its periodic directions, shape (N, 3), Å."""
-    fractional = np.linalg.solve(glass.cell.T, glass.positions.T).T
+    fractional = glass.fractional()
     fractional[:, glass.pbc] -= np.floor(fractional[:, glass.pbc])
     return fractional @ glass.cell
 
@@ -124,6 +124,13 @@ def canonical_bonds(first: IntArray, second: IntArray, shift: IntArray) -> IntAr
     swapped = (first > second) | ((first == second) & backwards)
     low, high = np.where(swapped, second, first), np.where(swapped, first, second)
     return np.column_stack([low, high, np.where(swapped[:, None], -shift, shift)])
+
+
+def name_bonds(glass: Glass, first: IntArray, second: IntArray, displacement: FloatArray) -> IntArray:
+    """Name bonds as :func:`canonical_bonds` does, shape (B, 5), from ``displacement = r_second - r_first`` (Å)."""
+    wrapped = wrapped_positions(glass)
+    beyond = displacement - (wrapped[second] - wrapped[first])
+    return canonical_bonds(first, second, np.rint(glass.fractional(beyond)).astype(np.int64))
 
 
 def pad_with_ghosts(position: FloatArray, cell: FloatArray, pbc: NDArray[np.bool_], pad: float) -> PaddedPoints:
@@ -163,7 +170,7 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
     """
     if not largest_void > 0:
         raise InputError(f"{largest_void=} Å must be positive: the radius of the largest empty sphere to look at.")
-    widths = 1 / np.linalg.norm(np.linalg.inv(glass.cell), axis=0)
+    widths = glass.heights()
     repeats = np.ones(3, dtype=np.int64)
     void = min(USUAL_VOID, largest_void) if glass.pbc.any() else np.inf
     pad = 2 * void if glass.pbc.any() else 0.0

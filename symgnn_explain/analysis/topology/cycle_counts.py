@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.topology.alpha import PeriodicComplex, canonical_bonds, wrapped_positions
+from symgnn_explain.analysis.topology.alpha import PeriodicComplex, name_bonds, wrapped_positions
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -191,10 +191,7 @@ class CycleCounts:
     def _bond_rows(self, glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:
         """Row of the bond that each edge runs along; -1 where it is on no cycle."""
         self._require(glass)
-        wrapped = wrapped_positions(glass)
-        beyond = displacement - (wrapped[source] - wrapped[target])
-        shift = np.rint(np.linalg.solve(glass.cell.T, beyond.T).T).astype(np.int64)
-        asked = canonical_bonds(target, source, shift)
+        asked = name_bonds(glass, target, source, displacement)
         return np.asarray(self._index.get_indexer(pd.MultiIndex.from_arrays(list(asked.T))), dtype=np.int64)
 
 

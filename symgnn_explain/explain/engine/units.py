@@ -139,7 +139,7 @@ def group_edges(
 def _bond_keys(glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:
     """First atom, second atom, and the cell that the second one's image is in: equal for both directions, (E, 5)."""
     across = displacement - (glass.positions[source] - glass.positions[target])
-    cell_of_source = np.rint(np.linalg.solve(glass.cell.T, across.T).T).astype(np.int64)
+    cell_of_source = np.rint(glass.fractional(across)).astype(np.int64)
     # A bond is written from its lower atom; one between two images of an atom, with the first non-zero number positive.
     first_nonzero = np.take_along_axis(cell_of_source, (cell_of_source != 0).argmax(1)[:, None], axis=1)[:, 0]
     turned = (source < target) | ((source == target) & (first_nonzero < 0))

@@ -146,7 +146,7 @@ def ring_cylinders(
     """Start, end, colour and radius of a ring's bonds; at its image nearest ``near`` (shape (3,), Å), if given."""
     shift: FloatArray = np.zeros(3)
     if near is not None:
-        cells = np.linalg.solve(glass.cell.T, near - ring.start.mean(axis=0))
+        cells = glass.fractional(near - ring.start.mean(axis=0))
         shift = np.where(glass.pbc, np.round(cells), 0.0) @ glass.cell
     colour = np.tile(_rgb(GREEN), (len(ring), 1))
     return ring.start + shift, ring.end + shift, colour, np.full(len(ring), RING_RADIUS)
