@@ -25,6 +25,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
+from _local_sampling import SamplingSettings, sample_locally
 
 from symgnn_explain import datasets
 from symgnn_explain.cli.inputs import parsed_settings
@@ -33,7 +34,6 @@ from symgnn_explain.export import write_figure, write_table
 from symgnn_explain.plotting import computed_barrier_figure
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.saddles.eam import EamCalculator
-from symgnn_explain.saddles.local_sampling import SamplingSettings, sample_locally
 from symgnn_explain.saddles.many import compute_barriers
 from symgnn_explain.saddles.potentials import find_potential
 from symgnn_explain.saddles.saddles import at_minimum

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,7 +19,6 @@ from symgnn_explain import datasets
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.saddles.calculator import within
 from symgnn_explain.saddles.eam import EamCalculator
-from symgnn_explain.saddles.local_sampling import SamplingSettings, sample_locally
 from symgnn_explain.saddles.melt_quench import QuenchSettings, melt_quench, quality
 from symgnn_explain.saddles.relax import at
 from symgnn_explain.saddles.saddles import at_minimum
@@ -111,19 +113,34 @@ def vacancy(calculator: EamCalculator, make_crystal: Callable[..., Glass]) -> Gl
     return at_minimum(make_crystal(4, vacancy=True), calculator)
 
 
-def test_heat_beside_a_vacancy_makes_an_atom_jump(calculator: EamCalculator, vacancy: Glass) -> None:
+@pytest.fixture(scope="module")
+def sampling() -> ModuleType:
+    """Local sampling, which the script that measures it brings along."""
+    path = Path(__file__).parents[2] / "scripts" / "_local_sampling.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_heat_beside_a_vacancy_makes_an_atom_jump(
+    calculator: EamCalculator, vacancy: Glass, sampling: ModuleType
+) -> None:
     """A jump into the vacancy joins equal minima; the same seed gives the same jumps."""
     beside = int(np.argmin(np.linalg.norm(vacancy.positions - np.array([0.0, 1.8075, 1.8075]), axis=1)))
-    hot = SamplingSettings(pulses=2, local_radius=6.0, lowest_temperature=5000.0, most_raises=3)
-    sampled, again = (sample_locally(vacancy, calculator, beside, hot) for _ in range(2))
+    hot = sampling.SamplingSettings(pulses=2, local_radius=6.0, lowest_temperature=5000.0, most_raises=3)
+    sampled, again = (sampling.sample_locally(vacancy, calculator, beside, hot) for _ in range(2))
     assert sampled.mean is not None
     assert np.abs(sampled.energy_changes).min() < 0.05
     assert np.array_equal(sampled.energy_changes, again.energy_changes)
 
 
-def test_no_heat_changes_nothing(calculator: EamCalculator, vacancy: Glass) -> None:
-    cold = SamplingSettings(pulses=1, lowest_temperature=1.0, most_raises=1, local_radius=5.0)
-    sampled = sample_locally(vacancy, calculator, 10, cold)
+def test_no_heat_changes_nothing(calculator: EamCalculator, vacancy: Glass, sampling: ModuleType) -> None:
+    cold = sampling.SamplingSettings(pulses=1, lowest_temperature=1.0, most_raises=1, local_radius=5.0)
+    sampled = sampling.sample_locally(vacancy, calculator, 10, cold)
     assert sampled.mean is None
     assert sampled.pulses == 1
     assert len(within(vacancy, 10, 5.0)) > 10
