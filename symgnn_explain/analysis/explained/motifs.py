@@ -12,8 +12,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates
-from symgnn_explain.analysis.nulls.null_models import CONFIDENCE, LENGTH_TOLERANCE, interval, two_sided_p
-from symgnn_explain.analysis.nulls.stratified import DRAWS, classes_of, draw_in_classes, length_classes
+from symgnn_explain.analysis.nulls.null_models import (
+    CONFIDENCE,
+    DRAWS,
+    LENGTH_TOLERANCE,
+    against,
+    false_discovery_rates,
+    interval,
+    plain,
+    two_sided_p,
+)
+from symgnn_explain.analysis.nulls.stratified import classes_of, draw_in_classes, length_classes
 from symgnn_explain.analysis.order.icosahedra import KINDS
 from symgnn_explain.analysis.order.local_order import LocalOrder
 from symgnn_explain.errors import InputError
@@ -122,23 +131,16 @@ class MotifAnalysis:
 
     def of_null(self, null: str) -> pd.DataFrame:
         """Return the tests against one null model; raises InputError where there is no such model."""
-        if null not in NULLS:
-            raise InputError(f"{null=} is no null model here: choose from {', '.join(NULLS)}.")
-        table = self.to_frame()
-        return table[table["null"] == null].reset_index(drop=True)
+        return against(self.to_frame(), null, NULLS)
 
     def summary(self) -> dict[str, Any]:
         """Every test with the null models in words, ready for JSON; what is undefined is None."""
-        tests = [
-            {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
-            for row in map(asdict, self.tests)
-        ]
         return {
             "k": self.k,
             "n_important_atoms": self.n_important,
             "n_candidates": self.n_candidates,
             "n_open_cells": self.n_open,
-            "tests": tests,
+            "tests": [plain(asdict(test)) for test in self.tests],
             "null_models": dict(NULLS),
             "draws": self.draws,
             "seed": self.seed,
@@ -314,12 +316,9 @@ def _against(
 
 
 def _tests(null: str, found: list[_Found]) -> list[MotifTest]:
-    from scipy.stats import false_discovery_control
-
     p_values = [two_sided_p(each.observed, each.drawn, each.expected) for each in found]
-    q_values = false_discovery_control(p_values).tolist() if p_values else []
     tests = []
-    for each, p_value, q_value in zip(found, p_values, q_values, strict=True):
+    for each, p_value, q_value in zip(found, p_values, false_discovery_rates(p_values), strict=True):
         low, high = each.bounds
         null_low, null_high = interval(each.drawn)
         per_expected = 1 / each.expected if each.group != "property" and each.expected > 0 else np.nan

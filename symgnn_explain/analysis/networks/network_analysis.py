@@ -14,8 +14,14 @@ from ase.data import chemical_symbols
 from symgnn_explain.analysis.networks.field_bonds import FieldBonds, field_bonds, rewire
 from symgnn_explain.analysis.networks.graph_statistics import LARGEST_RING, GraphBatch, statistics
 from symgnn_explain.analysis.networks.structure_network import BondNetwork, RingStatistics
-from symgnn_explain.analysis.nulls.null_models import LENGTH_TOLERANCE, interval, two_sided_p
-from symgnn_explain.errors import InputError
+from symgnn_explain.analysis.nulls.null_models import (
+    LENGTH_TOLERANCE,
+    against,
+    false_discovery_rates,
+    interval,
+    plain,
+    two_sided_p,
+)
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -123,10 +129,7 @@ class NetworkAnalysis:
 
     def of_null(self, null: str) -> pd.DataFrame:
         """Return the tests against one null model; raises InputError where there is no such model."""
-        if null not in NULLS:
-            raise InputError(f"{null=} is no null model here: choose from {', '.join(NULLS)}.")
-        table = self.to_frame()
-        return table[table["null"] == null].reset_index(drop=True)
+        return against(self.to_frame(), null, NULLS)
 
     def summary(self) -> dict[str, Any]:
         """Observed statistics and every test, ready for JSON; what is undefined is None."""
@@ -136,8 +139,8 @@ class NetworkAnalysis:
             "n_candidates": self.n_candidates,
             "n_parallel_bonds": self.n_parallel,
             "cycle_basis_sizes": [len(cycle) for cycle in self.cycle_basis],
-            "statistics": {f"{group}: {name}": _plain(value) for (group, name), value in self.statistics.items()},
-            "tests": [{name: _plain(value) for name, value in asdict(test).items()} for test in self.tests],
+            "statistics": plain({f"{group}: {name}": value for (group, name), value in self.statistics.items()}),
+            "tests": [plain(asdict(test)) for test in self.tests],
             "null_models": dict(NULLS),
             "draws": self.draws,
             "seed": self.seed,
@@ -251,14 +254,12 @@ def _kinds(network: BondNetwork) -> Iterator[tuple[str, RingStatistics]]:
 def _tests(
     null: str, observed: Mapping[tuple[str, str], FloatArray], drawn: Mapping[tuple[str, str], FloatArray]
 ) -> list[NetworkTest]:
-    from scipy.stats import false_discovery_control
-
     found = []
     for (group, name), values in drawn.items():
         here, there = float(observed[group, name][0]), values[np.isfinite(values)]
         if np.isfinite(here) and there.size and max(np.ptp(there), abs(here - there[0])) > ROUNDING:
             found.append((group, name, here, there, two_sided_p(here, there, float(there.mean()))))
-    q_values = false_discovery_control([p_value for *_, p_value in found]).tolist() if found else []
+    q_values = false_discovery_rates([p_value for *_, p_value in found])
     tests = []
     for (group, name, here, there, p_value), q_value in zip(found, q_values, strict=True):
         low, high = interval(there)
@@ -278,10 +279,6 @@ def _tests(
             )
         )
     return tests
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _atoms_frame(graph: nx.Graph) -> pd.DataFrame:

@@ -7,14 +7,17 @@ still differ is not explained by what was matched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from symgnn_explain.analysis.nulls.candidates import BoolArray, Candidates
+from symgnn_explain.analysis.nulls.stratified import classes_of, draw_in_classes, length_classes
+from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 CONFIDENCE = 0.95
@@ -94,13 +97,7 @@ class Permuted:
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
         """See :class:`NullModel`."""
         label = _classes(candidates, self.same, self.within)
-        rows = np.empty((draws, candidates.n_chosen), dtype=np.int64)
-        expectation = np.zeros(len(candidates))
-        chosen_label = label[candidates.chosen]
-        for value in np.unique(chosen_label):
-            members, columns = np.flatnonzero(label == value), np.flatnonzero(chosen_label == value)
-            expectation[members] = len(columns) / len(members)
-            rows[:, columns] = members[_subsets(len(members), len(columns), draws, random)]
+        rows, expectation = draw_in_classes(label, candidates.chosen, draws, random)
         return NullDraws(rows, np.ones(candidates.n_chosen, dtype=bool), expectation)
 
 
@@ -242,30 +239,33 @@ def interval(values: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def against(tests: pd.DataFrame, null: str, nulls: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of a table of tests against one null model; raises InputError where there is no such model."""
+    if null not in nulls:
+        raise InputError(f"{null=} is no null model here: choose from {', '.join(nulls)}.")
+    return tests[tests["null"] == null].reset_index(drop=True)
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values ready for JSON, None where one is not a number."""
+    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in values.items()}
+
+
+def false_discovery_rates(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995)."""
+    from scipy.stats import false_discovery_control
+
+    rates: list[float] = false_discovery_control(p_values).tolist() if len(p_values) else []
+    return rates
+
+
 def two_sided_p(observed: float, draws: FloatArray, expected: float) -> float:
     """Share of draws, the observation counted among them, that lie at least as far from the expectation."""
     as_far = np.abs(draws - expected) >= abs(observed - expected) - 1e-12
     return float((1 + as_far.sum()) / (1 + len(draws)))
 
 
-def _subsets(n: int, size: int, draws: int, random: np.random.Generator) -> IntArray:
-    """Draw subsets of ``range(n)``, all of one size equally likely: shape (draws, size), by Floyd's algorithm."""
-    taken = np.zeros((draws, n), dtype=bool)
-    rows = np.empty((draws, size), dtype=np.int64)
-    every = np.arange(draws)
-    for column, last in enumerate(range(n - size, n)):
-        drawn = random.integers(0, last, size=draws, endpoint=True)
-        drawn[taken[every, drawn]] = last
-        taken[every, drawn] = True
-        rows[:, column] = drawn
-    return rows
-
-
 def _classes(candidates: Candidates, same: tuple[str, ...], within: Mapping[str, float]) -> IntArray:
     """Return the number of the class that each candidate belongs to."""
-    if not same and not within:
-        return np.zeros(len(candidates), dtype=np.int64)
-    intervals = [np.floor(candidates.attribute(name) / width) for name, width in within.items()]
-    values = np.column_stack([*(candidates.attribute(name) for name in same), *intervals])
-    _, label = np.unique(values, axis=0, return_inverse=True)
-    return label.reshape(-1)
+    lengths = [length_classes(candidates.attribute(name), width) for name, width in within.items()]
+    return classes_of(np.zeros(len(candidates)), *(candidates.attribute(name) for name in same), *lengths)

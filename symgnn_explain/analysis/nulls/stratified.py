@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
-DRAWS = 2000
-
 
 def classes_of(*attributes: ArrayLike) -> IntArray:
     """Give each combination of values of these attributes, each of shape (M,), a number; shape (M,)."""
@@ -48,14 +46,18 @@ def draw_in_classes(
     for value in np.unique(chosen_label):
         members, columns = np.flatnonzero(label == value), np.flatnonzero(chosen_label == value)
         expectation[members] = len(columns) / len(members)
-        rows[:, columns] = members[_choices(len(members), len(columns), draws, random)]
+        rows[:, columns] = members[_subsets(len(members), len(columns), draws, random)]
     return rows, expectation
 
 
-def _choices(n_members: int, n_chosen: int, draws: int, random: np.random.Generator) -> IntArray:
-    if n_chosen == n_members:
-        return np.broadcast_to(np.arange(n_members), (draws, n_members))
-    if n_chosen == 1:
-        return random.integers(n_members, size=(draws, 1))
-    keys = random.random((draws, n_members), dtype=np.float32)
-    return np.argpartition(keys, n_chosen - 1, axis=1)[:, :n_chosen]
+def _subsets(n: int, size: int, draws: int, random: np.random.Generator) -> IntArray:
+    """Draw subsets of ``range(n)``, all of one size equally likely: shape (draws, size), by Floyd's algorithm."""
+    taken = np.zeros((draws, n), dtype=bool)
+    rows = np.empty((draws, size), dtype=np.int64)
+    every = np.arange(draws)
+    for column, last in enumerate(range(n - size, n)):
+        drawn = random.integers(0, last, size=draws, endpoint=True)
+        drawn[taken[every, drawn]] = last
+        taken[every, drawn] = True
+        rows[:, column] = drawn
+    return rows
