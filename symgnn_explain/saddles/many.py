@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.population.records import (
+from symgnn_explain.runs.failures import failure_sentence
+from symgnn_explain.runs.parallel import Report
+from symgnn_explain.runs.progress import PopulationProgress
+from symgnn_explain.runs.record_format import pack
+from symgnn_explain.runs.records import (
     Manifest,
     RecordFolder,
     Records,
     RecordsInMemory,
+    compute_missing,
+    content_of,
     plain_manifest,
     run_of,
 )
-from symgnn_explain.runs.failures import failure_sentence
-from symgnn_explain.runs.parallel import Report, run_each
-from symgnn_explain.runs.progress import PopulationProgress, Tracker
-from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
-from symgnn_explain.runs.watch import CancelSignal, Watch
+from symgnn_explain.runs.watch import CancelSignal
 from symgnn_explain.saddles.atom_barrier import AtomBarrier
 from symgnn_explain.saddles.calculator import Calculator
 from symgnn_explain.saddles.saddles import at_minimum, search_saddles
@@ -95,7 +96,7 @@ class BarrierSet(Sequence[AtomBarrier]):
         return len(self.atoms)
 
     def __getitem__(self, place: int) -> AtomBarrier:  # type: ignore[override]
-        return decode(self._records.read(self.atoms[place]))
+        return AtomBarrier.from_dict(content_of(self._records.read(self.atoms[place])))
 
     def __iter__(self) -> Iterator[AtomBarrier]:
         return (self[place] for place in range(len(self)))
@@ -170,48 +171,29 @@ def compute_barriers(
         version_of_symgnn_explain=version("symgnn_explain"),
     )
     records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest, what=RECORDS)
-    missing = [atom for atom in wanted if not records.holds(atom)]
-    tracker = Tracker(len(wanted), len(missing), progress, warms_up=workers > 1 or client is not None)
-    errors: dict[int, Exception] = {}
-    if missing:
-        Watch(cancel=cancel).advance(0.0)
-        job = _Job(at_minimum(glass, calculator), calculator, settings, run_of(manifest))
-        records.open()
-        tasks = run_each(
-            _compute,
-            job,
-            missing,
-            workers=workers,
-            client=client,
-            report=tracker.part,
-            cancelled=(lambda: False) if cancel is None else cancel.is_set,
-        )
-        with closing(tasks):
-            for outcome in tasks:
-                if outcome.result is not None:
-                    records.write(outcome.item, *outcome.result)
-                elif outcome.error is not None:
-                    errors[outcome.item] = outcome.error
-                tracker.finished(1)
+    errors = compute_missing(
+        _compute,
+        lambda: _Job(at_minimum(glass, calculator), calculator, settings, run_of(manifest)),
+        records,
+        wanted,
+        workers=workers,
+        client=client,
+        progress=progress,
+        cancel=cancel,
+    )
     if errors:
         raise _failure(errors, BarrierSet(records, [atom for atom in wanted if atom not in errors]))
     return BarrierSet(records, wanted)
 
 
-def decode(blob: bytes) -> AtomBarrier:
-    """Read a record; raises InputError where it is not whole."""
-    try:
-        _, content = unpack(blob)
-    except DamagedRecordError as error:
-        raise InputError(f"a record is damaged ({error}): compute it anew.") from error
-    return AtomBarrier.from_dict(content)
-
-
-def _compute(job: _Job, atom: int, report: Report) -> tuple[bytes, float]:
-    """Return an atom's record, and the seconds of processor time that it took."""
-    started = time.process_time()
-    barrier = search_saddles(job.glass, job.calculator, atom, job.settings, report)
-    return pack(job.run, barrier.to_dict()), time.process_time() - started
+def _compute(job: _Job, atoms: tuple[int, ...], report: Report) -> list[tuple[int, bytes, float]]:
+    """Return number, record, and seconds of processor time of each atom."""
+    found = []
+    for atom in atoms:
+        started = time.process_time()
+        barrier = search_saddles(job.glass, job.calculator, atom, job.settings, report)
+        found.append((atom, pack(job.run, barrier.to_dict()), time.process_time() - started))
+    return found
 
 
 def _failure(errors: Mapping[int, Exception], barriers: BarrierSet) -> Exception:

@@ -159,8 +159,8 @@ class Glass:
     def fractional(self, vectors: FloatArray | None = None) -> FloatArray:
         """Return positions, or other vectors (…, 3) in Å, in units of the cell vectors; shape (N, 3), or theirs."""
         asked = self.positions if vectors is None else vectors
-        fraction: FloatArray = np.linalg.solve(self.cell.T, asked.reshape(-1, 3).T).T
-        return fraction.reshape(asked.shape)
+        fraction = np.linalg.solve(self.cell.T, asked.reshape(-1, 3).T).T
+        return np.asarray(fraction.reshape(asked.shape), dtype=np.float64)
 
     def heights(self) -> FloatArray:
         """Return the distances between opposite faces of the cell, shape (3,), Å."""

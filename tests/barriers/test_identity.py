@@ -19,7 +19,7 @@ from ase.calculators.morse import MorsePotential
 from ase.calculators.vasp import Vasp
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.population.records import RecordFolder, plain_manifest
+from symgnn_explain.runs.records import RecordFolder, plain_manifest
 from symgnn_explain.saddles.calculator import AseCalculator
 from symgnn_explain.saddles.many import compute_barriers
 from symgnn_explain.structure.glass import Glass

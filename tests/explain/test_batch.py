@@ -29,8 +29,9 @@ from symgnn_explain.explain import (
     explain_many,
     prepare,
 )
-from symgnn_explain.explain.population.records import DamagedRecordWarning, encode
+from symgnn_explain.explain.population.explanation_set import encode
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.records import DamagedRecordWarning
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import select_atoms

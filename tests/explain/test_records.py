@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import AtomExplanation, explain
 from symgnn_explain.explain.engine.units import UNITS
-from symgnn_explain.explain.population.records import decode, encode
+from symgnn_explain.explain.population.explanation_set import decode, encode
 from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
 
 numbers = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.floats(width=32, allow_nan=False))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,21 +13,13 @@ from symgnn_explain.explain.api import Method, explain_prepared, require_method,
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS, Unit
-from symgnn_explain.explain.population.explanation_set import ExplanationSet
-from symgnn_explain.explain.population.records import (
-    Manifest,
-    RecordFolder,
-    Records,
-    RecordsInMemory,
-    encode,
-    plain_manifest,
-    run_of,
-)
+from symgnn_explain.explain.population.explanation_set import ExplanationSet, encode
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import BARRIER, with_tolerance
 from symgnn_explain.runs.failures import failure_sentence
-from symgnn_explain.runs.parallel import Report, run_each
-from symgnn_explain.runs.progress import PopulationProgress, Tracker
+from symgnn_explain.runs.parallel import Report
+from symgnn_explain.runs.progress import PopulationProgress
+from symgnn_explain.runs.records import Manifest, RecordFolder, RecordsInMemory, compute_missing, plain_manifest, run_of
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import require_atoms, select_atoms
@@ -153,62 +144,21 @@ def explain_many(
     configured = with_tolerance(configured, prepared.target)
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
     records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest)
-    missing = list(_without_record(records, wanted, Watch(cancel=cancel)))
-    records.open()
-    job = _Job(prepared, chosen, configured, semantics, unit, run_of(manifest))
-    tracker = Tracker(len(wanted), len(missing), progress, warms_up=workers > 1 or client is not None)
-    errors: dict[int, Exception] = {}
-    chunks = [tuple(missing[start : start + at_once]) for start in range(0, len(missing), at_once)]
-    while chunks:
-        chunks = _run(job, chunks, records, errors, tracker, workers=workers, client=client, cancel=cancel)
+    errors = compute_missing(
+        _explain_chunk,
+        lambda: _Job(prepared, chosen, configured, semantics, unit, run_of(manifest)),
+        records,
+        wanted,
+        at_once=at_once,
+        workers=workers,
+        client=client,
+        progress=progress,
+        cancel=cancel,
+    )
     explanations = ExplanationSet(records, [atom for atom in wanted if atom not in errors])
     if errors:
         _raise(errors, explanations)
     return explanations
-
-
-def _without_record(records: Records, atoms: Sequence[int], watch: Watch) -> Iterator[int]:
-    for place, atom in enumerate(atoms):
-        watch.advance(place / len(atoms))
-        if not records.holds(atom):
-            yield atom
-
-
-def _run(
-    job: _Job,
-    chunks: Sequence[tuple[int, ...]],
-    records: Records,
-    errors: dict[int, Exception],
-    tracker: Tracker,
-    *,
-    workers: int,
-    client: Client | None,
-    cancel: CancelSignal | None,
-) -> list[tuple[int, ...]]:
-    """Explain chunks of atoms, keep the records and the errors, and return atoms to try again, each alone."""
-    again: list[tuple[int, ...]] = []
-    tasks = run_each(
-        _explain_chunk,
-        job,
-        chunks,
-        workers=workers,
-        client=client,
-        report=lambda fraction: tracker.part(fraction * len(chunks[0])),
-        cancelled=(lambda: False) if cancel is None else cancel.is_set,
-    )
-    with closing(tasks):
-        for outcome in tasks:
-            if outcome.result is not None:
-                for atom, blob, seconds in outcome.result:
-                    records.write(atom, blob, seconds)
-            elif len(outcome.item) > 1:
-                # One atom's error ended the whole chunk.
-                again += [(atom,) for atom in outcome.item]
-                continue
-            elif outcome.error is not None:
-                errors[outcome.item[0]] = outcome.error
-            tracker.finished(len(outcome.item))
-    return again
 
 
 def _explain_chunk(job: _Job, atoms: tuple[int, ...], report: Report) -> list[tuple[int, bytes, float]]:

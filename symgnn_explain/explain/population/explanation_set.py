@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.population.records import Manifest, RecordFolder, Records, decode
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.target import Target
+from symgnn_explain.runs.record_format import pack
+from symgnn_explain.runs.records import Manifest, RecordFolder, Records, content_of
 from symgnn_explain.structure.glass import Glass
 
 
@@ -94,6 +95,19 @@ class ExplanationSet:
         ``sufficiency_k`` and ``necessity_k`` for each number of units ``k`` that the explanations were checked at.
         """
         return pd.DataFrame([_summary(explanation) for explanation in self])
+
+
+def encode(explanation: AtomExplanation, run: str) -> bytes:
+    """Turn an explanation into a record: everything but how long it took."""
+    content = explanation.to_dict()
+    content.pop("wall_time")
+    return pack(run, content)
+
+
+def decode(blob: bytes, *, seconds: float | None = None) -> AtomExplanation:
+    """Invert :func:`encode`; raises InputError where these are not the bytes of a whole record."""
+    content = content_of(blob)
+    return AtomExplanation.from_dict(content if seconds is None else content | {"wall_time": seconds})
 
 
 def _summary(explanation: AtomExplanation) -> dict[str, Any]:

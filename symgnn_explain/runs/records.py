@@ -1,4 +1,4 @@
-"""Where the explanations of a population are kept: one record an atom, in a folder or in memory."""
+"""What is computed for many atoms: one record an atom, in a folder or in memory, and only what is not there yet."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.runs.files import WritingError, write_atomically
-from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
+from symgnn_explain.runs.parallel import Task, run_each
+from symgnn_explain.runs.progress import PopulationProgress, Tracker
+from symgnn_explain.runs.record_format import DamagedRecordError, unpack
+from symgnn_explain.runs.watch import CancelSignal, Watch
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 MANIFEST = "manifest.json"
 SECONDS = "seconds.csv"
 _RECORD = re.compile(r"atom-(\d{6,})\.npz")
 
 Manifest = Mapping[str, Any]
-"""What a population is of: glass, predictor, method, settings; plain values."""
+"""What records are of, such as glass, predictor, method and settings; plain values."""
 
 
 class DamagedRecordWarning(UserWarning):
@@ -30,7 +36,7 @@ class DamagedRecordWarning(UserWarning):
 
 
 class Records(Protocol):
-    """Encoded explanations by atom, and the seconds that each took."""
+    """Encoded results by atom, and the seconds that each took."""
 
     @property
     def manifest(self) -> Manifest:
@@ -54,7 +60,7 @@ class Records(Protocol):
         ...
 
     def seconds(self) -> Mapping[int, float]:
-        """Return how long explaining took, by atom, where that is known."""
+        """Return how long it took, by atom, where that is known."""
         ...
 
 
@@ -82,7 +88,7 @@ class RecordsInMemory:
         self._blobs[atom], self._seconds[atom] = blob, seconds
 
     def seconds(self) -> Mapping[int, float]:
-        """Return how long explaining took, by atom."""
+        """Return how long it took, by atom."""
         return self._seconds
 
 
@@ -173,7 +179,7 @@ class RecordFolder:
             raise WritingError.of(self.folder, error) from error
 
     def seconds(self) -> Mapping[int, float]:
-        """Return how long explaining took, by atom, where that is known.
+        """Return how long it took, by atom, where that is known.
 
         A line that a killed run did not finish tells nothing, and is passed over.
         """
@@ -200,20 +206,85 @@ def run_of(manifest: Manifest) -> str:
     return hashlib.sha256(_encoded(manifest)).hexdigest()
 
 
-def encode(explanation: AtomExplanation, run: str) -> bytes:
-    """Turn an explanation into a record: everything but how long it took."""
-    content = explanation.to_dict()
-    content.pop("wall_time")
-    return pack(run, content)
-
-
-def decode(blob: bytes, *, seconds: float | None = None) -> AtomExplanation:
-    """Invert :func:`encode`; raises InputError where these are not the bytes of a whole record."""
+def content_of(blob: bytes) -> dict[str, Any]:
+    """Return what a record holds; raises InputError where these are not the bytes of a whole one."""
     try:
-        _, content = unpack(blob)
+        return unpack(blob)[1]
     except DamagedRecordError as error:
         raise InputError(f"a record is damaged ({error}): compute it anew.") from error
-    return AtomExplanation.from_dict(content if seconds is None else content | {"wall_time": seconds})
+
+
+def compute_missing(
+    task: Task[tuple[int, ...], list[tuple[int, bytes, float]]],
+    shared: Callable[[], Any],
+    records: Records,
+    atoms: Sequence[int],
+    *,
+    at_once: int = 1,
+    workers: int = 1,
+    client: Client | None = None,
+    progress: Callable[[PopulationProgress], None] | None = None,
+    cancel: CancelSignal | None = None,
+) -> dict[int, Exception]:
+    """Compute and keep the records that are missing; return the errors by atom, after all others were computed.
+
+    Parameters
+    ----------
+    task
+        Returns number, record and seconds of each of a few atoms; see :func:`~.parallel.run_each`.
+    shared
+        Makes what all tasks share, where any are missing.
+    at_once
+        Atoms in a task. Where a task of several fails, each of them is tried again alone.
+    workers, client
+        Of :func:`~.parallel.run_each`.
+    progress
+        Called with the fraction done, which also knows the atoms done and the time left.
+    cancel
+        Asked whether to stop.
+
+    Raises
+    ------
+    InputError
+        If a record belongs to another run, or nothing can be written.
+    Cancelled
+        If it was asked to stop; what was computed is kept.
+    """
+    watch = Watch(cancel=cancel)
+    missing = []
+    for place, atom in enumerate(atoms):
+        watch.advance(place / len(atoms))
+        if not records.holds(atom):
+            missing.append(atom)
+    tracker = Tracker(len(atoms), len(missing), progress, warms_up=workers > 1 or client is not None)
+    errors: dict[int, Exception] = {}
+    chunks = [tuple(missing[start : start + at_once]) for start in range(0, len(missing), at_once)]
+    job = shared() if chunks else None
+    records.open()
+    while chunks:
+        size, again = len(chunks[0]), []
+        tasks = run_each(
+            task,
+            job,
+            chunks,
+            workers=workers,
+            client=client,
+            report=lambda fraction, size=size: tracker.part(fraction * size),  # type: ignore[misc]
+            cancelled=(lambda: False) if cancel is None else cancel.is_set,
+        )
+        with closing(tasks):
+            for outcome in tasks:
+                if outcome.result is not None:
+                    for atom, blob, seconds in outcome.result:
+                        records.write(atom, blob, seconds)
+                elif len(outcome.item) > 1:
+                    again += [(atom,) for atom in outcome.item]
+                    continue
+                elif outcome.error is not None:
+                    errors[outcome.item[0]] = outcome.error
+                tracker.finished(len(outcome.item))
+        chunks = again
+    return errors
 
 
 def _encoded(manifest: Manifest, *, indent: int | None = None) -> bytes:
