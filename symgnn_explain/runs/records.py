@@ -262,7 +262,8 @@ def compute_missing(
     job = shared() if chunks else None
     records.open()
     while chunks:
-        size, again = len(chunks[0]), []
+        size = len(chunks[0])
+        again: list[tuple[int, ...]] = []
         tasks = run_each(
             task,
             job,
