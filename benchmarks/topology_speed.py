@@ -36,11 +36,11 @@ def rattled_lattice(n_side: int) -> Glass:
 
 def ours(glass: Glass, rounds: int) -> tuple[StructureTopology, float]:
     """Compute everything from the positions, without the cache; median seconds."""
-    compute_topology(rattled_lattice(5), "shortest", LARGEST_VOID)  # imports what is imported when it is needed
+    compute_topology(rattled_lattice(5), LARGEST_VOID)  # imports what is imported when it is needed
     taken = []
     for _ in range(rounds):
         started = time.perf_counter()
-        result = compute_topology(glass, "shortest", LARGEST_VOID)
+        result = compute_topology(glass, LARGEST_VOID)
         taken.append(time.perf_counter() - started)
     return result, float(np.median(taken))
 

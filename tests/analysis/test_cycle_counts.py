@@ -15,7 +15,7 @@ from symgnn_explain.structure.graph import neighbour_edges
 @pytest.fixture(scope="module")
 def counted(random_glass):
     glass = random_glass(6, seed=1)
-    return glass, compute_topology(glass, "shortest", 4.5).cycles
+    return glass, compute_topology(glass, 4.5).cycles
 
 
 def atoms_by_hand(cycles, cycle):
@@ -25,7 +25,7 @@ def atoms_by_hand(cycles, cycle):
 @pytest.mark.parametrize("n_side", [3, 6])
 def test_paths_are_closed_and_made_of_bonds_of_the_glass(random_glass, n_side):
     glass = random_glass(n_side, seed=1, shear=0.1)
-    cycles = compute_topology(glass, "shortest", 4.5).cycles
+    cycles = compute_topology(glass, 4.5).cycles
     wrapped = wrapped_positions(glass)
     closed = 0
     for cycle in range(0, len(cycles), 7):
@@ -53,7 +53,7 @@ def test_path_of_a_ring_across_the_boundary_hangs_together():
     rng = np.random.default_rng(2)
     ring = np.column_stack([3 * np.cos(angle), 3 * np.sin(angle), np.zeros(8)]) + rng.normal(0, 0.03, (8, 3))
     glass = Glass(ring + np.array([0.1, 19.9, 0.0]), [40] * 8, np.eye(3) * 20.0)
-    cycles = compute_topology(glass, "shortest", 4.5).cycles
+    cycles = compute_topology(glass, 4.5).cycles
     path = cycles.path(glass, 0)
     assert path.atoms.tolist() == list(range(8))
     spread = path.start - path.start.mean(axis=0)
@@ -98,7 +98,7 @@ def test_statistics_of_bonds_are_means_over_their_cycles(counted):
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 100))
 def test_cycles_stand_in_the_order_of_their_pairs(random_glass, seed):
-    result = compute_topology(random_glass(5, seed=seed), "shortest", 4.5)
+    result = compute_topology(random_glass(5, seed=seed), 4.5)
     diagram = result.persistence.diagram(1)
     np.testing.assert_array_equal(diagram, np.column_stack([result.cycles.birth, result.cycles.death]))
     # A ring's birth edge is one of its bonds.

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from symgnn_explain.analysis.topology.volumes import volume_optimal_cycles
 
 from symgnn_explain.analysis.topology.alpha import periodic_complex, wrapped_positions
 from symgnn_explain.analysis.topology.delaunay import simplex_rows
 from symgnn_explain.analysis.topology.homology import compute_topology
 from symgnn_explain.analysis.topology.persistence import persistence_pairs
-from symgnn_explain.analysis.topology.volumes import volume_optimal_cycles
 
 homcloud = pytest.importorskip(
     "homcloud.interface", reason="HomCloud is not installed: pip install -e '.[oracles]'", exc_type=ImportError
@@ -31,7 +31,7 @@ def diagrams_of(glass, folder):
 @pytest.mark.parametrize("pbc", [True, False])
 def test_pairs_of_all_dimensions_are_homclouds(random_glass, tmp_path, pbc):
     glass = random_glass(8, seed=3, pbc=pbc)
-    ours = compute_topology(glass, "shortest", 4.5).persistence
+    ours = compute_topology(glass, 4.5).persistence
     with diagrams_of(glass, tmp_path) as theirs:
         for dimension in (0, 1, 2):
             diagram = theirs.dth_diagram(dimension)
@@ -45,7 +45,7 @@ def test_pairs_of_all_dimensions_are_homclouds(random_glass, tmp_path, pbc):
 @pytest.mark.parametrize("pbc", [True, False])
 def test_cycles_have_as_many_edges_as_homclouds(random_glass, tmp_path, pbc):
     glass = random_glass(8, seed=4, pbc=pbc)
-    cycles = compute_topology(glass, "shortest", 4.5).cycles
+    cycles = compute_topology(glass, 4.5).cycles
     with diagrams_of(glass, tmp_path) as diagrams:
         pairs = sorted(diagrams.dth_diagram(1).pairs(), key=lambda pair: pair.birth_time())
         lengths = [len(pair.optimal_1_cycle().path()) for pair in pairs]

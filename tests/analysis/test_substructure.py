@@ -22,7 +22,7 @@ def test_whole_cluster_is_its_own_sub_structure(random_glass, explain_by_hand):
     cut = open_topology(explain_by_hand(cluster, 0, cutoff=5.0, layers=9), cluster)
     assert not cut.glass.pbc.any()
     assert len(cut.placement.atoms) == len(cluster)
-    whole = compute_topology(cluster, "shortest", 4.5)
+    whole = compute_topology(cluster, 4.5)
     for dimension in (0, 1, 2):
         np.testing.assert_allclose(
             cut.topology.persistence.diagram(dimension), whole.persistence.diagram(dimension), atol=1e-9
@@ -34,7 +34,7 @@ def test_whole_cluster_is_its_own_sub_structure(random_glass, explain_by_hand):
 def test_short_rings_deep_inside_are_those_of_the_whole_structure(random_glass, explain_by_hand):
     glass = random_glass(10, seed=1)
     cut = open_topology(explain_by_hand(glass, 0, cutoff=5.0, layers=2), glass)
-    whole = compute_topology(glass, "shortest", 4.5)
+    whole = compute_topology(glass, 4.5)
     pairs = []
     for one, atom in ((cut.topology, cut.placement.rows_of(np.array([0]))), (whole, np.array([0]))):
         cycles = one.cycles

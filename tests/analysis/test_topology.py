@@ -27,8 +27,8 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(topology, "_memory", {})
 
 
-def cycles_of(glass, largest_void=4.5, kind="shortest"):
-    return compute_topology(glass, kind, largest_void).cycles
+def cycles_of(glass, largest_void=4.5):
+    return compute_topology(glass, largest_void).cycles
 
 
 def counts_by_bond(counts):

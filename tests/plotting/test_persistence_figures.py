@@ -13,7 +13,7 @@ from symgnn_explain.structure.glass import Glass
 
 @pytest.fixture(scope="module")
 def topology(random_glass):
-    return compute_topology(random_glass(6), "shortest", 4.5)
+    return compute_topology(random_glass(6), 4.5)
 
 
 def trace_named(figure, word):
@@ -57,7 +57,7 @@ def test_highlighted_pairs_can_be_told_by_their_rows(topology, random_glass):
 
 def test_open_classes_are_called_what_they_are():
     far_apart = Glass([[0, 0, 0], [10, 10, 10]], [29, 29], np.eye(3) * 20)
-    persistence = compute_topology(far_apart, "shortest", 4.5).persistence
+    persistence = compute_topology(far_apart, 4.5).persistence
     figure = persistence_figure(persistence, 0)
     assert len(trace_named(figure, "outlive 4.5 Å").x) == 2
     assert json.loads(persistence_figure(persistence, 2).to_json())["layout"]["width"] > 0

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgnn_explain.analysis.topology.alpha import LARGEST_VOID
-from symgnn_explain.analysis.topology.cycle_counts import CycleKind
 from symgnn_explain.analysis.topology.homology import Progress, StructureTopology, compute_topology
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import SAME_PLACE, Placement, place_atoms
@@ -54,7 +53,6 @@ def open_topology(
     explanation: AtomExplanation,
     glass: Glass,
     *,
-    kind: CycleKind = "shortest",
     progress: Progress | None = None,
     cancel: CancelSignal | None = None,
 ) -> OpenTopology:
@@ -79,4 +77,4 @@ def open_topology(
         pbc=np.zeros(3, dtype=bool),
         name=f"{glass.name}, {len(placement.atoms)} atoms",
     )
-    return OpenTopology(placement, cut, compute_topology(cut, kind, LARGEST_VOID, progress, cancel))
+    return OpenTopology(placement, cut, compute_topology(cut, LARGEST_VOID, progress, cancel))

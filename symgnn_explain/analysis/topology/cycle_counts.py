@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,6 @@ import pandas as pd
 from symgnn_explain.analysis.topology.alpha import PeriodicComplex, name_bonds, wrapped_positions
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
-
-CycleKind = Literal["shortest", "volume"]
-"""Which cycle stands for a ring: the fewest edges through its birth edge, or the rim of the fewest triangles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +68,6 @@ class CycleCounts:
         Rows of the bonds of one cycle after the other, shape (Σ length,).
     n_atoms
         Atoms of the structure.
-    kind
-        ``shortest`` or ``volume``.
     glass_sha256
         The structure.
     """
@@ -85,7 +80,6 @@ class CycleCounts:
     length: IntArray
     bond: IntArray
     n_atoms: int
-    kind: CycleKind
     glass_sha256: str
 
     def __len__(self) -> int:
@@ -165,7 +159,6 @@ class CycleCounts:
     def summary(self) -> dict[str, Any]:
         """Numbers of cycles and bonds, ready for JSON."""
         return {
-            "kind": self.kind,
             "n_cycles": len(self),
             "n_bonds_on_cycles": len(self.count),
             "mean_bonds_per_cycle": float(self.length.mean()) if len(self) else None,
@@ -201,7 +194,6 @@ def count_cycles(
     birth: FloatArray,
     death: FloatArray,
     *,
-    kind: CycleKind,
     glass_sha256: str,
 ) -> CycleCounts:
     """Count the cycles through each bond, given the rows of each cycle's edges in ``alpha``."""
@@ -216,7 +208,6 @@ def count_cycles(
         length=np.array([len(cycle) for cycle in cycles], dtype=np.int64),
         bond=bond.reshape(-1),
         n_atoms=alpha.n_atoms,
-        kind=kind,
         glass_sha256=glass_sha256,
     )
 

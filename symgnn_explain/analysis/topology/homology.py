@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from symgnn_explain.analysis.topology.alpha import periodic_complex
-from symgnn_explain.analysis.topology.cycle_counts import CycleCounts, CycleKind, count_cycles
+from symgnn_explain.analysis.topology.cycle_counts import CycleCounts, count_cycles
 from symgnn_explain.analysis.topology.cycles import shortest_cycles
 from symgnn_explain.analysis.topology.delaunay import simplex_rows
 from symgnn_explain.analysis.topology.persistence import Persistence, describe_pairs, persistence_pairs
-from symgnn_explain.analysis.topology.volumes import volume_optimal_cycles
-from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.errors import Cancelled
 from symgnn_explain.runs.watch import CancelSignal
 from symgnn_explain.structure.glass import Glass
 
@@ -43,14 +42,11 @@ class StructureTopology:
 
 def compute_topology(
     glass: Glass,
-    kind: CycleKind,
     largest_void: float,
     progress: Progress | None = None,
     cancel: CancelSignal | None = None,
 ) -> StructureTopology:
     """Compute what :func:`~.topology.structure_topology` keeps; arguments and errors as there."""
-    if kind not in get_args(CycleKind):
-        raise InputError(f"{kind=} must be one of {', '.join(get_args(CycleKind))}.")
 
     def step(fraction: float) -> None:
         if cancel is not None and cancel.is_set():
@@ -66,20 +62,11 @@ def compute_topology(
     rings = pairs.rings()
     birth_edge = simplex_rows(pairs.birth_simplex[rings, :2], alpha.edges)
 
-    def advance(fraction: float) -> None:
-        step(0.5 + 0.5 * fraction)
-
-    if kind == "shortest":
-        cycles = shortest_cycles(alpha, birth_edge, advance)
-    else:
-        death_triangle = simplex_rows(pairs.death_simplex[rings, :3], alpha.triangles)
-        cycles = [volume.rim for volume in volume_optimal_cycles(alpha, birth_edge, death_triangle, advance)]
     counts = count_cycles(
         alpha,
-        cycles,
+        shortest_cycles(alpha, birth_edge, lambda fraction: step(0.5 + 0.5 * fraction)),
         birth=np.sqrt(pairs.birth[rings]),
         death=np.sqrt(pairs.death[rings]),
-        kind=kind,
         glass_sha256=glass.content_hash,
     )
     return StructureTopology(describe_pairs(alpha, pairs, largest_void, glass.content_hash), counts)

@@ -12,7 +12,7 @@ from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, 
 from symgnn_explain.analysis.explained.substructure import open_topology
 from symgnn_explain.analysis.nulls.null_models import LENGTH_TOLERANCE
 from symgnn_explain.analysis.topology.alpha import LARGEST_VOID
-from symgnn_explain.analysis.topology.cycle_counts import CycleCounts, CycleKind
+from symgnn_explain.analysis.topology.cycle_counts import CycleCounts
 from symgnn_explain.analysis.topology.homology import Progress, StructureTopology, compute_topology
 from symgnn_explain.analysis.topology.persistence import Persistence
 from symgnn_explain.analysis.topology.store import read_topology, store_path, write_topology
@@ -22,7 +22,7 @@ from symgnn_explain.runs.watch import CancelSignal
 from symgnn_explain.structure.glass import Glass, IntArray
 
 _KEPT_IN_MEMORY = 16
-_memory: dict[tuple[str, float, str], StructureTopology] = {}
+_memory: dict[tuple[str, float], StructureTopology] = {}
 
 Boundary = Literal["periodic", "open"]
 """The whole structure on its torus, or the atoms around one atom without periodicity (the paper's)."""
@@ -33,7 +33,6 @@ def structure_topology(
     progress: Progress | None = None,
     cancel: CancelSignal | None = None,
     *,
-    kind: CycleKind = "shortest",
     largest_void: float = LARGEST_VOID,
     folder: Path | None = None,
 ) -> StructureTopology:
@@ -42,19 +41,13 @@ def structure_topology(
     The alpha complex lives on the torus; a few of the earliest and longest rings may run around the whole cell. Radii
     are in Å, not squared. The result is kept in memory and in the user's cache folder, by content hash.
 
-    For each ring, an H1 pair, the optimal cycle is either
-
-    - ``shortest``: the one with the fewest bonds (the shortest of them) through the pair's birth edge in the 1-skeleton
-      of the complex at its birth, as HomCloud's ``optimal_1_cycle``; or
-    - ``volume``: the rim of the volume-optimal cycle (Obayashi, SIAM J. Appl. Algebra Geometry 2, 508, 2018), the
-      fewest triangles (of the least area) that fill the ring at its death. It takes a minute rather than seconds.
+    For each ring, an H1 pair, the optimal cycle is the one with the fewest bonds (the shortest of them) through the
+    pair's birth edge in the 1-skeleton of the complex at its birth, as HomCloud's ``optimal_1_cycle``.
 
     Parameters
     ----------
     progress, cancel
         Called with the fraction done; asked whether to stop.
-    kind
-        Which cycle stands for a ring.
     largest_void
         The filtration is followed up to this radius (Å); classes that live longer count as essential.
     folder
@@ -67,13 +60,13 @@ def structure_topology(
     Cancelled
         If it was asked to stop; nothing is left behind.
     """
-    key = (glass.content_hash, largest_void, kind)
+    key = (glass.content_hash, largest_void)
     if key in _memory:
         return _memory[key]
     path = store_path(folder or cycle_cache_folder(), *key)
     stored = read_topology(path, glass.content_hash)
     if stored is None:
-        result = compute_topology(glass, kind, largest_void, progress, cancel)
+        result = compute_topology(glass, largest_void, progress, cancel)
         write_topology(path, result.persistence, result.cycles)
     else:
         result = StructureTopology(*stored)
@@ -102,7 +95,6 @@ def optimal_cycles(
     progress: Progress | None = None,
     cancel: CancelSignal | None = None,
     *,
-    kind: CycleKind = "shortest",
     largest_void: float = LARGEST_VOID,
     folder: Path | None = None,
 ) -> CycleCounts:
@@ -111,7 +103,7 @@ def optimal_cycles(
     Li et al. (ICML 2024) take the atoms around one atom without periodicity (:func:`~.substructure.open_topology`);
     here the whole structure is analysed once, and serves every atom.
     """
-    return structure_topology(glass, progress, cancel, kind=kind, largest_void=largest_void, folder=folder).cycles
+    return structure_topology(glass, progress, cancel, largest_void=largest_void, folder=folder).cycles
 
 
 def cycle_comparison(
@@ -123,7 +115,6 @@ def cycle_comparison(
     draws: int = 2000,
     seed: int = 0,
     boundary: Boundary = "periodic",
-    kind: CycleKind = "shortest",
     progress: Progress | None = None,
     cancel: CancelSignal | None = None,
 ) -> CycleComparison:
@@ -144,8 +135,6 @@ def cycle_comparison(
         Of the bootstrap and of the nulls.
     boundary
         ``periodic`` counts cycles in the whole structure; ``open`` in the explanation's own atoms, as the paper does.
-    kind
-        Which cycle stands for a ring, see :func:`structure_topology`.
     progress, cancel
         Of :func:`structure_topology`, which is computed where it is not known yet.
 
@@ -156,7 +145,7 @@ def cycle_comparison(
     Cancelled
         If it was asked to stop.
     """
-    cycles = cycles_through_edges(explanation, glass, boundary=boundary, kind=kind, progress=progress, cancel=cancel)
+    cycles = cycles_through_edges(explanation, glass, boundary=boundary, progress=progress, cancel=cancel)
     return compare_cycles(
         explanation, cycles, k, length_tolerance=length_tolerance, draws=draws, seed=seed, glass_name=glass.name
     )
@@ -167,7 +156,6 @@ def cycles_through_edges(
     glass: Glass,
     *,
     boundary: Boundary = "periodic",
-    kind: CycleKind = "shortest",
     progress: Progress | None = None,
     cancel: CancelSignal | None = None,
 ) -> IntArray:
@@ -181,9 +169,9 @@ def cycles_through_edges(
     explanation.require_glass(glass)
     edges = explanation.source, explanation.target, explanation.displacement
     if boundary == "periodic":
-        return optimal_cycles(glass, progress, cancel, kind=kind).of_edges(glass, *edges)
+        return optimal_cycles(glass, progress, cancel).of_edges(glass, *edges)
     if boundary == "open":
-        return open_topology(explanation, glass, kind=kind, progress=progress, cancel=cancel).of_edges(*edges)
+        return open_topology(explanation, glass, progress=progress, cancel=cancel).of_edges(*edges)
     raise InputError(f"{boundary=} must be periodic or open.")
 
 

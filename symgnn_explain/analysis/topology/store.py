@@ -16,14 +16,14 @@ from symgnn_explain.analysis.topology.cycle_counts import CycleCounts
 from symgnn_explain.analysis.topology.persistence import Persistence
 from symgnn_explain.runs.files import write_atomically
 
-STORE_VERSION = 4
+STORE_VERSION = 5
 
 _PARTS: dict[str, type[Persistence | CycleCounts]] = {"persistence": Persistence, "cycles": CycleCounts}
 
 
-def store_path(folder: Path, glass_sha256: str, largest_void: float, kind: str) -> Path:
+def store_path(folder: Path, glass_sha256: str, largest_void: float) -> Path:
     """Where the topology of a structure is kept in ``folder``."""
-    return folder / f"{glass_sha256}-{largest_void:g}-{kind}-v{STORE_VERSION}.npz"
+    return folder / f"{glass_sha256}-{largest_void:g}-v{STORE_VERSION}.npz"
 
 
 def read_topology(path: Path, glass_sha256: str) -> tuple[Persistence, CycleCounts] | None:
