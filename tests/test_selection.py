@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -272,3 +274,34 @@ def test_barriers_are_needed_and_checked(random_glass: Callable[..., Glass]) -> 
 def test_no_atoms_are_refused(glass: Glass) -> None:
     with pytest.raises(InputError, match="name at least one"):
         require_atoms(glass, [])
+
+
+HUGE = (
+    *("index 0 to 9999999999", "0 to 9999999999", "9999999999", f"index {'9' * 5000}", f"central:{'9' * 5000}"),
+    *("central:9999999999", "random:9999999999", ",".join(["0 to 26"] * 10_000), "index 0 to 999999999999999999"),
+    *("(" * 5000 + "all" + ")" * 5000, "not " * 100 + "all", "within 5 of " * 100 + "all", "neighbours of " * 50 + "0"),
+    *("x" * 10**6 + "y", "x" * 10**5 + " > 1", "species " + "Q" * 10**5, "within 1e999 of 0", f"'{'q' * 10**5}' > 1"),
+    "(" * 41 + "all" + ")" * 41,
+)
+
+
+@pytest.mark.parametrize("words", HUGE, ids=lambda words: words[:24])
+def test_no_words_take_much_memory_or_time(random_glass: Callable[..., Glass], words: str) -> None:
+    glass = random_glass(3)
+    started = time.monotonic()
+    tracemalloc.start()
+    with pytest.raises(InputError) as caught:
+        select_atoms(glass, words)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+    assert time.monotonic() - started < 20
+    assert len(str(caught.value)) < 1500
+    assert "\n" not in str(caught.value)
+
+
+def test_deep_but_readable_selections_are_answered(random_glass: Callable[..., Glass]) -> None:
+    glass = random_glass(3)
+    assert len(select_atoms(glass, "(" * 30 + "all" + ")" * 30)) == len(glass)
+    assert len(select_atoms(glass, "not " * 30 + "all")) == len(glass)
+    assert select_atoms(glass, "index 2 to 4, 0, 8 to 8").tolist() == [2, 3, 4, 0, 8]

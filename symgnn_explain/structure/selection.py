@@ -31,6 +31,7 @@ from symgnn_explain.structure.selection_language import (
     Within,
     did_you_mean,
     parse_selection,
+    short,
 )
 
 __all__ = ["FORMS", "atoms_within", "centre_of", "require_atoms", "select_atoms", "selectable_values"]
@@ -111,7 +112,7 @@ def select_atoms(
     asked = _Question(glass, selection, predictions, label, seed, selected, values or {})
     atoms = asked.answer(parse_selection(selection))
     if not len(atoms) and not allow_none:
-        raise InputError(f"no atom of {glass.name!r} is in the selection {selection!r}: widen it.")
+        raise InputError(f"no atom of {glass.name!r} is in the selection {short(selection)}: widen it.")
     return atoms
 
 
@@ -198,7 +199,7 @@ class _Question:
                 return np.arange(len(glass), dtype=np.int64)
             case Selected():
                 if self.selected is None:
-                    raise InputError(f"the atoms {self.text!r} cannot be told: nothing can be selected here.")
+                    raise InputError(f"the atoms {short(self.text)} cannot be told: nothing can be selected here.")
                 return np.fromiter(self.selected, dtype=np.int64)
             case Numbers(ranges):
                 return require_atoms(glass, _numbered(glass, ranges))
@@ -243,7 +244,7 @@ class _Question:
     def _first_of(self, order: str, count: int) -> IntArray:
         glass = self.glass
         if count > len(glass):
-            raise InputError(f"the atoms {self.text!r} are more than {glass.name!r} has: it has {len(glass)}.")
+            raise InputError(f"the atoms {short(self.text)} are more than {glass.name!r} has: it has {len(glass)}.")
         orders: dict[str, Callable[[], IntArray]] = {
             "central": lambda: _order_of(_distance_from_centre(glass)),
             "random": lambda: np.random.default_rng(self.seed).permutation(len(glass)),
@@ -252,13 +253,13 @@ class _Question:
         }
         if order in _OF_BARRIERS and self.label != BARRIER_ARRAY:
             raise InputError(
-                f"the atoms {self.text!r} cannot be told: {order!r} is a word for barriers, and what is predicted is "
+                f"the atoms {short(self.text)} cannot be told: {order!r} is a word for barriers, and what is predicted is "
                 f"{self.label!r}: write {_OF_BARRIERS[order]!r}."
             )
         atoms = orders[_OF_BARRIERS.get(order, order)]()
         if count > len(atoms):
             raise InputError(
-                f"the atoms {self.text!r} cannot be told: only {len(atoms)} {self._plural} of {glass.name!r} are known."
+                f"the atoms {short(self.text)} cannot be told: only {len(atoms)} {self._plural} of {glass.name!r} are known."
             )
         return atoms[:count].astype(np.int64)
 
@@ -273,7 +274,7 @@ class _Question:
             chosen = glass.barriers if self.label == BARRIER_ARRAY else glass.arrays.get(self.label)
         if chosen is None:
             raise InputError(
-                f"the atoms {self.text!r} are chosen by {self.label}, and {glass.name!r} has none: predict them first."
+                f"the atoms {short(self.text)} are chosen by {self.label}, and {glass.name!r} has none: predict them first."
             )
         values = np.asarray(chosen, dtype=np.float64)
         if values.shape != (len(glass),):
@@ -286,14 +287,14 @@ class _Question:
         known = selectable_values(self.glass, predictions=self.predictions, label=self.label, values=self.values)
         if name not in known:
             raise InputError(
-                f"the atoms {self.text!r} cannot be told, {self.glass.name!r} has no values "
-                f"{name!r}{did_you_mean(name, tuple(known))}: it has {', '.join(known)}."
+                f"the atoms {short(self.text)} cannot be told, {self.glass.name!r} has no values "
+                f"{short(name)}{did_you_mean(name, tuple(known))}: it has {', '.join(known)}."
             )
         array = known[name]
         is_text = array.dtype.kind in "US"
         if is_text != isinstance(value, str) or (is_text and comparison not in ("==", "!=")):
             kind = "text, which can be equal (==) or not (!=)" if is_text else "a number"
-            raise InputError(f"the atoms {self.text!r} cannot be told: {name!r} is {kind}.")
+            raise InputError(f"the atoms {short(self.text)} cannot be told: {short(name)} is {kind}.")
         fulfilled = _COMPARISONS[comparison](array, value)
         if array.dtype.kind == "f":
             fulfilled &= ~np.isnan(array)  # an unknown value is not a different one
@@ -326,7 +327,7 @@ def _order_of(value: FloatArray) -> IntArray:
 
 def _of_species(glass: Glass, symbol: str) -> IntArray:
     if symbol not in glass.species:
-        raise InputError(f"{glass.name!r} has no atoms of {symbol!r}: it has {', '.join(glass.species)}.")
+        raise InputError(f"{glass.name!r} has no atoms of {short(symbol)}: it has {', '.join(glass.species)}.")
     return np.flatnonzero(np.array(glass.symbols) == symbol).astype(np.int64)
 
 

@@ -166,7 +166,8 @@ def did_you_mean(word: str, known: tuple[str, ...]) -> str:
     return f" (did you mean {next(name for name in known if name.lower() == close[0])!r}?)" if close else ""
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Quote what a user wrote, in few enough characters for a message."""
     return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]} …")
 
 
@@ -195,7 +196,7 @@ class _Parser:
             raise InputError(f"the selection has {joints} joining words and brackets: use {MOST_PARTS} at most.")
         node = self._either()
         if self._next != _END:
-            raise self._error(f"{_short(self._next.text)} was not expected there{self._hint()}")
+            raise self._error(f"{short(self._next.text)} was not expected there{self._hint()}")
         return node
 
     @property
@@ -244,7 +245,7 @@ class _Parser:
         if self._takes("("):
             node = self._either()
             if not self._takes(")"):
-                raise self._error(f"a bracket is not closed before {_short(self._next.text)}")
+                raise self._error(f"a bracket is not closed before {short(self._next.text)}")
             return node
         if self._next.kind in ("number", "quoted"):
             follows = self.tokens[self.place + 1].kind if self.place + 1 < len(self.tokens) else "end"
@@ -273,7 +274,7 @@ class _Parser:
     def _unknown(self) -> str:
         if self._next == _END:
             return "something is missing at the end"
-        return f"{_short(self._next.text)} is not known there{self._hint()}"
+        return f"{short(self._next.text)} is not known there{self._hint()}"
 
     def _hint(self) -> str:
         return did_you_mean(self._next.text, WORDS) if self._next.kind == "word" else ""
@@ -291,14 +292,14 @@ class _Parser:
 
     def _whole_number(self, what: str) -> int:
         if not self._next.text.isdecimal() or len(self._next.text) > LONGEST_NUMBER:
-            raise self._error(f"{_short(self._next.text)} stands where {what} should")
+            raise self._error(f"{short(self._next.text)} stands where {what} should")
         return int(self._take().text)
 
     def _count(self, word: str) -> int:
         digits = self._next.text
         if not digits.isdecimal() or len(digits) > LONGEST_NUMBER or int(digits) < 1:
             raise InputError(
-                f"the atoms {_short(self.text)} cannot be understood: after {word!r} comes a number from 1."
+                f"the atoms {short(self.text)} cannot be understood: after {word!r} comes a number from 1."
             )
         return int(self._take().text)
 
@@ -344,7 +345,7 @@ class _Parser:
     def _operator(self) -> str:
         token = self._take()
         if token.kind != "operator":
-            raise self._error(f"{_short(token.text)} stands where one of {' '.join(_OPERATORS)} should")
+            raise self._error(f"{short(token.text)} stands where one of {' '.join(_OPERATORS)} should")
         return "==" if token.text == "=" else token.text
 
     def _value(self) -> float | str:
@@ -353,9 +354,9 @@ class _Parser:
             return float(token.text)
         if token.kind in ("word", "quoted"):
             return token.text.strip("\"'")
-        raise self._error(f"{_short(token.text)} stands where a value should")
+        raise self._error(f"{short(token.text)} stands where a value should")
 
     def _error(self, reason: str) -> InputError:
         # A guess says more than the list of all forms.
         forms = "" if "did you mean" in reason else f": write {FORMS}"
-        return InputError(f"the atoms {_short(self.text)} cannot be understood, {reason}{forms}.")
+        return InputError(f"the atoms {short(self.text)} cannot be understood, {reason}{forms}.")

@@ -45,13 +45,16 @@ def test_hostile_files_run_nothing(
     author.session.colour_by = NAMES[0]
     author.save(lab.root / "hostile.symgnn")
     explorer_page.run_all()
-    for name, column in (("hostile.extxyz", COLUMNS[0]), ("hostile.symgnn", NAMES[0])):
+    for name, column, said in (
+        ("hostile.extxyz", COLUMNS[0], "Opened hostile:"),
+        ("hostile.symgnn", NAMES[0], "<script>window"),
+    ):
         explorer_page.open_tab("Files")
         box = page.locator("input[placeholder^='glass.extxyz']")
         box.fill(name)
         box.press("Tab")
         page.locator(".symgnn-explorer button:visible", has_text="Open").click()
-        page.wait_for_selector(".symgnn-note:has-text('Opened')", timeout=LONG)
+        page.wait_for_selector(f".symgnn-note:has-text('{said}')", timeout=LONG)
         explorer_page.kernel(f"explorer.session.configure(epochs=4); explorer.session.colour_by = {column!r}")
         explorer_page.kernel("explorer.select(7); explorer.explain(wait=True); None")
         explorer_page.wait_explained(7)
