@@ -246,7 +246,7 @@ def test_explore_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_lab_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
     child = tmp_path / "child"
     long = ["sh", "-c", f"echo $$ > {child}; exec sleep 600"]
-    code = f"from symgnn_explain import lab; lab._run_until_stopped({long!r})"
+    code = f"from symgnn_explain.cli import lab; lab._run_until_stopped({long!r})"
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         while not (child.is_file() and child.read_text().endswith("\n")):
             assert process.poll() is None

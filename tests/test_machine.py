@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import plotly.graph_objects as go
 import psutil
@@ -173,24 +173,12 @@ def interrupted_in(folder: Path) -> None:
 
 def write_one_and_fill_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_atomically(folder / "a", b"new")
-    monkeypatch.setattr(os, "fdopen", _Full)
-    write_atomically(folder / "b", b"new")
 
-
-class _Full:
-    """A file on a disk without room."""
-
-    def __init__(self, handle: int, mode: str) -> None:
-        self._stream = open(handle, mode)  # noqa: SIM115 - closed below
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def write(self, _blob: bytes) -> int:
+    def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    write_atomically(folder / "b", b"new")
 
 
 def test_a_cache_of_compiled_functions_that_fails_later_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:

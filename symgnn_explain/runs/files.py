@@ -25,6 +25,9 @@ class WritingError(InputError, OSError):
         raised.errno, raised.strerror = error.errno, error.strerror
         return raised
 
+    def __str__(self) -> str:
+        return str(self.args[0])  # and not number and reason, as of other OSErrors
+
 
 def write_atomically(path: Path, blob: bytes) -> Path:
     """Write ``blob`` under a temporary name beside ``path``, then move it into place; folders are made as needed.
