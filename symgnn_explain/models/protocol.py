@@ -172,7 +172,7 @@ def digest(model: Any) -> str:
     """Return the hash of a model's class, weights, species and configuration."""
     config: Any = getattr(model, "config", None)
     described = {
-        "classes": [f"{type(one).__module__}.{type(one).__qualname__}" for one in (model, *modules_of(model))],
+        "classes": [type(one).__qualname__ for one in (model, *modules_of(model))],
         "species": model.species,
         "config": config.to_dict() if hasattr(config, "to_dict") else None,
     }

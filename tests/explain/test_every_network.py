@@ -213,6 +213,14 @@ def test_a_network_of_ones_own_is_explained_everywhere(glasses: tuple[Glass, Gla
         each.close()
 
 
+def test_the_page_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "your_own_network.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], names)  # noqa: S102 - the page is ours
+    assert "self_loop" in capsys.readouterr().out
+    assert len(names["why"]) > 100
+
+
 def test_without_displacements_the_minimum_image_is_taken(glasses: tuple[Glass, Glass]) -> None:
     class Bare(OwnModel):
         def graph(self, glass: Glass) -> Data:
