@@ -6,12 +6,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from symgnn_explain.analysis.topology.volumes import volume_optimal_cycles
 
-from symgnn_explain.analysis.topology.alpha import periodic_complex, wrapped_positions
-from symgnn_explain.analysis.topology.delaunay import simplex_rows
+from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.analysis.topology.homology import compute_topology
-from symgnn_explain.analysis.topology.persistence import persistence_pairs
 
 homcloud = pytest.importorskip(
     "homcloud.interface", reason="HomCloud is not installed: pip install -e '.[oracles]'", exc_type=ImportError
@@ -50,22 +47,3 @@ def test_cycles_have_as_many_edges_as_homclouds(random_glass, tmp_path, pbc):
         pairs = sorted(diagrams.dth_diagram(1).pairs(), key=lambda pair: pair.birth_time())
         lengths = [len(pair.optimal_1_cycle().path()) for pair in pairs]
     assert cycles.length.tolist() == lengths
-
-
-@pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
-@pytest.mark.parametrize("pbc", [True, False])
-def test_volumes_have_as_many_triangles_as_homclouds(random_glass, tmp_path, pbc):
-    glass = random_glass(5, seed=5, pbc=pbc)
-    alpha = periodic_complex(glass)
-    found = persistence_pairs(alpha)
-    rings = found.rings()
-    birth_edge = simplex_rows(found.birth_simplex[rings, :2], alpha.edges)
-    death_triangle = simplex_rows(found.death_simplex[rings, :3], alpha.triangles)
-    volumes = volume_optimal_cycles(alpha, birth_edge, death_triangle, lambda _: None)
-    some = [row for row, volume in enumerate(volumes) if len(volume.triangles) > 1][::5]
-    assert len(some) > 5
-    with diagrams_of(glass, tmp_path) as diagrams:
-        pairs = sorted(diagrams.dth_diagram(1).pairs(), key=lambda pair: pair.birth_time())
-        assert len(pairs) == len(volumes)
-        for row in some:
-            assert len(volumes[row].triangles) == len(pairs[row].optimal_volume().cell_indices)
