@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -87,19 +88,22 @@ def add_atoms(
     )
 
 
-def show_surroundings(figure: go.Figure, points: FloatArray) -> None:
-    """Lay out axes around points (n, 3), Å, about the atom in the origin; an ångström is as long in every direction."""
-    low, high = points.min(0) - _MARGIN, points.max(0) + _MARGIN
-    sides = 1.7 * (high - low) / (high - low).max()
+def space_axes(points: FloatArray, *, margin: float, size: float) -> dict[str, Any]:
+    """Lay out axes around points (n, 3), Å, relative to one atom; an ångström is as long in every direction."""
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    sides = size * (high - low) / (high - low).max()
     axes = {
         f"{axis}axis": {"title": {"text": f"{axis} − {axis}₀ (Å)"}, "range": [low[place], high[place]]}
         for place, axis in enumerate("xyz")
     }
+    return {**axes, "aspectmode": "manual", "aspectratio": dict(zip("xyz", sides, strict=True))}
+
+
+def show_surroundings(figure: go.Figure, points: FloatArray) -> None:
+    """Lay out axes around points (n, 3), Å, about the atom in the origin; an ångström is as long in every direction."""
     figure.update_layout(
         scene={
-            **axes,
-            "aspectmode": "manual",
-            "aspectratio": dict(zip("xyz", sides, strict=True)),
+            **space_axes(points, margin=_MARGIN, size=1.7),
             "camera": {"eye": {"x": 0.85, "y": 0.75, "z": 0.45}, "projection": {"type": "orthographic"}},
         },
         legend={"x": 1.0, "y": 1.0, "xanchor": "right", "yanchor": "top", "itemsizing": "trace"},

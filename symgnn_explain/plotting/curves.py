@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
 from symgnn_explain.plotting.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, species_colour, translucent
 from symgnn_explain.structure.glass import FloatArray
@@ -14,6 +15,13 @@ SERIES = ((BLUE, "solid"), (VERMILION, "dash"), (GREEN, "dot"), (PURPLE, "dashdo
 """Colour and dash of the first, second … curve of a figure: told apart without colour too."""
 
 _MIXED = ((GREEN, "dash"), (PURPLE, "dot"), (VERMILION, "dashdot"), (BLUE, "longdash"))
+
+
+def error_bars(value: ArrayLike, low: ArrayLike, high: ArrayLike, **look: Any) -> dict[str, Any]:
+    """Return plotly's error bars from ``low`` to ``high``."""
+    value = np.asarray(value, dtype=np.float64)
+    above, below = np.asarray(high) - value, value - np.asarray(low)
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 2, **look}
 
 
 def add_band(

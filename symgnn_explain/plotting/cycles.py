@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison
+from symgnn_explain.plotting.curves import error_bars
 from symgnn_explain.plotting.style import BLUE, GREY, VERMILION, new_figure, translucent
 from symgnn_explain.structure.glass import FloatArray
 
@@ -38,14 +39,7 @@ def cycle_figure(comparison: CycleComparison) -> go.Figure:
             y=means,
             width=0.62,
             marker={"color": translucent(colour, 0.45), "line": {"color": colour, "width": 1.5}},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": np.array([group.high for group in groups]) - means,
-                "arrayminus": means - np.array([group.low for group in groups]),
-                "thickness": 2,
-                "width": 7,
-            },
+            error_y=error_bars(means, [group.low for group in groups], [group.high for group in groups], width=7),
             name=name,
             hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
         )

@@ -9,6 +9,7 @@ from scipy.stats import hypergeom
 
 from symgnn_explain.analysis.explained.mro import ShellAnalysis
 from symgnn_explain.analysis.nulls.null_models import CONFIDENCE
+from symgnn_explain.plotting.curves import error_bars
 from symgnn_explain.plotting.style import (
     BLACK,
     BLUE,
@@ -155,13 +156,7 @@ def _add_enrichment(figure: go.Figure, analysis: ShellAnalysis) -> None:
             y=shown(value),
             mode="markers",
             marker={"color": colour, "size": 10, "symbol": symbol},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": shown(f"{bound}_high") - shown(value),
-                "arrayminus": shown(value) - shown(f"{bound}_low"),
-                "thickness": 2,
-            },
+            error_y=error_bars(shown(value), shown(f"{bound}_low"), shown(f"{bound}_high")),
             name=name,
             customdata=table[[value, f"{bound}_low", f"{bound}_high"]],
             hovertemplate="%{customdata[0]:.2f} (%{customdata[1]:.2f} to %{customdata[2]:.2f})<extra></extra>",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
+from symgnn_explain.plotting.arrows import space_axes
 from symgnn_explain.plotting.style import (
     BLACK,
     GREEN,
@@ -84,18 +85,9 @@ def neighbourhood_figure(
     _add_atoms(figure, glass, explanation, drawn, values, scale=scale)
     _add_self_loops(figure, explanation, drawn, scale=scale)
     _add_target(figure, glass, explanation)
-    low, high = drawn.place.min(axis=0) - 0.8, drawn.place.max(axis=0) + 0.8
-    sides = 1.2 * (high - low) / (high - low).max()
-    axes = {
-        f"{axis}axis": {"title": {"text": f"{axis} − {axis}₀ (Å)"}, "range": [low[place], high[place]]}
-        for place, axis in enumerate("xyz")
-    }
     figure.update_layout(
         scene={
-            **axes,
-            # Sides in the proportions of the ranges: an ångström is as long in every direction.
-            "aspectmode": "manual",
-            "aspectratio": dict(zip("xyz", sides, strict=True)),
+            **space_axes(drawn.place, margin=0.8, size=1.2),
             # An arrow stays visible where other atoms hide the explained one.
             "annotations": [
                 {

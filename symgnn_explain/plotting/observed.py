@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from symgnn_explain.plotting.curves import error_bars
 from symgnn_explain.plotting.style import BLUE, GREY, LIGHT_GREY
 
 BAND_WIDTH = 0.62
@@ -83,13 +84,7 @@ def add_observed(
     value = np.asarray(value, dtype=np.float64)
     bounds: dict[str, Any] = {}
     if low is not None and high is not None:
-        bounds["error_y"] = {
-            "type": "data",
-            "symmetric": False,
-            "array": np.asarray(high) - value,
-            "arrayminus": value - np.asarray(low),
-            "thickness": 2,
-        }
+        bounds["error_y"] = error_bars(value, low, high)
     figure.add_scatter(
         x=np.asarray(place),
         y=value,

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from symgnn_explain.analysis.explained.population import CYCLE_GROUPS, PopulationAnalysis
-from symgnn_explain.plotting.curves import add_band
+from symgnn_explain.plotting.curves import add_band, error_bars
 from symgnn_explain.plotting.style import (
     BLACK,
     BLUE,
@@ -151,14 +151,7 @@ def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
             "color": [translucent(colour, 0.45) for colour in colours],
             "line": {"color": colours, "width": 1.5},
         },
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": np.array([mean.high for mean in means]) - value,
-            "arrayminus": value - np.array([mean.low for mean in means]),
-            "thickness": 2,
-            "width": 7,
-        },
+        error_y=error_bars(value, [mean.low for mean in means], [mean.high for mean in means], width=7),
         name="mean over atoms, bootstrap 95 %",
         hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
     )
@@ -218,13 +211,7 @@ def soft_hard_figure(analysis: PopulationAnalysis) -> go.Figure:
         x=table["effect"],
         y=table["name"],
         mode="markers",
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": table["effect_high"] - table["effect"],
-            "arrayminus": table["effect"] - table["effect_low"],
-            "thickness": 1.6,
-        },
+        error_x=error_bars(table["effect"], table["effect_low"], table["effect_high"]),
         marker={
             "size": 10,
             "color": np.where(significant, BLUE, "white").tolist(),
