@@ -86,8 +86,8 @@ def radial_distribution(
     g(r), its extrema and the coordination number are the same in every cell that a structure is written in. Copies of
     an atom bring nothing new, so the counting noise is that of the atoms with different surroundings, and a crystal,
     which has few kinds of them, has none. Shells of neighbours are told apart from about 0.3 Å on: the first shell of a
-    perfect BCC crystal has 8 atoms, and 14 where thermal motion joins it to the second. Where noise
-    may hide an earlier extremum than the first that counts, none is given.
+    perfect BCC crystal has 8 atoms, and 14 where thermal motion joins it to the second. An
+    extremum before the first that stands out from the noise counts too if it is nearly as large.
 
     Parameters
     ----------
@@ -134,8 +134,8 @@ def find_extrema(
     """Find the maxima of a noisy curve, and the minima beyond the first of them.
 
     The curve is smoothed by a Gaussian first. An extremum counts if it stands out by ``prominence`` and by four
-    standard errors of the smoothed curve; it is then placed at the extremum of the raw curve close by. Nothing counts
-    where one before the first that does is as large, or stands out by a third as much: it may be the first.
+    standard errors of the smoothed curve; it is then placed at the extremum of the raw curve close by. One before
+    the first that does counts too if it is as large, or stands out by a third as much: noise must not hide the first.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def find_extrema(
 
 
 def _clear_peaks(curve: FloatArray, noise: FloatArray, prominence: float, begin: int) -> IntArray:
-    """Peaks after ``begin`` that stand out from the noise; none where the noise may hide one before the first."""
+    """Peaks after ``begin`` that stand out from the noise, and those before the first of them that are as large."""
     from scipy.signal import find_peaks
 
     peaks, found = find_peaks(curve, prominence=prominence)
@@ -170,8 +170,7 @@ def _clear_peaks(curve: FloatArray, noise: FloatArray, prominence: float, begin:
         earlier = (peaks > begin) & (peaks < peaks[clear[0]])
         as_high = curve[peaks] >= curve[peaks[clear[0]]]
         as_prominent = found["prominences"] >= found["prominences"][clear[0]] / 3
-        if (earlier & (as_high | as_prominent)).any():
-            return peaks[:0]
+        clear = np.union1d(clear, np.flatnonzero(earlier & (as_high | as_prominent)))
     return peaks[clear]
 
 
