@@ -69,8 +69,6 @@ class PeriodicComplex:
         The same of the tetrahedra, shapes (S, 4) and (S,).
     bonds
         Each edge as a bond of the original structure, see :func:`canonical_bonds`, shape (E, 5).
-    forward
-        Whether each edge leads from its lower vertex as its bond does, shape (E,).
     edge_copies, triangle_copies, tetrahedron_copies
         Simplices with the same number are copies of each other, shapes (E,), (T,) and (S,). Where the cell was not
         repeated each simplex has a number of its own.
@@ -88,7 +86,6 @@ class PeriodicComplex:
     tetrahedra: IntArray
     tetrahedron_values: FloatArray
     bonds: IntArray
-    forward: NDArray[np.bool_]
     edge_copies: IntArray
     triangle_copies: IntArray
     tetrahedron_copies: IntArray
@@ -329,7 +326,6 @@ def _describe(
         tetrahedra=merged.tetrahedra,
         tetrahedron_values=values[2],
         bonds=canonical_bonds(atom[start], atom[end], lattice[end] - lattice[start]),
-        forward=(rank[start] < rank[end]) == (points.original[start] < points.original[end]),
         edge_copies=numbers[0],
         triangle_copies=numbers[1],
         tetrahedron_copies=numbers[2],
