@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
 from symgnn_explain.models.chunked import CHUNK_ATOMS, predict_in_chunks
-from symgnn_explain.models.ensemble import SymGNNLike, predict_members
+from symgnn_explain.models.domain import Domain, neighbourhood_length
+from symgnn_explain.models.ensemble import SymGNNLike, predict_members, with_description
 from symgnn_explain.models.protocol import (
     ConfiguredNetwork,
     NodeModel,
@@ -31,6 +32,24 @@ from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import require_species
 
 SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
+
+
+class AtomPredictions(NamedTuple):
+    """What a predictor says of every atom, shape (N,) each.
+
+    Parameters
+    ----------
+    values
+        Predictions, in the unit of the target.
+    spread
+        Standard deviation of a label about them; None where it was never calibrated.
+    domain
+        Score of the domain, 1 at the edge of what training covered; None where the network has none.
+    """
+
+    values: FloatArray
+    spread: FloatArray | None
+    domain: FloatArray | None
 
 
 class Predictor:
@@ -173,7 +192,28 @@ class Predictor:
         InputError
             If the glass holds a species that the network does not know.
         """
-        return self._members(glass, chunk_atoms).mean(axis=1)
+        return self._members(glass, chunk_atoms)[0].mean(axis=1)
+
+    @torch.no_grad()
+    def predict_atoms(self, glass: Glass, *, chunk_atoms: int = CHUNK_ATOMS) -> AtomPredictions:
+        """Predict every atom, with how uncertain that is and whether training covered its surroundings.
+
+        Raises
+        ------
+        InputError
+            If the glass holds a species that the network does not know.
+        """
+        members, domain = self._members(glass, chunk_atoms)
+        disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
+        spread = None if self.calibration is None else self.calibration.spread(disagreement)
+        return AtomPredictions(members.mean(axis=1), spread, domain)
+
+    @property
+    def domain(self) -> Domain | None:
+        """What training covered, as cross-validation measured it; None where it did not."""
+        stored = self.card.get("protocol", {}).get("domain")
+        described = isinstance(self.model, SymGNNLike) and self.model.describes
+        return Domain.from_dict(stored) if stored is not None and described else None
 
     @property
     def calibration(self) -> Calibration | None:
@@ -196,31 +236,34 @@ class Predictor:
         InputError
             If the glass holds a species that the network does not know, or the predictor was never calibrated.
         """
-        calibration = self.calibration
-        if calibration is None:
+        values, spread, _ = self.predict_atoms(glass)
+        if spread is None:
             raise InputError(
                 "this predictor has no calibrated spread, as its card names no cross-validation: use predict, or train "
                 "one with --final --cross-validation."
             )
-        members = self._members(glass, CHUNK_ATOMS)
-        disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
-        return members.mean(axis=1), calibration.spread(disagreement)
+        return values, spread
 
     def spread(self, glass: Glass) -> FloatArray | None:
         """Return the spread of :meth:`predict_with_spread`, shape (N,); None where it was never calibrated."""
-        return None if self.calibration is None else self.predict_with_spread(glass)[1]
+        return self.predict_atoms(glass).spread
 
-    def _members(self, glass: Glass, chunk_atoms: int) -> FloatArray:
-        """Return what each member predicts, shape (N, M)."""
+    def _members(self, glass: Glass, chunk_atoms: int) -> tuple[FloatArray, FloatArray | None]:
+        """Return what each member predicts, shape (N, M), and the score of the domain, shape (N,)."""
         if not isinstance(self.model, SymGNNLike):
             values: FloatArray = self.predict_graph(self.graph(glass))[:, None].double().cpu().numpy()
-            return values
+            return values, None
+        domain = self.domain
 
         def network(graph: Data) -> Tensor:
-            return predict_members(self.model, graph).T
+            graph = with_description(self.model, graph)
+            members = predict_members(self.model, graph).T
+            if domain is None:
+                return members
+            return torch.cat([members, neighbourhood_length(self.model, graph)[:, None]], dim=1)
 
         with evaluation_mode(self.model):
-            return predict_in_chunks(
+            found = predict_in_chunks(
                 network,
                 glass,
                 cutoff=self.model.config.cutoff,
@@ -230,6 +273,7 @@ class Predictor:
                 chunk_atoms=chunk_atoms,
                 device=self.device,
             )
+        return (found, None) if domain is None else (found[:, :-1], found[:, -1] / domain.edge)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from symgnn_explain.models.registry import NetworkConfig, read_config
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.training.domain import measure_domain
 from symgnn_explain.training.held_out import HeldOut, predict_held_out, summarise
 from symgnn_explain.training.module import MONITOR
 from symgnn_explain.training.settings import TrainingSettings
@@ -170,6 +171,7 @@ class CrossValidation:
             "pearson": {name: _or_none(value) for name, value in self.pearson.items()},
             "pearson_together": self.together["pearson"],
             "calibration": {**self.together["calibration"], "coverage": self.together["coverage"]},
+            **({"domain": self.together["domain"]} if "domain" in self.together else {}),
             "sha256": hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest(),
         }
         return self._trainable(), settings, protocol
@@ -258,11 +260,16 @@ def cross_validate(
         runs=pd.concat(tables, ignore_index=True),
         n_parameters=predictors[0].card["n_parameters"],
         seconds_per_epoch=float(np.median([each.card["seconds_per_epoch"] for each in predictors])),
-        together=summarise(held_out),
+        together=summarise(held_out) | _domain(glasses, groups, config),
         target=target,
     )
     result.save(Path(out) / RESULT_FILE)
     return result
+
+
+def _domain(glasses: Sequence[Glass], groups: Sequence[Sequence[int]], config: NetworkConfig) -> dict[str, Any]:
+    domain = measure_domain(glasses, groups, config)
+    return {} if domain is None else {"domain": domain.to_dict()}
 
 
 def _or_none(value: float) -> float | None:

@@ -1,0 +1,180 @@
+"""Where a predictor is valid: a score for every atom, 1 at the edge of what training covered.
+
+The score is the length of an atom's whitened descriptors (root mean square over them; 1 on average on the training
+glasses), averaged over its neighbours, and divided by the length that 1 % of the atoms of held-out glasses exceed. Beyond
+the edge the network extrapolates, and the disagreement of an ensemble's members does not say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.models.symgnn import DescribedNetwork
+from symgnn_explain.structure.glass import FloatArray, Glass
+
+HELD_OUT_OUTSIDE = 0.01
+"""Share of the atoms of held-out glasses that lie outside, by which the edge is chosen."""
+
+FEW_OUTSIDE = 0.02
+"""Up to this share of atoms outside, a glass is one like those that were held out."""
+
+STRAINED = 0.015
+"""Relative difference of the density from those of training beyond which strain is named as the cause."""
+
+OTHER_COMPOSITION = 0.05
+"""Difference of a species' share from those of training beyond which the composition is named as the cause."""
+
+OTHER_UNIT = 2.0
+"""Factor between densities beyond which lengths are probably not in Å."""
+
+ORDERED = 0.03
+"""Relative spread of the scores of one species under which its atoms are all alike, as in a crystal."""
+
+EMPTY_SLAB = 5.0
+"""Height (Å) without any atom that makes a surface."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What training covered.
+
+    Parameters
+    ----------
+    edge
+        Length of whitened descriptors, averaged over neighbours, at which the score is 1.
+    density
+        Lowest and highest number density of the training glasses, atoms/Å³.
+    composition
+        Lowest and highest share of each species, by chemical symbol.
+    held_out_outside
+        Share of atoms beyond the edge, for each fold that was held out.
+    """
+
+    edge: float
+    density: tuple[float, float]
+    composition: Mapping[str, tuple[float, float]]
+    held_out_outside: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.edge) and self.edge > 0):
+            raise InputError(f"edge={self.edge} of a domain must be positive.")
+
+    @classmethod
+    def of(cls, glasses: Sequence[Glass], lengths: Sequence[FloatArray]) -> Domain:
+        """Draw the edge.
+
+        Parameters
+        ----------
+        glasses
+            All that training covers.
+        lengths
+            :func:`neighbourhood_length` of the atoms of each fold, as a network says that was trained without it.
+        """
+        edge = float(np.quantile(np.concatenate(lengths), 1 - HELD_OUT_OUTSIDE))
+        densities = [glass.number_density for glass in glasses]
+        shares = [_shares(glass) for glass in glasses]
+        symbols = sorted({symbol for share in shares for symbol in share})
+        composition = {
+            symbol: (min(each.get(symbol, 0.0) for each in shares), max(each.get(symbol, 0.0) for each in shares))
+            for symbol in symbols
+        }
+        outside = tuple(float(np.mean(fold > edge)) for fold in lengths)
+        return cls(edge, (min(densities), max(densities)), composition, outside)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Domain:
+        """Read what :meth:`to_dict` returned."""
+        low, high = stored["density"]
+        composition = {
+            str(symbol): (float(least), float(most)) for symbol, (least, most) in stored["composition"].items()
+        }
+        return cls(float(stored["edge"]), (float(low), float(high)), composition, tuple(stored["held_out_outside"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            "edge": self.edge,
+            "density": list(self.density),
+            "composition": {symbol: list(shares) for symbol, shares in self.composition.items()},
+            "held_out_outside": list(self.held_out_outside),
+        }
+
+    def sentence(self, glass: Glass, score: FloatArray) -> str:
+        """Say how much of a glass lies outside, and the likeliest cause; empty where it is like held-out glasses."""
+        outside = score > 1
+        if outside.mean() <= FEW_OUTSIDE:
+            return ""
+        return (
+            f"{int(outside.sum())} of {len(glass)} atoms ({outside.mean():.0%}) lie outside of what training covered "
+            f"(domain score above 1, largest {score.max():.3g}); what is predicted there was never learned. Likeliest "
+            f"cause: {self.cause(glass, score)}."
+        )
+
+    def cause(self, glass: Glass, score: FloatArray) -> str:
+        """Guess why atoms of a glass lie outside, from its density, composition, holes and likeness of atoms."""
+        low, high = self.density
+        if not glass.pbc.all() or _has_empty_slab(glass):
+            return "a surface, since the structure does not fill space"
+        density = glass.number_density
+        if not low / OTHER_UNIT < density < high * OTHER_UNIT:
+            return f"lengths that are not in Å, since the density is {density:.3g} atoms/Å³ ({low:.3g} in training)"
+        if _all_alike(glass, score):
+            return "a crystal, since its atoms are all alike"
+        for symbol, share in _shares(glass).items():
+            least, most = self.composition.get(symbol, (0.0, 0.0))
+            if not least - OTHER_COMPOSITION <= share <= most + OTHER_COMPOSITION:
+                return f"another composition ({glass.formula}) than that of the training glasses"
+        if not low * (1 - STRAINED) <= density <= high * (1 + STRAINED):
+            change = density / (low if density < low else high) - 1
+            return f"strain or another preparation, since the density differs by {change:+.1%} from that of training"
+        return "no inherent structure (a snapshot at a temperature?): minimise its energy first"
+
+
+@torch.no_grad()
+def neighbourhood_length(model: DescribedNetwork, graph: Data) -> Tensor:
+    """Return the length of the whitened descriptors, averaged over the senders of an atom's edges, shape (N,).
+
+    The average includes the atom itself, by its self-loop. It tells thermal displacements apart that single atoms
+    hide: 0.05 Å by an area under the curve of 0.999, where the atom's own length reaches 0.75.
+
+    Raises
+    ------
+    InputError
+        If the nodes of the network do not start from descriptors.
+    """
+    if not model.describes:
+        raise InputError("this network has no descriptors of surroundings, so it has no domain score.")
+    described = model.described(graph)
+    n_raw = described.shape[1] // len(model.species) - 1
+    # Of the columns all are 0 but those of the atom's own species, and of these one is 1.
+    length = ((described.square().sum(dim=1) - 1).clamp_min(0) / n_raw).sqrt()
+    source, target = graph.edge_index
+    total = torch.zeros_like(length).index_add(0, target, length[source])
+    return total / torch.zeros_like(length).index_add(0, target, torch.ones_like(length[source]))
+
+
+def _shares(glass: Glass) -> dict[str, float]:
+    symbols, counts = np.unique(glass.symbols, return_counts=True)
+    return {str(symbol): float(count) / len(glass) for symbol, count in zip(symbols, counts, strict=True)}
+
+
+def _all_alike(glass: Glass, score: FloatArray) -> bool:
+    return all(
+        np.std(own) < ORDERED * np.mean(own)
+        for own in (score[glass.numbers == number] for number in set(glass.numbers))
+    )
+
+
+def _has_empty_slab(glass: Glass) -> bool:
+    """Whether along some direction of the cell a slab of ``EMPTY_SLAB`` holds no atom."""
+    place = np.sort(glass.fractional() % 1.0, axis=0)
+    gaps = np.diff(np.concatenate([place, place[:1] + 1.0]), axis=0)
+    return bool((gaps.max(axis=0) * glass.heights() > EMPTY_SLAB).any()) and len(glass) > 1
