@@ -61,6 +61,8 @@ def predict(
         uncertain = "" if each.spread is None else f"; each uncertain by {target.text(each.spread.mean())} on average"
         value = target.with_unit(f"{mean} ± {std}")
         print(f"{label}: {len(each.values)} atoms, predicted {target.word} {value} over atoms{uncertain}")
+        if each.warning:
+            print(f"Mind: {label}: {each.warning}")
     print(said_of(out, replaced=replaced))
 
 
@@ -100,11 +102,17 @@ def evaluate(
     from symgnn_explain.models.target import BARRIER
     from symgnn_explain.training.metrics import regression_metrics
 
-    predicted = {label: predictor.predict(glass) for label, glass in glasses.items()}
+    said = {label: predictor.predict_atoms(glass) for label, glass in glasses.items()}
+    predicted = {label: each.values for label, each in said.items()}
     report: dict[str, Any] = _plain(
         regression_metrics(_concatenated(predicted.values()), _concatenated(known.values()))
     )
     report["per_file"] = {label: _plain(regression_metrics(predicted[label], known[label])) for label in glasses}
+    scores = {label: each.domain for label, each in said.items() if each.domain is not None}
+    for label, score in scores.items():
+        report["per_file"][label] |= _by_domain(predicted[label], known[label], score)
+    if scores:
+        report |= _by_domain(*map(_concatenated, (predicted.values(), known.values(), scores.values())))
     if any(n_known[label] < len(glass) for label, glass in glasses.items()):
         report["n_known"] = sum(n_known.values())
         for label, metrics in report["per_file"].items():
@@ -118,6 +126,21 @@ def evaluate(
         overall = {name: value for name, value in report.items() if name not in target.columns()}
         print(target.axis(f"Predicted and known {target.name}"))
         print(table({**per_file, "all atoms": overall}).to_string(float_format="{:.4f}".format))
+
+
+def _by_domain(predicted: FloatArray, known: FloatArray, score: FloatArray) -> dict[str, float | None]:
+    """Return the share of atoms outside of what training covered, and r of those inside and outside."""
+    import numpy as np
+
+    from symgnn_explain.training.metrics import regression_metrics
+
+    found: dict[str, float | None] = {"share_outside": float(np.mean(score > 1))}
+    for name, chosen in (("inside", score <= 1), ("outside", score > 1)):
+        enough = np.count_nonzero(~np.isnan(known[chosen])) > 1
+        found |= _plain(
+            {f"pearson_{name}": regression_metrics(predicted[chosen], known[chosen])["pearson"] if enough else math.nan}
+        )
+    return found
 
 
 def _concatenated(values: Any) -> FloatArray:

@@ -43,7 +43,7 @@ from symgnn_explain.explain.methods.perturbation_methods import (
 )
 from symgnn_explain.explain.methods.pg_explainer import PGExplainerSettings, pg_explainer
 from symgnn_explain.explain.methods.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
-from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.explanation import DOMAIN_OUTSIDE, DOMAIN_SCORE, AtomExplanation
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import with_tolerance
@@ -326,6 +326,14 @@ def explain_prepared(
     return [replace(explanation, wall_time=seconds) for explanation in explanations]
 
 
+def _domain(prepared: PreparedGlass, prediction: MaskedPrediction) -> dict[str, float]:
+    """Say whether training covered the explained atom, and those that its prediction depends on."""
+    if prepared.domain is None:
+        return {}
+    score = prepared.domain[np.unique(prediction.source)]
+    return {DOMAIN_SCORE: float(prepared.domain[prediction.atom]), DOMAIN_OUTSIDE: float(np.mean(score > 1))}
+
+
 def _checked(prediction: MaskedPrediction, scores: UnitScores) -> Fidelity:
     return fidelity(prediction, importance_order(scores.score))
 
@@ -359,7 +367,11 @@ def _explanation(
         fidelity=checked,
         settings=asdict(configured),
         seed=getattr(configured, "seed", None),
-        diagnostics={**scores.diagnostics, **getattr(prediction.forward, "diagnostics", {})},
+        diagnostics={
+            **scores.diagnostics,
+            **getattr(prediction.forward, "diagnostics", {}),
+            **_domain(prepared, prediction),
+        },
         glass_name=prepared.glass.name,
         glass_sha256=prepared.glass.content_hash,
         quantity=prepared.target,

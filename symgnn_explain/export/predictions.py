@@ -18,6 +18,9 @@ from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.extended_xyz import require_columns
 from symgnn_explain.structure.io.writing import write_extended_xyz
 
+DOMAIN_ARRAY = "domain"
+"""Column and per-atom array of the domain score."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -33,19 +36,26 @@ class Prediction:
         Standard deviation of labels about them, shape (N,); None where the predictor was not calibrated.
     target
         What is predicted.
+    domain
+        Score of each atom, 1 at the edge of what training covered; None where the predictor has none.
+    warning
+        One sentence where much of the glass lies outside, and the likeliest cause; else empty.
     """
 
     glass: Glass
     values: FloatArray
     spread: FloatArray | None = None
     target: Target = BARRIER
+    domain: FloatArray | None = None
+    warning: str = ""
 
     @classmethod
     def of(cls, predictor: Predictor, glass: Glass) -> Prediction:
         """Predict, with the spread where it is known."""
-        if predictor.calibration is None:
-            return cls(glass, predictor.predict(glass), target=predictor.target)
-        return cls(glass, *predictor.predict_with_spread(glass), target=predictor.target)
+        values, spread, score = predictor.predict_atoms(glass)
+        domain = predictor.domain
+        warning = "" if domain is None or score is None else domain.sentence(glass, score)
+        return cls(glass, values, spread, predictor.target, score, warning)
 
     def columns(self) -> dict[str, FloatArray]:
         """Return what is known, by the headings of a table."""
@@ -56,7 +66,8 @@ class Prediction:
         return self._named(self.target.predicted_array, self.target.spread_array)
 
     def _named(self, values: str, spread: str) -> dict[str, FloatArray]:
-        return {values: self.values} | ({} if self.spread is None else {spread: self.spread})
+        found = {values: self.values, spread: self.spread, DOMAIN_ARRAY: self.domain}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path:

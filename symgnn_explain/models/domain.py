@@ -1,8 +1,8 @@
 """Where a predictor is valid: a score for every atom, 1 at the edge of what training covered.
 
 The score is the length of an atom's whitened descriptors (root mean square over them; 1 on average on the training
-glasses), averaged over its neighbours, and divided by the length that 1 % of the atoms of held-out glasses exceed. Beyond
-the edge the network extrapolates, and the disagreement of an ensemble's members does not say so.
+glasses), averaged over its neighbours, and divided by the length that 1 % of the atoms of held-out glasses exceed.
+Beyond the edge the network extrapolates, and the disagreement of an ensemble's members does not say so.
 """
 
 from __future__ import annotations

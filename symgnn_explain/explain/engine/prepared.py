@@ -15,6 +15,7 @@ from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
+from symgnn_explain.models.domain import neighbourhood_length
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import Target
@@ -38,12 +39,15 @@ class PreparedGlass(PreparedGraph):
         What predicts, and what about.
     reference_name, reference_sha256
         The glass that the reference messages come from, and the hash of its content.
+    domain
+        Score of each atom, shape (N,): 1 at the edge of what training covered; None where the predictor has none.
     """
 
     predictor: Predictor
     glass: Glass
     reference_name: str
     reference_sha256: str
+    domain: FloatArray | None = None
 
     @property
     def target(self) -> Target:
@@ -118,6 +122,8 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
             _, messages = predict_with_references(predictor.model, predictor.graph(reference))
         else:
             reference_graph = predictor.graph(reference)
+        covered = predictor.domain
+        domain = None if covered is None else neighbourhood_length(predictor.model, graph).double() / covered.edge
     values = predictions.double().cpu().numpy()
     if not np.isfinite(values).all():
         raise InputError(
@@ -133,4 +139,5 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
         glass=glass,
         reference_name=reference.name,
         reference_sha256=reference.content_hash,
+        domain=None if domain is None else domain.cpu().numpy(),
     )

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 3
 BEFORE_TARGETS = 2
 """Explanations of this format are of energy barriers: they do not say what was predicted."""
+DOMAIN_SCORE, DOMAIN_OUTSIDE = "domain_score", "share_of_atoms_outside_the_domain"
+"""Diagnostics: the score of the explained atom, and the share of the atoms of its receptive field beyond the edge."""
+MANY_OUTSIDE = 0.1
+"""Share of these atoms above which an explanation says so."""
 LARGEST_FILE = 2**29
 """Bytes of an explanation that is read: one of four million edges takes so much."""
 _ARRAYS = ("source", "target", "displacement", "hop", "score")
@@ -196,6 +200,16 @@ class AtomExplanation:
             said.append(
                 f"Masked predictions leave the range of this glass's predictions, {low} to {quantity.with_unit(high)} "
                 f"({which}): the network has not learned what it predicts there."
+            )
+        if (score := self.diagnostics.get(DOMAIN_SCORE, 0.0)) > 1:
+            said.append(
+                f"Training did not cover surroundings like those of this atom (domain score {score:.2f}, 1 at the "
+                "edge): what the network predicts of it was never learned."
+            )
+        elif (share := self.diagnostics.get(DOMAIN_OUTSIDE, 0.0)) > MANY_OUTSIDE:
+            said.append(
+                f"Training did not cover {share:.0%} of the atoms that this prediction depends on (domain score "
+                "above 1)."
             )
         if edges := self.diagnostics.get("whole_graph_edges"):
             said.append(
