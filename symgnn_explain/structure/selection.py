@@ -253,13 +253,14 @@ class _Question:
         }
         if order in _OF_BARRIERS and self.label != BARRIER_ARRAY:
             raise InputError(
-                f"the atoms {short(self.text)} cannot be told: {order!r} is a word for barriers, and what is predicted is "
-                f"{self.label!r}: write {_OF_BARRIERS[order]!r}."
+                f"the atoms {short(self.text)} cannot be told: {order!r} is a word for barriers, and what is predicted "
+                f"is {self.label!r}: write {_OF_BARRIERS[order]!r}."
             )
         atoms = orders[_OF_BARRIERS.get(order, order)]()
         if count > len(atoms):
             raise InputError(
-                f"the atoms {short(self.text)} cannot be told: only {len(atoms)} {self._plural} of {glass.name!r} are known."
+                f"the atoms {short(self.text)} cannot be told: only {len(atoms)} {self._plural} of "
+                f"{glass.name!r} are known."
             )
         return atoms[:count].astype(np.int64)
 
@@ -274,7 +275,8 @@ class _Question:
             chosen = glass.barriers if self.label == BARRIER_ARRAY else glass.arrays.get(self.label)
         if chosen is None:
             raise InputError(
-                f"the atoms {short(self.text)} are chosen by {self.label}, and {glass.name!r} has none: predict them first."
+                f"the atoms {short(self.text)} are chosen by {self.label}, and {glass.name!r} has none: "
+                "predict them first."
             )
         values = np.asarray(chosen, dtype=np.float64)
         if values.shape != (len(glass),):
