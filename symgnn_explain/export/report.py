@@ -12,6 +12,7 @@ import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
+from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.figure_page import figure_block, figure_scripts
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 LISTED = 20
 """Rows of the lists of edges and atoms; the data files hold all."""
 
-_MEANINGS = {
-    "reference": "a masked message is replaced by the mean message that atoms of this glass receive",
-    "zero": "a masked message is set to zero, as published",
-    "removal": "a masked edge is taken out of the graph",
-}
 _CAPTIONS = {
     "neighbourhood": "The most important edges, around the explained atom; width is importance.",
     "distances": "How far the important atoms are, against all atoms of the receptive field. Distances in a glass peak "
@@ -181,8 +177,8 @@ def _provenance(findings: Findings, weights_sha256: str) -> dict[str, str]:
     made = {
         "Method": _described(explanation),
         "Settings": settings or "none",
-        "A mask means": _MEANINGS[explanation.mask_semantics],
-        "Masked as one": explanation.unit,
+        "A mask means": MASK_MEANING[explanation.mask_semantics],
+        "Masked as one": MASKED_AS_ONE[explanation.unit],
         "Time": f"{explanation.wall_time:.2f} s",
         "Glass": f"{glass.name}, {glass.formula}, {glass.number_density:.4f} atoms/Å³",
         "Glass SHA-256": glass.content_hash,

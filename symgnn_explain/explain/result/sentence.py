@@ -6,16 +6,11 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
+from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.structure.glass import Glass
 
-_MEANING = {
-    "zero": "masked messages set to zero",
-    "removal": "masked edges removed",
-    "reference": "masked messages replaced by their mean",
-}
-_UNITS = {"edge": "edges", "bond": "bonds", "atom": "atoms", "polyhedron": "polyhedra", "shell": "shells"}
 _NAMED_ATOMS = 3
 
 
@@ -46,11 +41,11 @@ def explanation_sentence(
     quantity = explanation.quantity
     value = quantity.number(explanation.prediction, coarse=True)
     spread = "" if uncertainty is None else f" ± {quantity.number(uncertainty, coarse=True)}"
-    what = "" if explanation.unit == "edge" else f"{_UNITS[explanation.unit]} as units, "
+    what = "" if explanation.unit == "edge" else f"{MASKED_AS_ONE[explanation.unit]} as units, "
     predicted = (
         f"The {quantity.name} predicted for {glass.symbols[explanation.atom]} atom {explanation.atom} of "
         f"{glass.name}, {quantity.with_unit(value + spread)}, was explained by {name} ({what}"
-        f"{_MEANING[explanation.mask_semantics]})."
+        f"masked {MASK_MEANING[explanation.mask_semantics]})."
     )
     parts = [predicted, _important(explanation, glass, k), _checked(explanation, k), _mask(explanation)]
     return " ".join(part for part in parts if part)
@@ -95,7 +90,7 @@ def _checked(explanation: AtomExplanation, k: int) -> str:
         for value in (float(checked.kept[row]), float(checked.removed[row]))
     )
     return (
-        f"With the {checked.count[row]} most important {_UNITS[explanation.unit]} alone the network predicts "
+        f"With the {checked.count[row]} most important {MASKED_AS_ONE[explanation.unit]} alone the network predicts "
         f"{kept}, without them {without}."
     )
 

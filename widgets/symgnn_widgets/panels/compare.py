@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS
+from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.runs.markup import Markup, element, note, table
 from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
 from symgnn_widgets.state.base import Key
 from symgnn_widgets.state.session import Session

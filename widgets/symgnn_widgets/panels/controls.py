@@ -7,8 +7,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
+from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.runs.markup import element, joined, note
-from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.panels.settings_form import setting_box, settings_of
 from symgnn_widgets.panels.threshold import Threshold
 from symgnn_widgets.state.session import Session

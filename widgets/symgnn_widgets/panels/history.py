@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
+from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.runs.markup import element, note
 from symgnn_widgets.panels.edges import TABLE_LAYOUT
-from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.state.base import Key
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.table import Clickable, marked

@@ -7,10 +7,10 @@ import numpy as np
 
 from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain import METHODS
+from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.runs.markup import Markup, element, joined, note
-from symgnn_widgets.panels.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_widgets.state.session import Session
 
 Rows = list[tuple[str, object]]
