@@ -67,7 +67,8 @@ def test_hostile_files_run_nothing(
     assert NAMES[1] in page.locator(".symgnn-summary h3").inner_text()
 
     explorer_page.open_tab("Export")
-    explorer_page.tick_only("HTML", "SVG", "JSON", "CSV", "extXYZ", "GraphML", "3D view HTML")
+    # Not as extended XYZ, which has no such names of columns: that is refused in a sentence.
+    explorer_page.tick_only("HTML", "SVG", "JSON", "CSV", "GraphML", "3D view HTML")
     page.locator(".symgnn-explorer button:visible", has_text="Export").click()
     page.wait_for_selector(".symgnn-files:has-text('view.html')", timeout=LONG)
     page.locator(".symgnn-explorer button:visible", has_text="Report").click()
@@ -94,16 +95,11 @@ def require_harmless_pages(browser: Any, paths: list[Path]) -> None:
         if "view" in path.name or "report" in path.name:
             assert NAMES[1] in offline.locator("h1").inner_text()
         assert offline.evaluate("() => window.__hostile") is None, path.name
+    assert complaints == []
     # The policy holds where an escape would not: a script that gets into the page does not run.
     offline.goto(next(path for path in paths if "report" in path.name).as_uri())
     offline.evaluate("() => { document.body.innerHTML += '<img src=x onerror=window.__hostile=1>'; }")
     offline.wait_for_timeout(300)
     assert offline.evaluate("() => window.__hostile") is None
     assert any("Content Security Policy" in said for said in complaints)
-    assert [said for said in complaints if "Content Security Policy" not in said and "ERR_" not in said] == []
-    assert len([said for said in complaints if "Content Security Policy" in said]) <= MOST_REFUSED
     offline.context.close()
-
-
-MOST_REFUSED = 2
-"""The picture of the last step, and its script."""
