@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from typing import Any, Protocol, runtime_checkable
@@ -126,6 +127,14 @@ def modules_of(model: object) -> list[nn.Module]:
     if isinstance(model, nn.Module):
         return [model]
     return [value for value in vars(model).values() if isinstance(value, nn.Module)]
+
+
+def evaluated_copy(model: NodeModel) -> NodeModel:
+    """Return a copy of a model in evaluation mode, whose weights ask for no gradients."""
+    copied = copy.deepcopy(model)
+    for module in modules_of(copied):
+        module.eval().requires_grad_(requires_grad=False)
+    return copied
 
 
 def name_of(model: object) -> str:

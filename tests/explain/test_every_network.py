@@ -18,7 +18,8 @@ from torch_geometric.nn import SAGEConv
 
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import ExplanationSet, explain, explain_many, prepare
+from symgnn_explain.explain import ExplanationSet, explain, explain_many, explain_positions, prepare
+from symgnn_explain.explain.sanity.randomised import cascade
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel
 from symgnn_explain.models.target import Target
@@ -101,6 +102,7 @@ def test_value_and_gradient_under_a_mask_are_the_plain_networks(
 ) -> None:
     name, weights = trained
     predictor, glass = Predictor.load(weights, device="cpu"), glasses[1]
+    predictor.model.train()  # what the caller left it in changes nothing, and stays
     prepared = prepare(predictor, glass)
     np.testing.assert_allclose(prepared.predictions, predictor.predict(glass), atol=1e-6)
     if name in NO_MESSAGES:
@@ -114,11 +116,13 @@ def test_value_and_gradient_under_a_mask_are_the_plain_networks(
     if name in ("egnn", "schnet", "dimenet", "mgcn", "faenet"):
         seen = (graph.edge_attr != 0).any(dim=1)
     arguments = {"environment": graph.environment} if "environment" in graph else {}
-    model = predictor.model
+    assert predictor.model.training
+    model = predictor.model.eval()
     set_masks(model, mask[seen], graph.edge_index[:, seen], apply_sigmoid=False)
     plain = model(graph.x, graph.edge_index[:, seen], graph.edge_attr[seen], **arguments)[ATOM]
     clear_masks(model)
     (expected,) = torch.autograd.grad(plain, mask)
+    predictor.model.train()
     found = forward(mask[forward.field.edges])
     (gradient,) = torch.autograd.grad(found, mask)
     spread = float(prepared.predictions.std())
@@ -197,6 +201,10 @@ def test_a_network_of_ones_own_is_explained_everywhere(glasses: tuple[Glass, Gla
     out = tmp_path / "many"
     together = explain_many(predictor, glass, [3, ATOM], "integrated_gradients", out=out, semantics="zero")
     np.testing.assert_allclose(next(one for one in together if one.atom == ATOM).score, why.score)
+    with pytest.raises(InputError, match="for SymGNN alone, not for Own"):
+        next(cascade(prepare(predictor, glass)))
+    with pytest.raises(InputError, match="cannot be differentiated by positions"):
+        explain_positions(prepare(predictor, glass), ATOM)
     explorer = GlassExplorer(glass, predictor)
     explorer.session.method = "saliency"
     explorer.session.pick(ATOM)

@@ -19,7 +19,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_network import MaskedNetwork
 from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
-from symgnn_explain.models.protocol import NodeModel, one_number_an_atom
+from symgnn_explain.models.protocol import NodeModel, evaluated_copy, one_number_an_atom
 
 TOLERANCE = 1e-5
 """Largest difference between part and whole, in units of the spread of the predictions and of the largest gradient."""
@@ -71,10 +71,11 @@ class GenericEngine:
 
     def __init__(self, model: NodeModel, graph: Data, reference: Data | None = None) -> None:
         self.network = MaskedNetwork(model)
+        plainly = evaluated_copy(model)
         self.graph, self._reference_graph = graph, reference
         self._regions: dict[tuple[int, MaskSemantics], Region] = {}
         with torch.no_grad():
-            plain = one_number_an_atom(model, graph)
+            plain = one_number_an_atom(plainly, graph)
             self.predictions = self.network.predict(graph, plain.new_ones(graph.num_edges))
         known = getattr(model, "label_scale", None)
         self.scale: Tensor = plain.std(correction=0) if known is None else known.detach()

@@ -15,7 +15,7 @@ from torch_geometric.nn import MessagePassing
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.numbered_edges import ADDED, NumberedEdges, edge_numbers, plain_edges
-from symgnn_explain.models.protocol import NodeModel, modules_of, name_of, one_number_an_atom
+from symgnn_explain.models.protocol import NodeModel, evaluated_copy, modules_of, name_of, one_number_an_atom
 
 _ATTENTION = ("attention", "alpha")
 """What layers of this package and of PyG call their attention when they form messages."""
@@ -57,10 +57,9 @@ class MaskedNetwork:
     def __init__(self, model: NodeModel) -> None:
         self._original = model
         self._run = _Run()
-        self._model = copy.deepcopy(model)
+        self._model = evaluated_copy(model)
         layers = []
         for module in modules_of(self._model):
-            module.eval().requires_grad_(requires_grad=False)
             layers += [part for part in module.modules() if isinstance(part, MessagePassing)]
         if any(getattr(layer, "_edge_mask", None) is not None for layer in layers):
             raise InputError(

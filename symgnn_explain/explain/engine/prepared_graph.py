@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemanti
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
-from symgnn_explain.models.protocol import NodeAdapter, NodeModel, name_of
+from symgnn_explain.models.protocol import NodeAdapter, NodeModel, evaluated_copy, name_of
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 
@@ -90,7 +89,7 @@ class PreparedGraph:
             SlowEngineWarning,
             stacklevel=3,
         )
-        adapted = NodeAdapter(copy.deepcopy(model).eval())
+        adapted = evaluated_copy(NodeAdapter(model))
         engine = GenericEngine(adapted, graph)
         prepared = cls(adapted, graph, engine.predictions.double().cpu().numpy(), None)
         prepared.__dict__["engine"] = engine

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
+from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.models.egat import EGATLayer
 from symgnn_explain.models.ensemble import SymGNNLike, members_of, predict_graph
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.protocol import name_of
 
 
 def cascade(prepared: PreparedGlass, *, seed: int = 0) -> Iterator[tuple[str, PreparedGlass]]:
@@ -27,7 +29,17 @@ def cascade(prepared: PreparedGlass, *, seed: int = 0) -> Iterator[tuple[str, Pr
     ------
     stage, prepared
         ``head``, ``layer 4`` … ``layer 1``, ``encoders``; the last one has no trained weight left.
+
+    Raises
+    ------
+    InputError
+        If the network is no SymGNN: it is not known what its layers are then.
     """
+    if not isinstance(prepared.predictor.model, SymGNNLike):
+        raise InputError(
+            f"weights are drawn anew layer by layer for SymGNN alone, not for {name_of(prepared.predictor.model)}: "
+            "leave this check out."
+        )
     model = copy.deepcopy(prepared.predictor.model).eval()
     for number, (stage, modules) in enumerate(_stages(model).items()):
         _draw(modules, seed=seed * 1000 + number)
