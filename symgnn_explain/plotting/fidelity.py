@@ -12,7 +12,6 @@ from plotly.subplots import make_subplots
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.measure import Fidelity, SoftFidelity
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
-from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import Sparsity
 from symgnn_explain.models.target import Target
 from symgnn_explain.plotting.style import (
@@ -50,14 +49,13 @@ _NONE_AT = 0.5
 """Where no unit at all is drawn on an axis of log k."""
 
 
-def fidelity_figure(report: FidelityAgainstNulls | PopulationFidelity, *, title: str | None = None) -> go.Figure:
+def fidelity_figure(report: FidelityAgainstNulls, *, title: str | None = None) -> go.Figure:
     """Draw insertion (left, should fall fast) and deletion curves (right, should rise fast) over the nulls.
 
     Parameters
     ----------
     report
-        Of one atom: then bands hold 95 % of a null's draws. Or of several: then lines are means over atoms, and bands
-        their 95 % intervals.
+        Of one atom; bands hold 95 % of a null's draws.
     title
         Instead of the usual one.
     """
@@ -75,14 +73,11 @@ def fidelity_figure(report: FidelityAgainstNulls | PopulationFidelity, *, title:
         figure.update_yaxes(title_text=_change_title(report.quantity), rangemode="tozero", row=1, col=column)
         _count_axis(figure, int(table["count"].max()), column)
     _tolerance_line(figure, report.quantity, row=1, col=1)
-    usual = "Fidelity of one explanation"
-    if isinstance(report, PopulationFidelity):
-        usual = f"Fidelity over {len(report.atoms)} atoms"
     figure.update_layout(
         template=template(),
         width=1180,
         height=560,
-        title={"text": title or usual},
+        title={"text": title or "Fidelity of one explanation"},
         legend={"y": -0.22, "yanchor": "top", "x": 0.5, "xanchor": "center", "orientation": "h"},
         margin={"t": 90, "b": 130},
     )

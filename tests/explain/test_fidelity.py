@@ -16,7 +16,6 @@ from symgnn_explain.explain import prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.unit_geometry import UnitGeometry, unit_geometry
 from symgnn_explain.explain.engine.units import UNITS
-from symgnn_explain.explain.fidelity.intervals import bootstrap
 from symgnn_explain.explain.fidelity.measure import (
     Fidelity,
     directed_orders,
@@ -28,11 +27,9 @@ from symgnn_explain.explain.fidelity.measure import (
 from symgnn_explain.explain.fidelity.nulls import (
     LENGTH_BIN,
     NULL_ORDERS,
-    FidelityAgainstNulls,
     fidelity_against_nulls,
     null_order,
 )
-from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import sparsity
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.target import BARRIER
@@ -327,57 +324,6 @@ def test_nulls_report_progress_and_stop(predictor, glass) -> None:
     cancelled = SimpleNamespace(is_set=lambda: True)
     with pytest.raises(Cancelled):
         fidelity_against_nulls(prediction, np.arange(prediction.n_units), draws=2, watch=Watch(cancel=cancelled))
-
-
-# Populations
-
-
-def record(necessity: float, null_necessity: float, *, sufficient: int = 2) -> FidelityAgainstNulls:
-    count = np.array([1, 2, 4])
-    kept = np.where(count < sufficient, 2.0, 1.0)
-
-    def ranked(value: float) -> Fidelity:
-        return Fidelity(count, kept, np.full(3, 1.0 + value), 1.0, 2.0)
-
-    nulls = {"random": (ranked(null_necessity - 0.01), ranked(null_necessity + 0.01))}
-    return FidelityAgainstNulls(ranked(necessity), nulls, seed=0)
-
-
-def test_a_population_against_its_nulls() -> None:
-    rng = np.random.default_rng(0)
-    level = rng.uniform(0, 1, 60)
-    population = PopulationFidelity(tuple(record(0.2 + value, 0.1 + value) for value in level))
-    own, null = (population.interval(ranking, "necessity", 2) for ranking in ("explanation", "random"))
-    assert own.value == pytest.approx(0.2 + level.mean())
-    assert null.value == pytest.approx(0.1 + level.mean())
-    assert not own.lies_above(null)  # atoms differ more than rankings do …
-    advantage = population.advantage("random", "necessity", 2)
-    assert (advantage.low, advantage.high) == pytest.approx((0.1, 0.1))  # … but each one's rankings differ by this
-    assert population.sufficient_count("explanation").value == 2
-    assert len(population.to_frame()) == 2 * 3
-    assert population.summary()["deletion_area"].tolist() == pytest.approx([own.value, null.value])
-
-
-def test_populations_that_cannot_be_compared_are_refused() -> None:
-    with pytest.raises(InputError, match="at least one atom"):
-        PopulationFidelity(())
-    other = FidelityAgainstNulls(record(0.1, 0.1).observed, {}, 0)
-    with pytest.raises(InputError, match="different nulls"):
-        PopulationFidelity((record(0.1, 0.1), other))
-    with pytest.raises(InputError, match="was not checked"):
-        PopulationFidelity((record(0.1, 0.1),)).interval("random", "necessity", 3)
-    with pytest.raises(InputError, match="ranking='best' is unknown"):
-        PopulationFidelity((record(0.1, 0.1),)).values("best", "necessity")
-
-
-def test_the_bootstrap_covers_the_mean_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    found = [bootstrap(rng.normal(3.0, 1.0, 50), seed=seed, resamples=400) for seed in range(300)]
-    covered = np.mean([interval.low <= 3.0 <= interval.high for interval in found])
-    assert 0.88 <= covered <= 0.98
-    assert bootstrap(np.full(5, 2.0)) == bootstrap(np.full(5, 2.0), seed=1)
-    with pytest.raises(InputError, match="has no interval"):
-        bootstrap([])
 
 
 # Sparsity

@@ -9,7 +9,6 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.fidelity.measure import Fidelity, SoftFidelity, fidelity, log_counts
 from symgnn_explain.explain.fidelity.nulls import NULL_ORDERS, fidelity_against_nulls
-from symgnn_explain.explain.fidelity.population import PopulationFidelity
 from symgnn_explain.explain.fidelity.sparsity import sparsity
 from symgnn_explain.explain.sanity.battery import sanity_battery
 from symgnn_explain.explain.sanity.checks import Request
@@ -45,15 +44,6 @@ def test_curves_and_bands_of_one_atom(reports):
     assert figure.layout.xaxis.ticktext[0] == "0"
     assert "eV" in figure.layout.yaxis.title.text
     assert figure.layout.shapes[0].y0 == 0.05
-
-
-def test_curves_of_a_population(reports):
-    population = PopulationFidelity(tuple(reports))
-    figure = fidelity_figure(population)
-    assert "3 atoms" in figure.layout.title.text
-    expected = population.values("explanation", "sufficiency").mean(0)
-    np.testing.assert_allclose(lines(figure)[0].y, expected)
-    assert fidelity_figure(population, title="mine").layout.title.text == "mine"
 
 
 def test_the_sufficient_count_is_marked(reports):

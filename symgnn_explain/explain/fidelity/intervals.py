@@ -23,10 +23,6 @@ class Interval:
     low: float
     high: float
 
-    def lies_above(self, other: Interval) -> bool:
-        """Whether the intervals do not overlap, and this one is the larger."""
-        return self.low > other.high
-
 
 def quantiles(draws: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Bounds between which 95 % of the draws lie, along the first axis."""
