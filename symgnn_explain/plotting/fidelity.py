@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity.measure import Fidelity, SoftFidelity
+from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
-from symgnn_explain.explain.fidelity.sparsity import Sparsity
 from symgnn_explain.models.target import Target
 from symgnn_explain.plotting.style import (
     BLUE,
@@ -84,9 +83,7 @@ def fidelity_figure(report: FidelityAgainstNulls, *, title: str | None = None) -
     return figure
 
 
-def sufficiency_figure(
-    checked: Mapping[str, Fidelity], soft: Mapping[str, tuple[Sparsity, SoftFidelity]] | None = None
-) -> go.Figure:
+def sufficiency_figure(checked: Mapping[str, Fidelity]) -> go.Figure:
     """Draw how far the prediction is from the original against how few units are kept, for several explanations.
 
     Parameters
@@ -94,8 +91,6 @@ def sufficiency_figure(
     checked
         Insertion curves, by the name of the explanation. A diamond marks the sufficient count: from there on the change
         stays below the tolerance.
-    soft
-        Explanations applied as soft masks, each a cross at its effective number of units.
 
     Raises
     ------
@@ -126,15 +121,6 @@ def sufficiency_figure(
                 name=f"{needed} units suffice",
                 hovertemplate=f"{needed} units suffice<extra>{name}</extra>",
             )
-    for (name, (spread, applied)), colour in zip((soft or {}).items(), _colours(len(soft or {})), strict=False):
-        figure.add_scatter(
-            x=[spread.effective_number],
-            y=[applied.sufficiency],
-            mode="markers",
-            marker={"color": colour, "size": 12, "symbol": "x"},
-            name=f"{name}, as a soft mask",
-            hovertemplate=_hover("%{x:.0f} units effectively", quantity, name),
-        )
     _tolerance_line(figure, quantity)
     _count_axis(figure, max(int(curve.count[-1]) for curve in checked.values()))
     figure.update_yaxes(title_text=_change_title(quantity), rangemode="tozero")

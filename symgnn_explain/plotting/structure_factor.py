@@ -7,11 +7,12 @@ from plotly.subplots import make_subplots
 
 from symgnn_explain.analysis.order.structure_factor import StructureFactor
 from symgnn_explain.plotting.curves import add_band, pair_style
-from symgnn_explain.plotting.style import BLACK, GREY, VERMILION, template
+from symgnn_explain.plotting.style import BLACK, BLUE, GREY, VERMILION, template
+from symgnn_explain.structure.glass import atomic_number
 
 
 def structure_factor_figure(result: StructureFactor) -> go.Figure:
-    """Draw the total S(q) with twice its standard error and the first sharp diffraction peak, and the partials."""
+    """Draw the total S(q) with twice its standard error, its first peak and what X-rays see of it, and the partials."""
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
     total = {"row": 1, "col": 1}
     error = 2 * result.error
@@ -25,6 +26,15 @@ def structure_factor_figure(result: StructureFactor) -> go.Figure:
         line={"color": BLACK, "width": 2.2},
         name="total",
         hovertemplate="q = %{x:.2f} Å⁻¹: S = %{y:.2f}<extra></extra>",
+        **total,
+    )
+    figure.add_scatter(
+        x=result.q,
+        y=result.weighted({species: atomic_number(species) for species in result.concentrations}),
+        mode="lines",
+        line={"color": BLUE, "width": 1.6, "dash": "dash"},
+        name="as X-rays see it (amplitudes: atomic numbers)",
+        hovertemplate="q = %{x:.2f} Å⁻¹: %{y:.2f}<extra></extra>",
         **total,
     )
     peak = result.first_peak

@@ -7,9 +7,8 @@ import pytest
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.fidelity.measure import Fidelity, SoftFidelity, fidelity, log_counts
+from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, log_counts
 from symgnn_explain.explain.fidelity.nulls import NULL_ORDERS, fidelity_against_nulls
-from symgnn_explain.explain.fidelity.sparsity import sparsity
 from symgnn_explain.explain.sanity.battery import sanity_battery
 from symgnn_explain.explain.sanity.checks import Request
 from symgnn_explain.plotting import fidelity_figure, sufficiency_figure
@@ -48,13 +47,9 @@ def test_curves_and_bands_of_one_atom(reports):
 
 def test_the_sufficient_count_is_marked(reports):
     curve = Fidelity(np.array([0, 1, 10, 100]), np.array([1.5, 1.3, 1.02, 1.0]), np.ones(4), 1.0, 1.5)
-    score = np.array([1.0, 1.0, 0.0])
-    soft = {"one": (sparsity(score), SoftFidelity(1.1, 1.4, 1.0, 1.5))}
-    figure = sufficiency_figure({"one": curve, "two": reports[0].observed}, soft)
+    figure = sufficiency_figure({"one": curve, "two": reports[0].observed})
     [diamond] = [trace for trace in figure.data if trace.name == "10 units suffice"]
     assert (diamond.x[0], diamond.y[0]) == (10, pytest.approx(0.02))
-    [cross] = [trace for trace in figure.data if "soft" in trace.name]
-    assert (cross.x[0], cross.y[0]) == (pytest.approx(2.0), pytest.approx(0.1))
     with pytest.raises(InputError, match="no explanation"):
         sufficiency_figure({})
 

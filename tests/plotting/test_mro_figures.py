@@ -87,6 +87,7 @@ def test_structure_factor_figure_marks_the_peak_and_shows_the_partials(crystal):
     np.testing.assert_allclose(named(figure, "total").y, result.total)
     for pair, partial in result.faber_ziman.items():
         np.testing.assert_allclose(named(figure, "-".join(pair)).y, partial)
+    np.testing.assert_allclose(named(figure, "as X-rays").y, result.weighted({"Cu": 29, "Zr": 40}))
     mark = named(figure, "first sharp")
     assert (mark.x[0], mark.y[0]) == (result.first_peak.position, result.first_peak.height)
     without = structure_factor_figure(replace(result, first_peak=None))
