@@ -146,6 +146,16 @@ def transfer(figures: Figures) -> str:
     return table(["glass", "atoms", "r (95 %)", "what label noise allows"], rows)
 
 
+def domain(figures: Figures) -> str:
+    """Return how well what training did not cover is told apart."""
+    rows = [[name, f"{row['auroc']:.3f}", f"{row['lowest']:.3f}"] for name, row in figures["auroc"].items()]
+    shown = table(["structure, against atoms of glasses held out", "AUROC", "worst fold"], rows)
+    return (
+        f"{shown}\n\nOf the atoms of held-out glasses {figures['held_out_flagged']:.1%} lie beyond the edge; the "
+        f"score takes {figures['cost_ratio']:.1%} of the time of a prediction."
+    )
+
+
 def population(figures: Figures) -> str:
     """Return the cost of explaining many atoms."""
     rows = [[workers, seconds(value)] for workers, value in figures["seconds_an_atom"].items()]
@@ -167,6 +177,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("inference", "Predicting a glass", inference),
     ("inference_scaling", "Predicting a large glass", inference_scaling),
     ("transfer", "Accuracy on glasses that this project labelled", transfer),
+    ("domain", "Domain score: is this structure like those of training?", domain),
     ("explorer_latency", "The explorer: how long a person waits (s)", explorer_latency),
     ("population", "Explaining many atoms", population),
     ("graph", "Neighbour list", graph),
