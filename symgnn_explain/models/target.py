@@ -116,7 +116,7 @@ class Target:
         InputError
             If the glass has an array of that name that is not one finite number (or NaN) an atom.
         """
-        found = glass.barriers if self.array == BARRIER_ARRAY else glass.arrays.get(self.array)
+        found = glass.barriers if self.is_barrier else glass.arrays.get(self.array)
         if found is None:
             return None
         if found.ndim != 1 or found.dtype.kind not in "iuf":
@@ -151,9 +151,14 @@ class Target:
         return self.array.replace("_", " ")
 
     @property
+    def is_barrier(self) -> bool:
+        """Whether it is the energy barrier, which saddle points have too."""
+        return self.array == BARRIER_ARRAY
+
+    @property
     def plural(self) -> str:
         """What several values are called: ``barriers``, ``D2min values``."""
-        return "barriers" if self.array == BARRIER_ARRAY else f"{self.word} values"
+        return "barriers" if self.is_barrier else f"{self.word} values"
 
     @property
     def title(self) -> str:
@@ -161,24 +166,14 @@ class Target:
         return self.name[0].upper() + self.name[1:]
 
     @property
-    def lowest(self) -> str:
-        """What selections call the atoms with the smallest values."""
-        return "softest" if self.array == BARRIER_ARRAY else "lowest"
-
-    @property
-    def highest(self) -> str:
-        """What selections call the atoms with the largest values."""
-        return "hardest" if self.array == BARRIER_ARRAY else "highest"
-
-    @property
     def low(self) -> str:
         """What atoms with small values are called."""
-        return "soft" if self.array == BARRIER_ARRAY else "low"
+        return "soft" if self.is_barrier else "low"
 
     @property
     def high(self) -> str:
         """What atoms with large values are called."""
-        return "hard" if self.array == BARRIER_ARRAY else "high"
+        return "hard" if self.is_barrier else "high"
 
     # --- numbers ------------------------------------------------------------------------------------------------
 

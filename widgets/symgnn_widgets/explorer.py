@@ -55,7 +55,7 @@ PICTURE_HEIGHT, ANALYSIS_HEIGHT = 370, 330
 
 
 class GlassExplorer:
-    """Click an atom of a glass, and see which neighbours made the network predict its energy barrier.
+    """Click an atom of a glass, and see which neighbours made the network predict what it does of it.
 
     Show it by leaving it as the last line of a notebook cell. It also works from code::
 
@@ -185,7 +185,8 @@ class GlassExplorer:
                 "Fidelity": self.fidelity,
                 "Population": self.population,
                 "Glass": self.glass,
-                "Barrier": self.barrier,
+                # What saddle points give is compared with predicted barriers alone.
+                **({"Barrier": self.barrier} if self.session.target.is_barrier else {}),
             }
         )
         self.lists = Tabs(

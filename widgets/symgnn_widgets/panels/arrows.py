@@ -1,4 +1,4 @@
-"""Which displacement of which atom would raise the predicted barrier: arrows."""
+"""Which displacement of which atom would raise the prediction: arrows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from symgnn_widgets.state.session import Session, as_sentence
 from symgnn_widgets.views.highlight import ARROWS
 
 _NOTE = (
-    "Moving an atom along its arrow raises the barrier that the network predicts for the selected atom; lengths are "
-    "derivatives (eV/Å). They hold for displacements of some hundredths of an ångström."
+    "Moving an atom along its arrow raises the {word} that the network predicts for the selected atom; lengths are "
+    "derivatives ({unit}). They hold for displacements of some hundredths of an ångström."
 )
 
 
@@ -41,7 +41,8 @@ class Arrows:
             indent=False,
             tooltip="Draw the arrows in the 3D view as well",
         )
-        self.note = widgets.HTML(note(_NOTE))
+        said = _NOTE.format(word=session.target.word, unit=session.target.derivative_unit)
+        self.note = widgets.HTML(note(said))
         self.figure = FigurePanel(height, margin={"l": 0, "r": 0, "t": 34, "b": 0})
         self.ui = widgets.VBox([self.figure.ui, self.in_view, self.note])
         self._worker: Worker[PositionAttribution] = Worker(lambda _fraction: None, self._keep, self._fail)
@@ -80,7 +81,7 @@ class Arrows:
         self.session.attribution = attribution
         figure = position_figure(self.session.glass, attribution, k=ARROWS)
         figure.update_layout(
-            title={"text": f"Arrows that raise the barrier of atom {attribution.atom}"},
+            title={"text": f"Arrows that raise the {attribution.quantity.word} of atom {attribution.atom}"},
             showlegend=False,
             uirevision=attribution.atom,
         )

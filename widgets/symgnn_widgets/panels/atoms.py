@@ -43,7 +43,7 @@ class ImportantAtoms:
 def atom_table(explanation: AtomExplanation, glass: Glass, cells: VoronoiCells, k: int) -> Markup:
     """Write the explained atom and the important atoms as an HTML table, the most important first."""
     symbols, labels, coordination = glass.symbols, cells.labels, cells.coordination
-    score = "Σ |eV|" if explanation.signed else "Σ mask"
+    score = f"Σ {explanation.quantity.magnitude}" if explanation.signed else "Σ mask"
     table = explanation.important_atoms(k)
     entries = [("★", explanation.atom, ""), *_ranked(table["atom"].tolist(), table["score"].tolist())]
     rows = [(rank, atom_link(atom, symbols), labels[atom], coordination[atom], value) for rank, atom, value in entries]

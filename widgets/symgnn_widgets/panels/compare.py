@@ -125,7 +125,7 @@ class Compare:
             figure = neighbourhood_figure(session.glass, explanation, k=session.k, predictions=session.predictions)
             compact_neighbourhood(figure, HEIGHT)
             figure.update_coloraxes(showscale=False)
-            title = f"atom {explanation.atom}, {explanation.prediction:.2f} eV"
+            title = f"atom {explanation.atom}, {explanation.quantity.text(explanation.prediction, coarse=True)}"
             figure.update_layout(title={"text": title}, uirevision="compare")
             panel.show(figure)
         self.table.value = self._written(*pair)

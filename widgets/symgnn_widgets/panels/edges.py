@@ -37,7 +37,14 @@ TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 0", "min_height": "120px", "max
 def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> Markup:
     """Write the ``k`` most important edges as an HTML table, each from the sending to the receiving atom."""
     symbols = glass.symbols
-    heading = "eV" if explanation.signed else "Score" if explanation.masked_prediction is None else "Mask"
+    quantity = explanation.quantity
+    heading = (
+        (quantity.unit or quantity.word)
+        if explanation.signed
+        else "Score"
+        if explanation.masked_prediction is None
+        else "Mask"
+    )
     rows = []
     for edge in explanation.top_edges(k).to_dict("records"):
         source, target = edge["source"], edge["target"]

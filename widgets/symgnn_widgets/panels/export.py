@@ -254,7 +254,7 @@ def write_findings(
         If a picture is asked for and there is no browser to draw it, no atom but the explained one is important, or a
         file exists.
     """
-    explanation, glass, barriers = findings.explanation, findings.glass, findings.predictions
+    explanation, glass, predictions = findings.explanation, findings.glass, findings.predictions
     written = []
     if "json" in suffixes:
         written.append(write_explanation(explanation, _named(stem, "explanation", "json")))
@@ -264,11 +264,13 @@ def write_findings(
         written += [write_table(table, _named(stem, name, "csv")) for name, table in findings.tables().items()]
     if "extxyz" in suffixes:
         written.append(
-            write_explained_glass(explanation, glass, barriers, _named(stem, "glass", "extxyz"), spread=findings.spread)
+            write_explained_glass(
+                explanation, glass, predictions, _named(stem, "glass", "extxyz"), spread=findings.spread
+            )
         )
     if "graphml" in suffixes:
         path = _named(stem, "edges", "graphml")
-        written.append(write_graph(explanation, glass, barriers, path, k=findings.k))
+        written.append(write_graph(explanation, glass, predictions, path, k=findings.k))
     progress(0.3)
     drawn = [suffix for suffix in ("html", *PICTURES) if suffix in suffixes]
     figures = {**further, **findings.figures()} if drawn else {}
@@ -285,7 +287,9 @@ def _named(stem: Path, what: str, suffix: str) -> Path:
 def _title(findings: Findings) -> str:
     explanation = findings.explanation
     symbol = findings.glass.symbols[explanation.atom]
-    return f"{findings.glass.name}: atom {explanation.atom} ({symbol}), {explanation.prediction:.3f} eV"
+    quantity = explanation.quantity
+    predicted = f"predicted {quantity.word} {quantity.text(explanation.prediction)}"
+    return f"{findings.glass.name}: atom {explanation.atom} ({symbol}), {predicted}"
 
 
 def _tick(description: str, value: bool, tooltip: str) -> Any:

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import numpy as np
 import plotly.graph_objects as go
 
+from symgnn_explain.models.target import Target
 from symgnn_explain.plotting.values import values_figure
 from symgnn_explain.runs.markup import note
 from symgnn_explain.structure.columns import ARRAY_UNITS
@@ -15,14 +16,7 @@ from symgnn_explain.structure.selection import selectable_values
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.state.session import Session
 
-_UNITS = {
-    "barrier": "eV",
-    "known_barrier": "eV",
-    "error": "eV",
-    "uncertainty": "eV",
-    **dict.fromkeys("xyz", "Å"),
-    **ARRAY_UNITS,
-}
+_UNITS = {**dict.fromkeys("xyz", "Å"), **ARRAY_UNITS}
 
 
 class GlassValues:
@@ -40,11 +34,11 @@ class GlassValues:
         self.session = session
         self.active = False
         names = [name for name, values in self._values().items() if values.dtype.kind in "iufb"]
-        first = (
-            "known_barrier" if "known_barrier" in names else next((n for n in names if n in session.glass.arrays), "z")
-        )
+        target, arrays = session.target, session.glass.arrays
+        known = f"known_{target.array}"
+        first = known if known in names else next((n for n in names if n in arrays and n != target.array), "z")
         self.horizontal = _choice(names, first, "Across")
-        self.vertical = _choice(names, "barrier", "Up")
+        self.vertical = _choice(names, target.array, "Up")
         self.note = widgets.HTML(note("Click a point to look at its atom; use the box or the lasso to select."))
         self.figure = FigurePanel(
             height,
@@ -84,7 +78,7 @@ class GlassValues:
         session, values = self.session, self._values()
         names = (self.horizontal.value, self.vertical.value)
         across, up = (np.asarray(values[name], dtype=np.float64) for name in names)
-        titles = (_title(names[0]), _title(names[1]))
+        titles = (_title(names[0], session.target), _title(names[1], session.target))
         return values_figure(session.glass, across, up, names=titles, highlighted=session.selection)
 
 
@@ -99,6 +93,10 @@ def _choice(names: list[str], value: str, description: str) -> Any:
     )
 
 
-def _title(name: str) -> str:
-    named = "predicted barrier" if name == "barrier" else name.replace("_", " ")
+def _title(name: str, target: Target) -> str:
+    of_target = {f"known_{target.array}": f"known {target.word}", "error": "error", "uncertainty": "uncertainty"}
+    of_target |= dict.fromkeys((target.array, "prediction"), f"predicted {target.word}")
+    if name in of_target:
+        return target.axis(of_target[name])
+    named = name.replace("_", " ")
     return f"{named} ({_UNITS[name]})" if name in _UNITS else named

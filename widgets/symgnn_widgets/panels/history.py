@@ -45,7 +45,7 @@ class History:
             shown = "symgnn-looked-at" if explanation is session.explanation else ""
             difference = _difference(key, session.key)
             link = marked(name, "recall", place, "Go back to this explanation")
-            cell = element("td", link, note(f"{explanation.prediction:.3f} eV, {difference}"))
+            cell = element("td", link, note(f"{explanation.quantity.text(explanation.prediction)}, {difference}"))
             rows.append(element("tr", cell, css=shown))
         self.table.value = element("table", element("tbody", *rows), css="symgnn-list")
 

@@ -62,7 +62,7 @@ class Neighbourhood:
         if explanation.is_self_loop[explanation.rank()[:k]].any():
             dots.append(_dot("hears itself too", GREEN))
         if explanation.signed:
-            dots += [_dot("raises the barrier", RAISES), _dot("lowers it", LOWERS)]
+            dots += [_dot(f"raises the {explanation.quantity.word}", RAISES), _dot("lowers it", LOWERS)]
         else:
             dots.append("line width: importance")
         return element("div", joined(dots, " "), css="symgnn-caption-line")

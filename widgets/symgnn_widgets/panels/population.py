@@ -120,16 +120,18 @@ class Population:
         session, population = self.session, self.session.population
         if population is None:
             return
-        symbols = session.glass.symbols
+        symbols, target = session.glass.symbols, session.target
         rows = []
         for place, row in enumerate(population.to_frame().to_dict("records"), start=1):
             change = row["masked_change"]
-            moved = "–" if pd.isna(change) else f"{change:+.3f}"
-            kept = f"{row['sufficiency_50']:.3f}" if "sufficiency_50" in row else "–"
-            rows.append((place, atom_link(row["atom"], symbols), f"{row['prediction']:.3f}", moved, kept))
-        masked = element("span", "mask", title="change of the prediction under the mask, eV")
-        top = element("span", "top 50", title="change with the 50 most important units alone, eV")
-        self.table.value = html_table(("#", "Atom", "eV", masked), top, rows)
+            moved = "–" if pd.isna(change) else target.number(change, sign=True)
+            kept = target.number(row["sufficiency_50"]) if "sufficiency_50" in row else "–"
+            rows.append((place, atom_link(row["atom"], symbols), target.number(row["prediction"]), moved, kept))
+        changed = f"change of the predicted {target.word}"
+        masked = element("span", "mask", title=target.axis(f"{changed} under the mask"))
+        top = element("span", "top 50", title=target.axis(f"{changed} with the 50 most important units alone"))
+        predicted = element("span", target.unit or target.word, title=f"predicted {target.word}")
+        self.table.value = html_table(("#", "Atom", predicted, masked), top, rows)
         glass, k, rdf = session.glass, session.k, session.radial_distribution
 
         def work(report: Reporter, _cancel: threading.Event) -> EnrichmentCurve:

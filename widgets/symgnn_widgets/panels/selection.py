@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 
 from symgnn_explain.runs.markup import Markup, element, note
 from symgnn_explain.structure.selection import FORMS
@@ -22,8 +23,9 @@ class Selection:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._selecting = False
+        middle = session.target.number(float(np.median(session.predictions)), coarse=True)
         self.words = widgets.Text(
-            placeholder="species Zr and barrier < 1.2",
+            placeholder=f"species {session.glass.species[-1]} and prediction < {middle}",
             description="Select",
             continuous_update=False,
             tooltip=f"Select atoms: {FORMS}. Press Enter.",

@@ -15,7 +15,7 @@ from symgnn_widgets.state.session import Session
 
 Rows = list[tuple[str, object]]
 
-_SPREAD_MEANS = "standard deviation of known barriers about predictions, as measured on glasses held out of training"
+_SPREAD_MEANS = "standard deviation of known values about predictions, as measured on glasses held out of training"
 
 
 class Summary:
@@ -53,7 +53,7 @@ class Summary:
             self.text.value = element("div", element("h3", "No atom selected"), hint, css="symgnn-summary")
             return
         glass, explanation = self.session.glass, self.session.explanation
-        rows, warnings = self._barriers_of(atom), list[str]()
+        rows, warnings = self._predicted(atom), list[str]()
         if self.session.cells is not None:
             rows.append(("Surroundings", surroundings(atom, self.session.cells)))
         if explanation is not None:
@@ -86,15 +86,16 @@ class Summary:
             explanation, session.glass, k=session.k, uncertainty=session.uncertainty_of(explanation.atom)
         )
 
-    def _barriers_of(self, atom: int) -> Rows:
-        glass, barriers = self.session.glass, self.session.predictions
-        rank = 100.0 * float(np.mean(barriers < barriers[atom]))
+    def _predicted(self, atom: int) -> Rows:
+        target, predictions = self.session.target, self.session.predictions
+        rank = 100.0 * float(np.mean(predictions < predictions[atom]))
         spread = self.session.uncertainty_of(atom)
-        uncertain = "" if spread is None else element("span", f" ± {spread:.2f}", title=_SPREAD_MEANS)
-        value = element("b", f"{barriers[atom]:.3f}", uncertain, " eV")
-        rows: Rows = [("Predicted", joined([value, f", above {rank:.0f} % of the atoms"]))]
-        if (known := glass.known_barrier(atom)) is not None:
-            rows.append(("Known", f"{known:.3f} eV"))
+        shown = "" if spread is None else f" ± {target.number(spread, coarse=True)}"
+        uncertain = element("span", shown, title=_SPREAD_MEANS) if shown else ""
+        value = element("b", target.number(predictions[atom]), uncertain, target.with_unit(""))
+        rows: Rows = [(f"Predicted {target.word}", joined([value, f", above {rank:.0f} % of the atoms"]))]
+        if (known := target.label(self.session.glass, atom)) is not None:
+            rows.append(("Known", target.text(known)))
         return rows
 
 
@@ -122,24 +123,21 @@ def important_rows(explanation: AtomExplanation, cells: VoronoiCells, k: int) ->
 
 def rows_of(explanation: AtomExplanation) -> Rows:
     """Name the explanation's own numbers."""
-    label = METHODS[explanation.method].label
+    label, quantity = METHODS[explanation.method].label, explanation.quantity
     rows: Rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
     rows.append(
         ("Masked", f"{MASKED_AS_ONE[explanation.unit]}; a mask means: {MASK_MEANING[explanation.mask_semantics]}")
     )
     if explanation.masked_prediction is not None and explanation.masked_change is not None:
-        change = _change(explanation.masked_change)
-        rows.append(("With the mask", f"{explanation.masked_prediction:.3f} eV ({change})"))
+        change = quantity.text(explanation.masked_change, sign=True)
+        rows.append(("With the mask", f"{quantity.text(explanation.masked_prediction)} ({change})"))
     checked = explanation.fidelity
     if checked is not None and 50 in checked.count:
         row = list(checked.count).index(50)
-        kept, left = checked.kept[row] - checked.original, checked.removed[row] - checked.original
+        kept, left = (
+            quantity.text(value - checked.original, sign=True) for value in (checked.kept[row], checked.removed[row])
+        )
         units = MASKED_AS_ONE[explanation.unit]
         meaning = f"how far the prediction moves with the 50 most important {units} alone, and without them"
-        rows.append(("Top 50", element("span", f"{_change(kept)} alone, {_change(left)} without them", title=meaning)))
+        rows.append(("Top 50", element("span", f"{kept} alone, {left} without them", title=meaning)))
     return rows
-
-
-def _change(energy: float) -> str:
-    """Write a change of energy; one that rounds to nothing has no minus."""
-    return f"{round(energy, 3) + 0.0:+.3f} eV"

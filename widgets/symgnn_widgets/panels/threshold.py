@@ -49,7 +49,7 @@ class Threshold:
             min=0.0,
             max=1e6,
             step=0.01,
-            tooltip="All edges with at least this score: of the mask, or in eV whatever the sign",
+            tooltip="All edges with at least this score: of the mask, or of contributions whatever their sign",
             layout={"width": "110px"},
         )
         self.count = widgets.HTML(tooltip="Share of the sum of all absolute scores", layout={"min_width": "156px"})

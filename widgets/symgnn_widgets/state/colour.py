@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from traitlets import Bool, Enum, Float, TraitError, Tuple, Unicode, observe, validate
+from traitlets import Bool, Enum, Float, TraitError, Tuple, Unicode, default, observe, validate
 
 from symgnn_explain.structure.selection_language import did_you_mean
 from symgnn_widgets.state.base import SessionBase
-from symgnn_widgets.state.colourings import COLOURINGS, OF_EXPLANATIONS, array_colouring, array_names
+from symgnn_widgets.state.colourings import OF_EXPLANATIONS, array_colouring, array_names, colourings, predicted_name
 from symgnn_widgets.state.colours import Colouring
 
 HIDDEN, FADED, SHOWN = 0, 1, 2
@@ -19,32 +19,33 @@ HIDDEN, FADED, SHOWN = 0, 1, 2
 AXES = ("x", "y", "z")
 
 REGIONS = ("", "soft", "hard", "soft and hard")
-"""Regions of low and of high predicted barriers; none, where empty."""
+"""Regions of low and of high predictions; none, where empty."""
 
 
 class ColourState(SessionBase):
     """The colouring, the range of its values that is shown, and a slab of the glass."""
 
-    colour_by = Unicode("predicted barrier")
+    colour_by = Unicode(help="name of the colouring; that of the predictions at first")
     shown_range: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="of the colouring's values")
     outside = Enum(("fade", "hide"), default_value="fade", help="what happens to atoms outside the range")
     slab_axis = Enum(("", *AXES), default_value="", help="what the slab is cut across; empty for the whole glass")
     slab: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="coordinates (Å) that are drawn")
     cell_shown = Bool(True)
-    regions = Enum(REGIONS, default_value="", help="regions of low and of high predicted barriers that have a skin")
+    regions = Enum(REGIONS, default_value="", help="regions of low and of high predictions that have a skin")
     region_share = Float(0.15, min=0.01, max=0.5, help="of the volume that each of these regions takes")
 
     @property
     def colour_choices(self) -> tuple[str, ...]:
         """What the atoms can be coloured by, now or once an atom has been explained."""
-        named = [name for name, choice in COLOURINGS.items() if choice.offered(self)]
-        return (*named, *array_names(self.glass))
+        named = [name for name, choice in colourings(self.target).items() if choice.offered(self)]
+        return (*named, *array_names(self.glass, self.target))
 
     def colouring(self) -> Colouring:
-        """Colour by what was chosen, and by the predicted barrier while that is not known."""
-        if self.colour_by in COLOURINGS:
-            found = COLOURINGS[self.colour_by].make(self)
-            return COLOURINGS["predicted barrier"].require(self) if found is None else found
+        """Colour by what was chosen, and by the prediction while that is not known."""
+        known = colourings(self.target)
+        if self.colour_by in known:
+            found = known[self.colour_by].make(self)
+            return known[predicted_name(self.target)].require(self) if found is None else found
         return array_colouring(self.glass, self.colour_by)
 
     @property
@@ -74,6 +75,10 @@ class ColourState(SessionBase):
             along = places[:, AXES.index(self.slab_axis)]
             drawn[(along < self.slab[0]) | (along > self.slab[1])] = HIDDEN
         return drawn
+
+    @default("colour_by")
+    def _by_prediction(self) -> str:
+        return predicted_name(self.target)
 
     @validate("colour_by")
     def _require_known(self, proposal: dict[str, Any]) -> str:

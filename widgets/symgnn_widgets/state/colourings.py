@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgnn_explain.explain.result.placement import place_atoms
+from symgnn_explain.models.target import Target
 from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY
 from symgnn_explain.structure.glass import Glass
@@ -43,25 +44,36 @@ class ColourChoice:
         return colouring
 
 
-def _known_barrier(session: SessionBase) -> Colouring | None:
-    known = session.glass.barriers
-    return None if known is None else Colouring.of_values("Known barrier (eV)", known)
+def predicted_name(target: Target) -> str:
+    """Return what the colouring by predictions is called."""
+    return f"predicted {target.word}"
+
+
+def _predicted(session: SessionBase) -> Colouring:
+    target = session.target
+    return Colouring.of_values(target.axis(f"Predicted {target.word}"), session.predictions)
+
+
+def _known(session: SessionBase) -> Colouring | None:
+    target, known = session.target, session.labels
+    return None if known is None else Colouring.of_values(target.axis(f"Known {target.word}"), known)
 
 
 def _error(session: SessionBase) -> Colouring | None:
-    known = session.glass.barriers
-    return None if known is None else difference_colouring("Predicted − known (eV)", session.predictions - known)
+    known = session.labels
+    label = session.target.axis("Predicted − known")
+    return None if known is None else difference_colouring(label, session.predictions - known)
 
 
 def _computed_error(session: SessionBase) -> Colouring | None:
     computed = session.glass.arrays.get(COMPUTED_ARRAY)
-    return (
-        None if computed is None else difference_colouring("Predicted − computed (eV)", session.predictions - computed)
-    )
+    label = session.target.axis("Predicted − computed")
+    return None if computed is None else difference_colouring(label, session.predictions - computed)
 
 
 def _uncertainty(session: SessionBase) -> Colouring | None:
-    return None if session.spread is None else Colouring.of_values("Uncertainty of the prediction (eV)", session.spread)
+    label = session.target.axis("Uncertainty of the prediction")
+    return None if session.spread is None else Colouring.of_values(label, session.spread)
 
 
 def _importance(session: SessionBase) -> Colouring | None:
@@ -91,34 +103,37 @@ def _hops(session: SessionBase) -> Colouring | None:
     )
 
 
-def _has_barriers(session: SessionBase) -> bool:
-    return session.glass.barriers is not None
+def _has_labels(session: SessionBase) -> bool:
+    return session.labels is not None
 
 
-COLOURINGS: dict[str, ColourChoice] = {
-    "predicted barrier": ColourChoice(
-        lambda session: Colouring.of_values("Predicted barrier (eV)", session.predictions)
-    ),
-    "uncertainty": ColourChoice(_uncertainty, lambda session: session.predictor.calibration is not None),
-    "known barrier": ColourChoice(_known_barrier, _has_barriers),
-    "error": ColourChoice(_error, _has_barriers),
-    "error against computed": ColourChoice(_computed_error, lambda session: COMPUTED_ARRAY in session.glass.arrays),
-    "species": ColourChoice(lambda session: species_colouring(session.glass)),
-    "importance": ColourChoice(_importance),
-    "contribution": ColourChoice(_contribution),
-    "hops": ColourChoice(_hops),
-}
-"""By the name in the menu; per-atom arrays of the glass come after them."""
+def _has_computed(session: SessionBase) -> bool:
+    return session.target.is_barrier and COMPUTED_ARRAY in session.glass.arrays
+
+
+def colourings(target: Target) -> dict[str, ColourChoice]:
+    """Return what atoms can be coloured by, by the name in the menu; per-atom arrays of the glass come after them."""
+    return {
+        predicted_name(target): ColourChoice(_predicted),
+        "uncertainty": ColourChoice(_uncertainty, lambda session: session.predictor.calibration is not None),
+        f"known {target.word}": ColourChoice(_known, _has_labels),
+        "error": ColourChoice(_error, _has_labels),
+        "error against computed": ColourChoice(_computed_error, _has_computed),
+        "species": ColourChoice(lambda session: species_colouring(session.glass)),
+        "importance": ColourChoice(_importance),
+        "contribution": ColourChoice(_contribution),
+        "hops": ColourChoice(_hops),
+    }
 
 
 OF_EXPLANATIONS = frozenset({"importance", "contribution", "hops"})
 """Colourings that change with the explanation."""
 
 
-def array_names(glass: Glass) -> tuple[str, ...]:
+def array_names(glass: Glass, target: Target) -> tuple[str, ...]:
     """Names of the per-atom arrays of numbers, flags or different words; of one with several columns, of each."""
-    known = ("x", "y", "z", "index", "barrier", "known_barrier", *COLOURINGS)
-    named = selectable_values(glass)
+    known = ("x", "y", "z", "index", target.array, f"known_{target.array}", *colourings(target))
+    named = selectable_values(glass, label=target.array)
     return tuple(name for name, array in named.items() if name not in known and _can_colour(array))
 
 

@@ -25,10 +25,10 @@ from symgnn_explain.structure.glass import FloatArray, Glass
 
 RgbArray = NDArray[np.uint8]
 
-BARRIER_SCALE = tuple(getattr(sequential, VALUE_SCALE))
+PREDICTION_SCALE = tuple(getattr(sequential, VALUE_SCALE))
 IMPORTANCE_SCALE = tuple(sequential.OrRd)
 SIGNED_SCALE = tuple(reversed(diverging.RdBu))
-"""From what lowers the barrier, or is predicted too low, to what raises it."""
+"""From what lowers the prediction, or is predicted too low, to what raises it."""
 HOP_COLOURS = (PURPLE, VERMILION, ORANGE, GREEN, BLUE, LIGHT_GREY)
 """The explained atom, the atoms one hop away and so on; the last colour is that of all beyond."""
 CATEGORY_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, *qualitative.Set2)
@@ -64,7 +64,7 @@ class Colouring:
     categories: tuple[str, ...] = ()
 
     @classmethod
-    def of_values(cls, label: str, values: FloatArray, scale: tuple[str, ...] = BARRIER_SCALE) -> Colouring:
+    def of_values(cls, label: str, values: FloatArray, scale: tuple[str, ...] = PREDICTION_SCALE) -> Colouring:
         """Colour by a quantity, over the range that nearly all atoms lie in."""
         known = values[np.isfinite(values)]
         low, high = (float(limit) for limit in np.quantile(known, SHOWN_QUANTILES)) if len(known) else (0.0, 0.0)
@@ -128,7 +128,8 @@ def importance_colouring(explanation: AtomExplanation, n_atoms: int) -> Colourin
     importance = np.zeros(n_atoms)
     by_atom = explanation.atom_scores()
     importance[by_atom.index] = by_atom
-    label = "Contribution (|eV|)" if explanation.signed else "Importance (mask)"
+    quantity = explanation.quantity
+    label = f"Contribution ({quantity.magnitude})" if explanation.signed else "Importance (mask)"
     return Colouring(label, importance, IMPORTANCE_SCALE, (0.0, float(importance.max()) or 1.0))
 
 
@@ -137,7 +138,7 @@ def signed_colouring(explanation: AtomExplanation, n_atoms: int) -> Colouring:
     contribution = np.zeros(n_atoms)
     by_atom = explanation.atom_contributions()
     contribution[by_atom.index] = by_atom
-    return _balanced("Contribution (eV)", contribution, float(np.abs(contribution).max()))
+    return _balanced(explanation.quantity.axis("Contribution"), contribution, float(np.abs(contribution).max()))
 
 
 def difference_colouring(label: str, values: FloatArray) -> Colouring:

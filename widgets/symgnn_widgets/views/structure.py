@@ -14,7 +14,7 @@ from symgnn_explain.runs.markup import Markup, joined, note
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_widgets.state.colour import SHOWN
 from symgnn_widgets.state.colourings import OF_EXPLANATIONS
-from symgnn_widgets.state.colours import BARRIER_SCALE, colour_bar
+from symgnn_widgets.state.colours import PREDICTION_SCALE, colour_bar
 from symgnn_widgets.state.jobs import Worker
 from symgnn_widgets.state.session import Session, as_sentence
 from symgnn_widgets.views.highlight import (
@@ -171,7 +171,7 @@ class StructureView:
             return
         field, share = self._field, session.region_share
         skins = [
-            {"above": above, "level": field.level(1 - share if above else share), "colour": BARRIER_SCALE[end]}
+            {"above": above, "level": field.level(1 - share if above else share), "colour": PREDICTION_SCALE[end]}
             for name, above, end in (("soft", False, 0), ("hard", True, -1))
             if name in session.regions
         ]

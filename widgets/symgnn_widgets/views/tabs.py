@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 TAB_HELP = {
     "Neighbourhood": "The important atoms and edges around the explained atom, in 3D",
-    "Arrows": "Which displacement of which atom would raise the predicted barrier",
+    "Arrows": "Which displacement of which atom would raise the prediction",
     "Compare": "Two explanations side by side: how alike they are",
     "Distances": "How far important atoms are, against random atoms: short or medium range?",
     "Enrichment": "At which distances important atoms are more frequent than chance",

@@ -14,7 +14,6 @@ from symgnn_widgets.state.session import Session
 
 _STEPS = 200
 _WHOLE = "whole glass"
-_REGIONS = {"no regions": "", "soft regions": "soft", "hard regions": "hard", "both regions": "soft and hard"}
 _FULL_WIDTH = {"width": "auto", "flex": "1 1 0"}
 
 
@@ -36,6 +35,7 @@ class ViewControls:
     ) -> None:
         self.session = session
         self.positions = positions
+        target = session.target
         self.colour_by = widgets.Dropdown(
             options=session.colour_choices,
             value=session.colour_by,
@@ -54,7 +54,7 @@ class ViewControls:
         )
         self.more = widgets.ToggleButton(
             icon="filter",
-            tooltip="Show a range of values, a slice, the cell, soft and hard regions",
+            tooltip=f"Show a range of values, a slice, the cell, {target.low} and {target.high} regions",
             layout={"width": "44px", "flex": "0 0 auto"},
         )
         self.range = widgets.FloatRangeSlider(
@@ -94,9 +94,14 @@ class ViewControls:
             layout={"width": "54px", "flex": "0 0 auto"},
         )
         self.regions = widgets.Dropdown(
-            options=list(_REGIONS.items()),
+            options=[
+                ("no regions", ""),
+                (f"{target.low} regions", "soft"),
+                (f"{target.high} regions", "hard"),
+                ("both regions", "soft and hard"),
+            ],
             value=session.regions,
-            tooltip="Skins around the regions where predicted barriers, averaged over 2 Å, are lowest and highest",
+            tooltip=f"Skins around regions where the predicted {target.word}, averaged over 2 Å, is lowest and highest",
             layout={"width": "132px", "flex": "0 0 auto"},
         )
         self.region_share = widgets.FloatSlider(
