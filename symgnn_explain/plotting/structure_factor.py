@@ -67,14 +67,14 @@ def structure_factor_figure(result: StructureFactor) -> go.Figure:
     figure.update_xaxes(title_text="wave vector q (1/Å)", range=[0, result.q[-1]])
     figure.update_yaxes(title_text="S(q)", rangemode="tozero", **total)
     figure.update_yaxes(title_text="Faber-Ziman partials S<sub>ab</sub>(q)", row=1, col=2)
-    legend = {"y": -0.2, "yanchor": "top", "xanchor": "center", "orientation": "h"}
+    legend = {"y": -0.2, "yanchor": "top", "xanchor": "center"}
     figure.update_layout(
         template=template(),
         width=1180,
         height=560,
         title={"text": "Structure factor"},
         legend=legend | {"x": 0.22},
-        legend2=legend | {"x": 0.78},
-        margin={"b": 140},
+        legend2=legend | {"x": 0.78, "orientation": "h"},
+        margin={"b": 155},
     )
     return figure

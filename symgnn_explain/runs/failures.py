@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
+from typing import Any, NoReturn
+
+from symgnn_explain.errors import InputError
 
 NAMED_FAILURES = 10
 """How many atoms a message names before it ends in '…'."""
+
+
+class SomeAtomsError(InputError):
+    """The work on some atoms failed; what was done for the others, if any, is kept.
+
+    Parameters
+    ----------
+    errors
+        What was raised, by atom.
+    kept
+        The results of the other atoms.
+    """
+
+    def __init__(self, message: str, errors: Mapping[int, Exception], kept: Any) -> None:
+        super().__init__(message)
+        self.errors, self.kept = dict(errors), kept
+
+
+def raise_failures(
+    failure: type[SomeAtomsError], message: str, undone: str, errors: Mapping[int, Exception], kept: Sized
+) -> NoReturn:
+    """Raise ``failure`` with ``message`` (of which ``{}`` is the sentence below); bad input to all atoms as it is."""
+    first = next(iter(errors.values()))
+    if not len(kept) and isinstance(first, InputError):
+        raise first
+    sentence = failure_sentence(undone, errors, len(errors) + len(kept))
+    raise failure(message.format(sentence), errors, kept) from first
 
 
 def failure_sentence(undone: str, errors: Mapping[int, Exception], total: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.runs.failures import failure_sentence
+from symgnn_explain.runs.failures import SomeAtomsError, raise_failures
 from symgnn_explain.runs.parallel import Report
 from symgnn_explain.runs.progress import PopulationProgress
 from symgnn_explain.runs.record_format import pack
@@ -40,20 +40,14 @@ RECORDS = "barriers"
 """What records of barriers are called in messages."""
 
 
-class BarrierError(InputError):
-    """Some atoms' barriers could not be computed; the others, if any, are kept.
+class BarrierError(SomeAtomsError):
+    """Some atoms' barriers could not be computed; the others, if any, are kept."""
 
-    Parameters
-    ----------
-    errors
-        What each atom's searches raised.
-    barriers
-        Those of the other atoms.
-    """
-
-    def __init__(self, message: str, errors: Mapping[int, Exception], barriers: BarrierSet) -> None:
-        super().__init__(message)
-        self.errors, self.barriers = dict(errors), barriers
+    @property
+    def barriers(self) -> BarrierSet:
+        """Those of the other atoms."""
+        kept: BarrierSet = self.kept
+        return kept
 
 
 class BarrierSet(Sequence[AtomBarrier]):
@@ -182,7 +176,8 @@ def compute_barriers(
         cancel=cancel,
     )
     if errors:
-        raise _failure(errors, BarrierSet(records, [atom for atom in wanted if atom not in errors]))
+        kept = BarrierSet(records, [atom for atom in wanted if atom not in errors])
+        raise_failures(BarrierError, "the barriers of {}", "could not be computed", errors, kept)
     return BarrierSet(records, wanted)
 
 
@@ -194,13 +189,3 @@ def _compute(job: _Job, atoms: tuple[int, ...], report: Report) -> list[tuple[in
         barrier = search_saddles(job.glass, job.calculator, atom, job.settings, report)
         found.append((atom, pack(job.run, barrier.to_dict()), time.process_time() - started))
     return found
-
-
-def _failure(errors: Mapping[int, Exception], barriers: BarrierSet) -> Exception:
-    first = next(iter(errors.values()))
-    if isinstance(first, InputError) and not barriers:
-        return first
-    sentence = failure_sentence("could not be computed", errors, len(errors) + len(barriers))
-    failure = BarrierError(f"the barriers of {sentence}", errors, barriers)
-    failure.__cause__ = first
-    return failure

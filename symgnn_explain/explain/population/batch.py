@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import Method, explain_prepared, require_method, require_prepared
@@ -16,7 +16,7 @@ from symgnn_explain.explain.engine.units import UNITS, Unit
 from symgnn_explain.explain.population.explanation_set import ExplanationSet, encode
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import BARRIER, with_tolerance
-from symgnn_explain.runs.failures import failure_sentence
+from symgnn_explain.runs.failures import SomeAtomsError, raise_failures
 from symgnn_explain.runs.parallel import Report
 from symgnn_explain.runs.progress import PopulationProgress
 from symgnn_explain.runs.records import Manifest, RecordFolder, RecordsInMemory, compute_missing, plain_manifest, run_of
@@ -31,20 +31,14 @@ ATOMS_AT_ONCE_ON_GPU = 32
 """Atoms that are explained side by side on a GPU, where the method can."""
 
 
-class PopulationError(InputError):
-    """Some atoms could not be explained; the others, if any, are kept.
+class PopulationError(SomeAtomsError):
+    """Some atoms could not be explained; the others, if any, are kept."""
 
-    Parameters
-    ----------
-    errors
-        What each atom's explanation raised.
-    explanations
-        Those of the other atoms.
-    """
-
-    def __init__(self, message: str, errors: Mapping[int, Exception], explanations: ExplanationSet) -> None:
-        super().__init__(message)
-        self.errors, self.explanations = dict(errors), explanations
+    @property
+    def explanations(self) -> ExplanationSet:
+        """Those of the other atoms."""
+        kept: ExplanationSet = self.kept
+        return kept
 
 
 @dataclass(frozen=True)
@@ -157,7 +151,7 @@ def explain_many(
     )
     explanations = ExplanationSet(records, [atom for atom in wanted if atom not in errors])
     if errors:
-        _raise(errors, explanations)
+        raise_failures(PopulationError, "{}", "could not be explained", errors, explanations)
     return explanations
 
 
@@ -195,11 +189,3 @@ def _manifest(
         settings=asdict(configured),
         version_of_symgnn_explain=version("symgnn_explain"),
     )
-
-
-def _raise(errors: Mapping[int, Exception], explanations: ExplanationSet) -> NoReturn:
-    first = next(iter(errors.values()))
-    if len(explanations) == 0 and isinstance(first, InputError):
-        raise first
-    sentence = failure_sentence("could not be explained", errors, len(errors) + len(explanations))
-    raise PopulationError(sentence, errors, explanations) from first

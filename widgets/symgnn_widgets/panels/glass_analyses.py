@@ -18,7 +18,7 @@ from symgnn_widgets.panels.analysis import Analysis
 from symgnn_widgets.state.jobs import Reporter
 from symgnn_widgets.state.session import Session
 
-_MARGIN = {"l": 60, "r": 10, "t": 36, "b": 110}
+_MARGIN = {"l": 60, "r": 10, "t": 36, "b": 140}
 
 
 def _radial(
