@@ -202,7 +202,7 @@ def soft_hard_figure(analysis: PopulationAnalysis) -> go.Figure:
     quantity = analysis.quantity
     figure = new_figure(
         f"Explanations of {analysis.n_low} {quantity.low} against {analysis.n_high} {quantity.high} atoms, "
-        f"by predicted {quantity.word}",
+        f"by {quantity.axis(f'predicted {quantity.word}')}",
         width=940,
         height=200 + 24 * max(4, len(table)),
     )

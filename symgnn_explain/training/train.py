@@ -127,7 +127,7 @@ def train(
     chosen = _finite_state(last.with_stem(_BEST) if iterates and validation else last)
     module.load_state_dict(chosen["state_dict"])
     module.prepare_evaluation()
-    predictor = Predictor(module.model, device=device)
+    predictor = Predictor(module.model, device=device, target=target)
     predictor.card = {
         "target": target.to_dict(),
         "training_settings": asdict(settings),

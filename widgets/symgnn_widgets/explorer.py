@@ -199,7 +199,8 @@ class GlassExplorer:
             }
         )
         self.ui.children = (*self._basis, *self._compose())
-        self._tooltips.read(self.ui, tabs=TAB_HELP)
+        absent = {"Barrier"} - set(self.analyses.panels)
+        self._tooltips.read(self.ui, tabs={title: said for title, said in TAB_HELP.items() if title not in absent})
 
     @property
     def explanation(self) -> AtomExplanation | None:
