@@ -18,7 +18,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import AtomExplanation
 from symgnn_explain.export import SEPARATOR, static_images_available
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.panels import Export
+from symgnn_widgets.panels.export import Export
 from symgnn_widgets.views import structure_page
 
 

@@ -16,29 +16,26 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.markup import style_sheet
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.check import require_environment
-from symgnn_widgets.panels import (
-    AnalysisPanel,
-    Arrows,
-    Compare,
-    ComputedBarrier,
-    Controls,
-    Cycles,
-    Export,
-    Files,
-    GlassValues,
-    History,
-    ImportantAtoms,
-    Neighbourhood,
-    Population,
-    Rings,
-    Selection,
-    Summary,
-    TopEdges,
-)
-from symgnn_widgets.panels.analysis import DISTANCES, ENRICHMENT, MOTIFS, NETWORK
+from symgnn_widgets.panels.analysis import DISTANCES, ENRICHMENT, MOTIFS, NETWORK, AnalysisPanel
+from symgnn_widgets.panels.arrows import Arrows
+from symgnn_widgets.panels.atoms import ImportantAtoms
+from symgnn_widgets.panels.barrier import ComputedBarrier
 from symgnn_widgets.panels.barrier_search import SaddleArrows
+from symgnn_widgets.panels.compare import Compare
+from symgnn_widgets.panels.controls import Controls
+from symgnn_widgets.panels.cycles import Cycles
+from symgnn_widgets.panels.edges import TopEdges
+from symgnn_widgets.panels.export import Export
 from symgnn_widgets.panels.fidelity import FIDELITY
+from symgnn_widgets.panels.files import Files
 from symgnn_widgets.panels.glass_analyses import CORRELATION, RADIAL, STRUCTURE_FACTOR
+from symgnn_widgets.panels.glass_values import GlassValues
+from symgnn_widgets.panels.history import History
+from symgnn_widgets.panels.neighbourhood import Neighbourhood
+from symgnn_widgets.panels.population import Population
+from symgnn_widgets.panels.rings import Rings
+from symgnn_widgets.panels.selection import Selection
+from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.figure import PlotlyLibrary
