@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import html
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
@@ -178,7 +178,7 @@ def test_a_potential_that_is_missing_is_one_sentence(
         panel.start.click()
         assert panel.search.status == "failed"
         assert said in panel.search.reason
-        assert f"Failed: {html.escape(panel.search.reason)}" in panel.words.value
+        assert f"Failed: {escape(panel.search.reason)}" in panel.words.value
         assert "\n" not in panel.search.reason
 
 
