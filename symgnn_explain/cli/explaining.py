@@ -71,7 +71,15 @@ def explain(
     spread = predictor.spread(glass)
     with missing_pictures_said(), progress_bar("Analysing") as advance:
         written = export_explanation(
-            explanation, glass, prepared.predictions, out, spread=spread, k=k, overwrite=overwrite, progress=advance
+            explanation,
+            glass,
+            prepared.predictions,
+            out,
+            spread=spread,
+            domain=prepared.domain,
+            k=k,
+            overwrite=overwrite,
+            progress=advance,
         )
     _print_result(explanation, glass, spread)
     for path in written:

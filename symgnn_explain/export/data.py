@@ -14,6 +14,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.export.naming import require_free
+from symgnn_explain.export.predictions import DOMAIN_ARRAY
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -52,7 +53,12 @@ def write_explanation(explanation: AtomExplanation, path: str | Path, *, overwri
 
 
 def explained_glass(
-    explanation: AtomExplanation, glass: Glass, predictions: ArrayLike, *, spread: ArrayLike | None = None
+    explanation: AtomExplanation,
+    glass: Glass,
+    predictions: ArrayLike,
+    *,
+    spread: ArrayLike | None = None,
+    domain: ArrayLike | None = None,
 ) -> Glass:
     """Return the glass with what was predicted and explained as per-atom arrays.
 
@@ -60,7 +66,7 @@ def explained_glass(
     its edges; 0 where nothing reaches the explained atom), ``hop`` (edges between the atom and the explained one, -1
     outside the receptive field) and ``is_target`` (1 for the explained atom, else 0); of signed methods also
     ``contribution``. Labels stay beside them under their own name. Standard deviations of the predictions, where
-    ``spread`` (N,) is given, are ``predicted_barrier_spread``.
+    ``spread`` (N,) is given, are ``predicted_barrier_spread``, and ``domain`` (N,) is the domain score.
 
     Raises
     ------
@@ -82,6 +88,8 @@ def explained_glass(
     }
     if spread is not None:
         arrays[explanation.quantity.spread_array] = np.asarray(spread, dtype=np.float64)
+    if domain is not None:
+        arrays[DOMAIN_ARRAY] = np.asarray(domain, dtype=np.float64)
     if explanation.signed:
         arrays["contribution"] = _spread_out(explanation.atom_contributions(), len(glass))
     return glass.with_arrays(**arrays)
@@ -94,6 +102,7 @@ def write_explained_glass(
     path: str | Path,
     *,
     spread: ArrayLike | None = None,
+    domain: ArrayLike | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write :func:`explained_glass` as extended XYZ, which ASE and OVITO open with all its columns, in full precision.
@@ -108,7 +117,7 @@ def write_explained_glass(
     if path.suffix.lower() not in EXTENDED_XYZ:
         raise InputError(f"{path} has an unknown suffix: use .extxyz or .xyz.")
     require_free([path], overwrite=overwrite)
-    explained = explained_glass(explanation, glass, predictions, spread=spread)
+    explained = explained_glass(explanation, glass, predictions, spread=spread, domain=domain)
     quantity = explanation.quantity
     note = {
         "explained_atom": explanation.atom,

@@ -47,6 +47,7 @@ def export_explanation(
     out: str | Path,
     *,
     spread: ArrayLike | None = None,
+    domain: ArrayLike | None = None,
     k: int = 50,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -68,6 +69,8 @@ def export_explanation(
         Folder, made where it is missing.
     spread
         Standard deviation of each prediction, shape (N,), where it is known.
+    domain
+        Domain score of each atom, shape (N,), where it is known.
     k
         Most important edges that are analysed and drawn.
     overwrite
@@ -111,7 +114,9 @@ def export_explanation(
             write_explanation(explanation, staging / RECORD),
             write_table(edges, staging / "edges.csv"),
             write_table(findings.shells.atoms_frame(), staging / "atoms.csv"),
-            write_explained_glass(explanation, glass, findings.predictions, staging / "glass.extxyz", spread=spreads),
+            write_explained_glass(
+                explanation, glass, findings.predictions, staging / "glass.extxyz", spread=spreads, domain=domain
+            ),
             write_graph(explanation, glass, findings.predictions, staging / "edges.graphml", k=k),
         ]
         _write_pages(figures, staging)

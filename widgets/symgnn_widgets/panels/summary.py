@@ -18,6 +18,9 @@ Rows = list[tuple[str, object]]
 _SPREAD_MEANS = "standard deviation of known values about predictions, as measured on glasses held out of training"
 
 
+_DOMAIN_MEANS = "1 is the edge: 1 % of the atoms of glasses held out of training lie beyond it"
+
+
 class Summary:
     """The selected atom in words and numbers, and the sentences that a paper would say about it."""
 
@@ -50,7 +53,9 @@ class Summary:
                 "Click an atom in the 3D view: the network's prediction for it is explained by the edges and atoms it "
                 "rests on."
             )
-            self.text.value = element("div", element("h3", "No atom selected"), hint, css="symgnn-summary")
+            self.text.value = element(
+                "div", element("h3", "No atom selected"), hint, *self._warned([]), css="symgnn-summary"
+            )
             return
         glass, explanation = self.session.glass, self.session.explanation
         rows, warnings = self._predicted(atom), list[str]()
@@ -62,16 +67,20 @@ class Summary:
             rows += rows_of(explanation)
             warnings = list(explanation.caveats)
         heading = element("h3", f"Atom {atom} ", element("span", f"{glass.symbols[atom]} in {glass.name}"))
-        warned = (element("div", sentence, css="symgnn-warning") for sentence in warnings)
         numbers = element("table", *(element("tr", element("td", name), element("td", value)) for name, value in rows))
         self.text.value = element(
             "div",
             heading,
             numbers,
-            *warned,
+            *self._warned(warnings),
             css="symgnn-summary",
             data_explained=None if explanation is None else atom,
         )
+
+    def _warned(self, sentences: list[str]) -> list[Markup]:
+        """Show what speaks against the explanation, and against any prediction for this structure."""
+        said = [self.session.domain_warning, *sentences]
+        return [element("div", sentence, css="symgnn-warning") for sentence in said if sentence]
 
     def _say(self, _change: object = None) -> None:
         """Write the sentences, where they are asked for."""
@@ -94,6 +103,12 @@ class Summary:
         uncertain = element("span", shown, title=_SPREAD_MEANS) if shown else ""
         value = element("b", target.number(predictions[atom]), uncertain, target.with_unit(""))
         rows: Rows = [(f"Predicted {target.word}", joined([value, f", above {rank:.0f} % of the atoms"]))]
+        if self.session.domain is not None:
+            score = float(self.session.domain[atom])
+            where = "inside" if score <= 1 else "outside"
+            rows.append(
+                ("Domain", element("span", f"{score:.2f}, {where} of what training covered", title=_DOMAIN_MEANS))
+            )
         if (known := target.label(self.session.glass, atom)) is not None:
             rows.append(("Known", target.text(known)))
         return rows

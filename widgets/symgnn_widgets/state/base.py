@@ -29,6 +29,9 @@ class SessionBase(HasTraits):
     predictions = Instance(np.ndarray, help="prediction of each atom, shape (N,)")
     selected_atom = Int(None, allow_none=True, help="the atom that is looked at, and explained when asked")
     explanation = Instance(AtomExplanation, allow_none=True)
+    domain = Instance(
+        np.ndarray, allow_none=True, help="score of each atom, shape (N,): 1 at the edge of what training covered"
+    )
     error = Unicode(help="one sentence about what went wrong last, or empty")
 
     @property
@@ -45,6 +48,12 @@ class SessionBase(HasTraits):
     def spread(self) -> FloatArray | None:
         """Standard deviation of each prediction, shape (N,); None where the network was not calibrated."""
         return self.predictor.spread(self.glass)
+
+    @cached_property
+    def domain_warning(self) -> str:
+        """One sentence where much of the structure lies outside of what training covered; else empty."""
+        covered = self.predictor.domain
+        return "" if covered is None or self.domain is None else covered.sentence(self.glass, self.domain)
 
     def uncertainty_of(self, atom: int) -> float | None:
         """Return the standard deviation of one prediction, where it is known."""

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from symgnn_widgets.state.base import SessionBase
 
 
+DOMAIN = "domain"
+"""Name of the colouring by the domain score, and of its values in selections."""
+
+DOMAIN_LABEL = "Domain score (1: edge of what training covered)"
+
+
 @dataclass(frozen=True)
 class ColourChoice:
     """A quantity: how atoms are coloured by it, or None while it is not known, and whether it is offered at all."""
@@ -76,6 +82,10 @@ def _uncertainty(session: SessionBase) -> Colouring | None:
     return None if session.spread is None else Colouring.of_values(label, session.spread)
 
 
+def _domain(session: SessionBase) -> Colouring | None:
+    return None if session.domain is None else Colouring.of_values(DOMAIN_LABEL, session.domain)
+
+
 def _importance(session: SessionBase) -> Colouring | None:
     explanation = session.explanation
     return None if explanation is None else importance_colouring(explanation, len(session.glass))
@@ -117,6 +127,7 @@ def colourings(target: Target) -> dict[str, ColourChoice]:
         predicted_name(target): ColourChoice(_predicted),
         "uncertainty": ColourChoice(_uncertainty, lambda session: session.predictor.calibration is not None),
         f"known {target.word}": ColourChoice(_known, _has_labels),
+        DOMAIN: ColourChoice(_domain, lambda session: session.domain is not None),
         "error": ColourChoice(_error, _has_labels),
         "error against computed": ColourChoice(_computed_error, _has_computed),
         "species": ColourChoice(lambda session: species_colouring(session.glass)),

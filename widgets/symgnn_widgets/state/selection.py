@@ -59,6 +59,8 @@ class SelectionState(SessionBase):
         values: dict[str, FloatArray] = {}
         if self.spread is not None:
             values["uncertainty"] = self.spread
+        if self.domain is not None:
+            values["domain"] = self.domain
         if self.labels is not None:
             values["error"] = self.predictions - self.labels
         if self.explanation is not None:

@@ -52,7 +52,9 @@ class Session(PopulationState, ColourState):
 
     def __init__(self, glass: Glass, predictor: Predictor) -> None:
         self.prepared = prepare(predictor, glass)
-        super().__init__(glass=glass, predictor=predictor, predictions=self.prepared.predictions)
+        super().__init__(
+            glass=glass, predictor=predictor, predictions=self.prepared.predictions, domain=self.prepared.domain
+        )
         self.start_explaining()
         self.start_populations()
         self.structure = StructureAnalyses(glass)
