@@ -52,7 +52,8 @@ def barriers(
 
     An atom's barrier is the mean over the distinct saddle points, connected to the structure as it is, that random
     pushes of the atom and its neighbours lead to. Writes barriers.csv, barriers.json (every saddle with its
-    displacements) and barriers.extxyz into DIR, and a record an atom into DIR/records.
+    displacements) and barriers.extxyz into DIR, and a record an atom into DIR/records. They compare with what a network
+    predicts only if that is barriers.
     """
     require_writable(out)
     glass = read(file, species, frame, format_name)

@@ -335,7 +335,7 @@ class _Parser:
             return Compared(left.text.strip("\"'"), operator, self._value())
         name = self._take()
         if name.kind not in ("word", "quoted"):
-            raise self._error("a number can be compared with a name only, as in 1.2 < barrier")
+            raise self._error("a number can be compared with a name only, as in 1.2 < prediction")
         named = name.text.strip("\"'")
         node: Node = Compared(named, _MIRRORED.get(operator, operator), float(left.text))
         if self._next.kind == "operator":

@@ -372,8 +372,10 @@ def test_the_spread_of_predictions_is_said_coloured_and_exported(calibrated: Gla
     for name, box in export.formats.items():
         box.value = name in ("csv", "extxyz", "json")
     files = {path.name.split("__")[-1]: path for path in export.start(wait=True)}
-    by_part = {part: path for name, path in files.items() for part in ("barriers.csv", "glass.extxyz") if part in name}
-    assert (pd.read_csv(by_part["barriers.csv"])["spread_eV"] == 0.2).all()
+    by_part = {
+        part: path for name, path in files.items() for part in ("predictions.csv", "glass.extxyz") if part in name
+    }
+    assert (pd.read_csv(by_part["predictions.csv"])["spread_eV"] == 0.2).all()
     np.testing.assert_allclose(read(by_part["glass.extxyz"]).arrays["predicted_barrier_spread"], 0.2)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.state.colourings import array_colouring, array_names
 from symgnn_widgets.state.colours import CATEGORY_COLOURS, Colouring, channels_of, colour_bar, species_colouring
@@ -48,7 +49,7 @@ def test_each_species_has_its_colour(glass: Glass) -> None:
 def test_text_columns_have_a_colour_a_word(glass: Glass) -> None:
     words = np.array(["FCC", "ICO", "ICO", ""])[np.arange(len(glass)) % 4]
     marked = glass.with_arrays(structure=words, names=np.arange(len(glass)).astype(str))
-    assert {"structure", "names"} <= set(array_names(marked))
+    assert {"structure", "names"} <= set(array_names(marked, BARRIER))
     colouring = array_colouring(marked, "structure")
     assert colouring.categories == ("ICO", "(empty)", "FCC")  # the most frequent first
     assert len(np.unique(np.column_stack([colouring.values, colouring.rgb()]), axis=0)) == 3

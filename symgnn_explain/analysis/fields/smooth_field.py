@@ -13,7 +13,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 LENGTH = 2.0
-"""Standard deviation (Å) of the averaging Gaussian: barriers of neighbours are alike over about this distance."""
+"""Standard deviation (Å) of the averaging Gaussian: predictions of neighbours are alike over about this distance."""
 
 SPACING = 1.0
 """Largest distance (Å) between grid points."""

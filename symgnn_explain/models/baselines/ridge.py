@@ -101,12 +101,12 @@ class Ridge(Baseline):
             Training glasses, with labels ``y``; NaN where one is unknown.
         """
         features = torch.cat([self.features(graph.x, graph.edge_index, graph.edge_attr) for graph in graphs])
-        barriers = torch.cat([graph.y for graph in graphs]).double()
-        if (unknown := barriers.isnan()).any():
-            features, barriers = features[~unknown], barriers[~unknown]
-        self.label_mean.copy_(barriers.mean())
-        self.label_scale.copy_(barriers.std())
-        target = (barriers - barriers.mean()) / barriers.std()
+        labels = torch.cat([graph.y for graph in graphs]).double()
+        if (unknown := labels.isnan()).any():
+            features, labels = features[~unknown], labels[~unknown]
+        self.label_mean.copy_(labels.mean())
+        self.label_scale.copy_(labels.std())
+        target = (labels - labels.mean()) / labels.std()
         spread = features.std(dim=0)
         self.feature_mean.copy_(features.mean(dim=0))
         self.feature_scale.copy_(torch.where(spread > 1e-9, spread, 1.0))  # a constant column gets the coefficient 0

@@ -134,7 +134,7 @@ class Controls:
             self._settings_of = session.method
             method = METHODS[session.method]
             self.description.value = note(method.description)
-            settings = settings_of(method)
+            settings = settings_of(method, session.target)
             self.settings = {
                 setting.name: setting_box(setting, session.settings[setting.name], self._setter(setting.name))
                 for setting in settings

@@ -101,7 +101,7 @@ class Population:
         """Name a folder for what is set now: a folder holds one method with one set of settings."""
         session = self.session
         # While the method changes, its settings are still those of the one before.
-        usual = default_settings(session.method)
+        usual = default_settings(session.method, session.target)
         differing = {name: value for name, value in session.settings.items() if usual.get(name, value) != value}
         parts = [session.glass.name, session.method, session.semantics, session.unit]
         parts += [f"{name}{value}" for name, value in sorted(differing.items())]

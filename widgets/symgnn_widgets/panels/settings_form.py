@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import ipywidgets as widgets
 
 from symgnn_explain.explain.api import Method
+from symgnn_explain.models.target import Target, with_tolerance
 
 _WIDTH = "168px"
 
@@ -31,10 +32,10 @@ class Setting:
         return self.name.replace("_", " ").capitalize()
 
 
-def settings_of(method: Method) -> tuple[Setting, ...]:
-    """List the settings of a method, in the order of its settings class."""
+def settings_of(method: Method, target: Target) -> tuple[Setting, ...]:
+    """List the settings of a method for what is predicted, in the order of its settings class."""
     hints = get_type_hints(method.settings)
-    defaults = method.configure()
+    defaults = with_tolerance(method.configure(), target)
     described = _described(inspect.getdoc(method.settings) or "")
     found = []
     for field in fields(method.settings):

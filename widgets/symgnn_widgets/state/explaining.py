@@ -19,6 +19,7 @@ from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.session_file import AMORTISED
+from symgnn_explain.models.target import Target, with_tolerance
 from symgnn_widgets.state.base import Key, as_sentence
 from symgnn_widgets.state.jobs import Reporter, Worker
 from symgnn_widgets.state.selection import SelectionState
@@ -219,7 +220,7 @@ class ExplainingState(SelectionState):
     @observe("method")
     def _reset_settings(self, _change: object) -> None:
         self.semantics = METHODS[self.method].semantics
-        self.settings = default_settings(self.method)
+        self.settings = default_settings(self.method, self.target)
 
     @observe("selected_atom")
     def _follow_selection(self, _change: object) -> None:
@@ -337,6 +338,6 @@ class ExplainingState(SelectionState):
         self.error = as_sentence("The explanation failed", error)
 
 
-def default_settings(method: str) -> dict[str, Any]:
-    """Return the settings of a method as it comes."""
-    return asdict(METHODS[method].configure())
+def default_settings(method: str, target: Target) -> dict[str, Any]:
+    """Return the settings of a method as it comes, with the tolerance of what is predicted."""
+    return asdict(with_tolerance(METHODS[method].configure(), target))

@@ -106,7 +106,7 @@ def restore(session: Session, saved: SavedSession) -> None:
     _require_state(saved)
     session.keep({_key_of(explanation): explanation for explanation in saved.explanations})
     state, problems = dict(saved.state), list[str]()
-    usual = default_settings(state["method"])
+    usual = default_settings(state["method"], session.target)
     try:
         require_settings(state["method"], state["settings"])
     except InputError as error:
