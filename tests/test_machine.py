@@ -64,13 +64,18 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+SAYS_ITS_VERSION = 'if [ "$1" = --version ]; then echo 1; exit; fi'
+
+
 @posix
 @pytest.mark.parametrize(
     ("browser", "seconds", "said"),
     [
-        ("exit 1", 60, "The browser that draws pictures failed"),
-        ("sleep 600 & sleep 600", 3, "drew nothing within 3 s and was ended"),
-        ("trap '' TERM INT; sleep 600", 3, "drew nothing within 3 s and was ended"),
+        ("exit 1", 60, "does not start"),
+        ("sleep 600 & sleep 600", 3, "does not start"),
+        ("trap '' TERM INT; sleep 600", 3, "does not start"),
+        (f"{SAYS_ITS_VERSION}; sleep 600 & sleep 600", 3, "drew nothing within 3 s and was ended"),
+        (f"{SAYS_ITS_VERSION}; trap '' TERM INT; sleep 600", 3, "drew nothing within 3 s and was ended"),
     ],
 )
 def test_a_browser_that_fails_or_hangs_takes_nothing_with_it(

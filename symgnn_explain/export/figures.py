@@ -28,6 +28,8 @@ PIXEL_RATIOS = (0.5, 8.0)
 
 TIME_LIMIT = 60.0
 """Seconds that the browser may take for a picture, its start included."""
+VERSION_SECONDS = 20.0
+"""Seconds in which a browser has to say its version."""
 TIME_LIMIT_VARIABLE = "SYMGNN_EXPLAIN_BROWSER_SECONDS"
 """Environment variable: another limit, for machines where a browser starts slowly."""
 
@@ -47,10 +49,27 @@ class StaticImageWarning(UserWarning):
 
 def static_images_available() -> bool:
     """Whether figures can be written as pictures: a Chrome or Chromium is there."""
+    return _browser() is not None
+
+
+def _browser() -> Path | None:
     from choreographer.browsers.chromium import Chromium
 
     path = os.environ.get("BROWSER_PATH") or Chromium.find_browser(skip_local=False)
-    return path is not None and Path(path).is_file() and os.access(path, os.X_OK)
+    return Path(path) if path is not None and Path(path).is_file() and os.access(path, os.X_OK) else None
+
+
+def _require_starting(folder: Path, limit: float) -> None:
+    """Raise PictureError where a browser does not even say its version: kaleido would wait for it in vain."""
+    browser = _browser()
+    if browser is None or sys.platform == "win32":  # there it would open a window
+        return
+    until = time.monotonic() + min(limit, VERSION_SECONDS)
+    with running([str(browser), "--version"], cwd=folder) as program:
+        while program.runs() and time.monotonic() < until:
+            continue
+    if program.status != 0:
+        raise PictureError(f"The browser that draws pictures, {browser}, does not start: `{browser} --version` fails.")
 
 
 def write_figure(
@@ -110,6 +129,7 @@ def _drawn(pictures: Mapping[Path, go.Figure], pixel_ratio: float) -> list[bytes
     limit = time_limit()
     try:
         with tempfile.TemporaryDirectory(prefix="symgnn-explain-", ignore_cleanup_errors=True) as name:
+            _require_starting(Path(name), limit)
             return _drawn_in(Path(name), pictures, pixel_ratio, limit)
     except OSError as error:
         raise PictureError(f"The browser that draws pictures cannot be started ({error}).") from error
