@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import platform
 import signal
@@ -103,7 +104,10 @@ def train(
             training, validation, config, auxiliary=settings.auxiliary, seed=settings.seed, target=target
         )
         target = target.resolved(np.concatenate([target.require_labels(glass) for glass in training]))
-        described: dict[str, Any] = {"training": _describe(training), "validation": _describe(validation)}
+        described: dict[str, Any] = {
+            "training": _describe(training, target),
+            "validation": _describe(validation, target),
+        }
         if devices > 1:
             described["devices"] = devices  # a step is another one then
         if target != BARRIER:
@@ -295,5 +299,14 @@ def _require_same_run(out: Path, last: Path, module: TrainingModule) -> None:
         raise InputError(f"{out} already holds a predictor that was not trained there: choose another folder.")
 
 
-def _describe(glasses: Sequence[Glass]) -> list[dict[str, str]]:
-    return [{"name": glass.name, "formula": glass.formula, "content_sha256": glass.content_hash} for glass in glasses]
+def _describe(glasses: Sequence[Glass], target: Target) -> list[dict[str, str]]:
+    """Identify structures and labels: a run with other labels is another run."""
+    return [
+        {
+            "name": glass.name,
+            "formula": glass.formula,
+            "content_sha256": glass.content_hash,
+            "labels_sha256": hashlib.sha256(target.require_labels(glass).tobytes()).hexdigest(),
+        }
+        for glass in glasses
+    ]

@@ -62,9 +62,13 @@ class TestResult:
     def test_card(self, uninterrupted: tuple[Predictor, Path]) -> None:
         card = json.loads((uninterrupted[1] / "predictor.json").read_text())
         assert card["provenance"] == {"command": "a test"}
-        assert card["training"] == [
+        described = [
+            {name: entry[name] for name in ("name", "formula", "content_sha256")} for entry in card["training"]
+        ]
+        assert described == [
             {"name": glass.name, "formula": glass.formula, "content_sha256": glass.content_hash} for glass in TRAINING
         ]
+        assert len({entry["labels_sha256"] for entry in card["training"]}) == len(TRAINING)
         assert [entry["name"] for entry in card["validation"]] == ["toy4"]
         assert TrainingSettings(**card["training_settings"]) == SETTINGS
         assert set(card["versions"]) >= {"python", "torch", "torch_geometric", "lightning", "numpy", "symgnn_explain"}
@@ -204,8 +208,14 @@ class TestRefusals:
             {"settings": replace(SETTINGS, learning_rate=1e-4)},
             {"training": TRAINING[:2]},
             {"validation": [disordered(9)]},
+            {
+                "training": [
+                    replace(TRAINING[0], barriers=np.ones(len(TRAINING[0])) + TRAINING[0].barriers),
+                    *TRAINING[1:],
+                ]
+            },
         ],
-        ids=["config", "settings", "training", "validation"],
+        ids=["config", "settings", "training", "validation", "labels"],
     )
     def test_a_folder_with_another_run(self, uninterrupted: tuple[Predictor, Path], changes: dict[str, Any]) -> None:
         with pytest.raises(InputError, match="holds a run with other hyperparameters or glasses") as error:
