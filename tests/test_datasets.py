@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import symgnn_explain
 from symgnn_explain import datasets
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
@@ -172,7 +173,7 @@ def test_samples(composition: str, formula: str) -> None:
 @pytest.mark.parametrize("composition", datasets.SAMPLES)
 def test_computed_barriers_are_a_random_sample_and_say_how_they_were_made(composition: str) -> None:
     glass, table = datasets.sample(composition), datasets.sample_barriers(composition)
-    data = Path(datasets.__file__).parent / "data"
+    data = Path(symgnn_explain.__file__).parent / "data"
     content = (data / datasets.barrier_file(composition)).read_bytes()
     card = json.loads((data / datasets.barrier_file(composition)).with_suffix(".json").read_text(encoding="utf-8"))
     assert card["sha256"] == hashlib.sha256(content).hexdigest()
