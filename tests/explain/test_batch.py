@@ -32,9 +32,7 @@ from symgnn_explain.explain import (
 from symgnn_explain.explain.population.explanation_set import encode
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.records import DamagedRecordWarning
-from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.selection import select_atoms
 
 from .conftest import random_glass, random_model
 
@@ -424,50 +422,6 @@ def test_a_set_holds_one_explanation_at_a_time(tmp_path, predictor, glass) -> No
 def test_a_folder_that_holds_nothing_is_no_set(tmp_path) -> None:
     with pytest.raises(InputError, match="holds no explanations"):
         ExplanationSet.open(tmp_path)
-
-
-def test_atoms_can_be_given_in_words(predictor, glass) -> None:
-    with one_thread():
-        prepared = prepare(predictor, glass)
-    explanations = explain_many(predictor, glass, "hardest:3", "random", prepared=prepared)
-    assert explanations.atoms == tuple(select_atoms(glass, "hardest:3", predictions=prepared.predictions))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"atoms": [60]}, "atom 60 does not exist"),
-        ({"atoms": [3, 3]}, "named more than once"),
-        ({"atoms": []}, "name at least one"),
-        ({"atoms": "middle:3"}, "write all, central:50"),
-        ({"method": "magic"}, "choose from gnnexplainer"),
-        ({"semantics": "blur"}, "semantics='blur' is unknown"),
-        ({"unit": "cluster"}, "unit='cluster' is unknown"),
-        ({"workers": 0}, "must be at least 1"),
-        ({"atoms_at_once": 0}, "must be at least 1"),
-        ({"epochs": 0}, "must be positive"),
-        ({"steps": 3}, "has no setting steps"),
-    ],
-)
-def test_bad_requests_end_in_one_sentence_and_write_nothing(arguments, said, tmp_path, predictor, glass) -> None:
-    out = tmp_path / "out"
-    with pytest.raises(InputError, match=said):
-        explain_many(predictor, glass, **({"atoms": [0], "out": out} | arguments))
-    assert not list(out.glob("atom-*"))
-
-
-def test_what_was_prepared_for_another_glass_is_refused(predictor, glass) -> None:
-    other = prepare(predictor, random_glass(seed=1))
-    with pytest.raises(InputError, match="what prepare\\(\\) returned"):
-        explain_many(predictor, glass, ATOMS, prepared=other, **FEW)
-
-
-def test_the_model_is_not_touched(predictor, glass) -> None:
-    before = {name: tensor.clone() for name, tensor in predictor.model.state_dict().items()}
-    explain_many(predictor, glass, ATOMS, atoms_at_once=3, **FEW)
-    after = predictor.model.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert all(parameter.requires_grad and parameter.grad is None for parameter in predictor.model.parameters())
 
 
 @pytest.mark.slow
