@@ -242,3 +242,9 @@ def test_fractional_coordinates_and_heights_of_a_triclinic_cell(random_glass):
     np.testing.assert_allclose(glass.fractional(vectors[0]), [1, 0, -2], atol=1e-12)
     faces = [np.linalg.norm(np.cross(*np.delete(glass.cell, side, axis=0))) for side in range(3)]
     np.testing.assert_allclose(glass.heights() * faces, glass.volume)
+
+
+@pytest.mark.parametrize("names", [(1, "1"), ("a\udce4", "a\\xe4")])
+def test_two_arrays_of_one_name_are_refused(names: tuple[Any, Any]) -> None:
+    with pytest.raises(InputError, match="two arrays are called"):
+        small(arrays={name: np.full(3, place) for place, name in enumerate(names)})

@@ -103,6 +103,22 @@ def test_a_browser_that_fails_or_hangs_takes_nothing_with_it(
     assert list(temporary.iterdir()) == []
 
 
+@posix
+def test_a_browser_that_does_not_close_is_ended_and_its_pictures_are_kept(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = 'printf one > "$3/0"; printf two > "$3/1"; sleep 600 & sleep 600'
+    monkeypatch.setattr(pictures.sys, "executable", str(program(tmp_path / "python", draws)))
+    monkeypatch.setattr(pictures, "CLOSING_SECONDS", 0.2)
+    monkeypatch.setattr(pictures, "static_images_available", lambda: True)
+    monkeypatch.setattr(pictures, "_require_starting", lambda *_: None)
+    before = children()
+    written = export.write_figures({tmp_path / "a.png": figure(), tmp_path / "b.png": figure()})
+    assert [path.read_bytes() for path in written] == [b"one", b"two"]
+    assert children() == before
+    assert list(temporary.iterdir()) == []
+
+
 def test_without_a_folder_for_temporary_files_pictures_are_refused_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

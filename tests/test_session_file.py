@@ -455,3 +455,21 @@ def test_files_that_are_not_there_too_large_or_of_another_kind(tmp_path: Path, g
     objects = glass.with_arrays(odd=np.array([object()] * 216))
     with pytest.raises(InputError, match="'odd' holds object"):
         write_session(SavedSession(objects, IDENTITY), tmp_path / "odd.symgnn")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "n" * 501},
+        {"arrays": {"a" * 501: np.zeros(216)}},
+        {"provenance": {"p" * 501: ""}},
+        {"provenance": {str(place): "" for place in range(1001)}},
+    ],
+)
+def test_what_would_not_be_read_again_is_not_written(
+    random_glass: Callable[..., Glass], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    glass = replace(random_glass(6), **changes)
+    with pytest.raises(InputError, match="would not be read again"):
+        write_session(SavedSession(glass, IDENTITY), tmp_path / "s.symgnn")
+    assert list(tmp_path.iterdir()) == []

@@ -161,7 +161,7 @@ def _warnings_in_one_line() -> Iterator[None]:
     """Print a warning as one sentence, without the line of code that it came from."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a library imports it; that it has no cache harms nobody
     previous = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"Warning: {printable(str(message))}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"Warning: {one_line(str(message))}\n"
     try:
         yield
     finally:
@@ -169,11 +169,11 @@ def _warnings_in_one_line() -> Iterator[None]:
 
 
 def _refuse(sentence: str) -> int:
-    print(printable(sentence), file=sys.stderr)
+    print(one_line(sentence), file=sys.stderr)
     return BAD_INPUT
 
 
-def printable(sentence: str) -> str:
+def one_line(sentence: str) -> str:
     """Put a sentence on one line: what it quotes from a file may hold line ends, or codes for the terminal."""
     line = " ".join(sentence.split())
     return "".join(character if character.isprintable() else "�" for character in line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +48,7 @@ def write_explanation(explanation: AtomExplanation, path: str | Path, *, overwri
     """Write all of an explanation as JSON, for :meth:`AtomExplanation.load`; refuses a file that exists."""
     path = Path(path)
     require_free([path], overwrite=overwrite)
-    return write_atomically(path, json.dumps(explanation.to_dict()).encode())
+    return explanation.save(path)
 
 
 def explained_glass(

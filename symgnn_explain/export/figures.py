@@ -30,6 +30,8 @@ TIME_LIMIT = 60.0
 """Seconds that the browser may take for a picture, its start included."""
 VERSION_SECONDS = 20.0
 """Seconds in which a browser has to say its version."""
+CLOSING_SECONDS = 10.0
+"""Seconds in which it has to close once the last picture is drawn."""
 TIME_LIMIT_VARIABLE = "SYMGNN_EXPLAIN_BROWSER_SECONDS"
 """Environment variable: another limit, for machines where a browser starts slowly."""
 
@@ -149,12 +151,15 @@ def _drawn_in(folder: Path, pictures: Mapping[Path, go.Figure], pixel_ratio: flo
         while program.runs():
             if (folder / str(done)).exists():
                 done, since = done + 1, time.monotonic()
-            if done < len(wanted) and time.monotonic() - since > limit:
+            waited = time.monotonic() - since
+            if done == len(wanted) and waited > CLOSING_SECONDS:
+                break  # every picture is there: a browser that does not close is ended
+            if done < len(wanted) and waited > limit:
                 raise PictureError(
                     f"The browser drew nothing within {limit:g} s and was ended: check that it starts, or allow more "
                     f"seconds in {TIME_LIMIT_VARIABLE}."
                 )
-    if program.status != 0:
+    if done < len(wanted) and program.status != 0:
         lines = said.read_text(encoding="utf-8", errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), f"status {program.status}")
         raise PictureError(f"The browser that draws pictures failed ({last[:200]}): check that it starts.")

@@ -142,8 +142,8 @@ def write_session(session: SavedSession, path: str | Path, *, overwrite: bool = 
     Raises
     ------
     InputError
-        If the suffix is another, the file exists and may not be replaced, or an array of the glass holds other things
-        than numbers and text.
+        If the suffix is another, the file exists and may not be replaced, an array of the glass holds other things
+        than numbers and text, or a name of the glass is too long.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -218,7 +218,7 @@ def _encode(session: SavedSession) -> bytes:
         if array.dtype.kind not in PLAIN_KINDS:
             raise InputError(f"the per-atom array {name!r} holds {array.dtype}, not numbers or text: leave it out.")
         arrays[f"array_{number}"] = array
-    header = {
+    header: dict[str, Any] = {
         "session_version": FORMAT_VERSION,
         "glass": {
             "name": glass.name,
@@ -230,6 +230,10 @@ def _encode(session: SavedSession) -> bytes:
         "n_explanations": len(session.explanations),
         "state": dict(session.state),
     }
+    try:
+        _require_names(header["glass"])
+    except NotPlainError as error:
+        raise InputError(f"the session would not be read again ({error}): give the glass shorter names.") from error
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         add_member(archive, _HEADER, json.dumps(header, ensure_ascii=False, allow_nan=False, indent=1).encode())
@@ -244,6 +248,19 @@ def _read_glass(described: Mapping[str, Any], archive: PlainArchive) -> Glass:
     def array(name: str) -> NDArray[Any]:
         return archive.array(f"glass/{name}.npy")
 
+    _require_names(described)
+    return Glass(
+        **{name: array(name) for name in _GLASS},
+        barriers=array("barriers") if entry(described, "barriers", bool) else None,
+        name=word(described, "name"),
+        provenance=described["provenance"],
+        arrays={name: array(f"array_{number}") for number, name in enumerate(described["arrays"])},
+    )
+
+
+def _require_names(described: Mapping[str, Any]) -> None:
+    """Raise NotPlainError where a glass is called, or says of itself, what is too long to be read again."""
+    word(described, "name")
     provenance = entry(described, "provenance", dict)
     for key in provenance:
         if len(key) > LONGEST_NAME:
@@ -254,13 +271,6 @@ def _read_glass(described: Mapping[str, Any], archive: PlainArchive) -> Glass:
         raise NotPlainError("its glass has more arrays, or more provenance, than any")
     if len({name for name in names if isinstance(name, str) and len(name) <= LONGEST_NAME}) != len(names):
         raise NotPlainError("its arrays have names that are no text, too long, or of two arrays")
-    return Glass(
-        **{name: array(name) for name in _GLASS},
-        barriers=array("barriers") if entry(described, "barriers", bool) else None,
-        name=word(described, "name"),
-        provenance=provenance,
-        arrays={name: array(f"array_{number}") for number, name in enumerate(names)},
-    )
 
 
 def _read_explanation(blob: bytes, glass: Glass, allowance: Allowance) -> AtomExplanation:

@@ -88,7 +88,7 @@ class Predictor:
         self.model: Any = require_node_model(model)
         for module in modules_of(model):
             module.to(self.device).eval()
-        self.card = card or {}
+        self.card = dict(card or {})
         target = target or getattr(model, "target", None)
         if target is not None:
             self.card["target"] = target.to_dict()

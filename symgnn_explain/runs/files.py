@@ -45,11 +45,7 @@ def write_atomically(path: Path, blob: bytes) -> Path:
         try:
             with temporary.open("xb") as stream:
                 stream.write(blob)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if path.exists():
-                shutil.copymode(path, temporary)
-            temporary.replace(path)
+            _take_place(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -61,6 +57,8 @@ def write_atomically(path: Path, blob: bytes) -> Path:
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
     """Give an empty folder inside ``folder``; files left in it replace those of the same names when the block ends.
+
+    Permissions are those of :func:`write_atomically`.
 
     Where the block raises, or is interrupted, nothing in ``folder`` has changed.
 
@@ -80,7 +78,7 @@ def staged(folder: Path) -> Iterator[Path]:
             yield staging
             try:
                 for path in sorted(staging.iterdir()):
-                    path.replace(folder / path.name)
+                    _take_place(path, folder / path.name)
             except OSError as error:
                 raise WritingError.of(folder, error) from error
         except WritingError as error:
@@ -92,3 +90,12 @@ def staged(folder: Path) -> Iterator[Path]:
             if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
         raise
+
+
+def _take_place(written: Path, path: Path) -> None:
+    """Move a file to where it belongs once it is on the disk; one that it replaces leaves it its permissions."""
+    with written.open("rb") as stream:
+        os.fsync(stream.fileno())
+    if path.exists():
+        shutil.copymode(path, written)
+    written.replace(path)

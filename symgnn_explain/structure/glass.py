@@ -287,10 +287,13 @@ def _checked_arrays(arrays: Mapping[str, ArrayLike], n_atoms: int) -> dict[str, 
         column = plain_column(key, value)
         if column.shape[:1] != (n_atoms,):
             raise InputError(f"array {key!r} has shape {column.shape}, expected {n_atoms} rows.")
-        if key in _FIELDS:
+        name = printable(str(key))
+        if name in _FIELDS:
             raise InputError(f"array {key!r} has the name of what every glass has: rename it.")
+        if name in checked:
+            raise InputError(f"two arrays are called {name!r}: rename one.")
         column.flags.writeable = False
-        checked[printable(str(key))] = column
+        checked[name] = column
     return checked
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from symgnn_explain.runs.files import WritingError, write_atomically
+from symgnn_explain.runs.files import WritingError, staged, write_atomically
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX systems")
 
@@ -38,6 +38,24 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
     assert permissions(path) == 0o600
+
+
+@posix
+def test_files_that_are_replaced_together_keep_their_permissions(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.write_bytes(b"old")
+    private.chmod(0o600)
+    before = os.umask(0o022)
+    try:
+        with staged(tmp_path) as staging:
+            for name in ("private", "new"):
+                (staging / name).write_bytes(name.encode())
+    finally:
+        os.umask(before)
+    assert {path.name: (path.read_bytes(), permissions(path)) for path in tmp_path.iterdir()} == {
+        "private": (b"private", 0o600),
+        "new": (b"new", 0o644),
+    }
 
 
 def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path) -> None:

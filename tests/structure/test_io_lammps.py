@@ -51,6 +51,8 @@ def test_each_frame_has_its_own_layout(random_glass: Callable[..., Glass], read:
     assert read(text, frame=0).pbc.tolist() == [True, False, False]
     with pytest.raises(InputError, match="frame 3 does not exist: the LAMMPS dump has 3 frame"):
         read(text, frame=3)
+    with pytest.raises(InputError, match="the LAMMPS dump has 3 frame"):
+        read(text, frame=-(10**30))
 
 
 def test_a_frame_that_was_cut_off_does_not_spoil_the_others(small: Glass, read: Callable[..., Glass]) -> None:

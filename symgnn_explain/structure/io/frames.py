@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable
 from typing import TypeVar
@@ -20,7 +21,7 @@ def chosen_frame(frames: Iterable[T], frame: int, what: str) -> T:
         If there is no such frame.
     """
     count = 0
-    last: deque[T] = deque(maxlen=max(1, -frame))
+    last: deque[T] = deque(maxlen=min(max(1, -frame), sys.maxsize))
     for each in frames:
         last.append(each)
         if count == frame:
