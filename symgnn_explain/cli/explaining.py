@@ -121,7 +121,7 @@ def report(
     prepared, explanation = _explained(predictor, glass, atom, method, chosen)
     with progress_bar("Counting cycles") as advance:
         cycles = cycle_comparison(explanation, glass, progress=advance)
-    findings = Findings(glass, prepared.predictions, explanation, k, cycles, predictor.spread(glass))
+    findings = Findings(glass, prepared.predictions, explanation, k, cycles, predictor.spread(glass), prepared.domain)
     write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)
     print(said_of(out, replaced=replaced))

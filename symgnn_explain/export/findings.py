@@ -12,6 +12,7 @@ import pandas as pd
 from symgnn_explain.analysis import CycleComparison, ShellAnalysis, shell_analysis
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.data import require_one_an_atom
+from symgnn_explain.export.predictions import DOMAIN_ARRAY
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Findings:
         Cycles through the important edges, where they have been counted.
     spread
         Standard deviation of each prediction, shape (N,), where the predictor gives it.
+    domain
+        Domain score of each atom, shape (N,), where the predictor gives it.
 
     Raises
     ------
@@ -49,12 +52,14 @@ class Findings:
     k: int = 50
     cycles: CycleComparison | None = None
     spread: FloatArray | None = None
+    domain: FloatArray | None = None
 
     def __post_init__(self) -> None:
         self.explanation.require_glass(self.glass)
         require_one_an_atom(self.predictions, self.glass)
-        if self.spread is not None:
-            require_one_an_atom(self.spread, self.glass)
+        for further in (self.spread, self.domain):
+            if further is not None:
+                require_one_an_atom(further, self.glass)
 
     @property
     def uncertainty(self) -> float | None:
@@ -86,6 +91,8 @@ class Findings:
         predicted = {quantity.column(quantity.predicted_array): self.predictions}
         if self.spread is not None:
             predicted[quantity.column("spread")] = self.spread
+        if self.domain is not None:
+            predicted[DOMAIN_ARRAY] = self.domain
         tables = {
             "edges": self.explanation.top_edges(len(self.explanation)),
             "atoms": self.shells.atoms_frame(),

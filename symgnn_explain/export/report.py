@@ -134,6 +134,9 @@ def _numbers(findings: Findings) -> dict[str, str]:
             if needed is None
             else f"{needed} of {len(explanation.unit_score)} (within {quantity.tolerance_text}, from there on)"
         )
+    if findings.domain is not None:
+        score = findings.domain[explanation.atom]
+        numbers["Domain score"] = f"{score:.2f}; beyond 1 lie surroundings that training did not cover"
     numbers["Receptive field"] = f"{len(explanation)} directed edges, {len(shells.all_distance) + 1} atoms"
     numbers["Important atoms"] = (
         f"{len(shells.important)} at the ends of the {findings.k} most important edges, median distance "

@@ -96,8 +96,9 @@ def export_explanation(
 
     folder = Path(out)
     require_free([folder / name for name in EXPLANATION_FILES], overwrite=overwrite)
-    spreads = None if spread is None else np.asarray(spread, dtype=np.float64)
-    findings = Findings(glass, np.asarray(predictions, dtype=np.float64), explanation, k, spread=spreads)
+    spreads, domains = (None if each is None else np.asarray(each, dtype=np.float64) for each in (spread, domain))
+    predicted = np.asarray(predictions, dtype=np.float64)
+    findings = Findings(glass, predicted, explanation, k, spread=spreads, domain=domains)
     step(0.1)
     counts = optimal_cycles(glass, lambda fraction: step(0.1 + 0.6 * fraction), cancel)
     comparison = cycle_comparison(explanation, glass, _comparable(explanation), progress=None, cancel=cancel)
@@ -115,9 +116,9 @@ def export_explanation(
             write_table(edges, staging / "edges.csv"),
             write_table(findings.shells.atoms_frame(), staging / "atoms.csv"),
             write_explained_glass(
-                explanation, glass, findings.predictions, staging / "glass.extxyz", spread=spreads, domain=domain
+                explanation, glass, predicted, staging / "glass.extxyz", spread=spreads, domain=domains
             ),
-            write_graph(explanation, glass, findings.predictions, staging / "edges.graphml", k=k),
+            write_graph(explanation, glass, predicted, staging / "edges.graphml", k=k),
         ]
         _write_pages(figures, staging)
         _write_summary(summary, staging)

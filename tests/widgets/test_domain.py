@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from symgnn_explain import datasets
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass
 from symgnn_widgets import GlassExplorer
 
 
@@ -20,7 +23,7 @@ def snapshot() -> Glass:
     return replace(glass, positions=glass.positions + shift)
 
 
-def test_a_snapshot_is_flagged_before_and_after_an_explanation(snapshot: Glass) -> None:
+def test_a_snapshot_is_flagged_before_and_after_an_explanation(snapshot: Glass, tmp_path: Path) -> None:
     explorer = GlassExplorer(snapshot, Predictor.load(device="cpu"))
     session = explorer.session
     assert "no inherent structure" in explorer.summary.text.value
@@ -36,6 +39,18 @@ def test_a_snapshot_is_flagged_before_and_after_an_explanation(snapshot: Glass) 
     assert "outside of what training covered" in text
     assert text.count("symgnn-warning") >= 2
     assert f"{session.domain[1501]:.2f}" in text
+    for box in explorer.export.formats.values():
+        box.value = False
+    explorer.export.formats["csv"].value = explorer.export.formats["extxyz"].value = True
+    explorer.export.view["png"].value = explorer.export.view["html"].value = False
+    explorer.export.folder.value = str(tmp_path)
+    written = explorer.export.start(wait=True)
+    [structure] = [path for path in written if path.suffix == ".extxyz"]
+    np.testing.assert_array_equal(read_glass(structure).arrays["domain"], session.domain)
+    [table] = [path for path in written if path.name.endswith("predictions.csv")]
+    np.testing.assert_allclose(pd.read_csv(table)["domain"], session.domain)
+    [page] = explorer.export.start_report(wait=True)
+    assert "Domain score" in page.read_text(encoding="utf-8")
 
 
 def test_a_network_without_a_domain_offers_none(explorer: GlassExplorer) -> None:

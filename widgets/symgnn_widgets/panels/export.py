@@ -12,6 +12,7 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export import (
     NO_BROWSER,
     PIXEL_RATIO,
@@ -138,9 +139,7 @@ class Export:
         if not suffixes and not self.view["html"].value and not session.shown:
             session.error = "No page shows the 3D view, so there is no picture of it: tick another format."
             return []
-        findings = Findings(
-            session.glass, session.predictions, session.explanation, session.k, session.cycles, session.spread
-        )
+        findings = self._findings(session.explanation)
         folder, ratio = Path(self.folder.value).expanduser(), self.ratio.value
         stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
@@ -179,9 +178,7 @@ class Export:
         if session.explanation is None:
             session.error = "There is nothing to report yet: explain an atom first."
             return []
-        findings = Findings(
-            session.glass, session.predictions, session.explanation, session.k, session.cycles, session.spread
-        )
+        findings = self._findings(session.explanation)
         folder, weights = Path(self.folder.value).expanduser(), session.predictor.weights_sha256
         stem = free_stem(folder, export_stem(findings.explanation))
         session.error = ""
@@ -193,6 +190,18 @@ class Export:
 
         self._worker.start(work, wait=wait)
         return self.files
+
+    def _findings(self, explanation: AtomExplanation) -> Findings:
+        session = self.session
+        return Findings(
+            session.glass,
+            session.predictions,
+            explanation,
+            session.k,
+            session.cycles,
+            session.spread,
+            session.domain,
+        )
 
     def _enable(self, _change: object = None) -> None:
         self.write.disabled = self.report.disabled = self.session.explanation is None
@@ -265,7 +274,12 @@ def write_findings(
     if "extxyz" in suffixes:
         written.append(
             write_explained_glass(
-                explanation, glass, predictions, _named(stem, "glass", "extxyz"), spread=findings.spread
+                explanation,
+                glass,
+                predictions,
+                _named(stem, "glass", "extxyz"),
+                spread=findings.spread,
+                domain=findings.domain,
             )
         )
     if "graphml" in suffixes:
