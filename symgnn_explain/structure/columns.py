@@ -12,9 +12,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.runs.names import printable
 
 ARRAY_UNITS = {
-    **dict.fromkeys(
-        ("potential_energy", "energy", "energies", "uncertainty", "computed_barrier", "computed_barrier_error"), "eV"
-    ),
+    **dict.fromkeys(("potential_energy", "energy", "energies", "computed_barrier", "computed_barrier_error"), "eV"),
     "forces": "eV/Å",
     "stresses": "eV/Å³",
     "charges": "e",
