@@ -268,7 +268,7 @@ def _add_self_loops(figure: go.Figure, explanation: AtomExplanation, drawn: _Dra
         z=places[:, 2],
         mode="markers",
         marker={"size": 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": {"width": 4, "color": GREEN}},
-        name="hears itself too (self-loop)",
+        name="self-loop among the important edges",
         uid="self-loops",
         hoverinfo="skip",
     )

@@ -112,9 +112,9 @@ def test_the_ring_of_a_self_loop_is_explained_where_one_is_drawn(explorer: Glass
     loops = np.flatnonzero(explanation.is_self_loop[explanation.rank()])
     assert loops[0] > 0  # so that fewer edges hold none
     explorer.session.k = int(loops[0]) + 1
-    assert "hears itself" in caption.value
+    assert "self-loop" in caption.value
     explorer.session.k = int(loops[0])
-    assert "hears itself" not in caption.value
+    assert "self-loop" not in caption.value
 
 
 def test_controls_follow_the_session(explorer: GlassExplorer) -> None:

@@ -98,7 +98,7 @@ class Counted:
     expected
         How many steps there will be: one a mask, and whatever else calls :meth:`advance`.
     watch
-        What hears of them.
+        What is told of progress.
     """
 
     def __init__(self, prediction: MaskedPrediction, expected: int, watch: Watch) -> None:

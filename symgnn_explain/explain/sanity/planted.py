@@ -50,7 +50,7 @@ MEAN_PREDICTION, PREDICTION_SPREAD = 1.6, 0.25
 
 @dataclass(frozen=True)
 class EdgeClass:
-    """Edges that a planted round listens to; besides, every atom hears itself.
+    """Edges that a planted round listens to; besides, every atom has a self-loop.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def _plant_round(model: SymGNN, number: int, depth: int, edges: EdgeClass) -> No
     if edges.senders:
         unheard = torch.tensor([symbol not in edges.senders for symbol in species])
         layer.from_source.weight[0, : len(species)] = SPECIES_PENALTY * unheard
-        layer.from_edge.weight[0, 0] = -SPECIES_PENALTY  # an atom hears itself, whatever its species
+        layer.from_edge.weight[0, 0] = -SPECIES_PENALTY  # a self-loop counts, whatever its species
     report = len(species) + number
     if number == 0:
         layer.value.weight[report, : len(species)] = torch.linspace(1.0, 2.0, len(species))  # no report is 0

@@ -60,7 +60,7 @@ class Neighbourhood:
         dots: list[str] = [_dot("explained atom", PURPLE)]
         dots += [_dot(f"{symbol} (rim)", species_colour(symbol)) for symbol in self.session.glass.species]
         if explanation.is_self_loop[explanation.rank()[:k]].any():
-            dots.append(_dot("hears itself too", GREEN))
+            dots.append(_dot("self-loop among the edges", GREEN))
         if explanation.signed:
             dots += [_dot(f"raises the {explanation.quantity.word}", RAISES), _dot("lowers it", LOWERS)]
         else:
