@@ -104,6 +104,7 @@ def test_species_share_out_all_atoms(glass: Glass) -> None:
         ("middle:5", "write all, central:50"),
         ("central", "after 'central' comes a number from 1"),
         ("centrl:5", "did you mean 'central'"),
+        ("species Zr random:2", "'random' was not expected there .two conditions need 'and' or 'or'"),
         ("species Zr und index 5", "'und' was not expected there .did you mean 'and'"),
         ("(all", "a bracket is not closed"),
         ("all)", "was not expected"),

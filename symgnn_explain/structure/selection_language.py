@@ -277,6 +277,8 @@ class _Parser:
         return f"{short(self._next.text)} is not known there{self._hint()}"
 
     def _hint(self) -> str:
+        if self._word in WORDS:
+            return " (two conditions need 'and' or 'or' between them)" if self.place else ""
         return did_you_mean(self._next.text, WORDS) if self._next.kind == "word" else ""
 
     def _atoms(self) -> Numbers:

@@ -190,3 +190,15 @@ def test_only_frame_of_files_without_frames(small: Glass, read: Callable[..., Gl
     assert len(read(text, "a.data", frame=0)) == 27
     with pytest.raises(InputError, match="frame 1 does not exist"):
         read(text, "a.data", frame=1)
+
+
+def test_columns_that_are_no_image_flags_move_no_atom(small: Glass, read: Callable[..., Glass]) -> None:
+    rows = data(small, "id type q x y z c_pe[1] vx", atoms="Atoms", before=MASSES)
+    with pytest.raises(InputError, match="no image flags: write the style"):
+        read(rows, "a.data")
+
+
+def test_types_of_a_dump_may_be_written_with_decimals(small: Glass, read: Callable[..., Glass]) -> None:
+    head, rows = dump(small, "type x y z").split("ITEM: ATOMS type x y z\n")
+    written = "".join(row.replace(" ", ".0 ", 1) + "\n" for row in rows.splitlines())
+    assert read(f"{head}ITEM: ATOMS type x y z\n{written}", species=SPECIES).formula == small.formula

@@ -146,6 +146,10 @@ _atom_site_fract_z
         ("", "A Cu 0 0 0\nB Zr 0 0 0", ["A and B (in one place)"]),
         ("", "A Cu 0 0 0\nB Zr 1 1 1", ["A and B (in one place)"]),
         ("_atom_site_occupancy", "A Cu 0 0 0 1\nB Zr 0 0 0 1", ["A and B (in one place)"]),
+        ("_atom_site_occupancy", "A Cu .5 .5 .5 .\nB Zr 0 0 0 half", ["B (half)"]),
+        ("", "M1 Cu0.64Zr0.36 0 0 0\nB Zr .5 .5 .5", ["M1 (Cu0.64Zr0.36)"]),
+        ("", "M1 Cu/Zr 0 0 0\nB Zr .5 .5 .5", ["M1 (Cu/Zr)"]),
+        ("", "M1 CuZr 0 0 0\nB Zr .5 .5 .5", ["M1 (CuZr)"]),
     ],
 )
 def test_disorder_in_cif_is_refused_with_its_sites(tmp_path: Path, more: str, sites: str, named: list[str]) -> None:
@@ -164,6 +168,75 @@ def test_sites_that_symmetry_puts_into_one_place_are_refused(tmp_path: Path) -> 
         read_glass(path)
     path.write_text(CIF.format(group="F m -3 m", more="", sites="A Cu 0 0 0\nB Zr 0.5 0.5 0.5"))
     assert read_glass(path).formula == "Cu4Zr4"
+
+
+@pytest.mark.parametrize("words", [("Cu", "Zr"), ("CU", "zr"), ("Cu2+", "Zr+4"), ("CU1", "Zr0+")])
+def test_species_of_a_cif_in_other_spellings(tmp_path: Path, words: tuple[str, str]) -> None:
+    path = tmp_path / "a.cif"
+    path.write_text(CIF.format(group="P 1", more="", sites=f"A1B {words[0]} 0 0 0\nZr2C {words[1]} .5 .5 .5"))
+    assert read_glass(path).symbols == ["Cu", "Zr"]
+
+
+def test_labels_of_a_cif_that_stand_alone(tmp_path: Path) -> None:
+    path, alone = tmp_path / "a.cif", CIF.replace("_atom_site_type_symbol\n", "")
+    path.write_text(alone.format(group="P 1", more="", sites="Cu1B 0 0 0\nZr2 .5 .5 .5"))
+    assert read_glass(path).symbols == ["Cu", "Zr"]
+    path.write_text(alone.format(group="P 1", more="", sites="Cu/Zr1 0 0 0\nZr2 .5 .5 .5"))
+    with pytest.raises(InputError, match="several species: Cu/Zr1"):
+        read_glass(path)
+    path.write_text(alone.format(group="P 1", more="", sites="CU1 0 0 0\nZr2 .5 .5 .5"))
+    with pytest.raises(InputError, match="'CU1' of the CIF file may mean Cu or C"):
+        read_glass(path)
+
+
+VASP = "title\n1.0\n9 0 0\n0 9 0\n0 0 9\n{symbols}Direct\n0 0 0\n.5 .5 .5\n{more}"
+
+
+@pytest.mark.parametrize("line", ["Cu Zr", "cu ZR", "Cu_pv Zr_sv/7f3a", "Cu Zr ! species"])
+def test_symbols_of_a_poscar_in_other_spellings(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "POSCAR"
+    path.write_text(VASP.format(symbols=f"{line}\n1 1\n", more=""))
+    assert read_glass(path).symbols == ["Cu", "Zr"]
+
+
+def test_the_map_counts_the_groups_of_a_poscar_that_names_them_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "POSCAR"
+    path.write_text(VASP.format(symbols="Cu Zr\n1 1\n", more=""))
+    glass = read_glass(path, species={1: "Zr", 2: "Cu"})
+    assert glass.symbols == ["Zr", "Cu"]
+    assert "its line of symbols says 1=Cu, 2=Zr" in glass.provenance["species"]
+    assert "species" not in read_glass(path, species=SPECIES).provenance
+
+
+@pytest.mark.parametrize("symbols", ["Cu Zr\n1\n", "Cu Zr\n1 1 1\n", "Cu\n1 1\n"])
+def test_a_poscar_with_other_numbers_than_species_loses_no_atoms(tmp_path: Path, symbols: str) -> None:
+    path = tmp_path / "POSCAR"
+    path.write_text(VASP.format(symbols=symbols, more=""))
+    with pytest.raises(InputError, match="numbers of atoms"):
+        read_glass(path)
+
+
+def test_momenta_of_a_poscar_are_those_of_its_species(tmp_path: Path) -> None:
+    path, velocities = tmp_path / "POSCAR", "\n0 0 1\n0 1 0\n"
+    path.write_text(VASP.format(symbols="Cu Zr\n1 1\n", more=velocities))
+    named = read_glass(path).arrays["momenta"]
+    assert named[0, 2] / named[1, 1] == pytest.approx(63.546 / 91.224)
+    path.write_text(VASP.format(symbols="1 1\n", more=velocities))
+    np.testing.assert_allclose(read_glass(path, species=SPECIES).arrays["momenta"], named)
+
+
+@pytest.mark.parametrize("species", [["Cu", "Zr"], "Cu", {"one": "Cu"}, {1.5: "Cu"}])
+def test_what_is_no_map_is_named(random_glass: Callable[..., Glass], tmp_path: Path, species: object) -> None:
+    path = write_glass(random_glass(2), tmp_path / "a.extxyz")
+    with pytest.raises(InputError, match="no map from types to symbols"):
+        read_glass(path, species=species)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("frame", ["0", ":", 1.0, None])
+def test_what_is_no_frame_is_named(random_glass: Callable[..., Glass], tmp_path: Path, frame: object) -> None:
+    path = write_glass(random_glass(2), tmp_path / "a.extxyz")
+    with pytest.raises(InputError, match="is no whole number"):
+        read_glass(path, frame=frame)  # type: ignore[arg-type]
 
 
 def test_disorder_of_ase_objects_is_refused() -> None:

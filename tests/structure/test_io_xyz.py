@@ -201,3 +201,19 @@ def test_unknown_barriers_stay_unknown(read: Callable[..., Glass]) -> None:
 def test_text_that_is_not_utf_8(read: Callable[..., Glass]) -> None:
     glass = read(f"{HEAD} author=M\xfcller\n{PLAIN}".encode("latin-1"))
     assert glass.provenance["author"] == "Müller"
+
+
+def test_categories_that_are_not_utf_8_stay_apart(read: Callable[..., Glass]) -> None:
+    text = with_columns("phase:S:1", "\xe4\n\xf6\n\xe4").encode("latin-1")
+    assert read(text).arrays["phase"].tolist() == ["ä", "ö", "ä"]
+
+
+def test_whole_numbers_with_decimals_are_types(read: Callable[..., Glass]) -> None:
+    rows = "1 2 3 1.0\n4 5 6 2.0\n7 8 9 1.0\n"
+    glass = read(f"{HEAD} Properties=pos:R:3:type:R:1\n{rows}", species={"1": "Cu", "2": "Zr"})
+    assert glass.symbols == ["Cu", "Zr", "Cu"]
+
+
+def test_a_number_that_only_python_reads_is_refused(read: Callable[..., Glass]) -> None:
+    with pytest.raises(InputError, match="'1_0' where a number is expected"):
+        read(f"{HEAD}\n{PLAIN}".replace("Cu 1 2", "Cu 1_0 2"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.io.cif import CIFBlock
 
+_TYPE = "_atom_site_type_symbol"
 _NO_GROUP = {".", "?", "0", "1"}
 """Disorder groups that do not mean one of several alternatives."""
 
@@ -39,11 +41,12 @@ def read_cif(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass
     from ase.io.cif import parse_cif
 
     try:
-        blocks = [block for block in parse_cif(read_text(path)) if block.has_structure()]
+        blocks = [block for block in map(_with_plain_symbols, parse_cif(read_text(path))) if block.has_structure()]
     except Exception as error:  # ASE's readers raise whatever their parsing stumbles on
         raise InputError(f"the CIF file cannot be read: it is truncated or damaged ({said(error)}).") from error
     block = chosen_frame(blocks, frame, "CIF file with structures")
     refuse_disorder(_disordered_sites(block))
+    _require_one_species_a_site(block)
     glass = glass_from(lambda: _ordered_atoms(block), species, frame, "CIF file")
     declared = _declared_atoms(block)
     if declared is not None and len(glass) < declared:
@@ -64,19 +67,33 @@ def read_poscar(path: Path, species: Mapping[int, str] | None, frame: int) -> Gl
     require_only_frame(frame, "POSCAR file")
     text = read_text(path)
     lines = text.getvalue().splitlines(keepends=True)
-    counts = lines[5].split("!")[0].split() if len(lines) > 5 else []
-    if not counts or not all(is_count(word) for word in counts):
-        text.seek(0)
-        return glass_from(lambda: read_vasp(text), species, frame, "POSCAR file")
+    named, counts = (lines[place].split("!")[0].split() if len(lines) > place else [] for place in (5, 6))
+    if all(is_count(word) for word in named):
+        named, counts = [], named
+    if (not named and not counts) or not all(is_count(word) for word in counts):
+        raise InputError("the POSCAR file cannot be read: it is truncated, or has no line with its numbers of atoms.")
+    if named and len(named) != len(counts):
+        raise InputError(
+            f"the POSCAR file names the {len(named)} species {' '.join(named)}, but has the {len(counts)} numbers of "
+            f"atoms {' '.join(counts)}: it is damaged."
+        )
     if sum(map(int, counts)) > len(lines):
         raise InputError(f"the POSCAR file is truncated: it declares {' + '.join(counts)} atoms in {len(lines)} lines.")
     types = np.repeat(np.arange(1, len(counts) + 1), [int(word) for word in counts])
-    words = np.array(lines[0].split("!")[0].split()[: len(counts)], dtype=np.str_)
-    sources = []
-    if len(words) == len(counts) and numbers_from_words(words, strict=False).all():
-        sources = [Source("its comment line", numbers_from_words(words)[types - 1])]
-    numbers, about = species_of("a POSCAR file without a line of symbols", types, sources, species)
-    lines.insert(5, " ".join(["H"] * len(counts)) + "\n")  # any symbols: the species are known
+    if named:
+        words = np.array([re.split(r"[_./]", word)[0] for word in named], dtype=np.str_)
+        source = Source("its line of symbols", numbers_from_words(words)[types - 1], plain=True)
+        by_group = types if species is not None and set(types.tolist()) <= set(species) else None
+        numbers, about = species_of("a POSCAR file", by_group, [source], species)
+    else:
+        words = np.array(lines[0].split("!")[0].split()[: len(counts)], dtype=np.str_)
+        sources = []
+        if len(words) == len(counts) and numbers_from_words(words, strict=False).all():
+            sources = [Source("its comment line", numbers_from_words(words)[types - 1])]
+        numbers, about = species_of("a POSCAR file without a line of symbols", types, sources, species)
+    # The species that the map says, because momenta are velocities times their masses.
+    symbols = [chemical_symbols[next(iter(numbers[types == kind]), 1)] for kind in range(1, len(counts) + 1)]
+    lines[5 : 6 if named else 5] = [" ".join(symbols) + "\n"]
     text.seek(0)
     text.truncate()
     text.write("".join(lines))
@@ -104,10 +121,59 @@ def _disordered_sites(block: CIFBlock) -> Iterator[str]:
     groups = _listed(block, "_atom_site_disorder_group")
     for site, label in enumerate(_listed(block, "_atom_site_label", "_atom_site_type_symbol")):
         occupancy = occupancies[site] if site < len(occupancies) else 1
-        if isinstance(occupancy, int | float) and not abs(occupancy - 1) <= TOLERANCE:
-            yield f"{label} ({occupancy:g})"
+        if isinstance(occupancy, int | float):
+            full, shown = abs(occupancy - 1) <= TOLERANCE, f"{occupancy:g}"
+        else:
+            full, shown = occupancy in {".", "?"}, str(occupancy)
+        if not full:
+            yield f"{label} ({shown})"
         elif site < len(groups) and str(groups[site]) not in _NO_GROUP:
             yield f"{label} (disorder group {groups[site]})"
+
+
+def _with_plain_symbols(block: CIFBlock) -> CIFBlock:
+    """Write the species of each site as ASE understands it, which takes the first capital of ``CU`` for the whole."""
+    from ase.io.cif import CIFBlock
+
+    words = [str(word) for word in _listed(block, _TYPE)]
+    return CIFBlock(block.name, {**block, _TYPE: [_plain_symbol(word) for word in words]}) if words else block
+
+
+def _require_one_species_a_site(block: CIFBlock) -> None:
+    """Refuse words of which ASE would take the first symbol for the whole.
+
+    Raises
+    ------
+    InputError
+        If a site is of several species, or its label alone leaves open which one it is of.
+    """
+    types, labels = _listed(block, _TYPE), [str(label) for label in _listed(block, "_atom_site_label")]
+    words = [str(word) for word in types] or labels
+    refuse_disorder(
+        word if labels[site : site + 1] in ([], [word]) else f"{labels[site]} ({word})"
+        for site, word in enumerate(words)
+        if _names_several(word)
+    )
+    for label in [] if types else words:
+        first = re.match(r"[A-Z]{2}", label)
+        if first and first[0].capitalize() in atomic_numbers:
+            raise InputError(
+                f"the label {label!r} of the CIF file may mean {first[0].capitalize()} or {label[0]}: name the species "
+                f"in a column {_TYPE}."
+            )
+
+
+def _plain_symbol(word: str) -> str:
+    """Return the symbol of a word such as ``Cu``, ``CU`` or ``Zr4+``; any other word as it is."""
+    found = re.fullmatch(r"([A-Za-z]{1,2})(?:[\d.]*[-+][\d.]*|\d*)", word)
+    symbol = found[1].capitalize() if found else ""
+    return symbol if symbol in atomic_numbers else word
+
+
+def _names_several(word: str) -> bool:
+    """Whether a word such as ``Cu/Zr``, ``CuZr1`` or ``Cu0.5Zr0.5`` names two species (in ``Cu1B``, B is a letter)."""
+    found = re.match(r"([A-Z][a-z]?)[\d.()]*(?:\s*[/,;|&]\s*([A-Z][a-z]?)|([A-Z][a-z]))", word)
+    return found is not None and {found[1], found[2] or found[3]} <= set(atomic_numbers)
 
 
 def _listed(block: CIFBlock, *tags: str) -> list[Any]:

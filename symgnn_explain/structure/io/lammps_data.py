@@ -76,6 +76,11 @@ def read_lammps_data(path: Path, species: Mapping[int, str] | None, frame: int) 
     positions = np.stack([require_numbers(columns, axis) for axis in "xyz"], axis=1)
     if "ix" in columns:
         images = np.stack([require_numbers(columns, f"i{axis}") for axis in "xyz"], axis=1)
+        if not (images == np.round(images)).all():
+            raise InputError(
+                "the last three columns of the section 'Atoms' are no whole numbers, so no image flags: write the "
+                f"style of its atoms behind 'Atoms', for example 'Atoms # charge'; known are {', '.join(STYLES)}."
+            )
         with np.errstate(invalid="ignore", over="ignore"):  # Glass says what is not finite
             positions = positions + images @ cell
     labels = _labels(sections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import index
 from pathlib import Path
 
 from symgnn_explain.errors import InputError, SpeciesNeededError
@@ -16,6 +17,7 @@ from symgnn_explain.structure.io.lammps_data import read_lammps_data
 from symgnn_explain.structure.io.lammps_dump import read_lammps_dump
 from symgnn_explain.structure.io.opening import opened, plain_name
 from symgnn_explain.structure.io.published import read_published_pickle
+from symgnn_explain.structure.io.tables import is_count
 from symgnn_explain.structure.io.xyz import read_xyz
 
 Adapter = Callable[[Path, Mapping[int, str] | None, int], Glass]
@@ -87,8 +89,7 @@ def read_glass(
         raise InputError(f"{shown} is not a file: check the path.")
     if path.stat().st_size == 0:
         raise InputError(f"{shown} is empty.")
-    for symbol in (species or {}).values():
-        atomic_number(symbol)
+    species, frame = _valid_map(species), _valid_frame(frame)
     try:
         kind = format or format_of(path)
         adapter = ADAPTERS.get(kind)
@@ -100,6 +101,26 @@ def read_glass(
     except OSError as error:
         raise InputError(f"{shown} cannot be opened ({error.strerror}).") from error
     return replace(glass, name=path.stem, provenance={**glass.provenance, "file": path.name})
+
+
+def _valid_map(species: object) -> dict[int, str] | None:
+    """Return the map with its types as numbers, also where they are written as text, as JSON does."""
+    if species is None:
+        return None
+    if not isinstance(species, Mapping) or not all(is_count(str(kind)) for kind in species):
+        raise InputError(
+            f"species={str(species)[:80]} is no map from types to symbols: give one, for example {{1: 'Cu', 2: 'Zr'}}."
+        )
+    for symbol in species.values():
+        atomic_number(symbol)
+    return {int(str(kind)): symbol for kind, symbol in species.items()}
+
+
+def _valid_frame(frame: object) -> int:
+    try:
+        return index(frame)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"frame {frame!r} is no whole number: frames are counted from 0, the last is -1.") from None
 
 
 def format_of(path: Path) -> str:

@@ -170,6 +170,8 @@ def numbers_from_masses(masses: NDArray[Any]) -> IntArray:
 
 def are_types(words: NDArray[Any]) -> bool:
     """Whether a column that should name species holds whole numbers."""
+    if words.dtype.kind == "f":
+        return bool((np.abs(words) < 2**53).all() and (words == np.round(words)).all())
     return words.dtype.kind in "iu" or (words.dtype.kind == "U" and all(map(is_count, np.unique(words).tolist())))
 
 

@@ -81,9 +81,10 @@ def read_columns(rows: bytes, names: Sequence[str], *, text: Sequence[str] = (),
             quoting=csv.QUOTE_NONE,
             comment=comment,
             low_memory=False,
-            encoding_errors="replace",
             **precise,
         )
+    except UnicodeDecodeError:
+        return read_columns(rows.decode("latin-1").encode(), names, text=text, comment=comment)
     except (ValueError, pd.errors.ParserWarning) as error:
         _require_full_rows(rows.split(b"\n"), names, comment)
         raise InputError(f"the rows of atoms cannot be read ({error}).") from error
@@ -129,8 +130,8 @@ def flags(words: NDArray[Any], name: str) -> NDArray[np.bool_]:
 def _numbers(words: list[str]) -> NDArray[Any]:
     """Return numbers, or the words themselves where one is no number, or is a whole one beyond 64 bits."""
     text = np.array(words, dtype=np.str_)
-    if any(len(word) > 18 and _WHOLE.fullmatch(word) for word in words):
-        return text
+    if any("_" in word or (len(word) > 18 and _WHOLE.fullmatch(word)) for word in words):
+        return text  # Python, but no other program, takes 1_0 for ten
     try:
         return text.astype(np.float64)
     except ValueError:
