@@ -274,3 +274,16 @@ class TestTarget:
         assert chosen("known_D2min < 1") == [0]
         with pytest.raises(InputError, match="write 'highest'"):
             chosen("hardest:2")
+
+
+@pytest.mark.parametrize(("unit", "offered"), [("eV", True), ("meV", False)])
+def test_computed_barriers_stand_beside_predictions_of_their_unit_alone(
+    glass: Glass, tiny_predictor: Predictor, unit: str, offered: bool
+) -> None:
+    target = replace(BARRIER, unit=unit)
+    assert target.is_barrier
+    known = glass.with_arrays(computed_barrier=np.ones(len(glass)))
+    explorer = GlassExplorer(known, Predictor(tiny_predictor.model, target=target))
+    assert ("Barrier" in explorer.analyses.panels) is offered
+    assert ("error against computed" in explorer.session.colour_choices) is offered
+    explorer.close()

@@ -156,6 +156,11 @@ class Target:
         return self.array == BARRIER_ARRAY
 
     @property
+    def is_as_computed(self) -> bool:
+        """Whether saddle points give the same: the energy barrier, in eV."""
+        return self.is_barrier and self.unit == BARRIER.unit
+
+    @property
     def plural(self) -> str:
         """What several values are called: ``barriers``, ``D2min values``."""
         return "barriers" if self.is_barrier else f"{self.word} values"

@@ -182,8 +182,8 @@ class GlassExplorer:
                 "Fidelity": self.fidelity,
                 "Population": self.population,
                 "Glass": self.glass,
-                # What saddle points give is compared with predicted barriers alone.
-                **({"Barrier": self.barrier} if self.session.target.is_barrier else {}),
+                # What saddle points give is compared with predicted barriers in the same unit alone.
+                **({"Barrier": self.barrier} if self.session.target.is_as_computed else {}),
             }
         )
         self.lists = Tabs(

@@ -118,7 +118,7 @@ def _has_labels(session: SessionBase) -> bool:
 
 
 def _has_computed(session: SessionBase) -> bool:
-    return session.target.is_barrier and COMPUTED_ARRAY in session.glass.arrays
+    return session.target.is_as_computed and COMPUTED_ARRAY in session.glass.arrays
 
 
 def colourings(target: Target) -> dict[str, ColourChoice]:
