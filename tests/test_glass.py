@@ -248,3 +248,14 @@ def test_fractional_coordinates_and_heights_of_a_triclinic_cell(random_glass):
 def test_two_arrays_of_one_name_are_refused(names: tuple[Any, Any]) -> None:
     with pytest.raises(InputError, match="two arrays are called"):
         small(arrays={name: np.full(3, place) for place, name in enumerate(names)})
+
+
+@pytest.mark.parametrize("pbc", ["FFF", ["F", "F", "F"], [None, None, None]])
+def test_words_are_no_periodicity(pbc: object) -> None:
+    with pytest.raises(InputError, match="no flags: give True or False"):
+        Glass(positions=np.zeros((1, 3)), numbers=[29], cell=9 * np.eye(3), pbc=pbc)  # type: ignore[arg-type]
+
+
+def test_flags_are_no_barriers() -> None:
+    with pytest.raises(InputError, match="barriers are flags"):
+        Glass(positions=np.zeros((1, 3)), numbers=[29], cell=9 * np.eye(3), barriers=np.array([True]))  # type: ignore[arg-type]

@@ -93,6 +93,8 @@ class Glass:
                 f"the cell is singular (volume {volume:.3g} Å³): give three linearly independent cell vectors in Å, "
                 "for example as Lattice=… in an extended XYZ file."
             )
+        if np.asarray(self.pbc).dtype.kind not in "biuf":  # every text but the empty one would be true, F included
+            raise InputError(f"pbc={str(self.pbc)[:80]} are no flags: give True or False for each cell vector.")
         pbc = _frozen(self.pbc, np.bool_, "periodicities")
         if pbc.shape not in ((), (3,)):
             raise InputError(
@@ -273,6 +275,8 @@ def atomic_number(symbol: str) -> int:
 
 
 def _checked_barriers(value: ArrayLike, n_atoms: int) -> FloatArray | None:
+    if np.asarray(value).dtype.kind == "b":
+        raise InputError("barriers are flags: give one number (eV) an atom, NaN where it is unknown.")
     barriers = _frozen(value, np.float64, "barriers")
     if barriers.shape != (n_atoms,):
         raise InputError(f"barriers have shape {barriers.shape}, expected ({n_atoms},): one value (eV) an atom.")
