@@ -14,7 +14,7 @@ from ase.io import write
 from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, decode_session, write_session
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.io import read_glass, write_glass
+from symgnn_explain.structure.io import notes, read_glass, write_glass
 from symgnn_explain.structure.selection import select_atoms
 
 CELL = "20 0 0 0 20 0 0 0 20"
@@ -217,3 +217,10 @@ def test_whole_numbers_with_decimals_are_types(read: Callable[..., Glass]) -> No
 def test_a_number_that_only_python_reads_is_refused(read: Callable[..., Glass]) -> None:
     with pytest.raises(InputError, match="'1_0' where a number is expected"):
         read(f"{HEAD}\n{PLAIN}".replace("Cu 1 2", "Cu 1_0 2"))
+
+
+def test_keys_of_a_file_are_no_sentences_of_this_package(read: Callable[..., Glass]) -> None:
+    glass = read(f"{HEAD} units=metal virial=[[1,2,3],[4,5,6],[7,8,9]]\n{PLAIN}")
+    assert notes(glass) == []
+    assert glass.provenance["stated_units"] == "metal"
+    assert set(glass.provenance) == {"stated_units", "virial", "file"}

@@ -17,7 +17,14 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, IntArray, provenance_of
 from symgnn_explain.structure.io.frames import chosen_frame
 from symgnn_explain.structure.io.opening import decoded, opened
-from symgnn_explain.structure.io.species import Source, are_types, numbers_from_masses, numbers_from_words, species_of
+from symgnn_explain.structure.io.species import (
+    NOTE_KEYS,
+    Source,
+    are_types,
+    numbers_from_masses,
+    numbers_from_words,
+    species_of,
+)
 from symgnn_explain.structure.io.tables import Columns, flags, is_count, number, read_columns
 from symgnn_explain.structure.occupancy import require_full_occupancy
 
@@ -31,7 +38,7 @@ _PLAIN = "species:S:1:pos:R:3"
 # key=value or key alone; a value may be quoted, or stand in brackets or braces, and a backslash protects what follows.
 _PAIR = re.compile(
     r"""(?P<key>"(?:\\.|[^"\\])*"|[^\s=]+)
-        (?:\s*=\s*(?P<value>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\{[^}]*\}|\[[^\]]*\]|(?:\\.|[^\s\\])*))?""",
+        (?:\s*=\s*(?P<value>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\{[^}]*\}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|(?:\\.|[^\s\\])*))?""",
     re.VERBOSE,
 )
 
@@ -142,7 +149,12 @@ def _reserved(info: dict[str, str], key: str) -> str | None:
 
 def _provenance(info: dict[str, str]) -> dict[str, str]:
     """Return the other keys as provenance; ``provenance`` itself may hold keys, as JSON."""
-    values: dict[str, Any] = {key: value for key, value in info.items() if key not in {"name", "Origin"}}
+    # Some keys of the provenance hold sentences of this package, which a key of the file must not stand for.
+    values: dict[str, Any] = {
+        f"stated_{key}" if key in NOTE_KEYS else key: value
+        for key, value in info.items()
+        if key not in {"name", "Origin"}
+    }
     stated = values.get("provenance", "")
     if stated.startswith("_JSON "):
         try:
