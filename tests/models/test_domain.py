@@ -106,7 +106,7 @@ def test_an_explanation_says_what_training_did_not_cover(shipped: Predictor, sam
         assert any("Training did not cover" in caveat for caveat in why.caveats) is said
 
 
-def test_half_of_what_a_network_is_fitted_to_is_inside_its_edge(glass: Glass, tiny_predictor: Predictor) -> None:
+def test_the_edge_leaves_one_percent_outside(glass: Glass, tiny_predictor: Predictor) -> None:
     assert tiny_predictor.domain is None
     assert tiny_predictor.predict_atoms(glass).domain is None
     with pytest.raises(InputError, match="has no domain score"):
