@@ -28,7 +28,7 @@ from symgnn_explain.analysis import (
     shell_analysis,
     static_structure_factor,
 )
-from symgnn_explain.explain import explain, explain_positions, prepare
+from symgnn_explain.explain import explain_positions, prepare
 from symgnn_explain.explain.fidelity.measure import importance_order
 from symgnn_explain.explain.fidelity.nulls import fidelity_against_nulls
 from symgnn_explain.export import write_figures
@@ -52,8 +52,8 @@ made by `scripts/make_gallery.py`. All is about atom 1501 of the embedded glass,
 glass = datasets.sample()
 predictor = Predictor.load()
 prepared = prepare(predictor, glass)
-explanation = explain(predictor, glass, 1501, prepared=prepared)
-signed = explain(predictor, glass, 1501, "integrated_gradients", prepared=prepared)
+explanation = prepared.explain(1501)
+signed = prepared.explain(1501, "integrated_gradients")
 shells = shell_analysis(explanation, glass)
 # end
 

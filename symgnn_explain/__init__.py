@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symgnn_explain import analysis, explain, export, models, plotting, saddles, structure, training
     from symgnn_explain.errors import InputError
+    from symgnn_explain.explain.api import explain_atom
     from symgnn_explain.explain.engine.prepared import prepare
+    from symgnn_explain.explain.population.batch import explain_many
     from symgnn_explain.explain.result.explanation import AtomExplanation
     from symgnn_explain.models.predictor import Predictor
     from symgnn_explain.structure import datasets
@@ -33,6 +35,8 @@ _HOMES = {
     "Glass": "symgnn_explain.structure.glass",
     "InputError": "symgnn_explain.errors",
     "Predictor": "symgnn_explain.models.predictor",
+    "explain_atom": "symgnn_explain.explain.api",
+    "explain_many": "symgnn_explain.explain.population.batch",
     "prepare": "symgnn_explain.explain.engine.prepared",
     "read_glass": "symgnn_explain.structure.io",
     "write_glass": "symgnn_explain.structure.io",
@@ -54,6 +58,8 @@ __all__ = [
     "analysis",
     "datasets",
     "explain",
+    "explain_atom",
+    "explain_many",
     "export",
     "models",
     "plotting",

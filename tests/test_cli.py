@@ -27,7 +27,7 @@ from scipy import stats
 from symgnn_explain import datasets
 from symgnn_explain.cli import VERBS, explaining, lab, main
 from symgnn_explain.cli.training import published_split
-from symgnn_explain.explain import METHODS, AtomExplanation, explain
+from symgnn_explain.explain import METHODS, AtomExplanation, explain_atom
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
@@ -144,7 +144,7 @@ def test_explain_writes_what_the_api_finds(
     assert {path.name for path in out.iterdir()} >= EXPLANATION_FILES
     written = AtomExplanation.load(out / "explanation.json")
     seed = {"seed": 3} if hasattr(METHODS[method].configure(), "seed") else {}
-    expected = explain(tiny_predictor, read_glass(two_files[0]), 7, method, unit=unit, **seed, **few)
+    expected = explain_atom(tiny_predictor, read_glass(two_files[0]), 7, method, unit=unit, **seed, **few)
     np.testing.assert_allclose(written.score, expected.score, atol=1e-6)
     assert written.settings.items() >= few.items()
     assert written.seed == seed.get("seed")
@@ -407,7 +407,7 @@ def test_defaults_of_verbs_are_those_of_the_functions_that_they_call() -> None:
 
     verbs = {example.split()[0]: verb for verb, _, example in VERBS}
     for name in ("method", "unit", "semantics"):
-        for verb, function in (("explain", explain), ("report", explain), ("explain-many", explain_many)):
+        for verb, function in (("explain", explain_atom), ("report", explain_atom), ("explain-many", explain_many)):
             assert default(verbs[verb], name) == default(function, name)
     assert default(verbs["explain"], "k") == default(export_explanation, "k")
     assert default(verbs["population"], "k") == default(population_analysis, "k")

@@ -22,7 +22,7 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     reference = (tmp_path / "html" / "api" / "explaining.html").read_text(encoding="utf-8")
     for name in (
-        "symgnn_explain.explain.api.explain",
+        "symgnn_explain.explain.api.explain_atom",
         "symgnn_explain.explain.result.explanation.AtomExplanation.top_edges",
     ):
         assert f'id="{name}"' in reference

@@ -22,7 +22,7 @@ import pytest
 from symgnn_explain import cli, export
 from symgnn_explain.analysis.topology import of_glass
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import explain
+from symgnn_explain.explain import explain_atom
 from symgnn_explain.export import figures as pictures
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs import compiled, parallel
@@ -52,7 +52,7 @@ def children() -> set[int]:
 def explanation(glass: Glass, tiny_predictor: Predictor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Nearest first, with topologies kept out of the user's cache."""
     monkeypatch.setattr(of_glass, "cycle_cache_folder", lambda: tmp_path.parent / f"{tmp_path.name}-cycles")
-    return explain(tiny_predictor, glass, 0, "distance")
+    return explain_atom(tiny_predictor, glass, 0, "distance")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.export import Findings, write_figures, write_graph, write_report, write_table
 from symgnn_explain.export.naming import LONGEST_PART, export_stem, slug
 from symgnn_explain.models.predictor import Predictor
@@ -105,7 +105,9 @@ def test_every_export_of_a_hostile_glass_is_harmless(
 ) -> None:
     glass = hostile_glass(random_glass(6))
     prepared = prepare(tiny_predictor, glass)
-    findings = Findings(glass, prepared.predictions, explain(tiny_predictor, glass, 7, prepared=prepared, epochs=4))
+    findings = Findings(
+        glass, prepared.predictions, explain_atom(tiny_predictor, glass, 7, prepared=prepared, epochs=4)
+    )
     report = write_report(findings, tmp_path / "report.html")
     seen = require_harmless(report.read_text(encoding="utf-8"))
     assert glass.name in seen.text

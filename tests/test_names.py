@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules, walk_packages
 
 import numpy as np
 
 import symgnn_explain
-from symgnn_explain.explain import explain
+from symgnn_explain.explain import explain_atom
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import select_atoms
@@ -20,10 +21,20 @@ def test_completion_shows_packages_and_the_names_of_every_day() -> None:
     assert symgnn_explain.analysis is import_module("symgnn_explain.analysis")
 
 
+def test_no_name_is_a_package_and_a_function() -> None:
+    """What a package exports is not also the name of a package, at any level, nor of one of its modules."""
+    packages = [module.name for module in walk_packages(symgnn_explain.__path__, "symgnn_explain.") if module.ispkg]
+    words = {name.rpartition(".")[2] for name in packages}
+    for name in packages:
+        package = import_module(name)
+        modules = {module.name for module in iter_modules(package.__path__)}
+        assert not words.union(modules) & set(getattr(package, "__all__", ())), name
+
+
 def test_a_prepared_glass_explains_its_atoms(glass: Glass, tiny_predictor: Predictor) -> None:
     prepared = symgnn_explain.prepare(tiny_predictor, glass)
     short = prepared.explain(7, "integrated_gradients", unit="atom")
-    whole = explain(tiny_predictor, glass, 7, "integrated_gradients", unit="atom")
+    whole = explain_atom(tiny_predictor, glass, 7, "integrated_gradients", unit="atom")
     np.testing.assert_array_equal(short.score, whole.score)
     frame = short.to_frame()
     assert len(frame) == len(short)

@@ -13,7 +13,7 @@ import pytest
 
 from symgnn_explain.cli import BAD_INPUT, main
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export import Findings, report_html, write_report
 from symgnn_explain.models.predictor import Predictor
@@ -49,7 +49,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def findings(glass: Glass, tiny_predictor: Predictor) -> Findings:
     prepared = prepare(tiny_predictor, glass)
-    explanation = explain(tiny_predictor, glass, 7, prepared=prepared, epochs=20)
+    explanation = explain_atom(tiny_predictor, glass, 7, prepared=prepared, epochs=20)
     return Findings(glass, prepared.predictions, explanation, 30, spread=np.full(len(glass), 0.11))
 
 

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export import session_file
 from symgnn_explain.export.session_file import (
@@ -47,7 +47,7 @@ def explanations(tiny_predictor: Predictor, random_glass: Callable[..., Glass]) 
     glass = random_glass(6)
     prepared = prepare(tiny_predictor, glass)
     return tuple(
-        explain(tiny_predictor, glass, atom, method, prepared=prepared, unit=unit)
+        explain_atom(tiny_predictor, glass, atom, method, prepared=prepared, unit=unit)
         for atom, method, unit in ((0, "saliency", "edge"), (7, "input_gradient", "atom"), (7, "distance", "shell"))
     )
 

@@ -21,7 +21,7 @@ from ipywidgets import Widget
 from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import AtomExplanation, explain, prepare
+from symgnn_explain.explain import AtomExplanation, explain_atom, prepare
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import BARRIER, Target, with_tolerance
 from symgnn_explain.plotting import parity_figure, position_figure, prediction_histogram
@@ -257,9 +257,9 @@ class TestTarget:
 
     def test_settings_take_its_tolerance(self, glass: Glass, tiny_predictor: Predictor) -> None:
         other = Predictor(tiny_predictor.model, target=Target("D2min", unit="Å²", tolerance=0.4), device="cpu")
-        found = explain(other, glass, 3, "gnnexplainer_nested", epochs=3)
+        found = explain_atom(other, glass, 3, "gnnexplainer_nested", epochs=3)
         assert found.settings["tolerance"] == 0.4
-        assert explain(tiny_predictor, glass, 3, "gnnexplainer_nested", epochs=3).settings["tolerance"] == 0.05
+        assert explain_atom(tiny_predictor, glass, 3, "gnnexplainer_nested", epochs=3).settings["tolerance"] == 0.05
         assert with_tolerance(BARRIER, other.target) is BARRIER
 
     def test_words_select_by_it(self, glass: Glass) -> None:

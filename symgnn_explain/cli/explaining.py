@@ -135,12 +135,11 @@ def _require_edges(k: int) -> None:
 def _explained(
     predictor: Predictor, glass: Glass, atom: int, method: str, chosen: Mapping[str, Any]
 ) -> tuple[PreparedGlass, AtomExplanation]:
-    from symgnn_explain.explain import explain as run
     from symgnn_explain.explain import prepare
 
     prepared = prepare(predictor, glass)
     with progress_bar(f"Explaining atom {atom}") as advance:
-        return prepared, run(predictor, glass, atom, method, prepared=prepared, progress=advance, **chosen)
+        return prepared, prepared.explain(atom, method, progress=advance, **chosen)
 
 
 def _print_result(explanation: AtomExplanation, glass: Glass, spread: FloatArray | None) -> None:

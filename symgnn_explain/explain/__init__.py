@@ -1,6 +1,6 @@
 """Explanation: which atoms and edges are behind one atom's prediction."""
 
-from symgnn_explain.explain.api import METHODS, Method, explain
+from symgnn_explain.explain.api import METHODS, Method, explain_atom
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
 from symgnn_explain.explain.methods.positions import (
@@ -26,7 +26,7 @@ __all__ = [
     "PopulationProgress",
     "PositionAttribution",
     "PreparedGlass",
-    "explain",
+    "explain_atom",
     "explain_many",
     "explain_positions",
     "path_contributions",

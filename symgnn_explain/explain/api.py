@@ -1,4 +1,4 @@
-"""One entry for every method: ``explain(predictor, glass, atom, method=…, **settings)``."""
+"""One entry for every method: ``explain_atom(predictor, glass, atom, method=…, **settings)``."""
 
 from __future__ import annotations
 
@@ -190,10 +190,10 @@ METHODS = {
         ),
     )
 }
-"""Every method, by the name that :func:`explain` takes."""
+"""Every method, by the name that :func:`explain_atom` takes."""
 
 
-def explain(
+def explain_atom(
     predictor: Predictor,
     glass: Glass,
     atom: int,

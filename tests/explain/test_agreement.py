@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import AtomExplanation, explain
+from symgnn_explain.explain import AtomExplanation, explain_atom
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
@@ -17,7 +17,9 @@ from symgnn_explain.structure.glass import Glass
 
 @pytest.fixture
 def pair(glass: Glass, tiny_predictor: Predictor) -> tuple[AtomExplanation, AtomExplanation]:
-    return explain(tiny_predictor, glass, 5, epochs=30), explain(tiny_predictor, glass, 5, "integrated_gradients")
+    return explain_atom(tiny_predictor, glass, 5, epochs=30), explain_atom(
+        tiny_predictor, glass, 5, "integrated_gradients"
+    )
 
 
 def test_an_explanation_agrees_with_itself(pair: tuple[AtomExplanation, AtomExplanation]) -> None:
@@ -49,7 +51,7 @@ def test_random_scores_agree_in_nothing(pair: tuple[AtomExplanation, AtomExplana
 
 
 def test_different_atoms_share_atoms_at_most(glass: Glass, tiny_predictor: Predictor) -> None:
-    one, other = (explain(tiny_predictor, glass, atom, "distance") for atom in (5, 6))
+    one, other = (explain_atom(tiny_predictor, glass, atom, "distance") for atom in (5, 6))
     both = agreement(one, other)
     assert (both.correlation, both.edge_overlap) == (None, None)
     table = both.to_frame().set_index("quantity")

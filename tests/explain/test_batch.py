@@ -25,7 +25,7 @@ from symgnn_explain.explain import (
     Method,
     PopulationError,
     PopulationProgress,
-    explain,
+    explain_atom,
     explain_many,
     prepare,
 )
@@ -95,7 +95,7 @@ def test_each_atom_is_explained_as_it_would_be_alone(method, predictor, glass) -
     prepared = prepare(predictor, glass)
     together = explain_many(predictor, glass, ATOMS, method, unit="bond", prepared=prepared, **settings[method])
     for atom, explanation in zip(ATOMS, together, strict=True):
-        alone = explain(predictor, glass, atom, method, unit="bond", prepared=prepared, **settings[method])
+        alone = explain_atom(predictor, glass, atom, method, unit="bond", prepared=prepared, **settings[method])
         assert without_time(explanation) == without_time(alone)
         assert without_time(together[atom]) == without_time(alone)
 
@@ -466,7 +466,7 @@ def test_each_is_what_explain_alone_gives_to_the_bit_whatever_the_threads(
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        alone = explain(tiny_predictor, glass, 7, epochs=5)
+        alone = explain_atom(tiny_predictor, glass, 7, epochs=5)
         among = explain_many(tiny_predictor, glass, [3, 7], epochs=5)[7]
     finally:
         torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import METHODS, explain, prepare
+from symgnn_explain.explain import METHODS, explain_atom, prepare
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.methods import perturbation_methods
@@ -93,7 +93,7 @@ def test_kernel_shap_tends_to_the_enumerated_values(predictor, few_atoms) -> Non
 
 
 def test_feature_ablation_is_masking_one_edge_of_the_whole_graph(predictor, few_atoms) -> None:
-    explanation = explain(predictor, few_atoms, ATOM, "feature_ablation", semantics="zero")
+    explanation = explain_atom(predictor, few_atoms, ATOM, "feature_ablation", semantics="zero")
     with plain_network(predictor, few_atoms, ATOM) as (predict, graph):
         edges = prepare(predictor, few_atoms).masked_forward(ATOM, "zero").field.edges
         whole = predict(torch.ones(graph.num_edges))
@@ -103,7 +103,7 @@ def test_feature_ablation_is_masking_one_edge_of_the_whole_graph(predictor, few_
 
 
 def test_feature_ablation_under_removal_is_a_graph_without_the_atom_as_sender(predictor, few_atoms) -> None:
-    explanation = explain(predictor, few_atoms, ATOM, "feature_ablation", semantics="removal", unit="atom")
+    explanation = explain_atom(predictor, few_atoms, ATOM, "feature_ablation", semantics="removal", unit="atom")
     graph, model = predictor.graph(few_atoms), predictor.model
     with torch.no_grad():
         whole = model(graph.x, graph.edge_index, graph.edge_attr)[ATOM]
@@ -114,7 +114,7 @@ def test_feature_ablation_under_removal_is_a_graph_without_the_atom_as_sender(pr
 
 
 def test_input_gradient_is_the_finite_difference_of_the_plain_network(predictor, glass) -> None:
-    explanation = explain(predictor, glass, ATOM, "input_gradient", semantics="zero")
+    explanation = explain_atom(predictor, glass, ATOM, "input_gradient", semantics="zero")
     edges = prepare(predictor, glass).masked_forward(ATOM, "zero").field.edges
     step = 0.02
     with plain_network(predictor, glass, ATOM) as (predict, graph):
@@ -127,8 +127,8 @@ def test_input_gradient_is_the_finite_difference_of_the_plain_network(predictor,
 
 @pytest.mark.parametrize("semantics", MASK_SEMANTICS)
 def test_saliency_is_the_size_of_the_gradient(semantics, predictor, glass) -> None:
-    size = explain(predictor, glass, ATOM, "saliency", semantics=semantics)
-    signed = explain(predictor, glass, ATOM, "input_gradient", semantics=semantics)
+    size = explain_atom(predictor, glass, ATOM, "saliency", semantics=semantics)
+    signed = explain_atom(predictor, glass, ATOM, "input_gradient", semantics=semantics)
     np.testing.assert_allclose(
         size.score * size.diagnostics["largest_gradient"], np.abs(signed.score), rtol=1e-5, atol=1e-9
     )
@@ -138,7 +138,7 @@ def test_saliency_is_the_size_of_the_gradient(semantics, predictor, glass) -> No
 @pytest.mark.parametrize("method", ["shapley_sampling", "kernel_shap"])
 @pytest.mark.parametrize("semantics", MASK_SEMANTICS)
 def test_shapley_values_are_complete(method, semantics, predictor, glass) -> None:
-    explanation = explain(predictor, glass, ATOM, method, semantics=semantics, unit="polyhedron")
+    explanation = explain_atom(predictor, glass, ATOM, method, semantics=semantics, unit="polyhedron")
     change = explanation.prediction - explanation.diagnostics["baseline_prediction"]
     assert explanation.score.sum() == pytest.approx(change, abs=2e-5)
     assert explanation.diagnostics["completeness_error"] == pytest.approx(0, abs=2e-5)
@@ -179,11 +179,11 @@ def test_random_numbers_are_the_methods_own(method, predictor, few_atoms) -> Non
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-            results.append(explain(predictor, few_atoms, ATOM, method, unit="atom", seed=5, **few).score)
+            results.append(explain_atom(predictor, few_atoms, ATOM, method, unit="atom", seed=5, **few).score)
             assert torch.equal(torch.get_rng_state(), before)
             np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
     np.testing.assert_array_equal(*results)
-    another = explain(predictor, few_atoms, ATOM, method, unit="atom", seed=6, **few).score
+    another = explain_atom(predictor, few_atoms, ATOM, method, unit="atom", seed=6, **few).score
     assert not np.array_equal(another, results[0])
 
 
@@ -232,7 +232,7 @@ def at_once(prediction: MaskedPrediction, count: int) -> MaskedPrediction:
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in ("gnnexplainer", "pg_explainer")])
 def test_an_atom_that_nothing_reaches_is_explained_by_itself(method, predictor) -> None:
     lonely = Glass([[1.0, 1, 1], [9.0, 9, 9]], [29, 40], np.eye(3) * 20)
-    explanation = explain(predictor, lonely, 0, method)
+    explanation = explain_atom(predictor, lonely, 0, method)
     assert len(explanation) == 1
     assert explanation.is_self_loop.all()
 
@@ -252,4 +252,4 @@ def test_what_has_no_meaning_or_no_end_is_refused(arguments, said, predictor, gl
     monkeypatch.setattr(perturbation_methods, "MOST_SHAPLEY_UNITS", 50)
     monkeypatch.setattr(perturbation_methods, "MOST_KERNEL_UNITS", 50)
     with pytest.raises(InputError, match=said):
-        explain(predictor, glass, ATOM, **arguments)
+        explain_atom(predictor, glass, ATOM, **arguments)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
-from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.reference import predict_with_references
@@ -74,7 +74,7 @@ def test_it_is_the_mean_of_its_members(predictor, glass, semantics) -> None:
 def test_methods_explain_it_and_leave_it_alone(predictor, glass, method) -> None:
     before = copy.deepcopy(predictor.model.state_dict())
     options = {"epochs": 5} if method == "gnnexplainer" else {}
-    explanation = explain(predictor, glass, 11, method, **options)
+    explanation = explain_atom(predictor, glass, 11, method, **options)
     assert explanation.prediction == pytest.approx(predictor.predict(glass)[11], abs=1e-5)
     assert explanation.score.std() > 0
     for name, tensor in predictor.model.state_dict().items():

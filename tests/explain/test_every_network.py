@@ -18,7 +18,7 @@ from torch_geometric.nn import SAGEConv
 
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import ExplanationSet, explain, explain_many, explain_positions, prepare
+from symgnn_explain.explain import ExplanationSet, explain_atom, explain_many, explain_positions, prepare
 from symgnn_explain.explain.sanity.randomised import cascade
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel
@@ -138,9 +138,9 @@ def test_a_worker_finds_the_same(trained: tuple[str, Path], glasses: tuple[Glass
         pytest.skip("there is nothing to explain")
     predictor, glass = Predictor.load(weights, device="cpu"), glasses[1]
     prepared = prepare(predictor, glass)
-    here = explain(predictor, glass, ATOM, "input_gradient", prepared=prepared)
+    here = explain_atom(predictor, glass, ATOM, "input_gradient", prepared=prepared)
     there = cloudpickle.loads(cloudpickle.dumps(prepared))
-    explained = explain(there.predictor, there.glass, ATOM, "input_gradient", prepared=there)
+    explained = explain_atom(there.predictor, there.glass, ATOM, "input_gradient", prepared=there)
     np.testing.assert_array_equal(explained.score, here.score)
 
 
@@ -192,7 +192,7 @@ def test_a_network_of_ones_own_is_explained_everywhere(glasses: tuple[Glass, Gla
     expected = predictor.model.network(graph.x, graph.edge_index)[:, 0].detach()
     np.testing.assert_allclose(predictor.predict(glass), expected, atol=1e-6)
     assert predictor.target.unit == "Å²"
-    why = explain(predictor, glass, ATOM, "integrated_gradients", semantics="zero")
+    why = explain_atom(predictor, glass, ATOM, "integrated_gradients", semantics="zero")
     alone = predictor.model.network(graph.x, graph.edge_index[:, :0])[ATOM, 0].detach()
     assert why.score.sum() == pytest.approx(float(expected[ATOM] - alone), abs=1e-3 * float(expected.std()))
     ends = glass.positions[why.source] - glass.positions[why.target]
@@ -244,14 +244,14 @@ def test_without_displacements_the_minimum_image_is_taken(glasses: tuple[Glass, 
 
     own = own_predictor()
     held, taken = (
-        explain(predictor, glasses[0], ATOM, "saliency").displacement
+        explain_atom(predictor, glasses[0], ATOM, "saliency").displacement
         for predictor in (own, Predictor(Bare(own.model.network), device="cpu"))
     )
     np.testing.assert_allclose(taken, held, atol=1e-6)
     with pytest.raises(InputError, match="must name the sender first"):
-        explain(Predictor(Turned(own.model.network), device="cpu"), glasses[0], ATOM, "saliency")
+        explain_atom(Predictor(Turned(own.model.network), device="cpu"), glasses[0], ATOM, "saliency")
     with pytest.raises(InputError, match="several edges of the graph join the same two atoms"):
-        explain(Predictor(Bare(own.model.network), device="cpu"), random_glass(8, edge=5.0), 1, "saliency")
+        explain_atom(Predictor(Bare(own.model.network), device="cpu"), random_glass(8, edge=5.0), 1, "saliency")
 
 
 def test_what_is_no_model_is_refused_in_a_sentence(glasses: tuple[Glass, Glass]) -> None:

@@ -16,7 +16,7 @@ from symgnn_explain.explain import (
     AtomExplanation,
     PGExplainer,
     PGTrainingSettings,
-    explain,
+    explain_atom,
     prepare,
     train_pg_explainer,
 )
@@ -81,14 +81,14 @@ def assert_untouched(model: torch.nn.Module, before: dict[str, object]) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_same_seed_same_explanation(method, predictor, glass) -> None:
     seed = {"seed": 3} if hasattr(METHODS[method].configure(), "seed") else {}
-    first, second = (explain(predictor, glass, 5, method, **seed, **quick(method)) for _ in range(2))
+    first, second = (explain_atom(predictor, glass, 5, method, **seed, **quick(method)) for _ in range(2))
     np.testing.assert_array_equal(first.score, second.score)
     assert first.seed == seed.get("seed")
 
 
 def test_another_seed_starts_elsewhere(predictor, glass) -> None:
     settings = {"method": "gnnexplainer_published", "epochs": 3}
-    first, second = (explain(predictor, glass, 5, seed=seed, **settings).score for seed in (0, 1))
+    first, second = (explain_atom(predictor, glass, 5, seed=seed, **settings).score for seed in (0, 1))
     assert not np.array_equal(first, second)
 
 
@@ -97,7 +97,7 @@ def test_another_seed_starts_elsewhere(predictor, glass) -> None:
 def test_the_model_is_not_touched(method, training, predictor, glass) -> None:
     predictor.model.train(training)
     before = snapshot(predictor.model)
-    explain(predictor, glass, 5, method, **quick(method))
+    explain_atom(predictor, glass, 5, method, **quick(method))
     assert_untouched(predictor.model, before)
 
 
@@ -113,14 +113,14 @@ def test_the_model_is_not_touched_by_an_interruption(method, error, seed, predic
 
     before = snapshot(predictor.model)
     with pytest.raises(error):
-        explain(predictor, glass, 5, method, progress=interrupt, **quick(method))
+        explain_atom(predictor, glass, 5, method, progress=interrupt, **quick(method))
     assert_untouched(predictor.model, before)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_progress_rises_to_one_and_cancel_stops(method, predictor, glass) -> None:
     seen: list[float] = []
-    explain(predictor, glass, 5, method, progress=seen.append, **quick(method))
+    explain_atom(predictor, glass, 5, method, progress=seen.append, **quick(method))
     assert seen == sorted(seen)
     assert seen[0] == 0.0
     assert seen[-1] == 1.0
@@ -133,12 +133,12 @@ def test_progress_rises_to_one_and_cancel_stops(method, predictor, glass) -> Non
             cancel.set()
 
     with pytest.raises(Cancelled):
-        explain(predictor, glass, 5, method, progress=cancel_midway, cancel=cancel, **quick(method))
+        explain_atom(predictor, glass, 5, method, progress=cancel_midway, cancel=cancel, **quick(method))
     assert late[-1] < 0.7
 
 
 def test_integrated_gradients_are_complete(predictor, glass) -> None:
-    explanation = explain(predictor, glass, 7, "integrated_gradients", steps=64)
+    explanation = explain_atom(predictor, glass, 7, "integrated_gradients", steps=64)
     change = explanation.prediction - explanation.diagnostics["baseline_prediction"]
     assert abs(change) > 1e-4
     assert explanation.score.sum() == pytest.approx(change, rel=0.02)
@@ -152,7 +152,7 @@ def test_integrated_gradients_equal_a_riemann_sum(predictor, glass) -> None:
     for step in range(steps):
         mask = torch.full((forward.n_edges,), (step + 0.5) / steps, requires_grad=True)
         total += torch.autograd.grad(forward(mask), mask)[0] / steps
-    explanation = explain(predictor, glass, 7, "integrated_gradients", steps=64)
+    explanation = explain_atom(predictor, glass, 7, "integrated_gradients", steps=64)
     np.testing.assert_allclose(explanation.score, total.numpy(), atol=2e-3 * float(total.abs().max()))
 
 
@@ -170,28 +170,28 @@ def test_integrated_gradients_equal_a_riemann_sum(predictor, glass) -> None:
 )
 def test_bad_requests_end_in_one_sentence(arguments, said, predictor, glass) -> None:
     with pytest.raises(InputError, match=said):
-        explain(predictor, glass, **({"atom": 0} | arguments))
+        explain_atom(predictor, glass, **({"atom": 0} | arguments))
 
 
 def test_a_prepared_glass_is_not_predicted_again(predictor, glass, monkeypatch) -> None:
     prepared = prepare(predictor, glass)
     np.testing.assert_allclose(prepared.predictions, predictor.predict(glass), atol=1e-6)
-    plain = explain(predictor, glass, 5, epochs=2)
+    plain = explain_atom(predictor, glass, 5, epochs=2)
     monkeypatch.setattr("symgnn_explain.explain.api.prepare", None)
-    reused = explain(predictor, glass, 5, epochs=2, prepared=prepared)
+    reused = explain_atom(predictor, glass, 5, epochs=2, prepared=prepared)
     np.testing.assert_array_equal(reused.score, plain.score)
     assert reused.prediction_range == plain.prediction_range
 
 
 def test_what_was_prepared_for_another_glass_is_refused(predictor, glass) -> None:
     with pytest.raises(InputError, match="what prepare\\(\\) returned"):
-        explain(predictor, random_glass(seed=1), 5, epochs=2, prepared=prepare(predictor, glass))
+        explain_atom(predictor, random_glass(seed=1), 5, epochs=2, prepared=prepare(predictor, glass))
 
 
 @pytest.mark.parametrize("semantics", MASK_SEMANTICS)
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_unit_and_semantics_is_reported_and_survives_a_file(unit, semantics, predictor, glass, tmp_path) -> None:
-    explanation = explain(predictor, glass, 5, epochs=4, unit=unit, semantics=semantics)
+    explanation = explain_atom(predictor, glass, 5, epochs=4, unit=unit, semantics=semantics)
     assert (explanation.unit, explanation.mask_semantics) == (unit, semantics)
     assert explanation.out_of_distribution is not None
     again = AtomExplanation.load(explanation.save(tmp_path / "explanation.json"))
@@ -202,9 +202,9 @@ def test_every_unit_and_semantics_is_reported_and_survives_a_file(unit, semantic
 
 def test_unknown_unit_and_semantics_are_refused(predictor, glass) -> None:
     with pytest.raises(InputError, match="unit='cluster' is unknown"):
-        explain(predictor, glass, 5, unit="cluster")
+        explain_atom(predictor, glass, 5, unit="cluster")
     with pytest.raises(InputError, match="semantics='blur' is unknown"):
-        explain(predictor, glass, 5, semantics="blur")
+        explain_atom(predictor, glass, 5, semantics="blur")
 
 
 def test_a_preview_is_the_explanation_as_it_is_so_far(
@@ -213,17 +213,17 @@ def test_a_preview_is_the_explanation_as_it_is_so_far(
     monkeypatch.setattr(scores_module, "PREVIEW_INTERVAL", 0.0)
     for unit in ("edge", "atom"):
         seen: list[AtomExplanation] = []
-        final = explain(tiny_predictor, glass, 3, unit=unit, preview=seen.append, epochs=7, stop_early=False)
+        final = explain_atom(tiny_predictor, glass, 3, unit=unit, preview=seen.append, epochs=7, stop_early=False)
         assert len(seen) == 7
         np.testing.assert_allclose(seen[-1].score, final.score)
         np.testing.assert_array_equal(seen[0].source, final.source)
         assert (seen[-1].masked_prediction, seen[-1].fidelity) == (None, None)
         # Watching changes nothing.
-        unwatched = explain(tiny_predictor, glass, 3, unit=unit, epochs=7, stop_early=False)
+        unwatched = explain_atom(tiny_predictor, glass, 3, unit=unit, epochs=7, stop_early=False)
         np.testing.assert_array_equal(unwatched.score, final.score)
 
 
 def test_previews_are_rare(glass: Glass, tiny_predictor: Predictor) -> None:
     seen: list[AtomExplanation] = []
-    explain(tiny_predictor, glass, 3, preview=seen.append, epochs=20, stop_early=False)
+    explain_atom(tiny_predictor, glass, 3, preview=seen.append, epochs=20, stop_early=False)
     assert len(seen) < 5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import AtomExplanation, explain
+from symgnn_explain.explain import AtomExplanation, explain_atom
 from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass
@@ -65,7 +65,7 @@ def test_a_masked_prediction_outside_the_range_is_flagged(by_hand) -> None:
 
 
 def test_round_trip_through_a_file(predictor, glass, tmp_path) -> None:
-    explanation = explain(predictor, glass, 3, epochs=2)
+    explanation = explain_atom(predictor, glass, 3, epochs=2)
     loaded = AtomExplanation.load(explanation.save(tmp_path / "explanation.json"))
     assert loaded.to_dict() == explanation.to_dict()
     loaded.require_glass(glass)
@@ -119,8 +119,8 @@ class TestBonds:
     def test_are_the_bond_units(self, edge, predictor) -> None:
         """The undirected view of edge scores is what the method finds when it masks bonds, for a linear method."""
         glass = random_glass(60 if edge > 6 else 8, edge=edge)
-        edges = explain(predictor, glass, 3, "input_gradient")
-        bonds = explain(predictor, glass, 3, "input_gradient", unit="bond")
+        edges = explain_atom(predictor, glass, 3, "input_gradient")
+        bonds = explain_atom(predictor, glass, 3, "input_gradient", unit="bond")
         table = edges.bonds(glass)
         assert len(table) == len(bonds.units)
         np.testing.assert_allclose(
@@ -132,7 +132,7 @@ class TestBonds:
         assert (table.loc[table["self_loop"], "directions"] == 1).all()
 
     def test_point_from_the_first_atom_to_the_second(self, predictor, glass) -> None:
-        table = explain(predictor, glass, 3, "distance").bonds(glass)
+        table = explain_atom(predictor, glass, 3, "distance").bonds(glass)
         across = table[["dx", "dy", "dz"]].to_numpy()
         offset = across - (glass.positions[table["second"]] - glass.positions[table["first"]])
         cells = offset @ np.linalg.inv(glass.cell)
@@ -148,7 +148,7 @@ class TestBonds:
         assert mask[["rank", "first", "second", "score"]].to_numpy().tolist() == [[1, 0, 2, 0.9], [2, 0, 0, 0.5]]
 
     def test_of_another_glass_are_refused(self, predictor, glass) -> None:
-        explanation = explain(predictor, glass, 3, "distance")
+        explanation = explain_atom(predictor, glass, 3, "distance")
         with pytest.raises(InputError, match="another glass"):
             explanation.bonds(random_glass(seed=1))
         with pytest.raises(InputError, match="at least 1"):
@@ -156,13 +156,13 @@ class TestBonds:
 
 
 def test_atom_contributions_keep_the_sum(predictor, glass) -> None:
-    explanation = explain(predictor, glass, 3, "integrated_gradients")
+    explanation = explain_atom(predictor, glass, 3, "integrated_gradients")
     assert explanation.atom_contributions().sum() == pytest.approx(explanation.score.sum())
     for unit in ("edge", "atom"):
-        by_unit = explain(predictor, glass, 3, "integrated_gradients", unit=unit)
+        by_unit = explain_atom(predictor, glass, 3, "integrated_gradients", unit=unit)
         np.testing.assert_allclose(by_unit.atom_contributions(), explanation.atom_contributions(), atol=1e-6)
     with pytest.raises(InputError, match="use atom_scores"):
-        explain(predictor, glass, 3, "distance").atom_contributions()
+        explain_atom(predictor, glass, 3, "distance").atom_contributions()
 
 
 def test_caveats_say_what_is_not_faithful_and_what_is_out_of_range(by_hand) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
@@ -25,7 +25,7 @@ def test_gnn_explainer_follows_the_published_objective(predictor, glass) -> None
     """Against the objective written out on the whole graph, with the plain network and PyG's masks."""
     atom, epochs = 7, 10
     settings = {"epochs": epochs, "learning_rate": 0.05, "size": 0.01, "entropy": 0.5, "seed": 2}
-    explanation = explain(predictor, glass, atom, "gnnexplainer_published", **settings)
+    explanation = explain_atom(predictor, glass, atom, "gnnexplainer_published", **settings)
     graph, model = predictor.graph(glass), predictor.model
     edges = ReceptiveField.of(atom, graph.edge_index, graph.num_nodes, len(model.layers)).edges
     logits = (torch.randn(len(edges), generator=torch.Generator().manual_seed(2)) * 0.1).requires_grad_()
@@ -55,26 +55,26 @@ def test_gnn_explainer_follows_the_published_objective(predictor, glass) -> None
 def test_the_faithful_mask_keeps_the_prediction_and_is_small(semantics, unit) -> None:
     predictor = Predictor(random_model(3), device="cpu")
     glass = random_glass(seed=3)
-    explanation = explain(predictor, glass, 9, semantics=semantics, unit=unit, epochs=400)
+    explanation = explain_atom(predictor, glass, 9, semantics=semantics, unit=unit, epochs=400)
     assert abs(explanation.masked_change) < BARRIER.required_tolerance / 2
     assert explanation.unit_score.mean() < 0.3
     assert not any("not faithful" in caveat for caveat in explanation.caveats)
 
 
 def test_a_large_size_term_loses_the_prediction_and_says_so(predictor, glass) -> None:
-    explanation = explain(predictor, glass, 9, "gnnexplainer_published", size=1.0, learning_rate=0.5, epochs=60)
+    explanation = explain_atom(predictor, glass, 9, "gnnexplainer_published", size=1.0, learning_rate=0.5, epochs=60)
     assert explanation.unit_score.max() < 0.1
     predictor.model.label_scale.fill_(30.0)
-    explanation = explain(predictor, glass, 9, "gnnexplainer_published", size=1.0, learning_rate=0.5, epochs=60)
+    explanation = explain_atom(predictor, glass, 9, "gnnexplainer_published", size=1.0, learning_rate=0.5, epochs=60)
     assert abs(explanation.masked_change) > BARRIER.required_tolerance
     assert any("not faithful" in caveat for caveat in explanation.caveats)
 
 
 def test_one_run_does_not_depend_on_the_seed_and_several_report_their_spread(predictor, glass) -> None:
-    once = [explain(predictor, glass, 5, epochs=20, seed=seed) for seed in (0, 1)]
+    once = [explain_atom(predictor, glass, 5, epochs=20, seed=seed) for seed in (0, 1)]
     np.testing.assert_array_equal(once[0].score, once[1].score)
     assert once[0].spread is None
-    often = [explain(predictor, glass, 5, epochs=20, repetitions=3, seed=seed) for seed in (0, 0, 1)]
+    often = [explain_atom(predictor, glass, 5, epochs=20, repetitions=3, seed=seed) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(often[0].score, often[1].score)
     assert not np.array_equal(often[0].score, often[2].score)
     assert often[0].spread.shape == often[0].score.shape
@@ -83,10 +83,10 @@ def test_one_run_does_not_depend_on_the_seed_and_several_report_their_spread(pre
 
 def test_it_stops_when_the_most_important_units_have_settled(predictor, glass) -> None:
     seen: list[float] = []
-    early = explain(predictor, glass, 5, epochs=5000, progress=seen.append)
+    early = explain_atom(predictor, glass, 5, epochs=5000, progress=seen.append)
     assert 100 < early.diagnostics["epochs"] < 5000
     assert seen[-1] == 1.0
-    late = explain(predictor, glass, 5, epochs=300, stop_early=False)
+    late = explain_atom(predictor, glass, 5, epochs=300, stop_early=False)
     assert late.diagnostics["epochs"] == 300
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain import AtomExplanation, PGExplainer, PGTrainingSettings, explain, prepare
+from symgnn_explain.explain import AtomExplanation, PGExplainer, PGTrainingSettings, explain_atom, prepare
 from symgnn_explain.explain import train_pg_explainer as train
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.models.predictor import Predictor
@@ -46,7 +46,7 @@ def test_training_makes_masks_small_while_predictions_stay(glass) -> None:
     assert curve[-1]["mean_mask"] < 0.5 * curve[0]["mean_mask"]
     changes, sizes, uniform = [], [], []
     for atom in (5, 17, 29, 41):
-        explanation = explain(predictor, glass, atom, "pg_explainer", explainer=explainer, prepared=prepared)
+        explanation = explain_atom(predictor, glass, atom, "pg_explainer", explainer=explainer, prepared=prepared)
         changes.append(explanation.masked_change)
         sizes.append(explanation.score.mean())
         prediction = prepared.masked_prediction(atom, semantics="reference", unit="edge")
@@ -92,7 +92,7 @@ def test_the_mask_is_what_its_logits_say(trained, predictor, glass) -> None:
     """And the scorer is the two-layer network of its weights, edge by edge."""
     prepared = prepare(predictor, glass)
     prediction = prepared.masked_prediction(7, semantics="reference", unit="edge")
-    explanation = explain(predictor, glass, 7, "pg_explainer", explainer=trained)
+    explanation = explain_atom(predictor, glass, 7, "pg_explainer", explainer=trained)
     scorer, features = trained.scorer, prepared.features
     node = (features.node - scorer.node_mean) / scorer.node_scale
     edges = (features.edge - scorer.edge_mean) / scorer.edge_scale
@@ -109,8 +109,8 @@ def test_the_mask_is_what_its_logits_say(trained, predictor, glass) -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_groups_have_the_mean_logit_of_their_edges(unit, trained, predictor, glass) -> None:
-    edges = explain(predictor, glass, 7, "pg_explainer", explainer=trained).score
-    groups = explain(predictor, glass, 7, "pg_explainer", explainer=trained, unit=unit)
+    edges = explain_atom(predictor, glass, 7, "pg_explainer", explainer=trained).score
+    groups = explain_atom(predictor, glass, 7, "pg_explainer", explainer=trained, unit=unit)
     logits = np.log(edges / (1 - edges))
     expected = logits if groups.units is None else groups.units.gather(logits, mean=True)
     np.testing.assert_allclose(groups.unit_score, 1 / (1 + np.exp(-expected)), atol=1e-5)
@@ -118,9 +118,9 @@ def test_groups_have_the_mean_logit_of_their_edges(unit, trained, predictor, gla
 
 def test_it_survives_a_file_and_another_process(trained, predictor, glass, tmp_path: Path) -> None:
     path = trained.save(tmp_path / "explainer.safetensors")
-    by_object = explain(predictor, glass, 7, "pg_explainer", explainer=trained)
-    by_path = explain(predictor, glass, 7, "pg_explainer", explainer=path)
-    by_pickle = explain(predictor, glass, 7, "pg_explainer", explainer=pickle.loads(pickle.dumps(trained)))
+    by_object = explain_atom(predictor, glass, 7, "pg_explainer", explainer=trained)
+    by_path = explain_atom(predictor, glass, 7, "pg_explainer", explainer=path)
+    by_pickle = explain_atom(predictor, glass, 7, "pg_explainer", explainer=pickle.loads(pickle.dumps(trained)))
     np.testing.assert_array_equal(by_path.score, by_object.score)
     np.testing.assert_array_equal(by_pickle.score, by_object.score)
     digest = trained.name.removeprefix("PGExplainer ")
@@ -133,15 +133,15 @@ def test_it_survives_a_file_and_another_process(trained, predictor, glass, tmp_p
 class TestRefusals:
     def test_without_an_explainer(self, predictor, glass) -> None:
         with pytest.raises(InputError, match=r"train_pg_explainer\(\) returned"):
-            explain(predictor, glass, 7, "pg_explainer")
+            explain_atom(predictor, glass, 7, "pg_explainer")
 
     def test_other_semantics(self, trained, predictor, glass) -> None:
         with pytest.raises(InputError, match="semantics 'reference', not 'zero'"):
-            explain(predictor, glass, 7, "pg_explainer", explainer=trained, semantics="zero")
+            explain_atom(predictor, glass, 7, "pg_explainer", explainer=trained, semantics="zero")
 
     def test_another_predictor(self, trained, glass) -> None:
         with pytest.raises(InputError, match="another predictor"):
-            explain(Predictor(random_model(1), device="cpu"), glass, 7, "pg_explainer", explainer=trained)
+            explain_atom(Predictor(random_model(1), device="cpu"), glass, 7, "pg_explainer", explainer=trained)
 
     @pytest.mark.parametrize("damage", ["weights", "card", "no card", "no file", "another card", "of another kind"])
     def test_damaged_files(self, damage, trained, predictor, glass, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ class TestRefusals:
         else:
             card.write_text(json.dumps({"architecture": "SymGNN"}))
         with pytest.raises(InputError, match=r"PGExplainer|do not belong together"):
-            explain(predictor, glass, 7, "pg_explainer", explainer=path)
+            explain_atom(predictor, glass, 7, "pg_explainer", explainer=path)
 
     @pytest.mark.parametrize(
         ("atoms", "arguments", "said"),
@@ -206,5 +206,5 @@ def test_several_glasses_are_learnt_from_alike(predictor, glass) -> None:
 
 def test_another_glass_of_the_family_is_explained_too(trained, predictor) -> None:
     other = random_glass(90, seed=3, edge=11.5)
-    explanation = explain(predictor, other, 50, "pg_explainer", explainer=trained)
+    explanation = explain_atom(predictor, other, 50, "pg_explainer", explainer=trained)
     assert ((explanation.score > 0) & (explanation.score < 1)).all()

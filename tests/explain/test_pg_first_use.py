@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from symgnn_explain.errors import Cancelled
-from symgnn_explain.explain import PGTrainingSettings, explain, prepare
+from symgnn_explain.explain import PGTrainingSettings, explain_atom, prepare
 from symgnn_explain.explain.methods import pg_first_use
 from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
 from symgnn_explain.models.predictor import Predictor
@@ -36,7 +36,7 @@ def test_it_is_trained_once_and_kept(
     again = explainer_at_hand(prepare(tiny_predictor, glass))
     assert again.name == first.name
     assert str(small) not in again.name
-    explanations = [explain(tiny_predictor, glass, 3, "pg_explainer", explainer=one) for one in (first, again)]
+    explanations = [explain_atom(tiny_predictor, glass, 3, "pg_explainer", explainer=one) for one in (first, again)]
     assert (explanations[0].score == explanations[1].score).all()
 
 

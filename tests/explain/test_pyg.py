@@ -11,7 +11,7 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 from torch_geometric.nn import GATv2Conv, GCNConv, GraphConv
 
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain import METHODS, explain, prepare
+from symgnn_explain.explain import METHODS, explain_atom, prepare
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph, SlowEngineWarning
 from symgnn_explain.explain.pyg import FastExplainer
 from symgnn_explain.structure.graph import build_graph
@@ -49,7 +49,7 @@ def graph():
 def test_it_finds_what_explain_finds(method, glass, predictor) -> None:
     settings = dict(QUICK[method])
     unit = settings.pop("unit", "edge")
-    expected = explain(predictor, glass, 5, method, unit=unit, **settings)
+    expected = explain_atom(predictor, glass, 5, method, unit=unit, **settings)
     graph = predictor.graph(glass)
     before = snapshot(predictor.model)
     explainer = explainer_of(predictor.model, FastExplainer(method, unit=unit, **settings))

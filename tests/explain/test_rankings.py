@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import explain, prepare
+from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.models.predictor import Predictor
 
@@ -55,7 +55,7 @@ def dense_attention(predictor: Predictor, glass) -> list[np.ndarray]:
 
 def test_rollout_is_the_product_of_the_layers(predictor, glass) -> None:
     """Abnar and Zuidema's matrix product, cut at each layer: what enters there arrives by what comes after."""
-    explanation = explain(predictor, glass, ATOM, "attention")
+    explanation = explain_atom(predictor, glass, ATOM, "attention")
     matrices = dense_attention(predictor, glass)
     after, expected = np.eye(len(glass))[ATOM], np.zeros((len(glass), len(glass)))
     for matrix in reversed(matrices):
@@ -69,7 +69,7 @@ def test_rollout_is_the_product_of_the_layers(predictor, glass) -> None:
 
 
 def test_mean_attention_counts_layers_that_the_atom_depends_on(predictor, glass) -> None:
-    explanation = explain(predictor, glass, ATOM, "attention", aggregation="mean")
+    explanation = explain_atom(predictor, glass, ATOM, "attention", aggregation="mean")
     matrices, hops = dense_attention(predictor, glass), explanation.hop
     depth = len(matrices)
     expected = np.zeros((len(glass), len(glass)))
@@ -84,13 +84,13 @@ def test_mean_attention_counts_layers_that_the_atom_depends_on(predictor, glass)
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_shares_of_groups_sum_to_those_of_edges(unit, predictor, glass) -> None:
-    explanation = explain(predictor, glass, ATOM, "attention", unit=unit)
+    explanation = explain_atom(predictor, glass, ATOM, "attention", unit=unit)
     assert explanation.unit_score.sum() == pytest.approx(0.5)
 
 
 def test_unknown_aggregation_is_refused(predictor, glass) -> None:
     with pytest.raises(InputError, match="choose rollout or mean"):
-        explain(predictor, glass, ATOM, "attention", aggregation="flow")
+        explain_atom(predictor, glass, ATOM, "attention", aggregation="flow")
 
 
 def test_nearest_first_follows_the_minimum_image(glass) -> None:
@@ -98,10 +98,10 @@ def test_nearest_first_follows_the_minimum_image(glass) -> None:
     images = np.array(list(itertools.product((-1, 0, 1), repeat=3))) @ glass.cell
     offsets = glass.positions[None] - glass.positions[ATOM] + images[:, None]
     of_atom = np.linalg.norm(offsets, axis=2).min(0)
-    edges = explain(predictor, glass, ATOM, "distance")
+    edges = explain_atom(predictor, glass, ATOM, "distance")
     both = (of_atom[edges.source] + of_atom[edges.target]) / 2
     np.testing.assert_allclose(edges.score, 1 - both / both.max(), atol=1e-9)
-    atoms = explain(predictor, glass, ATOM, "distance", unit="atom")
+    atoms = explain_atom(predictor, glass, ATOM, "distance", unit="atom")
     of_unit = of_atom[atoms.units.table["atom"]]
     np.testing.assert_allclose(atoms.unit_score, 1 - of_unit / of_unit.max(), atol=1e-9)
     own = (edges.source == ATOM) & (edges.target == ATOM) & edges.is_self_loop
@@ -110,13 +110,15 @@ def test_nearest_first_follows_the_minimum_image(glass) -> None:
 
 def test_distance_and_random_do_not_ask_the_network(glass) -> None:
     for method in ("distance", "random"):
-        scores = [explain(Predictor(random_model(seed), device="cpu"), glass, ATOM, method).score for seed in (0, 1)]
+        scores = [
+            explain_atom(Predictor(random_model(seed), device="cpu"), glass, ATOM, method).score for seed in (0, 1)
+        ]
         np.testing.assert_array_equal(*scores)
 
 
 def test_random_scores_are_uniform() -> None:
     predictor = Predictor(random_model(), device="cpu")
-    score = explain(predictor, random_glass(150, edge=13.5), ATOM, "random").score
+    score = explain_atom(predictor, random_glass(150, edge=13.5), ATOM, "random").score
     assert len(score) > 1000
     share = np.histogram(score, bins=10, range=(0, 1))[0] / len(score)
     np.testing.assert_allclose(share, 0.1, atol=5 * np.sqrt(0.09 / len(score)))

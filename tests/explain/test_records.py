@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import AtomExplanation, explain
+from symgnn_explain.explain import AtomExplanation, explain_atom
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.population.explanation_set import decode, encode
 from symgnn_explain.runs.record_format import DamagedRecordError, pack, unpack
@@ -83,7 +83,7 @@ def test_a_changed_byte_is_noticed_or_of_no_consequence(blob: bytes, data: st.Da
 
 
 def test_no_time_is_written_and_no_pickle(predictor, glass) -> None:
-    explanation = explain(predictor, glass, 5, "integrated_gradients", steps=3)
+    explanation = explain_atom(predictor, glass, 5, "integrated_gradients", steps=3)
     blob = encode(explanation, "run")
     with zipfile.ZipFile(io.BytesIO(blob)) as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -98,7 +98,7 @@ def test_no_time_is_written_and_no_pickle(predictor, glass) -> None:
 @pytest.mark.parametrize("method", ["gnnexplainer", "integrated_gradients"])
 def test_an_explanation_survives_exactly(method, unit, predictor, glass) -> None:
     few = {"gnnexplainer": {"epochs": 3, "repetitions": 2}, "integrated_gradients": {"steps": 3}}[method]
-    explanation = explain(predictor, glass, 5, method, unit=unit, **few)
+    explanation = explain_atom(predictor, glass, 5, method, unit=unit, **few)
     blob = encode(explanation, "run")
     again = decode(blob, seconds=explanation.wall_time)
     assert isinstance(again, AtomExplanation)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import AtomExplanation, explain
+from symgnn_explain.explain import AtomExplanation, explain_atom
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
@@ -19,7 +19,7 @@ K = 20
 
 @pytest.fixture
 def explanation(glass: Glass, tiny_predictor: Predictor) -> AtomExplanation:
-    return explain(tiny_predictor, glass, 5, epochs=60)
+    return explain_atom(tiny_predictor, glass, 5, epochs=60)
 
 
 def test_every_number_is_the_explanation_s(explanation: AtomExplanation, glass: Glass) -> None:

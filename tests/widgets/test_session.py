@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.explain import METHODS, PGTrainingSettings, explain
+from symgnn_explain.explain import METHODS, PGTrainingSettings, explain_atom
 from symgnn_explain.explain.methods import pg_first_use
 from symgnn_explain.models.target import with_tolerance
 from symgnn_widgets import GlassExplorer
@@ -33,7 +33,7 @@ async def finished(shown: Session) -> None:
 def test_explains_as_the_api_does(explorer: GlassExplorer) -> None:
     explorer.select(17)
     found = explorer.explain(wait=True)
-    expected = explain(explorer.session.predictor, explorer.session.glass, 17, **explorer.session.settings)
+    expected = explain_atom(explorer.session.predictor, explorer.session.glass, 17, **explorer.session.settings)
     assert found is explorer.explanation
     assert found.atom == 17
     np.testing.assert_allclose(found.score, expected.score)
@@ -55,9 +55,9 @@ def test_known_explanations_come_back_at_once(explorer: GlassExplorer, monkeypat
 
     def counted(predictor: Any, glass: Any, atom: int, *arguments: Any, **settings: Any) -> Any:
         calls.append(atom)
-        return explain(predictor, glass, atom, *arguments, **settings)
+        return explain_atom(predictor, glass, atom, *arguments, **settings)
 
-    monkeypatch.setattr(session_explaining, "explain", counted)
+    monkeypatch.setattr(session_explaining, "explain_atom", counted)
     shown = explorer.session
     shown.pick(1)
     first = explorer.explanation
@@ -77,7 +77,7 @@ def test_known_explanations_come_back_at_once(explorer: GlassExplorer, monkeypat
 def test_history_is_bounded(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
     explorer.select(0)
     known = explorer.explain(wait=True)
-    monkeypatch.setattr(session_explaining, "explain", lambda *_arguments, **_settings: known)
+    monkeypatch.setattr(session_explaining, "explain_atom", lambda *_arguments, **_settings: known)
     for atom in range(1, HISTORY_LENGTH + 10):
         explorer.session.pick(atom)
     assert len(explorer.session.history) == HISTORY_LENGTH
@@ -107,7 +107,7 @@ def test_unexpected_failures_are_one_sentence_and_logged(
     def broken(*_arguments: Any, **_settings: Any) -> None:
         raise RuntimeError("first line.\nsecond line")
 
-    monkeypatch.setattr(session_explaining, "explain", broken)
+    monkeypatch.setattr(session_explaining, "explain_atom", broken)
     explorer.session.pick(0)
     assert explorer.session.error == "The explanation failed (RuntimeError: first line)."
     assert "second line" in caplog.text
@@ -135,14 +135,14 @@ def test_cancelling_leaves_everything_as_it_was(explorer: GlassExplorer, monkeyp
             under_way.set()
 
         try:
-            return explain(*arguments, progress=tell, **settings)
+            return explain_atom(*arguments, progress=tell, **settings)
         except Cancelled as error:
             ended.append(error)
             raise
         finally:
             over.set()
 
-    monkeypatch.setattr(session_explaining, "explain", watched)
+    monkeypatch.setattr(session_explaining, "explain_atom", watched)
 
     async def main() -> None:
         shown.settings = {**shown.settings, "epochs": 100_000}

@@ -60,7 +60,7 @@ class PreparedGlass(PreparedGraph):
         return self.glass
 
     def explain(self, atom: int, method: str = "gnnexplainer", **chosen: Any) -> AtomExplanation:
-        """Explain the prediction of one atom; see :func:`symgnn_explain.explain.explain`, whose keywords it takes.
+        """Explain the prediction of one atom; see :func:`symgnn_explain.explain.explain_atom`, whose keywords it takes.
 
         ::
 
@@ -68,9 +68,9 @@ class PreparedGlass(PreparedGraph):
             prepared.explain(1501).top_edges(10)
             prepared.explain(1501, "integrated_gradients", unit="atom")
         """
-        from symgnn_explain.explain.api import explain
+        from symgnn_explain.explain.api import explain_atom
 
-        return explain(self.predictor, self.glass, atom, method, prepared=self, **chosen)
+        return explain_atom(self.predictor, self.glass, atom, method, prepared=self, **chosen)
 
     def displacements(self, edges: Tensor) -> FloatArray:
         """Return ``r_source - r_target`` of some edges, shape (E, 3), Å.

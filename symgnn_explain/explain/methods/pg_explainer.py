@@ -299,7 +299,7 @@ def train_pg_explainer(
     settings
         How it is trained.
     progress, cancel
-        As in :func:`~.api.explain`.
+        As in :func:`~.api.explain_atom`.
 
     Raises
     ------

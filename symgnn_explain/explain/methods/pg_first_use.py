@@ -44,7 +44,7 @@ def explainer_at_hand(
     semantics
         What a mask does to a message.
     progress, cancel
-        As in :func:`~.api.explain`.
+        As in :func:`~.api.explain_atom`.
 
     Warns
     -----

@@ -226,7 +226,7 @@ def path_contributions(
     steps
         Points of the Gauss-Legendre quadrature.
     progress, cancel
-        As in :func:`~.api.explain`.
+        As in :func:`~.api.explain_atom`.
 
     Raises
     ------

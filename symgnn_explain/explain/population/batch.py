@@ -70,7 +70,7 @@ def explain_many(
     cancel: CancelSignal | None = None,
     **settings: Any,
 ) -> ExplanationSet:
-    """Explain many atoms, each exactly as :func:`symgnn_explain.explain.explain` would.
+    """Explain many atoms, each exactly as :func:`symgnn_explain.explain.explain_atom` would.
 
     An explanation depends on the settings and the atom, not on where or beside which others it was computed: every seed
     is that of the settings. So one process, several, and a Dask cluster of like machines write the same bytes.

@@ -12,7 +12,7 @@ import numpy as np
 from traitlets import Bool, Dict, Enum, Float, Instance, Int, Unicode, observe
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import METHODS, PGExplainer, explain
+from symgnn_explain.explain import METHODS, PGExplainer, explain_atom
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS
@@ -108,7 +108,7 @@ class ExplainingState(SelectionState):
         self._started = time.monotonic()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, AtomExplanation]:
-            explanation = explain(
+            explanation = explain_atom(
                 self.predictor,
                 self.glass,
                 atom,
