@@ -297,11 +297,23 @@ class SymGNN(DescribedNetwork, LabelScaled):
         Tensor
             One number an atom, shape (N,), in the unit of the labels.
         """
+        return self.predict_and_look(x, edge_index, edge_attr, environment)[0]
+
+    def predict_and_look(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, environment: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return predictions (N,), and the first features (N, dim) that know what surrounds an atom.
+
+        These are the initial ones where nodes start from descriptors, else those after the first layer: what further
+        arrays, such as energies, are learned from.
+        """
         described = self.describe(x, edge_index, edge_attr) if environment is None else environment
         node, edge = self.encode_nodes(described), self.encode_edges(edge_attr)
+        features = [node]
         for layer in self.layers:
             node, edge = layer(node, edge_index, edge)
-        return self.decode(node)
+            features.append(node)
+        return self.decode(node), features[0 if self.describes else 1]
 
     def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, *pairs: Tensor) -> Tensor:
         """Return what nodes are encoded from, shape (N, F): the species, or descriptors of their surroundings.

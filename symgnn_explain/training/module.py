@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.models.ensemble import describe_graph, with_description
+from symgnn_explain.models.ensemble import with_description
 from symgnn_explain.models.registry import NetworkConfig, build_network
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.models.symmetrization import HaarO3
@@ -209,14 +209,18 @@ class TrainingModule(lightning.LightningModule):
         displacement = batch.edge_attr
         if self.settings.augment:
             displacement = displacement @ self._augmentation(2)[torch.randint(2, ())].to(displacement).T
-        predicted = predict_batch(self.model, batch, displacement)
+        first: Tensor | None = None
+        if isinstance(self.model, SymGNN):
+            described = batch.environment if "environment" in batch else None
+            predicted, first = self.model.predict_and_look(batch.x, batch.edge_index, displacement, described)
+        else:
+            predicted = predict_batch(self.model, batch, displacement)
         predicted, known = labelled(predicted, batch.y)
         error = (predicted - known) / self.model.label_scale
         level = error.mean()
         loss = (error - level).square().mean() + self.settings.level_weight * level.square()
-        if self.auxiliary_head is not None:
-            encoded = self.model.encode_nodes(describe_graph(self.model, batch))
-            off = self.auxiliary_head(encoded) - batch.auxiliary
+        if self.auxiliary_head is not None and first is not None:
+            off = self.auxiliary_head(first) - batch.auxiliary
             loss = loss + self.settings.auxiliary_weight * off.square().mean()
         self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         self._losses.append(loss.detach())

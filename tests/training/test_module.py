@@ -11,7 +11,7 @@ import torch
 
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.schnet import SchNetConfig
-from symgnn_explain.training.module import EpochShuffle, GlassDataModule
+from symgnn_explain.training.module import EpochShuffle, GlassDataModule, TrainingModule
 
 from .conftest import CONFIG, SETTINGS, TRAINING, VALIDATION, run
 
@@ -71,3 +71,25 @@ def test_data_module_gives_one_glass_a_batch() -> None:
     data = GlassDataModule(TRAINING, VALIDATION, CONFIG)
     assert [batch.num_nodes for batch in data.train_dataloader()] == [60] * 3
     assert [batch.num_nodes for batch in data.val_dataloader()] == [60]
+
+
+def test_arrays_beside_the_target_teach_the_first_layer_of_a_network_of_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nodes start from species alone, energies are learned from the first features that know a surrounding."""
+    monkeypatch.setattr(TrainingModule, "log", lambda *_, **__: None)  # which wants a trainer
+    config = replace(CONFIG, radial_basis=0, distribution="haar", dropout=0.0)
+    teaching = [glass.with_arrays(energy=glass.barriers) for glass in TRAINING]
+    data = GlassDataModule(teaching, [], config, auxiliary=("energy",))
+    gradients = []
+    for weight in (0.0, 1.0):
+        torch.manual_seed(0)
+        module = TrainingModule(
+            config, replace(SETTINGS, auxiliary=("energy",), auxiliary_weight=weight), steps_per_epoch=3
+        )
+        module.fit_inputs(data)
+        module.training_step(data.training[0], 0).backward()
+        gradients.append([layer.value.weight.grad for layer in module.model.layers])
+    (first, last), (taught, untaught) = gradients
+    torch.testing.assert_close(untaught, last)
+    assert (taught - first).abs().max() > 1e-3
