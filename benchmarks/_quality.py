@@ -10,35 +10,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from _quality_goals import NULL_METHODS
+from scipy.stats import entropy
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, PreparedGlass, prepare, train_pg_explainer
+from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.measure import (
     STANDARD_COUNTS,
-    directed_orders,
+    Fidelity,
     fidelity,
     importance_order,
     log_counts,
-    soft_fidelity,
 )
 from symgnn_explain.explain.fidelity.nulls import NullOrder, fidelity_against_nulls
-from symgnn_explain.explain.fidelity.sparsity import sparsity
 from symgnn_explain.explain.sanity.checks import (
     Request,
-    completeness,
     planted_test,
     randomisation_test,
-    randomised_networks,
     rotated_glasses,
     rotation_stability,
     seed_stability,
 )
 from symgnn_explain.explain.sanity.planted import PLANTS, plant_in
+from symgnn_explain.explain.sanity.randomised import cascade
+from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.structure.glass import FloatArray
 
 Record = dict[str, Any]
 
@@ -77,8 +79,8 @@ class Book:
     def request(self, cell: Cell) -> Request:
         """Say what is asked of the method; one that has to be trained is trained first, once for all units."""
         if cell.method != "pg_explainer":
-            return Request.of(cell.method, semantics=cell.semantics, unit=cell.unit)
-        return Request.of(cell.method, semantics=cell.semantics, unit=cell.unit, explainer=self._trained(cell))
+            return Request(cell.method, semantics=cell.semantics, unit=cell.unit)
+        return Request(cell.method, semantics=cell.semantics, unit=cell.unit, explainer=self._trained(cell))
 
     def records(self, kind: str, cell: Cell, atoms: Sequence[int], make: Callable[[int], Record]) -> Iterator[Record]:
         """Yield one record an atom, from the folder where it is there; stop when the time of a cell is used up."""
@@ -106,7 +108,7 @@ class Book:
             yield record
 
     def _settings(self, cell: Cell) -> Record:
-        return dict(self.request(cell).settings)
+        return self.request(cell).settings
 
     def _trained(self, cell: Cell) -> Path:
         known = f"{weights_sha256(self.prepared.predictor.model)[:16]}-{self.prepared.glass.content_hash[:16]}"
@@ -138,22 +140,45 @@ def fidelity_record(book: Book, cell: Cell, atom: int) -> Record:
         "seconds": seconds,
         "n_units": prediction.n_units,
         "curve": curve.to_dict(),
-        "share_outside": curve.share_outside((float(prepared.predictions.min()), float(prepared.predictions.max()))),
+        "share_outside": share_outside(curve, prepared.predictions),
         "masked_prediction": scores.masked_prediction,
-        "soft": asdict(soft_fidelity(prediction, scores)),
-        "sparsity": {} if not scores.score.any() else sparsity(scores.score).to_frame().iloc[0].to_dict(),
-        "completeness_error": completeness(prediction, scores).error if scores.signed else None,
+        "soft": soft_fidelity(prediction, scores),
+        "sparsity": {"effective_number": float(np.exp(entropy(np.abs(scores.score))))} if scores.score.any() else {},
+        "completeness_error": scores.diagnostics["completeness_error"] if scores.signed else None,
         "diagnostics": dict(scores.diagnostics),
     }
     if scores.signed:
+        # Among the k largest by absolute value contributions of both signs cancel when they are removed together.
+        # Removing those of one sign measures what a signed method claims.
         record["directed"] = {
-            direction: fidelity(prediction, directed, STANDARD_COUNTS).to_dict()
-            for direction, directed in directed_orders(scores.score).items()
+            direction: fidelity(prediction, np.argsort(sign * scores.score, kind="stable"), STANDARD_COUNTS).to_dict()
+            for direction, sign in (("raises", -1), ("lowers", 1))
         }
     if cell.method not in NULL_METHODS:
         report = fidelity_against_nulls(prediction, order, STANDARD_COUNTS, nulls=MATCHED_NULLS, draws=MATCHED_DRAWS)
         record["nulls"] = {null: [draw.to_dict() for draw in draws] for null, draws in report.nulls.items()}
     return record
+
+
+def share_outside(curve: Fidelity, predictions: FloatArray) -> float:
+    """Share of the masked predictions outside the range of the glass's own."""
+    masked = np.concatenate([curve.kept, curve.removed])
+    return float(np.mean((masked < predictions.min()) | (masked > predictions.max())))
+
+
+@torch.no_grad()
+def soft_fidelity(prediction: MaskedPrediction, scores: UnitScores) -> Record:
+    """Predict under scores as a mask: mask values as they are, contributions as |score| / largest |score|."""
+    magnitude = np.abs(scores.score)
+    if scores.signed and magnitude.any():
+        magnitude = magnitude / magnitude.max()
+    mask = torch.from_numpy(magnitude).to(prediction.full(0.0))
+    return {
+        "kept": float(prediction(mask)),
+        "removed": float(prediction(1 - mask)),
+        "original": prediction.original,
+        "baseline": prediction.baseline,
+    }
 
 
 def stability_record(book: Book, rotated: Sequence[PreparedGlass], cell: Cell, atom: int) -> Record:
@@ -163,7 +188,8 @@ def stability_record(book: Book, rotated: Sequence[PreparedGlass], cell: Cell, a
     if request.takes_seed:
         found["seeds"] = seed_stability(book.prepared, atom, request, SEEDS)
     return {
-        over: {"overlap": one.overlap.tolist(), "correlation": one.correlation.tolist()} for over, one in found.items()
+        over: {"overlap": one["overlap"].tolist(), "correlation": one["correlation"].tolist()}
+        for over, one in found.items()
     }
 
 
@@ -194,15 +220,14 @@ def measure_planted(whole: Book, cells: Sequence[Cell], n_few: int) -> Record:
     for plant in PLANTS.values():
         planted = plant_in(whole.prepared.glass, plant)
         glass = prepare(planted.predictor, whole.prepared.glass)
-        distinct = np.flatnonzero(np.abs(glass.barriers - glass.barriers.mean()) > glass.barriers.std() / 2)
+        distinct = np.flatnonzero(np.abs(glass.predictions - glass.predictions.mean()) > glass.predictions.std() / 2)
         atoms = np.random.default_rng(0).choice(distinct, n_few, replace=False)
         book = replace(whole, prepared=glass)
         for cell in cells:
 
             def make(atom: int, cell: Cell = cell) -> Record:
                 request = book.request(cell)  # noqa: B023 - used before the next plant
-                test = planted_test(planted, glass, atom, request)  # noqa: B023
-                return {"auc": test.auc, "precision": test.precision, "n_true": test.n_true}
+                return planted_test(planted, glass, atom, request)._asdict()  # noqa: B023
 
             try:
                 records = list(book.records(f"planted-{plant.name}", cell, atoms, make))
@@ -217,13 +242,13 @@ def measure_randomised(book: Book, cells: Sequence[Cell], atoms: Sequence[int]) 
 
     A method that was trained for the one cannot explain the others, and is left out.
     """
-    networks = randomised_networks(book.prepared)
+    networks = dict(cascade(book.prepared))
     found: Record = {}
     for cell in cells:
 
         def make(atom: int, cell: Cell = cell) -> Record:
             test = randomisation_test(book.prepared, networks, atom, book.request(cell))
-            return {name: column.tolist() for name, column in test.to_frame().items()}
+            return test.to_dict(orient="list")
 
         try:
             found[cell.name] = list(book.records("randomised", cell, atoms, make))

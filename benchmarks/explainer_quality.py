@@ -73,7 +73,7 @@ def summarise(measured: Record) -> Record:
     row["insertion_area"] = _interval([curve.insertion_area for curve in curves])
     row["deletion_area"] = _interval([curve.deletion_area for curve in curves])
     row["sufficient_count"] = _interval([curve.sufficient_count() for curve in curves], "median")
-    row["first_sufficient_count"] = _interval([curve.first_sufficient_count() for curve in curves], "median")
+    row["first_sufficient_count"] = _interval([_first_sufficient(curve) for curve in curves], "median")
     row["share_outside"] = _interval([record["share_outside"] for record in records])
     row["seconds"] = _interval([record["seconds"] for record in records], "median")
     row["effective_number"] = _interval(
@@ -160,6 +160,12 @@ def _value(curve: Fidelity, quantity: str, count: int) -> float:
     """Read a curve at a count; at all units where there are fewer."""
     place = np.searchsorted(curve.count, min(count, int(curve.count[-1])))
     return float(getattr(curve, quantity)[place])
+
+
+def _first_sufficient(curve: Fidelity) -> int | None:
+    """Smallest count at which keeping suffices, whatever happens at larger ones; None where none does."""
+    suffices = curve.sufficiency <= curve.quantity.required_tolerance
+    return int(curve.count[suffices.argmax()]) if suffices.any() else None
 
 
 def _interval(values: Sequence[Any], statistic: Any = "mean") -> dict[str, float] | None:

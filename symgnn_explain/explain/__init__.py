@@ -3,12 +3,7 @@
 from symgnn_explain.explain.api import METHODS, Method, explain_atom
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
-from symgnn_explain.explain.methods.positions import (
-    PathContributions,
-    PositionAttribution,
-    explain_positions,
-    path_contributions,
-)
+from symgnn_explain.explain.methods.positions import PositionAttribution, explain_positions
 from symgnn_explain.explain.population.batch import PopulationError, explain_many
 from symgnn_explain.explain.population.explanation_set import ExplanationSet
 from symgnn_explain.explain.result.explanation import AtomExplanation
@@ -21,7 +16,6 @@ __all__ = [
     "Method",
     "PGExplainer",
     "PGTrainingSettings",
-    "PathContributions",
     "PopulationError",
     "PopulationProgress",
     "PositionAttribution",
@@ -29,7 +23,6 @@ __all__ = [
     "explain_atom",
     "explain_many",
     "explain_positions",
-    "path_contributions",
     "prepare",
     "train_pg_explainer",
 ]

@@ -18,9 +18,7 @@ from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, importance_order
 from symgnn_explain.explain.methods.attention import AttentionSettings, attention_weights
 from symgnn_explain.explain.methods.captum_methods import (
-    InputGradientSettings,
     IntegratedGradientsSettings,
-    SaliencySettings,
     input_gradient,
     integrated_gradients,
     saliency,
@@ -34,7 +32,6 @@ from symgnn_explain.explain.methods.gnn_explainer import (
 )
 from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, nested_masks
 from symgnn_explain.explain.methods.perturbation_methods import (
-    FeatureAblationSettings,
     KernelShapSettings,
     ShapleySamplingSettings,
     feature_ablation,
@@ -42,9 +39,9 @@ from symgnn_explain.explain.methods.perturbation_methods import (
     shapley_sampling,
 )
 from symgnn_explain.explain.methods.pg_explainer import PGExplainerSettings, pg_explainer
-from symgnn_explain.explain.methods.rankings import DistanceSettings, RandomSettings, distance_ranking, random_ranking
+from symgnn_explain.explain.methods.rankings import RandomSettings, distance_ranking, random_ranking
 from symgnn_explain.explain.result.explanation import DOMAIN_OUTSIDE, DOMAIN_SCORE, AtomExplanation
-from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import with_tolerance
 from symgnn_explain.runs.plain import shown
@@ -129,21 +126,21 @@ METHODS = {
             "input_gradient",
             "Input × Gradient (Captum)",
             "How fast the prediction falls as a message fades, in its unit, signed: one pass, a first-order estimate.",
-            InputGradientSettings,
+            NoSettings,
             input_gradient,
         ),
         Method(
             "saliency",
             "Saliency (Captum)",
             "How sensitive the prediction is to each message, whatever the sign: one pass.",
-            SaliencySettings,
+            NoSettings,
             saliency,
         ),
         Method(
             "feature_ablation",
             "Feature Ablation (Captum)",
             "Masks each edge or group alone and measures by how much the prediction falls: one prediction each.",
-            FeatureAblationSettings,
+            NoSettings,
             feature_ablation,
         ),
         Method(
@@ -178,7 +175,7 @@ METHODS = {
             "distance",
             "Nearest first (null)",
             "Ranks by nearness to the explained atom and ignores the network: what any other method has to beat.",
-            DistanceSettings,
+            NoSettings,
             distance_ranking,
         ),
         Method(

@@ -9,6 +9,11 @@ from symgnn_explain.structure.glass import FloatArray
 
 
 @dataclass(frozen=True)
+class NoSettings:
+    """The method has no settings."""
+
+
+@dataclass(frozen=True)
 class UnitScores:
     """Scores of the units, shape (n_units,), with what the method says about them.
 

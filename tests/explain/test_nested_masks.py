@@ -48,9 +48,7 @@ def test_fewer_units_suffice_than_of_what_it_starts_from(planted) -> None:
     needed = {"own": [], "integrated_gradients": [], "random": []}
     for atom in (3, 11, 40, 77):
         prediction = prepared.masked_prediction(atom, semantics="reference", unit="edge")
-        ranked = {
-            name: Request.of(name, semantics="reference").run(prepared, atom)[1].score for name in list(needed)[1:]
-        }
+        ranked = {name: Request(name, semantics="reference").run(prepared, atom)[1].score for name in list(needed)[1:]}
         ranked["own"] = nested_masks(prediction, NestedMasksSettings(epochs=150), Watch()).score
         for name, score in ranked.items():
             checked = fidelity(prediction, importance_order(score), log_counts(prediction.n_units))

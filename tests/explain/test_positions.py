@@ -1,10 +1,9 @@
-"""Derivatives by positions: finite differences of the whole network, translation, cutting, and paths."""
+"""Derivatives by positions: finite differences of the whole network, translation and cutting."""
 
 from __future__ import annotations
 
 import copy
 import itertools
-import threading
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.methods.positions import displaced_prediction, explain_positions, path_contributions
+from symgnn_explain.explain.methods.positions import explain_positions
 from symgnn_explain.models.ensemble import predict_graph
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
@@ -134,70 +133,6 @@ def test_the_model_is_not_touched(predictor, glass) -> None:
     assert_untouched(predictor.model, before)
 
 
-def test_a_displaced_prediction_has_its_edges_found_anew(predictor, glass) -> None:
-    away = {3: [1.5, 0.0, 0.0], 12: [0.0, -0.2, 0.1]}
-    positions = glass.positions.copy()
-    positions[3, 0] += 1.5
-    positions[12, 1:] += [-0.2, 0.1]
-    expected = predictor.predict(replace(glass, positions=positions))[ATOM]
-    assert displaced_prediction(predictor, glass, ATOM, away) == pytest.approx(expected)
-    assert displaced_prediction(predictor, glass, ATOM, {}) == pytest.approx(predictor.predict(glass)[ATOM])
-
-
-class TestPaths:
-    def displaced(self, glass: Glass, size: float) -> Glass:
-        shift = np.random.default_rng(0).normal(0, size, glass.positions.shape)
-        return replace(glass, positions=glass.positions + shift, name="displaced")
-
-    def test_contributions_are_complete_while_no_edge_comes_or_goes(self, predictor) -> None:
-        """A cluster in which every atom sees every other, and none sees an image."""
-        cluster = random_glass(12, edge=2.9 * 3)
-        small = Glass(cluster.positions * 0.36, cluster.numbers, np.eye(3) * 30, name="cluster")
-        end = self.displaced(small, 0.05)
-        assert {predictor.graph(glass).num_edges for glass in (small, end)} == {144}
-        found = path_contributions(predictor, small, end, ATOM, steps=24)
-        assert abs(found.end - found.start) > 1e-4
-        assert found.jumps == pytest.approx(0, abs=0.02 * np.abs(found.contribution).max())
-        np.testing.assert_allclose(found.displacement, end.positions - small.positions)
-        assert found.to_frame()["contribution"].sum() == pytest.approx(found.contribution.sum())
-
-    def test_one_point_of_a_short_path_is_the_derivative(self, predictor, glass) -> None:
-        end = self.displaced(glass, 1e-4)
-        found = path_contributions(predictor, glass, end, ATOM, steps=1)
-        derivative = explain_positions(prepare(predictor, glass), ATOM)
-        expected = (derivative.gradient * found.displacement[derivative.atoms]).sum(1)
-        np.testing.assert_allclose(found.contribution[derivative.atoms], expected, atol=1e-2 * np.abs(expected).max())
-
-    def test_atoms_that_crossed_the_boundary_did_not_go_far(self, predictor, glass) -> None:
-        end = self.displaced(glass, 0.01)
-        wrapped = replace(end, positions=end.positions + glass.cell[0])
-        plain, found = (path_contributions(predictor, glass, other, ATOM, steps=2) for other in (end, wrapped))
-        np.testing.assert_allclose(found.contribution, plain.contribution, atol=1e-9)
-
-    def test_progress_and_cancelling(self, predictor, glass) -> None:
-        seen, cancel = [], threading.Event()
-
-        def cancel_midway(fraction: float) -> None:
-            seen.append(fraction)
-            if fraction > 0.4:
-                cancel.set()
-
-        end = self.displaced(glass, 0.01)
-        path_contributions(predictor, glass, end, ATOM, steps=4, progress=seen.append)
-        assert seen == [0, 0.25, 0.5, 0.75, 1]
-        with pytest.raises(Cancelled):
-            path_contributions(predictor, glass, end, ATOM, steps=10, progress=cancel_midway, cancel=cancel)
-        assert seen[-1] == 0.5
-
-    def test_other_atoms_are_refused(self, predictor, glass) -> None:
-        with pytest.raises(InputError, match="same atoms in the same cell"):
-            path_contributions(predictor, glass, random_glass(seed=1), ATOM)
-        with pytest.raises(InputError, match="at least 1"):
-            path_contributions(predictor, glass, glass, ATOM, steps=0)
-
-
 def test_atoms_that_do_not_exist_are_refused(predictor, glass) -> None:
     with pytest.raises(InputError, match="atom 60 does not exist"):
         explain_positions(prepare(predictor, glass), 60)
-    with pytest.raises(InputError, match="atom 60 does not exist"):
-        displaced_prediction(predictor, glass, ATOM, {60: [0, 0, 1]})

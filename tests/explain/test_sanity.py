@@ -13,21 +13,21 @@ from scipy.stats import spearmanr
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import prepare
+from symgnn_explain.explain import PreparedGlass, prepare
 from symgnn_explain.explain.fidelity.rank_agreement import rank_correlation, roc_auc, top_overlap
+from symgnn_explain.explain.sanity.battery import sanity_battery
 from symgnn_explain.explain.sanity.checks import (
     Request,
-    completeness,
     planted_test,
     randomisation_test,
-    randomised_networks,
     rotated_glasses,
     rotation_stability,
     seed_stability,
 )
-from symgnn_explain.explain.sanity.planted import PLANTS, EdgeClass, Plant, plant_in
-from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.explain.sanity.planted import PLANTS, EdgeClass, Plant, PlantedPredictor, plant_in
+from symgnn_explain.explain.sanity.randomised import cascade
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass, random_model
@@ -39,6 +39,18 @@ GRADIENTS = ("integrated_gradients", "input_gradient", "saliency")
 def wide_glass() -> Glass:
     """Wide enough for a cut-off of 5 Å."""
     return random_glass(216, edge=15.2)
+
+
+@pytest.fixture(scope="module")
+def plants(wide_glass: Glass) -> dict[str, tuple[PlantedPredictor, PreparedGlass]]:
+    """What is planted, and the glass as its network sees it, by name."""
+    planted = {name: plant_in(wide_glass, plant) for name, plant in PLANTS.items()}
+    return {name: (one, prepare(one.predictor, wide_glass)) for name, one in planted.items()}
+
+
+@pytest.fixture(scope="module")
+def rotated(plants) -> list[PreparedGlass]:
+    return rotated_glasses(plants["relay"][1], 2)
 
 
 # Rankings
@@ -97,10 +109,9 @@ def test_overlap() -> None:
 
 @pytest.mark.parametrize("name", PLANTS)
 @pytest.mark.parametrize("atom", [0, 100])
-def test_planted_truth_by_the_plain_network(name, atom, wide_glass) -> None:
+def test_planted_truth_by_the_plain_network(name, atom, plants) -> None:
     """Through PyG's own masks on the whole graph: no false edge moves the prediction, every true one does."""
-    planted = plant_in(wide_glass, PLANTS[name])
-    prepared = prepare(planted.predictor, wide_glass)
+    planted, prepared = plants[name]
     prediction = prepared.masked_prediction(atom, semantics="zero", unit="edge")
     truth, edges = planted.truth(prediction), prediction.forward.field.edges
     assert 0 < truth.sum() < len(truth) / 10
@@ -122,20 +133,20 @@ def test_planted_truth_by_the_plain_network(name, atom, wide_glass) -> None:
     assert gradient[edges][torch.from_numpy(~truth)].abs().max() < 1e-8
 
 
-def test_planted_truth_of_the_first_shell_is_its_geometry(wide_glass) -> None:
-    planted = plant_in(wide_glass, PLANTS["first_shell"])
-    prediction = prepare(planted.predictor, wide_glass).masked_prediction(7, semantics="reference", unit="edge")
+def test_planted_truth_of_the_first_shell_is_its_geometry(wide_glass, plants) -> None:
+    planted, prepared = plants["first_shell"]
+    prediction = prepared.masked_prediction(7, semantics="reference", unit="edge")
     near = np.flatnonzero(np.linalg.norm(wide_glass.displacements_from(7), axis=1) < 3.4)
     found = planted.truth(prediction)
     assert set(prediction.target[found]) == {7}
     assert sorted(prediction.source[found]) == near.tolist()
-    by_atom = prepare(planted.predictor, wide_glass).masked_prediction(7, semantics="reference", unit="atom")
+    by_atom = prepared.masked_prediction(7, semantics="reference", unit="atom")
     assert by_atom.units.table["atom"][planted.truth(by_atom)].tolist() == near.tolist()
 
 
-def test_a_planted_network_predicts_as_it_is_described(wide_glass) -> None:
+def test_a_planted_network_predicts_as_it_is_described(wide_glass, plants) -> None:
     """The first shell's mean species, on the scale of real barriers."""
-    barriers = plant_in(wide_glass, PLANTS["first_shell"]).predictor.predict(wide_glass)
+    barriers = plants["first_shell"][1].predictions
     assert (barriers.mean(), barriers.std()) == pytest.approx((1.6, 0.25), abs=1e-4)
     share = []
     for atom in range(len(wide_glass)):
@@ -147,25 +158,22 @@ def test_a_planted_network_predicts_as_it_is_described(wide_glass) -> None:
 @pytest.mark.parametrize("semantics", ["reference", "zero"])
 @pytest.mark.parametrize("method", GRADIENTS)
 @pytest.mark.parametrize("name", PLANTS)
-def test_gradients_find_what_is_planted(name, method, semantics, wide_glass) -> None:
-    planted = plant_in(wide_glass, PLANTS[name])
-    prepared = prepare(planted.predictor, wide_glass)
-    found = planted_test(planted, prepared, 11, Request.of(method, semantics=semantics))
+def test_gradients_find_what_is_planted(name, method, semantics, plants) -> None:
+    planted, prepared = plants[name]
+    found = planted_test(planted, prepared, 11, Request(method, semantics=semantics))
     assert (found.auc, found.precision) == (1.0, 1.0)
-    assert found.to_frame()["n_true"][0] == found.n_true > 0
+    assert found.n_true > 0
 
 
-def test_random_scores_find_nothing_and_nearness_not_what_is_far(wide_glass) -> None:
-    planted = plant_in(wide_glass, PLANTS["relay"])
-    prepared = prepare(planted.predictor, wide_glass)
-    aucs = [planted_test(planted, prepared, atom, Request.of("random", seed=atom)).auc for atom in range(0, 120, 10)]
+def test_random_scores_find_nothing_and_nearness_not_what_is_far(plants) -> None:
+    planted, prepared = plants["relay"]
+    aucs = [planted_test(planted, prepared, atom, Request("random", seed=atom)).auc for atom in range(0, 120, 10)]
     assert np.mean(aucs) == pytest.approx(0.5, abs=0.06)
-    far = plant_in(wide_glass, PLANTS["far_edges"])
-    nearest = planted_test(far, prepare(far.predictor, wide_glass), 11, Request.of("distance"))
+    nearest = planted_test(*plants["far_edges"], 11, Request("distance"))
     assert nearest.precision < 0.5
 
 
-def test_impossible_plants_are_refused(wide_glass) -> None:
+def test_impossible_plants_are_refused(wide_glass, plants) -> None:
     with pytest.raises(InputError, match="expected 1 to 1"):
         plant_in(wide_glass, PLANTS["relay"], depth=1)
     with pytest.raises(InputError, match="listens to Al"):
@@ -174,10 +182,10 @@ def test_impossible_plants_are_refused(wide_glass) -> None:
         plant_in(dataclasses.replace(wide_glass, numbers=np.full(216, 29)), PLANTS["first_shell"])
     with pytest.raises(InputError, match="inner < outer"):
         EdgeClass(3.0, 2.0)
-    planted = plant_in(wide_glass, PLANTS["first_shell"])
+    planted, _ = plants["first_shell"]
     foreign = prepare(Predictor(random_model(), device="cpu"), wide_glass)
     with pytest.raises(InputError, match="another predictor"):
-        planted_test(planted, foreign, 0, Request.of("saliency"))
+        planted_test(planted, foreign, 0, Request("saliency"))
 
 
 # Randomised networks
@@ -186,7 +194,7 @@ def test_impossible_plants_are_refused(wide_glass) -> None:
 def test_a_cascade_draws_one_stage_after_the_other_and_leaves_the_network_alone(predictor, glass) -> None:
     prepared = prepare(predictor, glass)
     before = {name: value.clone() for name, value in predictor.model.state_dict().items()}
-    networks = randomised_networks(prepared, seed=1)
+    networks = dict(cascade(prepared, seed=1))
     assert list(networks) == ["head", "layer 3", "layer 2", "layer 1", "encoders"]
     for name, value in predictor.model.state_dict().items():
         assert torch.equal(value, before[name])
@@ -200,67 +208,54 @@ def test_a_cascade_draws_one_stage_after_the_other_and_leaves_the_network_alone(
     for stage in networks.values():
         assert stage.predictions.mean() == pytest.approx(prepared.predictions.mean(), abs=1e-4)
         assert stage.predictions.std() == pytest.approx(prepared.predictions.std(), rel=1e-3)
-    again = randomised_networks(prepared, seed=1)["encoders"].predictions
+    again = dict(cascade(prepared, seed=1))["encoders"].predictions
     np.testing.assert_array_equal(again, networks["encoders"].predictions)
-    assert not np.allclose(again, randomised_networks(prepared, seed=2)["encoders"].predictions)
+    assert not np.allclose(again, dict(cascade(prepared, seed=2))["encoders"].predictions)
 
 
 def test_random_scores_do_not_notice_other_weights_and_gradients_do(predictor, glass) -> None:
     prepared = prepare(predictor, glass)
-    networks = randomised_networks(prepared)
-    ignorant = randomisation_test(prepared, networks, 5, Request.of("distance", unit="atom"))
+    networks = dict(cascade(prepared))
+    ignorant = randomisation_test(prepared, networks, 5, Request("distance", unit="atom"))
     np.testing.assert_allclose(ignorant.correlation, 1.0)
     assert (ignorant.overlap == 1.0).all()
-    gradient = randomisation_test(prepared, networks, 5, Request.of("saliency"))
+    gradient = randomisation_test(prepared, networks, 5, Request("saliency"))
     assert (gradient.given_graph < 0.8).all()
-    assert gradient.to_frame()["flow_correlation"].between(-1, 1).all()
-    assert gradient.to_frame()["stage"].tolist() == list(networks)
+    assert gradient["flow_correlation"].between(-1, 1).all()
+    assert gradient["stage"].tolist() == list(networks)
 
 
-# Completeness and stability
-
-
-def test_integrated_gradients_are_complete(predictor, glass) -> None:
-    prepared = prepare(predictor, glass)
-    found = completeness(*Request.of("integrated_gradients", steps=64).run(prepared, 7))
-    assert abs(found.change) > 1e-4
-    assert abs(found.error) < 0.02 * abs(found.change)
-    assert found.to_frame()["error"][0] == found.error
-    prediction, _ = Request.of("saliency").run(prepared, 7)
-    with pytest.raises(InputError, match="not signed"):
-        completeness(prediction, UnitScores(score=np.ones(prediction.n_units), signed=False))
+# Stability
 
 
 def test_stability_over_seeds(predictor, glass) -> None:
     prepared = prepare(predictor, glass)
-    found = seed_stability(prepared, 5, Request.of("random", unit="edge"), seeds=(0, 1, 2))
-    assert found.overlap.shape == (3,)
+    found = seed_stability(prepared, 5, Request("random", unit="edge"), seeds=(0, 1, 2))
+    assert len(found) == 3
     assert np.abs(found.correlation).max() < 0.2
-    same = seed_stability(prepared, 5, Request.of("random"), seeds=(4, 4))
+    same = seed_stability(prepared, 5, Request("random"), seeds=(4, 4))
     assert (same.overlap[0], same.correlation[0]) == (1.0, pytest.approx(1.0))
     with pytest.raises(InputError, match="takes no seed"):
-        seed_stability(prepared, 5, Request.of("saliency"))
+        seed_stability(prepared, 5, Request("saliency"))
     with pytest.raises(InputError, match="too few"):
-        seed_stability(prepared, 5, Request.of("random"), seeds=(1,))
+        seed_stability(prepared, 5, Request("random"), seeds=(1,))
 
 
 @pytest.mark.parametrize("unit", ["edge", "bond", "atom", "shell"])
-def test_an_exactly_invariant_network_is_stable_under_rotations(unit, wide_glass) -> None:
+def test_an_exactly_invariant_network_is_stable_under_rotations(unit, plants, rotated) -> None:
     """A planted network sees distances alone; reflections are among the transformations."""
-    planted = plant_in(wide_glass, PLANTS["relay"])
-    prepared = prepare(planted.predictor, wide_glass)
-    rotated = rotated_glasses(prepared, 2)
+    _, prepared = plants["relay"]
     cells = [np.sign(np.linalg.det(other.glass.cell)) for other in rotated]
     assert sorted(cells) == [-1, 1]
-    found = rotation_stability(prepared, rotated, 11, Request.of("integrated_gradients", unit=unit))
+    found = rotation_stability(prepared, rotated, 11, Request("integrated_gradients", unit=unit))
     np.testing.assert_allclose(found.prediction_change, 0.0, atol=1e-4)
     assert (found.correlation > 0.99).all()
-    assert found.to_frame()["over"].tolist() == ["rotations"] * 2
+    assert len(found) == 2
 
 
 def test_a_directional_network_is_not_stable(predictor, glass) -> None:
     prepared = prepare(predictor, glass)
-    found = rotation_stability(prepared, rotated_glasses(prepared, 4), 5, Request.of("saliency"))
+    found = rotation_stability(prepared, rotated_glasses(prepared, 4), 5, Request("saliency"))
     assert np.abs(found.prediction_change).max() > 1e-5
     assert found.correlation.max() < 0.999
 
@@ -268,7 +263,7 @@ def test_a_directional_network_is_not_stable(predictor, glass) -> None:
 def test_small_cells_and_no_rotation_are_refused(predictor) -> None:
     small = random_glass(8, edge=5.1)
     prepared = prepare(predictor, small)
-    request = Request.of("saliency")
+    request = Request("saliency")
     with pytest.raises(InputError, match="several periodic images"):
         rotation_stability(prepared, rotated_glasses(prepared, 1), 0, request)
     with pytest.raises(InputError, match="no rotated glass"):
@@ -277,12 +272,12 @@ def test_small_cells_and_no_rotation_are_refused(predictor) -> None:
 
 def test_requests_are_checked() -> None:
     with pytest.raises(InputError, match="is unknown"):
-        Request.of("magic")
+        Request("magic")
     with pytest.raises(InputError, match="has no setting"):
-        Request.of("saliency", epochs=3)
-    assert Request.of("random").takes_seed
-    assert not Request.of("saliency").takes_seed
-    assert dataclasses.asdict(Request.of("random").with_seed(3))["settings"] == (("seed", 3),)
+        Request("saliency", epochs=3)
+    assert Request("random").takes_seed
+    assert not Request("saliency").takes_seed
+    assert Request("random").with_seed(3).configured.seed == 3
 
 
 @given(st.integers(0, 10_000))
@@ -297,7 +292,7 @@ def test_planted_truth_holds_in_any_structure(seed: int) -> None:
     last = EdgeClass(inner, outer, (("Zr",), ("Cu",), ())[seed % 3])
     planted = plant_in(glass, Plant("random", "", (EdgeClass(outer=3.0), last)), depth=2)
     prepared = prepare(planted.predictor, glass)
-    prediction, found = Request.of("saliency", semantics="zero").run(prepared, int(rng.integers(64)))
+    prediction, found = Request("saliency", semantics="zero").run(prepared, int(rng.integers(64)))
     truth = planted.truth(prediction)
     # The class's edge is as sharp as Gaussians make it: within 0.01 Å of a bound an edge counts in part.
     length = np.linalg.norm(prediction.displacement, axis=1)
@@ -305,3 +300,29 @@ def test_planted_truth_holds_in_any_structure(seed: int) -> None:
     assume(clear[prediction.target == prediction.atom].all())  # else what lies behind such an edge counts in part too
     assert np.abs(found.score[~truth & clear]).max(initial=0.0) < 1e-8
     assert np.abs(found.score[truth & clear]).min() > 1e-6
+
+
+# All of them
+
+
+def test_a_whole_battery(tiny_predictor) -> None:
+    prepared = prepare(tiny_predictor, random_glass(125, edge=12.7))
+    seen: list[float] = []
+    methods = [Request("input_gradient", unit="atom"), Request("random", unit="atom")]
+    watch = Watch(progress=seen.append)
+    plants = [PLANTS["first_shell"]]
+    table = sanity_battery(prepared, methods, [0, 7], plants=plants, n_rotations=1, watch=watch)
+    found = table.set_index(["method", "check"])
+    assert found.loc[("input_gradient", "planted AUC, first_shell"), "value"] == 1.0
+    assert found.loc[("input_gradient", "planted AUC, first_shell"), "met"]
+    assert not found.loc[("random", "overlap over seeds"), "met"]
+    assert ("input_gradient", "overlap over seeds") not in found.index
+    assert found.loc[("input_gradient", "completeness error in spreads"), "value"] > 0
+    assert found.loc[("random", "correlation with random weights"), "value"] == pytest.approx(1.0)
+    assert (table["n_atoms"] == 2).all()
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+    assert seen[-1] == 1.0
+    assert seen == sorted(seen)
+    with pytest.raises(InputError, match="at least one"):
+        sanity_battery(prepared, [], [0])

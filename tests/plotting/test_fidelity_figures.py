@@ -1,4 +1,4 @@
-"""Figures of fidelity show the numbers of the results that they are drawn from; the sanity battery checks all."""
+"""Figures of fidelity show the numbers of the results that they are drawn from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, log_counts
 from symgnn_explain.explain.fidelity.nulls import NULL_ORDERS, fidelity_against_nulls
-from symgnn_explain.explain.sanity.battery import sanity_battery
-from symgnn_explain.explain.sanity.checks import Request
 from symgnn_explain.plotting import fidelity_figure, sufficiency_figure
 
 
@@ -52,23 +50,6 @@ def test_the_sufficient_count_is_marked(reports):
     assert (diamond.x[0], diamond.y[0]) == (10, pytest.approx(0.02))
     with pytest.raises(InputError, match="no explanation"):
         sufficiency_figure({})
-
-
-def test_a_whole_battery_is_checked(tiny_predictor, random_glass):
-    prepared = prepare(tiny_predictor, random_glass(6))
-    seen: list[float] = []
-    from symgnn_explain.runs.watch import Watch
-
-    requests = [Request.of("saliency", unit="atom"), Request.of("random", unit="atom")]
-    battery = sanity_battery(prepared, requests, [0, 7], n_rotations=1, watch=Watch(progress=seen.append))
-    table = battery.to_frame().set_index(["method", "check"])
-    assert table.loc[("saliency", "planted AUC, first_shell"), "value"] == 1.0
-    assert not table.loc[("random", "overlap over seeds"), "met"]
-    assert ("saliency", "overlap over seeds") not in table.index
-    assert seen[-1] == 1.0
-    assert seen == sorted(seen)
-    with pytest.raises(InputError, match="at least one"):
-        sanity_battery(prepared, [], [0])
 
 
 def test_curves_checked_at_few_counts_can_be_drawn(tiny_predictor, random_glass):

@@ -15,13 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.integrate import trapezoid
-from torch import Tensor
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.plain import NotPlainError, finite, numbers
 from symgnn_explain.runs.threads import one_thread
@@ -85,30 +82,12 @@ class Fidelity:
     def sufficient_count(self, tolerance: float | None = None) -> int | None:
         """Smallest count from which on keeping suffices: |Δŷ| ≤ ``tolerance`` there and at all larger counts.
 
-        The tolerance is that of the quantity where None.
-        None where the largest count does not suffice. A curve that crosses the original prediction by accident and
-        leaves it again is not counted as sufficient; see :meth:`first_sufficient_count`.
+        The tolerance is that of the quantity where None. None where the largest count does not suffice. A curve that
+        crosses the original prediction by accident and leaves it again is not counted as sufficient.
         """
-        suffices = self._suffices(tolerance)
+        suffices = self.sufficiency <= (self.quantity.required_tolerance if tolerance is None else tolerance)
         from_here_on = np.logical_and.accumulate(suffices[::-1])[::-1]
         return int(self.count[from_here_on.argmax()]) if from_here_on.any() else None
-
-    def first_sufficient_count(self, tolerance: float | None = None) -> int | None:
-        """Smallest count at which keeping suffices, whatever happens at larger ones; None where none does.
-
-        Insertion curves swing through the original prediction, so this is smaller the wilder a curve is.
-        """
-        suffices = self._suffices(tolerance)
-        return int(self.count[suffices.argmax()]) if suffices.any() else None
-
-    def _suffices(self, tolerance: float | None) -> NDArray[np.bool_]:
-        return np.asarray(self.sufficiency <= (self.quantity.required_tolerance if tolerance is None else tolerance))
-
-    def share_outside(self, prediction_range: tuple[float, float]) -> float:
-        """Share of the masked predictions outside the range of real ones."""
-        masked = np.concatenate([self.kept, self.removed])
-        low, high = prediction_range
-        return float(np.mean((masked < low) | (masked > high)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; whoever keeps them knows the quantity."""
@@ -212,67 +191,6 @@ def log_counts(n_units: int, *, per_decade: int = 8) -> IntArray:
 def importance_order(score: FloatArray) -> IntArray:
     """Units from the most to the least important, by absolute score; ties in the order of the units."""
     return np.argsort(-np.abs(score), kind="stable")
-
-
-def directed_orders(score: FloatArray) -> dict[str, IntArray]:
-    """Order signed contributions by what they do: ``raises``, the largest first, and ``lowers``, the smallest first.
-
-    Among the k largest by absolute value, contributions of both signs cancel when they are removed together, whatever
-    each of them does. Removing those of one sign measures what a signed method claims.
-    """
-    return {"raises": np.argsort(-score, kind="stable"), "lowers": np.argsort(score, kind="stable")}
-
-
-@dataclass(frozen=True)
-class SoftFidelity:
-    """Predictions under a soft mask, and under what it leaves out.
-
-    Parameters
-    ----------
-    kept, removed
-        Predictions under the mask and under one minus the mask.
-    original, baseline
-        Predictions with all units, and with none.
-    """
-
-    kept: float
-    removed: float
-    original: float
-    baseline: float
-
-    @property
-    def sufficiency(self) -> float:
-        """|change| of the prediction under the mask: the smaller the better."""
-        return abs(self.kept - self.original)
-
-    @property
-    def necessity(self) -> float:
-        """|change| of the prediction under one minus the mask: the larger the better."""
-        return abs(self.removed - self.original)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row: kept, removed, sufficiency, necessity."""
-        row = {"kept": self.kept, "removed": self.removed}
-        return pd.DataFrame([row | {"sufficiency": self.sufficiency, "necessity": self.necessity}])
-
-
-@torch.no_grad()
-def soft_fidelity(prediction: MaskedPrediction, scores: UnitScores) -> SoftFidelity:
-    """Apply scores as a mask: mask values as they are, contributions as |score| / largest |score|."""
-    mask = _as_mask(prediction, scores)
-    return SoftFidelity(
-        kept=float(prediction(mask)),
-        removed=float(prediction(1 - mask)),
-        original=prediction.original,
-        baseline=prediction.baseline,
-    )
-
-
-def _as_mask(prediction: MaskedPrediction, scores: UnitScores) -> Tensor:
-    magnitude = np.abs(scores.score)
-    if scores.signed and magnitude.any():
-        magnitude = magnitude / magnitude.max()
-    return torch.from_numpy(magnitude).to(prediction.full(0.0))
 
 
 def _mean_over_log_count(count: IntArray, value: FloatArray) -> float:

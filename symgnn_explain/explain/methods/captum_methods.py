@@ -10,19 +10,9 @@ from torch import Tensor
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
-from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.glass import FloatArray
-
-
-@dataclass(frozen=True)
-class SaliencySettings:
-    """Saliency has no settings."""
-
-
-@dataclass(frozen=True)
-class InputGradientSettings:
-    """Input × Gradient has no settings."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,7 @@ class IntegratedGradientsSettings:
             raise InputError(f"steps={self.steps} must be at least 2.")
 
 
-def saliency(prediction: MaskedPrediction, _settings: SaliencySettings, watch: Watch) -> UnitScores:
+def saliency(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score units by |∂prediction/∂mask| where nothing is masked (Simonyan et al., 2013), relative to the largest.
 
     The largest gradient is among the diagnostics.
@@ -54,7 +44,7 @@ def saliency(prediction: MaskedPrediction, _settings: SaliencySettings, watch: W
     return UnitScores(score=score, signed=False, diagnostics={"largest_gradient": largest})
 
 
-def input_gradient(prediction: MaskedPrediction, _settings: InputGradientSettings, watch: Watch) -> UnitScores:
+def input_gradient(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score units by mask · ∂prediction/∂mask where nothing is masked, that is, by the gradient itself; signed."""
     attribution = InputXGradient(Counted(prediction, 1, watch)).attribute(prediction.full(1.0)[None].requires_grad_())
     return contributions(prediction, as_scores(attribution))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.methods.captum_methods import Counted, as_scores, contributions
-from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.runs.watch import Watch
 
 MOST_SHAPLEY_UNITS = 4_000
@@ -26,11 +26,6 @@ MOST_KERNEL_UNITS = 3_000
 """Units above which KernelShap is refused: it solves a linear system with one unknown a unit."""
 
 _ROWS_AT_ONCE = 1024
-
-
-@dataclass(frozen=True)
-class FeatureAblationSettings:
-    """Feature ablation has no settings."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ class KernelShapSettings:
             raise InputError(f"samples={self.samples} must not be negative; 0 chooses by the number of units.")
 
 
-def feature_ablation(prediction: MaskedPrediction, _settings: FeatureAblationSettings, watch: Watch) -> UnitScores:
+def feature_ablation(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score each unit by how much the prediction falls when it alone is masked (occlusion); signed."""
     predict = Counted(prediction, prediction.n_units + 1, watch)
     attribution = FeatureAblation(predict).attribute(

@@ -7,31 +7,26 @@ derivatives sum to zero.
 A derivative says what happens at first, as long as the edges stay. The network has no smooth cut-off, so its prediction
 jumps when an edge appears or vanishes at the cut-off radius; and it is curved. With the shipped weights the linear
 estimate for single atoms was right to about a tenth at displacements of 0.01 Å, a third too large at 0.03 Å and several
-times too large at 0.1 Å: :func:`displaced_prediction` tells for any displacement.
+times too large at 0.1 Å.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
-from ase.geometry import find_mic
-from numpy.typing import ArrayLike
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
-from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.protocol import ConfiguredNetwork, NodeModel, name_of
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.threads import one_thread
-from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 
@@ -113,39 +108,6 @@ class PositionAttribution:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class PathContributions:
-    """How much each atom's displacement, from one structure to another, changed one atom's prediction.
-
-    Parameters
-    ----------
-    atom
-        The explained atom.
-    displacement
-        Of every atom from start to end, by the minimum image, shape (N, 3), Å.
-    contribution
-        Of every atom to the change of the prediction, shape (N,).
-    start, end
-        Predictions at both ends.
-    """
-
-    atom: int
-    displacement: FloatArray
-    contribution: FloatArray
-    start: float
-    end: float
-
-    @property
-    def jumps(self) -> float:
-        """What the contributions leave of the change: edges that came and went, and the error of the quadrature."""
-        return self.end - self.start - float(self.contribution.sum())
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row an atom: atom, dx, dy, dz (Å), contribution."""
-        columns = dict(zip(("dx", "dy", "dz"), self.displacement.T, strict=True))
-        return pd.DataFrame({"atom": np.arange(len(self.contribution)), **columns, "contribution": self.contribution})
-
-
 def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution:
     """Differentiate the prediction of ``atom`` by the positions of all atoms that it depends on.
 
@@ -175,87 +137,6 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
         glass_sha256=glass.content_hash,
         quantity=prepared.predictor.target,
     )
-
-
-def displaced_prediction(predictor: Predictor, glass: Glass, atom: int, moves: Mapping[int, ArrayLike]) -> float:
-    """Predict ``atom`` with some atoms moved, edges found anew: jumps at the cut-off included.
-
-    Parameters
-    ----------
-    predictor, glass, atom
-        What predicts, the structure as it is, and the atom that is predicted.
-    moves
-        Displacement (Å) of each moved atom.
-
-    Raises
-    ------
-    InputError
-        If an atom does not exist, or moved atoms overlap.
-    """
-    positions = glass.positions.copy()
-    for moved, by in moves.items():
-        positions[glass.require_atom(moved)] += np.asarray(by, dtype=np.float64)
-    return float(predictor.predict(replace(glass, positions=positions))[glass.require_atom(atom)])
-
-
-def path_contributions(
-    predictor: Predictor,
-    start: Glass,
-    end: Glass,
-    atom: int,
-    *,
-    steps: int = 20,
-    progress: Callable[[float], None] | None = None,
-    cancel: CancelSignal | None = None,
-) -> PathContributions:
-    """Split the change of one atom's prediction between two structures among the displacements of the atoms.
-
-    Integrated Gradients (Sundararajan et al., ICML 2017) along the straight path from ``start`` to ``end``: two
-    inherent structures, or two frames. It needs both ends: a single structure has no natural origin to start from, and
-    then :func:`explain_positions` is the answer. Edges are found anew at every point; what they contribute by appearing
-    and vanishing is not split but told as ``jumps``.
-
-    Parameters
-    ----------
-    predictor
-        What predicts.
-    start, end
-        Two structures of the same atoms in the same cell.
-    atom
-        The explained atom.
-    steps
-        Points of the Gauss-Legendre quadrature.
-    progress, cancel
-        As in :func:`~.api.explain_atom`.
-
-    Raises
-    ------
-    InputError
-        If the structures are not of the same atoms and cell, there is no such atom, or atoms overlap on the way.
-    Cancelled
-        If ``cancel`` was set.
-    """
-    atom = start.require_atom(atom)
-    if steps < 1:
-        raise InputError(f"{steps=} must be at least 1.")
-    if len(start) != len(end) or (start.numbers != end.numbers).any() or not np.allclose(start.cell, end.cell):
-        raise InputError(
-            f"{start.name!r} and {end.name!r} are not of the same atoms in the same cell: give a structure and a "
-            "displaced one, with the atoms in the same order."
-        )
-    watch = Watch(progress, cancel)
-    watch.advance(0.0)
-    displacement = np.asarray(find_mic(end.positions - start.positions, start.cell, start.pbc)[0], dtype=np.float64)
-    contribution = np.zeros(len(start))
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    for number, (node, weight) in enumerate(zip(nodes, weights, strict=True)):
-        between = replace(start, positions=start.positions + (node + 1) / 2 * displacement)
-        with one_thread():
-            atoms, _, gradient = _differentiate(predictor.model, predictor.graph(between), atom)
-        contribution[atoms] += weight / 2 * (gradient * displacement[atoms]).sum(1)
-        watch.advance((number + 1) / steps)
-    ends = [float(predictor.predict(glass)[atom]) for glass in (start, end)]
-    return PathContributions(atom, displacement, contribution, *ends)
 
 
 def _differentiate(model: NodeModel, graph: Data, atom: int) -> tuple[IntArray, float, FloatArray]:

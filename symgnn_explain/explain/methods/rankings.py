@@ -8,13 +8,8 @@ import numpy as np
 
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.unit_geometry import unit_distances
-from symgnn_explain.explain.scores import UnitScores
+from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.runs.watch import Watch
-
-
-@dataclass(frozen=True)
-class DistanceSettings:
-    """The ranking by distance has no settings."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class RandomSettings:
     seed: int = 0
 
 
-def distance_ranking(prediction: MaskedPrediction, _settings: DistanceSettings, watch: Watch) -> UnitScores:
+def distance_ranking(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score units by their nearness to the explained atom: 1 at no distance, 0 for the farthest."""
     distance = unit_distances(prediction)
     largest = float(distance.max())

@@ -2,90 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
-import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
-from symgnn_explain.explain.fidelity.intervals import Interval, bootstrap
+from symgnn_explain.explain.fidelity.intervals import bootstrap
 from symgnn_explain.explain.sanity.checks import (
     Request,
-    completeness,
     planted_test,
     randomisation_test,
-    randomised_networks,
     rotated_glasses,
     rotation_stability,
     seed_stability,
 )
 from symgnn_explain.explain.sanity.planted import PLANTS, Plant, plant_in
+from symgnn_explain.explain.sanity.randomised import cascade
 from symgnn_explain.runs.watch import Watch
 
-LARGEST_RANDOMISED = 0.3
 LEAST_AUC = 0.99
-LEAST_OVERLAP = 0.9
-LARGEST_INCOMPLETE = 0.05
-
-
-@dataclass(frozen=True)
-class SanityCheck:
-    """One figure of one method, and what it should be.
-
-    Parameters
-    ----------
-    method
-        A name in ``METHODS``.
-    check
-        What was checked.
-    value
-        Mean over atoms, with its 95 % interval by resampling atoms.
-    goal
-        Where it should be.
-    at_least
-        Whether it should be there or above; else there or below.
-    n_atoms
-        How many values it is the mean of.
-    """
-
-    method: str
-    check: str
-    value: Interval
-    goal: float
-    at_least: bool
-    n_atoms: int
-
-    @property
-    def met(self) -> bool:
-        """Whether the mean is where it should be."""
-        return self.value.value >= self.goal if self.at_least else self.value.value <= self.goal
-
-
-@dataclass(frozen=True)
-class SanityBattery:
-    """Sanity checks of several methods."""
-
-    checks: tuple[SanityCheck, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a check: method, check, value, low, high, goal, at_least, met, n_atoms."""
-        rows = [
-            {
-                "method": check.method,
-                "check": check.check,
-                "value": check.value.value,
-                "low": check.value.low,
-                "high": check.value.high,
-                "goal": check.goal,
-                "at_least": check.at_least,
-                "met": check.met,
-                "n_atoms": check.n_atoms,
-            }
-            for check in self.checks
-        ]
-        return pd.DataFrame(rows)
+_AT_MOST = {
+    "correlation with random weights": 0.3,
+    "the same, given the graph": 0.3,
+    "completeness error in spreads": 0.05,
+}
+_AT_LEAST = {"overlap over rotations": 0.9, "overlap over seeds": 0.9}
 
 
 def sanity_battery(
@@ -98,8 +41,13 @@ def sanity_battery(
     seeds: Sequence[int] = (0, 1),
     seed: int = 0,
     watch: Watch | None = None,
-) -> SanityBattery:
+) -> pd.DataFrame:
     """Put methods to all sanity checks that apply to them.
+
+    ::
+
+        requests = [Request("gnnexplainer"), Request("integrated_gradients", unit="atom")]
+        sanity_battery(prepared, requests, atoms=[0, 500, 1000])
 
     Parameters
     ----------
@@ -118,6 +66,13 @@ def sanity_battery(
     watch
         Progress and cancellation.
 
+    Returns
+    -------
+    DataFrame
+        One row a method and check: ``method``, ``check``, the mean ``value`` over atoms with its 95 % interval ``low``
+        to ``high`` by resampling atoms, the ``goal``, whether it should be ``at_least`` that (else at most), whether
+        that is ``met``, and ``n_atoms``, of how many values it is the mean.
+
     Raises
     ------
     InputError
@@ -126,48 +81,42 @@ def sanity_battery(
     if not atoms or not requests:
         raise InputError("the sanity battery needs at least one atom and one method.")
     watch = Watch() if watch is None else watch
-    randomised = randomised_networks(prepared, seed=seed)
+    randomised = dict(cascade(prepared, seed=seed))
     rotated = rotated_glasses(prepared, n_rotations, seed=seed)
     planted = [plant_in(prepared.glass, plant) for plant in plants]
     planted_glasses = [prepare(one.predictor, prepared.glass) for one in planted]
-    checks: list[SanityCheck] = []
+
+    def check(request: Request, atom: int) -> dict[str, float]:
+        last = randomisation_test(prepared, randomised, atom, request).iloc[-1]
+        found = {
+            "correlation with random weights": abs(last["correlation"]),
+            "the same, given the graph": abs(last["given_graph"]),
+        }
+        for one, glass in zip(planted, planted_glasses, strict=True):
+            truth = planted_test(one, glass, atom, request)
+            found[f"planted AUC, {one.plant.name}"] = truth.auc
+            found[f"planted precision, {one.plant.name}"] = truth.precision
+        turned = rotation_stability(prepared, rotated, atom, request)
+        found["overlap over rotations"] = turned["overlap"].mean()
+        if request.takes_seed:
+            found["overlap over seeds"] = seed_stability(prepared, atom, request, seeds)["overlap"].mean()
+        _, scores = request.run(prepared, atom)
+        if scores.signed:
+            error = abs(scores.diagnostics["completeness_error"])
+            found["completeness error in spreads"] = error / prepared.predictions.std()
+        return found
+
+    rows = []
     for number, request in enumerate(requests):
-        found: dict[str, list[float]] = {}
+        found = []
         for place, atom in enumerate(atoms):
-            test = randomisation_test(prepared, randomised, atom, request)
-            _add(found, "correlation with random weights", abs(test.correlation[-1]))
-            _add(found, "the same, given the graph", abs(test.given_graph[-1]))
-            for one, glass in zip(planted, planted_glasses, strict=True):
-                truth = planted_test(one, glass, atom, request)
-                _add(found, f"planted AUC, {one.plant.name}", truth.auc)
-                _add(found, f"planted precision, {one.plant.name}", truth.precision)
-            _add(found, "overlap over rotations", rotation_stability(prepared, rotated, atom, request).overlap.mean())
-            if request.takes_seed:
-                _add(found, "overlap over seeds", seed_stability(prepared, atom, request, seeds).overlap.mean())
-            prediction, scores = request.run(prepared, atom)
-            if scores.signed:
-                error = abs(completeness(prediction, scores).error)
-                _add(found, "completeness error in spreads", error / prepared.predictions.std())
+            found.append(check(request, atom))
             watch.advance((number + (place + 1) / len(atoms)) / len(requests))
-        checks += [
-            SanityCheck(request.method, check, bootstrap(values, seed=seed), *_goal(check), len(values))
-            for check, values in found.items()
-        ]
-    return SanityBattery(tuple(checks))
-
-
-_GOALS: Mapping[str, tuple[float, bool]] = {
-    "correlation with random weights": (LARGEST_RANDOMISED, False),
-    "the same, given the graph": (LARGEST_RANDOMISED, False),
-    "completeness error in spreads": (LARGEST_INCOMPLETE, False),
-    "overlap over rotations": (LEAST_OVERLAP, True),
-    "overlap over seeds": (LEAST_OVERLAP, True),
-}
-
-
-def _goal(check: str) -> tuple[float, bool]:
-    return _GOALS.get(check, (LEAST_AUC, True))
-
-
-def _add(found: dict[str, list[float]], check: str, value: float | np.floating) -> None:
-    found.setdefault(check, []).append(float(value))
+        for name in found[0]:
+            mean = bootstrap([one[name] for one in found], seed=seed)
+            goal, at_least = _AT_MOST.get(name, _AT_LEAST.get(name, LEAST_AUC)), name not in _AT_MOST
+            rows.append(
+                {"method": request.method.name, "check": name, **asdict(mean), "goal": goal, "at_least": at_least}
+                | {"met": mean.value >= goal if at_least else mean.value <= goal, "n_atoms": len(found)}
+            )
+    return pd.DataFrame(rows)
