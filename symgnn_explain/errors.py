@@ -21,6 +21,10 @@ class SpeciesNeededError(InputError):
         self.types = types
 
 
+class NoSuchFrameError(InputError):
+    """A file has fewer frames than was asked for."""
+
+
 class Cancelled(Exception):  # noqa: N818 - an interruption that was asked for, not an error
     """A long computation was asked to stop; nothing it had touched is left changed."""
 

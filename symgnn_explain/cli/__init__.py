@@ -27,6 +27,7 @@ from symgnn_explain.cli.options import SAMPLE
 from symgnn_explain.cli.output import printing_anything
 from symgnn_explain.cli.populations import explain_many, population
 from symgnn_explain.cli.predicting import evaluate, predict
+from symgnn_explain.cli.relaxing import relax
 from symgnn_explain.cli.training import cross_validate, train
 from symgnn_explain.errors import Cancelled, InputError
 
@@ -43,6 +44,11 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         predict,
         "Predict every atom: its energy barrier (eV), or what else the network has learned.",
         "predict glass.extxyz quench.dump --species 1=Cu,2=Zr --out barriers.csv",
+    ),
+    (
+        relax,
+        "Relax structures to inherent structures, all frames of a trajectory, resumable.",
+        "relax snapshot.lammpstrj --potential CuZr_MendelevKramerOtt_2009.eam.fs --out out/relaxed",
     ),
     (evaluate, "Compare predictions with known values.", "evaluate train0.pickle train1.pickle --json"),
     (

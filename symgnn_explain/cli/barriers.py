@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from symgnn_explain.cli.inputs import parsed_settings, read
-from symgnn_explain.cli.options import File, FormatOption, FrameOption, SeedOption, SettingsOption, SpeciesOption
+from symgnn_explain.cli.options import (
+    File,
+    FormatOption,
+    FrameOption,
+    PotentialOption,
+    SeedOption,
+    SettingsOption,
+    SpeciesOption,
+)
 from symgnn_explain.cli.output import population_bar, require_writable
 from symgnn_explain.cli.populations import AtomsOption, OutOption, SchedulerOption, WorkersOption, cluster
 
@@ -30,16 +38,7 @@ def barriers(
     searches: Annotated[
         int, typer.Option("--searches", metavar="N", help="Saddle searches from each atom; some four in ten find one.")
     ] = 10,
-    potential: Annotated[
-        Path | None,
-        typer.Option(
-            "--potential",
-            metavar="F",
-            show_default=False,
-            help="LAMMPS eam.fs or eam.alloy file; default: the file that SYMGNN_EXPLAIN_POTENTIAL names, or that of "
-            "Mendelev, Kramer and Ott (2009) in an installed openkim-models.",
-        ),
-    ] = None,
+    potential: PotentialOption = None,
     workers: WorkersOption = 1,
     scheduler: SchedulerOption = None,
     settings: SettingsOption = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,18 @@ def read(file: str, species: str | None, frame: int, format_name: str | None = N
     for note in notes(glass):
         typer.echo(f"{glass.provenance['file']}: {note}", err=True)
     return glass
+
+
+def frames_of(
+    file: str, species: str | None, frame: int | None, format_name: str | None = None
+) -> Iterator[tuple[int, Glass]]:
+    """Read one frame of what ``FILE`` names, or all where None, each with its number as it was given."""
+    from symgnn_explain.structure.io.reading import read_frames
+
+    if file == SAMPLE or frame is not None:
+        yield frame or 0, read(file, species, -1 if frame is None else frame, format_name)
+    else:
+        yield from enumerate(read_frames(file, species=species_map(species), format=format_name))
 
 
 def read_all(files: Sequence[str], species: str | None, frame: int, format_name: str | None = None) -> dict[str, Glass]:

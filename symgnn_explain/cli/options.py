@@ -101,4 +101,14 @@ FormatOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace what --out names where it holds results; without it they stay.")
 ]
+PotentialOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--potential",
+        metavar="F",
+        show_default=False,
+        help="LAMMPS eam.fs or eam.alloy file; default: the file that SYMGNN_EXPLAIN_POTENTIAL names, or that of "
+        "Mendelev, Kramer and Ott (2009) in an installed openkim-models.",
+    ),
+]
 FrameOption = Annotated[int, typer.Option("--frame", metavar="N", help="Frame of a trajectory; -1 is the last.")]

@@ -18,14 +18,15 @@ from symgnn_explain.cli.options import (
     FormatOption,
     FrameOption,
     OverwriteOption,
+    PotentialOption,
     SpeciesOption,
     WeightsOption,
 )
-from symgnn_explain.cli.output import require_free, require_writable, said_of, table
+from symgnn_explain.cli.output import progress_bar, require_free, require_writable, said_of, table
 from symgnn_explain.errors import InputError
 
 if TYPE_CHECKING:
-    from symgnn_explain.structure.glass import FloatArray
+    from symgnn_explain.structure.glass import FloatArray, Glass
 
 
 def predict(
@@ -40,6 +41,10 @@ def predict(
     format_name: FormatOption = None,
     device: DeviceOption = Device.auto,
     frame: FrameOption = -1,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="Relax each structure first, to the nearest minimum of --potential.")
+    ] = False,
+    potential: PotentialOption = None,
 ) -> None:
     """Predict every atom: its energy barrier (eV), or what else the network has learned."""
     from symgnn_explain.export.predictions import Prediction, require_known_suffix, write_predictions
@@ -53,6 +58,10 @@ def predict(
     require_known_suffix(out, glasses.values())
     replaced = out.exists()
     predictor = load_predictor(weights, device)
+    if potential is not None and not relax:
+        raise InputError("--potential is what --relax relaxes with: give both, or neither.")
+    if relax:
+        glasses = {label: _relaxed(label, glass, potential) for label, glass in glasses.items()}
     predictions = {label: Prediction.of(predictor, glass) for label, glass in glasses.items()}
     write_predictions(predictions, out)
     for label, each in predictions.items():
@@ -64,6 +73,19 @@ def predict(
         if each.warning:
             print(f"Mind: {label}: {each.warning}")
     print(said_of(out, replaced=replaced))
+
+
+def _relaxed(label: str, glass: Glass, potential: Path | None) -> Glass:
+    import numpy as np
+
+    from symgnn_explain.runs.watch import Watch
+    from symgnn_explain.saddles import EamCalculator, find_potential
+
+    with progress_bar(f"Relaxing {label}") as advance:
+        relaxed = glass.relaxed(EamCalculator(find_potential(potential)), watch=Watch(advance))
+    moved = np.linalg.norm(relaxed.positions - glass.positions, axis=1)
+    print(f"{label}: relaxed; its atoms moved by {moved.mean():.3f} Å on average, {moved.max():.3f} Å at most")
+    return relaxed
 
 
 def evaluate(

@@ -53,6 +53,10 @@ class Calculator(Protocol):
         """Let these atoms of a glass move, the first of which is the centre; all of them where None."""
         ...
 
+    def with_virial(self, glass: Glass) -> tuple[float, FloatArray, FloatArray]:
+        """Return energy (eV), forces (N, 3) in eV/Å, and minus the derivative of the energy by strain, (3, 3) in eV."""
+        ...
+
 
 def within(glass: Glass, atom: int, radius: float) -> IntArray:
     """Return the atoms within ``radius`` (Å) of one under the minimum image, nearest first, itself first of all."""
@@ -115,6 +119,26 @@ class AseCalculator:
         atoms = glass.to_ase()
         atoms.calc = self._calculator
         return AseSurface(atoms, np.arange(len(glass)) if mobile is None else mobile)
+
+    def with_virial(self, glass: Glass) -> tuple[float, FloatArray, FloatArray]:
+        """Return energy, forces and virial.
+
+        Raises
+        ------
+        InputError
+            If the calculator has no stress.
+        """
+        from ase.calculators.calculator import PropertyNotImplementedError
+
+        atoms = glass.to_ase()
+        atoms.calc = self._calculator
+        try:
+            stress = atoms.get_stress(voigt=False)
+        except PropertyNotImplementedError as error:
+            raise InputError(
+                f"{type(self._calculator).__name__} computes no stress: keep the cell fixed, or give another potential."
+            ) from error
+        return float(atoms.get_potential_energy()), atoms.get_forces(), -glass.volume * stress
 
 
 class AseSurface:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from symgnn_explain.errors import InputError
 from symgnn_explain.saddles.calculator import centred
 from symgnn_explain.saddles.eam_file import EamPotential, read_eam
-from symgnn_explain.saddles.eam_kernels import add_forces, add_pairs, embed, list_pairs, list_sites
+from symgnn_explain.saddles.eam_kernels import add_forces, add_pairs, add_virial, embed, list_pairs, list_sites
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray, atomic_number
 
 SKIN = 0.7
@@ -57,6 +57,11 @@ class EamCalculator:
             return EamSurface(whole, every)
         mobile = np.asarray(mobile, dtype=np.int64)
         return EamSurface(_Engine(self._tables, glass, kind, mobile).embedded_in(whole), mobile)
+
+    def with_virial(self, glass: Glass) -> tuple[float, FloatArray, FloatArray]:
+        """Return energy, forces and virial."""
+        engine = _Engine(self._tables, glass, self._kinds(glass), np.arange(len(glass)))
+        return *engine.compute(engine.start), engine.virial()
 
     def energies(self, glass: Glass) -> FloatArray:
         """Return each atom's energy (N,), eV: half of its pair energies, and its embedding energy."""
@@ -178,6 +183,12 @@ class _Engine:
         forces = np.zeros((self._n_mobile, 3))
         add_forces(self._slope, self._work, forces)
         return energy + self._rest, forces
+
+    def virial(self) -> FloatArray:
+        """Return minus the derivative by strain, (3, 3), of the energy that was computed last; all atoms movable."""
+        virial = np.zeros((3, 3))
+        add_virial(self._slope, self._work, virial)
+        return virial
 
     def energies(self) -> FloatArray:
         """Return each atom's energy, in the order of the glass; only where all atoms are movable."""

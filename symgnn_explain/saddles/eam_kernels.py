@@ -244,6 +244,18 @@ def add_forces(slope: Any, work: Any, forces: Any) -> None:
 
 
 @compiled
+def add_virial(slope: Any, work: Any, virial: Any) -> None:
+    """Add the outer products of the pairs' forces (eV/Å) and vectors to ``virial`` (3, 3)."""
+    vector, factor, close, close_first = work[:4]
+    for i in range(len(close_first) - 1):
+        for q in range(close_first[i], close_first[i + 1]):
+            f = factor[q, 0] - slope[i] * factor[q, 1] - slope[close[q]] * factor[q, 2]
+            for a in range(3):
+                for b in range(3):
+                    virial[a, b] += f * vector[q, a] * vector[q, b]
+
+
+@compiled
 def _cubic(y0: float, d0: float, y1: float, d1: float, p: float) -> Any:
     """Value and derivative (by node) at ``p`` in [0, 1] of the cubic with these values and derivatives at 0 and 1."""
     rise = y1 - y0

@@ -22,6 +22,8 @@ from symgnn_explain.structure.occupancy import require_full_occupancy
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from symgnn_explain.saddles.inherent import RelaxationSettings
+
 BARRIER_ARRAY = "barrier"
 """Name of the per-atom array that holds energy barriers (eV) in ASE objects and extended XYZ files."""
 
@@ -212,6 +214,30 @@ class Glass:
         from symgnn_explain.structure.selection import select_atoms
 
         return select_atoms(self, words, **given)
+
+    def relaxed(self, calculator: Any, settings: RelaxationSettings | None = None, **watched: Any) -> Glass:
+        """Return the nearest minimum of the energy: the inherent structure, for which predictions are made.
+
+        Parameters
+        ----------
+        calculator
+            Any calculator of ASE, or a potential of :mod:`symgnn_explain.saddles`.
+        settings, watched
+            As for :func:`symgnn_explain.saddles.inherent.relax`: tolerance, cell fixed or free, progress.
+
+        Raises
+        ------
+        InputError
+            If the calculator cannot be used for the glass, or no minimum was found.
+
+        Examples
+        --------
+        >>> from symgnn_explain.saddles import EamCalculator
+        >>> glass.relaxed(EamCalculator("CuZr.eam.fs"))  # doctest: +SKIP
+        """
+        from symgnn_explain.saddles.inherent import relax
+
+        return relax(self, calculator, settings, **watched)
 
     def displacements_from(self, atom: int) -> FloatArray:
         """Minimum-image vectors from ``atom`` to every atom, shape (N, 3), Å."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, NoSuchFrameError
 from symgnn_explain.structure.glass import Glass, atomic_number
 from symgnn_explain.structure.io.opening import said
 from symgnn_explain.structure.io.species import reconciled, species_of
@@ -52,6 +52,8 @@ def glass_from(build: Callable[[], Atoms], species: Mapping[int, str] | None, fr
     except Exception as error:  # ASE's readers raise whatever their parsing stumbles on
         if isinstance(error, KeyError) and re.fullmatch(r"[A-Z][a-z]{0,2}", str(error.args[0])):
             atomic_number(error.args[0])  # a symbol that ASE looked up in vain
+        if isinstance(error, IndexError | StopIteration) and frame > 0:
+            raise NoSuchFrameError(f"frame {frame} does not exist: the {what} ends before it.") from error
         reason = f"it is truncated, not what its name says, or has no frame {frame} ({said(error)})"
         raise InputError(f"the {what} cannot be read: {reason}.") from error
     if what.startswith("'lammps"):  # types, which ASE takes for atomic numbers

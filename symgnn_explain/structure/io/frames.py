@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TypeVar
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import NoSuchFrameError
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ def chosen_frame(frames: Iterable[T], frame: int, what: str) -> T:
 
     Raises
     ------
-    InputError
+    NoSuchFrameError
         If there is no such frame.
     """
     count = 0
@@ -29,10 +29,10 @@ def chosen_frame(frames: Iterable[T], frame: int, what: str) -> T:
         count += 1
     if 0 < -frame <= count:
         return last[0]
-    raise InputError(f"frame {frame} does not exist: the {what} has {count} frame(s), the first is 0.")
+    raise NoSuchFrameError(f"frame {frame} does not exist: the {what} has {count} frame(s), the first is 0.")
 
 
 def require_only_frame(frame: int, what: str) -> None:
-    """Raise InputError unless the only frame of a file is meant."""
+    """Raise NoSuchFrameError unless the only frame of a file is meant."""
     if frame not in (0, -1):
-        raise InputError(f"frame {frame} does not exist: a {what} has one frame, 0.")
+        raise NoSuchFrameError(f"frame {frame} does not exist: a {what} has one frame, 0.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from operator import index
 from pathlib import Path
+from typing import Any
 
-from symgnn_explain.errors import InputError, SpeciesNeededError
+from symgnn_explain.errors import InputError, NoSuchFrameError, SpeciesNeededError
 from symgnn_explain.runs.names import printable
 from symgnn_explain.structure.glass import Glass, atomic_number
 from symgnn_explain.structure.io.ase_formats import ase_format_of, read_with_ase
@@ -96,11 +98,30 @@ def read_glass(
         glass = adapter(path, species, frame) if adapter else read_with_ase(path, species, frame, kind)
     except SpeciesNeededError as error:
         raise SpeciesNeededError(f"{shown}: {error}", error.types) from None
+    except NoSuchFrameError as error:
+        raise NoSuchFrameError(f"{shown}: {error}") from None
     except InputError as error:
         raise InputError(f"{shown}: {error}") from error.__cause__
     except OSError as error:
         raise InputError(f"{shown} cannot be opened ({error.strerror}).") from error
     return replace(glass, name=path.stem, provenance={**glass.provenance, "file": path.name})
+
+
+def read_frames(path: str | Path, **options: Any) -> Iterator[Glass]:
+    """Read all frames of a file, first to last; options are those of :func:`read_glass`.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_glass`, at the frame that cannot be read.
+    """
+    for frame in count():
+        try:
+            yield read_glass(path, frame=frame, **options)
+        except NoSuchFrameError:
+            if frame == 0:
+                raise
+            return
 
 
 def _valid_map(species: object) -> dict[int, str] | None:

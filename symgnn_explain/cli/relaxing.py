@@ -1,0 +1,54 @@
+"""The verb ``relax``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from symgnn_explain.cli.inputs import frames_of
+from symgnn_explain.cli.options import File, FormatOption, PotentialOption, SpeciesOption
+from symgnn_explain.cli.output import progress_bar, require_writable
+
+
+def relax(
+    file: File,
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", show_default=False, help="Folder; what is there already continues.")
+    ],
+    potential: PotentialOption = None,
+    free_cell: Annotated[bool, typer.Option("--free-cell", help="Let the cell change too, to zero stress.")] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="F", help="Largest force at the end, eV/Å.")
+    ] = 1e-3,
+    frame: Annotated[
+        int | None,
+        typer.Option("--frame", metavar="N", show_default=False, help="One frame; -1 is the last. Default: all."),
+    ] = None,
+    species: SpeciesOption = None,
+    format_name: FormatOption = None,
+) -> None:
+    """Relax a structure, or the frames of a trajectory, to the nearest minimum of the energy: an inherent structure.
+
+    Predictions are for inherent structures. Writes relaxed.extxyz (all frames), relaxation.csv (how far atoms moved)
+    and a file a frame into DIR; the same command continues where it was interrupted.
+    """
+    require_writable(out)
+    frames = frames_of(file, species, frame, format_name)
+    from symgnn_explain.runs.watch import Watch
+    from symgnn_explain.saddles import EamCalculator, find_potential
+    from symgnn_explain.saddles.inherent import RelaxationSettings
+    from symgnn_explain.saddles.relaxed_frames import ALL_FRAMES, relax_frames
+
+    settings = RelaxationSettings(tolerance=tolerance, free_cell=free_cell)
+    calculator = EamCalculator(find_potential(potential))
+    try:
+        with progress_bar("Relaxing") as advance:
+            relaxed = relax_frames(frames, calculator, out, settings, Watch(advance))
+    except KeyboardInterrupt:
+        print(f"Frames that are done are in {out}; the same command continues.", file=sys.stderr)
+        raise
+    print(f"Wrote {len(relaxed)} relaxed structure{'s' * (len(relaxed) > 1)} into {out / ALL_FRAMES}")

@@ -1,0 +1,112 @@
+"""Relaxation of the frames of a trajectory: a file a frame, so that what was interrupted continues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.tables import csv_text
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.saddles.calculator import Calculator
+from symgnn_explain.saddles.inherent import LARGEST_FORCE, RELAXED_FROM, RelaxationSettings, relax
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass
+from symgnn_explain.structure.io.writing import write_extended_xyz
+
+MANIFEST, ALL_FRAMES, TABLE = "relaxation.json", "relaxed.extxyz", "relaxation.csv"
+
+
+def relax_frames(
+    frames: Iterable[tuple[int, Glass]],
+    calculator: Calculator,
+    out: str | Path,
+    settings: RelaxationSettings | None = None,
+    watch: Watch | None = None,
+) -> list[Glass]:
+    """Relax structures one after another into a folder; frames that are there already are not relaxed again.
+
+    Each frame is written as soon as it is relaxed (``frame-00000.extxyz``); at the end ``relaxed.extxyz`` holds all of
+    them and ``relaxation.csv`` how far their atoms moved.
+
+    Parameters
+    ----------
+    frames
+        Number and structure of each.
+    calculator
+        The potential.
+    out
+        The folder.
+    settings, watch
+        As for :func:`~symgnn_explain.saddles.inherent.relax`; the watch is told the fraction of each frame anew.
+
+    Returns
+    -------
+    list of Glass
+        The relaxed structures, as they are read from the folder.
+
+    Raises
+    ------
+    InputError
+        If the folder holds frames of another trajectory, potential or settings, or a frame cannot be relaxed: those
+        before it are kept.
+    Cancelled
+        If the watch was cancelled.
+    """
+    settings, watch, out = settings or RelaxationSettings(), watch or Watch(), Path(out)
+    _require_same_run(out / MANIFEST, calculator, settings)
+    relaxed, rows = [], []
+    for number, glass in frames:
+        path = out / f"frame-{number:05d}.extxyz"
+        if not path.exists():
+            write_extended_xyz([relax(glass, calculator, settings, watch)], path)
+        found = read_glass(path)
+        if found.provenance.get(RELAXED_FROM) != glass.content_hash:
+            raise InputError(f"{path} was relaxed from another structure than frame {number}: choose another folder.")
+        watch.advance(1.0)
+        moved = np.linalg.norm(found.positions - glass.positions, axis=1)
+        relaxed.append(found)
+        rows.append(
+            {
+                "frame": number,
+                "mean_displacement_angstrom": float(moved.mean()),
+                "largest_displacement_angstrom": float(moved.max()),
+                "largest_force_left": found.provenance.get(LARGEST_FORCE, ""),
+                "volume_change": found.volume / glass.volume - 1,
+            }
+        )
+    if relaxed:
+        import pandas as pd
+
+        write_extended_xyz(relaxed, out / ALL_FRAMES)
+        write_atomically(out / TABLE, csv_text(pd.DataFrame(rows), float_format="%.6g").encode())
+    return relaxed
+
+
+def _require_same_run(path: Path, calculator: Calculator, settings: RelaxationSettings) -> None:
+    """Write what the folder is of, or raise InputError where it is of something else."""
+    wanted: dict[str, Any] = {
+        "potential": calculator.identity,
+        "settings": asdict(settings),
+        "version_of_symgnn_explain": version("symgnn_explain"),
+    }
+    wanted = json.loads(json.dumps(wanted))
+    if not path.exists():
+        write_atomically(path, (json.dumps(wanted, indent=1, ensure_ascii=False) + "\n").encode())
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read ({error}): choose another folder.") from error
+    if found != wanted:
+        raise InputError(
+            f"{path.parent} holds structures relaxed with another potential, settings or version: choose another "
+            "folder."
+        )
