@@ -9,5 +9,12 @@ MASK_MEANING = {
 }
 """What becomes of what is masked, by mask semantics."""
 
-MASKED_AS_ONE = {"edge": "edges", "bond": "bonds", "atom": "atoms", "polyhedron": "polyhedra", "shell": "shells"}
+MASKED_AS_ONE = {
+    "pair": "pairs",
+    "edge": "edges",
+    "bond": "bonds",
+    "atom": "atoms",
+    "polyhedron": "polyhedra",
+    "shell": "shells",
+}
 """By unit."""

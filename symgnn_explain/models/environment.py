@@ -8,7 +8,7 @@ atom's energy, that vary little beside the densities themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,10 @@ class AtomicEnvironment(nn.Module):
         pair_attr: Tensor | None = None,
     ) -> Tensor:
         """Return the features of each atom, shape (N, width): those of its own species' columns, with a 1, else 0."""
-        raw = self.raw(x, edge_index, edge_attr, pair_index, pair_attr)
+        return self.features(x, self.raw(x, edge_index, edge_attr, pair_index, pair_attr))
+
+    def features(self, x: Tensor, raw: Tensor) -> Tensor:
+        """Return the features (N, width) of atoms whose raw descriptors (N, n_raw) are known."""
         centred = raw - x @ self.mean
         own = torch.zeros_like(raw)
         for kind, whitening in enumerate(self.whitening):
@@ -99,9 +102,7 @@ class AtomicEnvironment(nn.Module):
         joined |= edge_attr.detach().square().sum(dim=1) > 0  # an atom's own image is a neighbour like any other
         (source, target), vector = edge_index[:, joined], edge_attr[joined]
         distance, kind = vector.norm(dim=1), x[source]
-        centres = torch.linspace(NEAREST, self.cutoff, self.n_radial, dtype=x.dtype, device=x.device)
-        gaussians = torch.exp(-0.5 * ((distance[:, None] - centres) / (centres[1] - centres[0])) ** 2)
-        columns = [_total((kind[:, :, None] * gaussians[:, None, :]).flatten(1), target, len(x))]
+        columns = [_total((kind[:, :, None] * self.near(distance)[:, None, :]).flatten(1), target, len(x))]
         if self.degree:
             near = distance < ANGULAR_RANGE
             spectrum = self._power_spectrum(kind[near], vector[near], target[near], len(x))
@@ -118,13 +119,28 @@ class AtomicEnvironment(nn.Module):
                 "and was given edges alone: give it environment=describe_graph(model, graph), of a predictor's graph."
             )
         distance, (source, target) = pair_attr.norm(dim=1), pair_index
-        centres = torch.linspace(self.cutoff - FAR_OVERLAP, self.reach, self.n_far, dtype=x.dtype, device=x.device)
-        spacing = centres[1] - centres[0]
-        far = distance > centres[0] - 4 * spacing
+        far = distance > self.far_from
         distance, source, target = distance[far], source[far], target[far]
-        gaussians = torch.exp(-0.5 * ((distance[:, None] - centres) / spacing) ** 2)
-        fading = gaussians * (0.5 + 0.5 * torch.cos(torch.pi * distance / self.reach))[:, None]
-        return _total((x[source][:, :, None] * fading[:, None, :]).flatten(1), target, len(x))
+        return _total((x[source][:, :, None] * self.far(distance)[:, None, :]).flatten(1), target, len(x))
+
+    def near(self, distance: Tensor) -> Tensor:
+        """Return what a neighbour at each distance (Å) adds to the radial densities of its species, (P, n_radial)."""
+        centres = torch.linspace(NEAREST, self.cutoff, self.n_radial, dtype=distance.dtype, device=distance.device)
+        return torch.exp(-0.5 * ((distance[:, None] - centres) / (centres[1] - centres[0])) ** 2)
+
+    @property
+    def far_from(self) -> float:
+        """Distance (Å) from which on a neighbour counts in the densities beyond the cut-off."""
+        first = self.cutoff - FAR_OVERLAP
+        return first - 4 * (self.reach - first) / (self.n_far - 1)
+
+    def far(self, distance: Tensor) -> Tensor:
+        """Return what a neighbour at each distance (Å) adds to the densities beyond the cut-off, (P, n_far)."""
+        centres = torch.linspace(
+            self.cutoff - FAR_OVERLAP, self.reach, self.n_far, dtype=distance.dtype, device=distance.device
+        )
+        gaussians = torch.exp(-0.5 * ((distance[:, None] - centres) / (centres[1] - centres[0])) ** 2)
+        return gaussians * (0.5 + 0.5 * torch.cos(torch.pi * distance / self.reach))[:, None]
 
     def _power_spectrum(self, kind: Tensor, vector: Tensor, target: Tensor, n_atoms: int) -> Tensor:
         """Sum over pairs of an atom's neighbours of radial functions of both times P_l of the angle between them.
@@ -132,25 +148,33 @@ class AtomicEnvironment(nn.Module):
         By the addition theorem that is the power spectrum of the neighbours' density, up to a factor for each l.
         """
         distance = vector.norm(dim=1)
-        centres = torch.tensor(ANGULAR_CENTRES, dtype=vector.dtype, device=vector.device)
-        fade = ((ANGULAR_RANGE - distance) / ANGULAR_TAPER).clamp(0, 1)
-        radial = torch.exp(-0.5 * ((distance[:, None] - centres) / ANGULAR_WIDTH) ** 2)
-        channel = (kind[:, :, None] * (radial * (fade * fade * (3 - 2 * fade))[:, None])[:, None, :]).flatten(1)
+        channel = (kind[:, :, None] * self.angular(distance)[:, None, :]).flatten(1)
         order = torch.argsort(target, stable=True)
         direction = vector / distance[:, None]
         dense, _ = to_dense_batch(torch.cat([channel, direction], dim=1)[order], target[order], batch_size=n_atoms)
         channel, direction = dense[..., :-3], dense[..., -3:]
-        cosine = direction @ direction.transpose(1, 2)
         upper = torch.triu_indices(channel.shape[2], channel.shape[2], device=vector.device)
-        before, legendre, columns = torch.ones_like(cosine), cosine, []
+        products = (channel.transpose(1, 2) @ legendre @ channel for legendre in self.angles(direction))
+        return torch.cat([product[:, upper[0], upper[1]] for product in products], dim=1)
+
+    @staticmethod
+    def angular(distance: Tensor) -> Tensor:
+        """Return the radial functions of the power spectrum at each distance (Å), shape (P, 3)."""
+        centres = torch.tensor(ANGULAR_CENTRES, dtype=distance.dtype, device=distance.device)
+        fade = ((ANGULAR_RANGE - distance) / ANGULAR_TAPER).clamp(0, 1)
+        radial = torch.exp(-0.5 * ((distance[:, None] - centres) / ANGULAR_WIDTH) ** 2)
+        return radial * (fade * fade * (3 - 2 * fade))[:, None]
+
+    def angles(self, direction: Tensor) -> Iterator[Tensor]:
+        """Yield P_l of the angles between each atom's neighbours, (…, m, m), for l = 1 … degree."""
+        cosine = direction @ direction.transpose(-1, -2)
+        before, legendre = torch.ones_like(cosine), cosine
         for degree in range(1, self.degree + 1):
-            product = channel.transpose(1, 2) @ legendre @ channel
-            columns.append(product[:, upper[0], upper[1]])
+            yield legendre
             before, legendre = (
                 legendre,
                 ((2 * degree + 1) * cosine * legendre - degree * before) / (degree + 1),
             )
-        return torch.cat(columns, dim=1)
 
     @torch.no_grad()
     def fit(self, graphs: Sequence[Data]) -> None:

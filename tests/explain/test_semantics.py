@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import scatter
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine import constant_messages, masked_forward
+from symgnn_explain.explain.engine import constant_messages, masked_layers
 from symgnn_explain.explain.engine.edge_attention import (
     Attended,
     EdgeInputs,
@@ -233,7 +233,7 @@ def test_other_devices_compute_the_same(semantics, environment, monkeypatch) -> 
     found = []
     for twin in (False, True):
         if twin:
-            monkeypatch.setattr(masked_forward, "edge_attention", edge_attention_in_torch)
+            monkeypatch.setattr(masked_layers, "edge_attention", edge_attention_in_torch)
             monkeypatch.setattr(constant_messages, "weighted_sums", weighted_sums_in_torch)
         forward = MaskedForward(model, graph, 3, semantics=semantics, reference=[reference])
         mask = torch.rand(

@@ -30,7 +30,9 @@ class JointPrediction:
         self.original = first.full(0.0).new_tensor([prediction.original for prediction in predictions])
         self.label_scale = first.label_scale
         if len(predictions) > 1:
-            self._forward = first.prepared.masked_forward([one.atom for one in predictions], first.semantics)
+            self._forward = first.prepared.masked_forward(
+                [one.atom for one in predictions], first.semantics, over_pairs=first.over_pairs
+            )
             offsets = (sizes.cumsum(0) - sizes).tolist()
             of_edge = torch.cat(
                 [torch.from_numpy(one.units.of_edge) + offset for one, offset in zip(predictions, offsets, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,14 +13,8 @@ from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.constant_messages import ConstantMessages
-from symgnn_explain.explain.engine.edge_attention import (
-    Attended,
-    AttentionPullback,
-    EdgeInputs,
-    MaskPullback,
-    edge_attention,
-)
-from symgnn_explain.explain.engine.folded_layer import FoldedDecoder, FoldedLayer
+from symgnn_explain.explain.engine.edge_attention import MaskPullback
+from symgnn_explain.explain.engine.masked_layers import MaskedLayers
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.models.egat import EGATLayer
@@ -79,9 +73,6 @@ class MaskedForward:
             for atom in ([atoms] if isinstance(atoms, int) else atoms)
         ]
         self.field = ReceptiveField.beside(fields)
-        self._first_edge = torch.searchsorted(
-            self.field.target, torch.arange(self.field.n_nodes[-2] + 1, device=self.field.target.device)
-        )
         with torch.no_grad():
             self._prepare(model, graph, reference if semantics == "reference" else None)
 
@@ -113,37 +104,25 @@ class MaskedForward:
         if any(module.training for module in model.modules()):
             model = copy.deepcopy(model).eval()
         members, field = members_of(model), self.field
-        by_layer = list(zip(*(member.attention_layers for member in members), strict=True))
-        depth, n_targets = len(by_layer), field.n_nodes[-2]
-        layers = self._layers = [FoldedLayer.of(same) for same in by_layer]
-        self._decoder = FoldedDecoder.of(members)
+        layers = self._layers = MaskedLayers.of(
+            members, field, reference=reference, renormalise=self.semantics == "removal"
+        )
+        n_targets = field.n_nodes[-2]
         described = describe_graph(model, graph)[field.nodes]
         node = torch.stack([member.encode_nodes(described) for member in members])
         edge = torch.stack([member.encode_edges(graph.edge_attr[field.edges]) for member in members])
         attended = [
-            _attend(layer, of_node, of_edge, field, n_targets)
-            for layer, of_node, of_edge in zip(by_layer[0], node, edge, strict=True)
+            _attend(member.attention_layers[0], of_node, of_edge, field, n_targets)
+            for member, of_node, of_edge in zip(members, node, edge, strict=True)
         ]
         hidden, attention, message = (torch.stack(parts) for parts in zip(*attended, strict=True))
-        # What a layer adds to node features whatever the mask leaves, and what it adds for each head's kept attention.
-        self._shifts, self._constants = [layer.messages.bias for layer in layers], [layer.constant for layer in layers]
-        if reference is not None:
-            means = [torch.stack(same)[:, None] for same in zip(*reference, strict=True)]
-            message = message - means[0]
-            changed = [layer.changed_by(mean) for layer, mean in zip(layers, means, strict=True)]
-            # Where an atom hears nothing, no reference message stands for it.
-            hears = (self._first_edge.diff() > 0).to(message)[:, None]
-            self._shifts = [
-                shift + hears[: field.n_nodes[depth - 1 - number]] * change.sum(2)
-                for number, (shift, change) in enumerate(zip(self._shifts, changed, strict=True))
-            ]
-            self._constants = [
-                constant - change.squeeze(1) for constant, change in zip(self._constants, changed, strict=True)
-            ]
-        self._base = node[:, :n_targets] + self._shifts[0]
+        changes = layers.layers[0].changed_by(message)
+        if layers.changes is not None:
+            changes = changes - layers.changes[0]
+        self._base = node[:, :n_targets] + layers.shifts[0]
         self._first = ConstantMessages.of(
             attention,
-            layers[0].changed_by(message),
+            changes,
             torch.unique(described, dim=0, return_inverse=True)[1],
             source=field.source,
             target=field.target,
@@ -151,71 +130,22 @@ class MaskedForward:
             renormalise=self.semantics == "removal",
         )
         self._edge = self._from_edge = edge[:, :0]
-        if layers[0].edges_out is not None:
-            n_next = field.n_edges[depth - 2]
-            self._edge = edge[:, :n_next] + layers[0].edges_out(hidden[:, :n_next].flatten(2))
-            self._from_edge = layers[1].by_head(layers[1].edges(self._edge))
+        edges_out = layers.layers[0].edges_out
+        if edges_out is not None:
+            n_next = field.n_edges[-2]
+            self._edge = edge[:, :n_next] + edges_out(hidden[:, :n_next].flatten(2))
+            self._from_edge = layers.edges_into(1, self._edge)
 
     def _evaluate(self, mask: Tensor) -> tuple[Tensor, MaskPullback]:
         """Predict (A,) and return the pullback from their gradients to that of the mask."""
         change, pull_change = self._first.change(mask)
-        node, edge, from_edge = self._base + change, self._edge, self._from_edge
-        passes: list[_Pass] = []
-        for number, layer in enumerate(self._layers[1:], start=1):
-            reach = len(self._layers) - 1 - number
-            n_nodes, n_edges = self.field.n_nodes[reach], self.field.n_edges[reach]
-            n_next = self.field.n_edges[reach - 1] if reach > 0 else 0
-            inputs = EdgeInputs(
-                node=node,
-                from_source=layer.by_head(layer.sources(node)),
-                from_target=layer.by_head(layer.targets(node[:, :n_nodes])),
-                from_edge=from_edge,
-                vector=layer.vector,
-                mask=mask[:n_edges],
-                source=self.field.source[:n_edges],
-                first_edge=self._first_edge[: n_nodes + 1],
-            )
-            found, pull = edge_attention(
-                inputs, n_hidden=n_next, renormalise=self.semantics == "removal", towards_edges=number > 1
-            )
-            passes.append(_Pass(layer, self._constants[number], pull, n_nodes, n_edges))
-            node = torch.baddbmm(node[:, :n_nodes] + self._shifts[number], found.kept, self._constants[number])
-            node = layer.messages.add_to(node, found.aggregated.flatten(2))
-            if layer.edges_out is not None:
-                edge = edge[:, :n_next] + layer.edges_out(found.hidden.flatten(2))
-                from_edge = self._layers[number + 1].by_head(self._layers[number + 1].edges(edge))
-        predictions, pull_decoder = self._decoder(node)
+        predictions, pull_layers = self._layers.predict(self._base + change, self._edge, self._from_edge, mask, start=1)
 
         def pullback(towards: Tensor) -> Tensor:
-            towards_node, towards_edge = pull_decoder(towards), edge[:, :0]
-            towards_mask = torch.zeros_like(mask)
-            for layer, constant, pull, n_nodes, n_edges in reversed(passes):
-                towards_aggregated = layer.by_head(layer.messages.pullback(towards_node))
-                towards_hidden = towards_aggregated[:, :0]
-                if layer.edges_out is not None:
-                    towards_hidden = layer.by_head(layer.edges_out.pullback(towards_edge))
-                found = pull(Attended(torch.bmm(towards_node, constant.mT), towards_aggregated, towards_hidden))
-                towards_mask[:n_edges] += found.mask
-                before = layer.sources.add_pullback_to(found.node, found.from_source.flatten(2))
-                before[:, :n_nodes] += layer.targets.add_pullback_to(towards_node, found.from_target.flatten(2))
-                towards_node = before
-                if found.from_edge is not None:
-                    edge_before = layer.edges.pullback(found.from_edge.flatten(2))
-                    edge_before[:, : towards_edge.shape[1]] += towards_edge
-                    towards_edge = edge_before
+            towards_node, towards_mask = pull_layers(towards)
             return towards_mask + pull_change(towards_node)
 
         return predictions, pullback
-
-
-class _Pass(NamedTuple):
-    """What the gradient through a layer needs, and how many atoms and edges the layer reaches."""
-
-    layer: FoldedLayer
-    constant: Tensor
-    pull: AttentionPullback
-    n_nodes: int
-    n_edges: int
 
 
 class _Evaluated(torch.autograd.Function):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.pair_forward import PairForward
 from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.units import Units
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -75,11 +76,11 @@ class MaskedPrediction:
 
     def _over_edges(self, mask: Tensor) -> Tensor:
         """Give each edge the mask value of its unit; shape (…, n_units) to (…, E)."""
-        return mask if self.units.kind == "edge" else mask.index_select(-1, self._of_edge)
+        return mask if self.units.kind in ("edge", "pair") else mask.index_select(-1, self._of_edge)
 
     def _side_by_side(self, count: int) -> tuple[ForwardUnderMask, Tensor]:
         """Put ``count`` copies of the receptive field side by side; and which entry of (count · E) masks each edge."""
-        copies = self.prepared.masked_forward([self.atom] * count, self.semantics)
+        copies = self.prepared.masked_forward([self.atom] * count, self.semantics, over_pairs=self.over_pairs)
         owner = copies.field.owner
         # Each copy's edges keep their order among themselves.
         place = torch.empty_like(owner)
@@ -99,6 +100,11 @@ class MaskedPrediction:
         if self.prepared.structure is None:
             raise InputError("this needs a structure, with positions: explain a glass, not a bare graph.")
         return self.prepared.structure
+
+    @property
+    def over_pairs(self) -> bool:
+        """Whether a mask acts on descriptors too, and not on messages alone."""
+        return isinstance(self.forward, PairForward)
 
     @property
     def semantics(self) -> MaskSemantics:

@@ -83,11 +83,17 @@ class PreparedGlass(PreparedGraph):
         return edge_displacements(self.glass, self.graph, edges)
 
     def masked_prediction(
-        self, atom: int, *, semantics: MaskSemantics, unit: Unit, shell_width: float = SHELL_WIDTH
+        self,
+        atom: int,
+        *,
+        semantics: MaskSemantics,
+        unit: Unit,
+        shell_width: float = SHELL_WIDTH,
+        member: int | None = None,
     ) -> MaskedPrediction:
         """Build the prediction of one atom as a function of a mask over units; see :class:`PreparedGraph`."""
         atom = self.glass.require_atom(atom)
-        return super().masked_prediction(atom, semantics=semantics, unit=unit, shell_width=shell_width)
+        return super().masked_prediction(atom, semantics=semantics, unit=unit, shell_width=shell_width, member=member)
 
 
 def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = None) -> PreparedGlass:

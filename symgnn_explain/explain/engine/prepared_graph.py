@@ -15,10 +15,11 @@ from symgnn_explain.explain.engine.generic import GenericEngine, generic_forward
 from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.network_features import NetworkFeatures, network_features
+from symgnn_explain.explain.engine.pair_forward import PairForward, PairList
 from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.reference import predict_with_references
-from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit, group_edges
-from symgnn_explain.models.ensemble import SymGNNLike, with_description
+from symgnn_explain.explain.engine.units import OF_MESSAGES, SHELL_WIDTH, Unit, group_edges
+from symgnn_explain.models.ensemble import SymGNNLike, members_of, with_description
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel, evaluated_copy, name_of
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -122,20 +123,50 @@ class PreparedGraph:
         """Masked predictions by a network that is no SymGNN; raises InputError where it has no messages to mask."""
         return GenericEngine(self.model, self.graph, self.reference_graph)
 
-    def masked_forward(self, atoms: int | list[int], semantics: MaskSemantics) -> ForwardUnderMask:
-        """Build the prediction of one atom, or several, as a function of a mask over their receptive fields' edges."""
-        if isinstance(self.model, SymGNNLike):
-            return MaskedForward(self.model, self.graph, atoms, semantics=semantics, reference=self.reference)
-        return generic_forward(self.engine, atoms, semantics)
+    @cached_property
+    def pairs(self) -> PairList:
+        """Every pair of atoms that the network sees."""
+        return PairList.of(self.graph)
+
+    @property
+    def describes(self) -> bool:
+        """Whether atoms know of others by descriptors too, and not by messages alone."""
+        return isinstance(self.model, SymGNNLike) and self.model.describes
+
+    def masked_forward(
+        self, atoms: int | list[int], semantics: MaskSemantics, *, over_pairs: bool = False, member: int | None = None
+    ) -> ForwardUnderMask:
+        """Build the prediction of one atom, or several, as a function of a mask over their receptive fields' edges.
+
+        With ``over_pairs`` the mask is over the pairs that they depend on, where the network sees more of them than
+        messages. ``member`` chooses one network of an ensemble.
+        """
+        if not isinstance(self.model, SymGNNLike):
+            return generic_forward(self.engine, atoms, semantics)
+        members, reference = members_of(self.model), self.reference
+        if member is not None:
+            members, reference = [members[member]], None if reference is None else [reference[member]]
+        if over_pairs and self.describes:
+            return PairForward(
+                self.model.environment, members, self.graph, self.pairs, atoms, semantics=semantics, reference=reference
+            )
+        model = self.model if member is None else members[0]
+        return MaskedForward(model, self.graph, atoms, semantics=semantics, reference=reference)
 
     def displacements(self, edges: Tensor) -> FloatArray | None:  # noqa: ARG002 - of a glass
         """Return ``r_source - r_target`` of some edges, shape (E, 3), Å; None where only a graph is known."""
         return None
 
     def masked_prediction(
-        self, atom: int, *, semantics: MaskSemantics, unit: Unit, shell_width: float = SHELL_WIDTH
+        self,
+        atom: int,
+        *,
+        semantics: MaskSemantics,
+        unit: Unit,
+        shell_width: float = SHELL_WIDTH,
+        member: int | None = None,
     ) -> MaskedPrediction:
-        """Build the prediction of one atom as a function of a mask over units.
+        """Build the prediction of one atom, or of one member of an ensemble, as a function of a mask over units.
 
         Raises
         ------
@@ -144,10 +175,12 @@ class PreparedGraph:
         """
         if not 0 <= atom < self.graph.num_nodes:
             raise InputError(f"atom {atom} does not exist: the graph has {self.graph.num_nodes}, numbered from 0.")
-        forward = self.masked_forward(atom, semantics)
+        over_pairs = self.describes and unit not in OF_MESSAGES
+        forward = self.masked_forward(atom, semantics, over_pairs=over_pairs, member=member)
         edges = forward.field.edges.cpu()
-        source, target = self.graph.edge_index.cpu()[:, edges].numpy()
-        displacement = self.displacements(edges)
+        index = self.pairs.index if over_pairs else self.graph.edge_index
+        source, target = index.cpu()[:, edges].numpy()
+        displacement = self.pairs.vector.cpu()[edges].double().numpy() if over_pairs else self.displacements(edges)
         units = group_edges(
             unit, source, target, glass=self.structure, atom=atom, displacement=displacement, shell_width=shell_width
         )

@@ -48,13 +48,20 @@ class ReceptiveField:
     @classmethod
     def of(cls, atom: int, edge_index: Tensor, n_atoms: int, n_layers: int) -> ReceptiveField:
         """Find the receptive field of ``atom`` under ``n_layers`` rounds of message passing along ``edge_index``."""
-        source, target = edge_index
-        hops = torch.full((n_atoms,), -1, dtype=torch.long, device=edge_index.device)
-        hops[atom] = 0
-        for depth in range(n_layers):
-            senders = source[hops[target] == depth]
-            hops[senders[hops[senders] < 0]] = depth + 1
-        return cls._within(hops, edge_index, n_layers)
+        return cls._within(_hops(atom, edge_index, n_atoms, n_layers), edge_index, n_layers)
+
+    @classmethod
+    def with_surroundings(
+        cls, atom: int, edge_index: Tensor, pair_index: Tensor, n_atoms: int, n_layers: int
+    ) -> ReceptiveField:
+        """Take all pairs into the atoms that reach ``atom`` by ``n_layers`` messages; its edges are pairs then.
+
+        Atoms of which only descriptors know are one hop farther than all others.
+        """
+        hops = _hops(atom, edge_index, n_atoms, n_layers)
+        senders = pair_index[0, hops[pair_index[1]] >= 0]
+        hops[senders[hops[senders] < 0]] = n_layers + 1
+        return cls._within(hops, pair_index, n_layers + 1)
 
     @classmethod
     def everything(cls, atom: int, edge_index: Tensor, n_atoms: int) -> ReceptiveField:
@@ -127,6 +134,17 @@ class ReceptiveField:
         """Hops from each atom to the explained one, shape (n,)."""
         counts = torch.tensor([0, *self.n_nodes], device=self.nodes.device).diff()
         return torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+
+
+def _hops(atom: int, edge_index: Tensor, n_atoms: int, n_layers: int) -> Tensor:
+    """Hops from each atom to one, shape (N,); -1 where there are more than ``n_layers``."""
+    source, target = edge_index
+    hops = torch.full((n_atoms,), -1, dtype=torch.long, device=edge_index.device)
+    hops[atom] = 0
+    for depth in range(n_layers):
+        senders = source[hops[target] == depth]
+        hops[senders[hops[senders] < 0]] = depth + 1
+    return hops
 
 
 def _prefixes(sorted_hops: Tensor, count: int) -> tuple[int, ...]:

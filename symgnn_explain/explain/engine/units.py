@@ -12,18 +12,27 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.runs.plain import NotPlainError, entry, numbers, one_of
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
-Unit = Literal["edge", "bond", "atom", "polyhedron", "shell"]
-"""Which messages one mask value is for:
+Unit = Literal["pair", "edge", "bond", "atom", "polyhedron", "shell"]
+"""What one mask value is for. All that atoms learn from each other, messages and descriptors:
 
-- ``edge``: one directed edge;
-- ``bond``: both directions of one pair of atoms at one periodic image; a self-loop is a bond of its own;
-- ``atom``: all messages that an atom sends, itself included;
-- ``polyhedron``: all messages that an atom receives, that is, its coordination polyhedron as the network sees it;
-- ``shell``: all messages sent by atoms that are about as far from the explained atom.
+- ``pair``: all that one atom learns from another at one periodic image: the message, and its share of the descriptors;
+- ``atom``: all pairs in which an atom is the one that is learned of, itself included;
+- ``polyhedron``: all that an atom learns, that is, its surroundings as the network sees them;
+- ``shell``: all that is learned of atoms about as far from the explained atom.
+
+Messages alone:
+
+- ``edge``: the message along one directed edge;
+- ``bond``: the messages of both directions of one pair of atoms at one image; a self-loop is a bond of its own.
+
+A network that sees pairs as edges alone learns nothing but messages: then a pair is an edge.
 """
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
+OF_MESSAGES: tuple[Unit, ...] = ("edge", "bond")
+"""Units that leave descriptors as they are."""
 _COLUMNS: dict[Unit, tuple[str, ...]] = {
+    "pair": ("source", "target"),
     "edge": ("source", "target"),
     "bond": ("first", "second"),
     "atom": ("atom",),
@@ -37,7 +46,7 @@ SHELL_WIDTH = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """A partition of a receptive field's edges.
+    """A partition of a receptive field's edges, or pairs.
 
     Parameters
     ----------
@@ -118,7 +127,7 @@ def group_edges(
     """
     if kind not in UNITS:
         raise InputError(f"unit={kind!r} is unknown: choose from {', '.join(UNITS)}.")
-    if kind == "edge":
+    if kind in ("edge", "pair"):
         return Units(kind, np.arange(len(source)), pd.DataFrame({"source": source, "target": target}))
     if kind in ("atom", "polyhedron"):
         atoms, of_edge = np.unique(source if kind == "atom" else target, return_inverse=True)

@@ -1,0 +1,197 @@
+"""Masks over pairs: against the network on descriptors that are summed pair by pair, and on graphs without pairs."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.polynomial.legendre import legval
+from torch import Tensor
+from torch_geometric.data import Data
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.joint_prediction import JointPrediction
+from symgnn_explain.explain.engine.masked_surroundings import ALONE
+from symgnn_explain.explain.engine.pair_forward import PairForward, PairList
+from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
+from symgnn_explain.explain.engine.reference import predict_with_reference
+from symgnn_explain.models.ensemble import SymGNNEnsemble
+from symgnn_explain.models.environment import ANGULAR_CENTRES, ANGULAR_RANGE, ANGULAR_TAPER, ANGULAR_WIDTH, NEAREST
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.symgnn import SymGNN
+
+from .conftest import double_graph, random_model
+from .test_semantics import STRUCTURES, written_out
+
+
+def described(model: SymGNN, graph: Data, pairs: PairList, mask: Tensor, *, replaced: bool) -> Tensor:
+    """The descriptors of every atom, one after the other, each a sum over its neighbours as the module says."""
+    env, config = model.environment, model.config
+    source, target = pairs.index
+    distance = pairs.vector.norm(dim=1)
+    rows = []
+    for atom in range(graph.num_nodes):
+        mean = env.mean[graph.x[atom].argmax()]
+        into = [int(p) for p in torch.nonzero((target == atom) & (distance > 0)).flatten()]
+        near = [p for p in into if distance[p] <= config.cutoff]
+        columns = []
+        density = partial(_density, graph.x[source], mask, replaced)
+
+        width = (config.cutoff - NEAREST) / (env.n_radial - 1)
+        centres = torch.arange(env.n_radial, dtype=mask.dtype) * width + NEAREST
+        columns.append(
+            density(
+                near, torch.exp(-0.5 * ((distance[near][:, None] - centres) / width) ** 2), mean[: 2 * env.n_radial]
+            )
+        )
+        if env.degree:
+            bent = [p for p in near if distance[p] < ANGULAR_RANGE]
+            r = distance[bent][:, None]
+            fade = ((ANGULAR_RANGE - r) / ANGULAR_TAPER).clamp(0, 1)
+            radial = (
+                torch.exp(-0.5 * ((r - mask.new_tensor(ANGULAR_CENTRES)) / ANGULAR_WIDTH) ** 2)
+                * (3 - 2 * fade)
+                * fade**2
+            )
+            channel = torch.cat([radial * graph.x[source[bent], s, None] for s in range(2)], dim=1)
+            unit = pairs.vector[bent] / r
+            first, second = np.triu_indices(6)
+            weight = radial.sum(1) + ALONE
+            average = mean[2 * env.n_radial :][: 21 * env.degree].view(env.degree, 21)
+            for degree in range(1, env.degree + 1):
+                angle = torch.from_numpy(legval((unit @ unit.T).numpy(), np.eye(4)[degree]))
+                m = mask[bent]
+                counts = (m[:, None] + m[None]) / 2 if replaced else m[:, None] * m[None]
+                column = torch.einsum("pa,qb,pq->ab", channel, channel, counts * angle)[first, second]
+                if replaced and bent:
+                    column = column + ((1 - m) * weight).sum() / weight.sum() * average[degree - 1]
+                columns.append(column)
+        if env.n_far:
+            width = (env.reach - config.cutoff + 0.4) / (env.n_far - 1)
+            centres = config.cutoff - 0.4 + torch.arange(env.n_far, dtype=mask.dtype) * width
+            far = [p for p in into if distance[p] > centres[0] - 4 * width]
+            r = distance[far][:, None]
+            weight = torch.exp(-0.5 * ((r - centres) / width) ** 2) * (1 + torch.cos(torch.pi * r / env.reach)) / 2
+            columns.append(density(far, weight, mean[-2 * env.n_far :]))
+        rows.append(torch.cat(columns))
+    return env.features(graph.x, torch.stack(rows))
+
+
+def _density(there: Tensor, mask: Tensor, replaced: bool, which: list[int], weight: Tensor, mean: Tensor) -> Tensor:
+    parted = (weight + ALONE) / (weight + ALONE).sum(0)
+    total = torch.einsum("p,ps,pk->sk", mask[which], there[which], weight)
+    if replaced:
+        total = total + torch.einsum("p,pk,sk->sk", 1 - mask[which], parted, mean.view(2, -1))
+    return total.flatten()
+
+
+@given(
+    seed=st.integers(0, 1000),
+    depth=st.integers(1, 3),
+    structure=st.sampled_from(sorted(STRUCTURES)),
+    semantics=st.sampled_from(MASK_SEMANTICS),
+    last=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_value_and_gradient_equal_the_plain_network_on_weighted_pairs(seed, depth, structure, semantics, last) -> None:
+    environment = ((3, 0, 0), (4, 3, 0), (3, 2, 3))[seed % 3]
+    model = random_model(seed, heads=(2, 1, 1)[:depth], dim=4, environment=environment).double()
+    glass = STRUCTURES[structure](seed)
+    graph = double_graph(model, glass)
+    atom = len(glass) - 1 if last else seed % len(glass)
+    _, reference = predict_with_reference(model, graph)
+    pairs = PairList.of(graph)
+    forward = PairForward(model.environment, [model], graph, pairs, atom, semantics=semantics, reference=[reference])
+    torch.manual_seed(seed)
+    mask = torch.rand(pairs.index.shape[1], dtype=torch.float64, requires_grad=True)
+
+    graph.environment = described(model, graph, pairs, mask, replaced=semantics == "reference")
+    of_edges = mask[as_edges(graph, pairs)]
+    plain = written_out(model, graph, of_edges, semantics, reference)[atom]
+    (plain_gradient,) = torch.autograd.grad(plain, mask)
+    fast = forward(mask[forward.field.edges])
+    (fast_gradient,) = torch.autograd.grad(fast, mask)
+
+    torch.testing.assert_close(fast, plain, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(fast_gradient, plain_gradient, rtol=1e-7, atol=1e-11)
+
+
+def as_edges(graph: Data, pairs: PairList) -> Tensor:
+    """Which pair each edge of the graph is."""
+
+    def rows(index: Tensor, vector: Tensor) -> list[tuple[float, ...]]:
+        return [tuple(row) for row in torch.cat([index.T.double(), vector], dim=1).tolist()]
+
+    known = {row: number for number, row in enumerate(rows(pairs.index, pairs.vector))}
+    return torch.tensor([known[row] for row in rows(graph.edge_index, graph.edge_attr)])
+
+
+@given(seed=st.integers(0, 1000), structure=st.sampled_from(sorted(STRUCTURES)))
+@settings(max_examples=15, deadline=None)
+def test_removed_pairs_are_those_of_a_graph_without_them(seed: int, structure: str) -> None:
+    model = random_model(seed, heads=(2, 1), dim=4, environment=(3, 2, 3)).double()
+    graph = double_graph(model, STRUCTURES[structure](seed))
+    pairs = PairList.of(graph)
+    forward = PairForward(model.environment, [model], graph, pairs, 3, semantics="removal", reference=None)
+    kept = torch.from_numpy(np.random.default_rng(seed).random(pairs.index.shape[1]) < 0.6)
+    of_edges, listed = kept[as_edges(graph, pairs)], kept[: graph.pair_index.shape[1]]
+    smaller = Data(
+        x=graph.x,
+        edge_index=graph.edge_index[:, of_edges],
+        edge_attr=graph.edge_attr[of_edges],
+        pair_index=graph.pair_index[:, listed],
+        pair_attr=graph.pair_attr[listed],
+    )
+    expected = model.predict(smaller)[3]
+    torch.testing.assert_close(forward(kept.double()[forward.field.edges]), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def prepared() -> PreparedGlass:
+    members = [random_model(seed, heads=(2, 1), dim=4, environment=(4, 2, 3)) for seed in range(2)]
+    members[1].environment.load_state_dict(members[0].environment.state_dict())
+    return prepare(Predictor(SymGNNEnsemble.of(members), device="cpu"), random_glass())
+
+
+@pytest.mark.parametrize("semantics", ["zero", "reference"])
+@pytest.mark.parametrize("unit", ["pair", "atom", "polyhedron", "shell"])
+def test_contributions_of_integrated_gradients_are_complete(prepared, unit, semantics) -> None:
+    found = prepared.explain(5, "integrated_gradients", unit=unit, semantics=semantics)
+    everything = PairForward(
+        prepared.model.environment, prepared.model.symgnns, prepared.graph, prepared.pairs, 5,
+        semantics=semantics, reference=prepared.reference,
+    )  # fmt: skip
+    assert found.prediction == pytest.approx(prepared.predictions[5], abs=1e-6)
+    assert found.score.sum() == pytest.approx(found.prediction - float(everything.baseline()), abs=1e-3)
+
+
+def test_of_each_member_and_of_both_beside_each_other(prepared) -> None:
+    """The mean of what members predict under a mask is the prediction; atoms side by side do not see each other."""
+    whole = prepared.masked_prediction(5, semantics="reference", unit="pair")
+    mask = torch.rand(whole.n_units, generator=torch.Generator().manual_seed(0))
+    members = [prepared.masked_prediction(5, semantics="reference", unit="pair", member=one) for one in range(2)]
+    torch.testing.assert_close(torch.stack([member(mask) for member in members]).mean(0), whole(mask))
+    other = prepared.masked_prediction(9, semantics="reference", unit="pair")
+    other_mask = torch.rand(other.n_units, generator=torch.Generator().manual_seed(1))
+    together = JointPrediction([whole, other])(torch.cat([mask, other_mask]))
+    torch.testing.assert_close(together, torch.stack([whole(mask), other(other_mask)]))
+
+
+def test_a_network_without_descriptors_learns_from_messages_alone(glass) -> None:
+    plain = prepare(Predictor(random_model(), device="cpu"), glass)
+    pair, edge = (plain.masked_prediction(3, semantics="zero", unit=unit) for unit in ("pair", "edge"))
+    mask = torch.rand(edge.n_units, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(pair(mask), edge(mask), rtol=0, atol=0)
+
+
+def test_a_graph_whose_edges_are_no_pairs_is_refused(prepared) -> None:
+    other = prepared.graph.clone()
+    other.pair_attr = other.pair_attr + 0.5
+    with pytest.raises(InputError, match="none of its pairs"):
+        PreparedGraph.of(prepared.model, other).masked_prediction(5, semantics="zero", unit="pair")
