@@ -26,7 +26,7 @@ from symgnn_explain.models.environment import ANGULAR_CENTRES, ANGULAR_RANGE, AN
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN
 
-from .conftest import double_graph, random_model
+from .conftest import double_graph, random_glass, random_model
 from .test_semantics import STRUCTURES, written_out
 
 
@@ -98,7 +98,7 @@ def _density(there: Tensor, mask: Tensor, replaced: bool, which: list[int], weig
     semantics=st.sampled_from(MASK_SEMANTICS),
     last=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_value_and_gradient_equal_the_plain_network_on_weighted_pairs(seed, depth, structure, semantics, last) -> None:
     environment = ((3, 0, 0), (4, 3, 0), (3, 2, 3))[seed % 3]
     model = random_model(seed, heads=(2, 1, 1)[:depth], dim=4, environment=environment).double()
@@ -133,7 +133,7 @@ def as_edges(graph: Data, pairs: PairList) -> Tensor:
 
 
 @given(seed=st.integers(0, 1000), structure=st.sampled_from(sorted(STRUCTURES)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_removed_pairs_are_those_of_a_graph_without_them(seed: int, structure: str) -> None:
     model = random_model(seed, heads=(2, 1), dim=4, environment=(3, 2, 3)).double()
     graph = double_graph(model, STRUCTURES[structure](seed))
