@@ -85,12 +85,15 @@ def inference(figures: Figures) -> str:
 
 def inference_scaling(figures: Figures) -> str:
     """Return time and memory of large glasses."""
+    sizes = {"3000": "3 000 atoms", "24000": "24 000 atoms", "1m": "a million atoms"}
     rows = [
-        ["3 000 atoms", seconds(figures["seconds_3000"])],
-        ["8 000 atoms", seconds(figures["seconds_8000"])],
-        [f"{figures['atoms_largest']} atoms, in chunks", seconds(figures["seconds_largest"])],
+        *(
+            [said, f"{figures[f'us_per_atom_{name}']:.0f} µs an atom"]
+            for name, said in sizes.items()
+            if f"us_per_atom_{name}" in figures
+        ),
         ["exponent of the time with the number of atoms", f"{figures['exponent']:.2f}"],
-        ["largest difference between chunks and the whole (eV)", f"{figures['chunk_max_diff']:.1e}"],
+        ["largest difference between blocks and the whole (eV)", f"{figures['chunk_max_diff']:.1e}"],
         *([f"peak memory ({name})", f"{value:.1f} GB"] for name, value in figures.items() if name.startswith("peak")),
     ]
     return table(["", "measured"], rows)

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_batch
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.structure.bins import Edges
+from symgnn_explain.structure.glass import FloatArray, IntArray
+
+Pairs = tuple[IntArray, IntArray, FloatArray] | None
 
 NEAREST = 2.2
 """First Gaussian of the radial densities, Å; the last one is at the cut-off."""
@@ -77,14 +82,18 @@ class AtomicEnvironment(nn.Module):
         pair_index: Tensor | None = None,
         pair_attr: Tensor | None = None,
     ) -> Tensor:
-        """Return the features of each atom, shape (N, width): those of its own species' columns, with a 1, else 0."""
-        return self.features(x, self.raw(x, edge_index, edge_attr, pair_index, pair_attr))
+        """Return the features of each atom, shape (N, width): those of its own species' columns, with a 1, else 0.
+
+        They are found in double precision: whitening takes differences of large numbers that are nearly the same.
+        """
+        pairs = (None, None) if pair_attr is None else (pair_index, pair_attr.double())
+        return self.features(x.double(), self.raw(x.double(), edge_index, edge_attr.double(), *pairs)).to(x)
 
     def features(self, x: Tensor, raw: Tensor) -> Tensor:
         """Return the features (N, width) of atoms whose raw descriptors (N, n_raw) are known."""
-        centred = raw - x @ self.mean
+        centred = raw - x @ self.mean.to(raw)
         own = torch.zeros_like(raw)
-        for kind, whitening in enumerate(self.whitening):
+        for kind, whitening in enumerate(self.whitening.to(raw)):
             own = own + x[:, kind, None] * (centred @ whitening)
         own = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
         return (x[:, :, None] * own[:, None, :]).flatten(1)
@@ -110,6 +119,40 @@ class AtomicEnvironment(nn.Module):
         if self.n_far:
             columns.append(self._far_densities(x, pair_index, pair_attr))
         return torch.cat(columns, dim=1)
+
+    @torch.no_grad()
+    def raw_of(self, kinds: IntArray, edges: Edges, pairs: Pairs) -> Tensor:
+        """Return what :meth:`raw` does, without gradients and many times as fast, of some atoms, shape (n, n_raw).
+
+        Parameters
+        ----------
+        kinds
+            Species of every atom of the structure, by their numbers, shape (N,).
+        edges
+            All edges into these atoms.
+        pairs
+            First of the pairs of each of these atoms within ``reach`` (n + 1,), the other atom (P,) and distance (P,);
+            None where nothing is described beyond the edges.
+        """
+        from symgnn_explain.models.environment_kernels import add_densities, add_power_spectrum
+
+        vector = torch.from_numpy(edges.displacement).double()
+        distance = vector.norm(dim=1)
+        of_edge, itself = kinds[edges.source], (distance == 0)[:, None]
+        raw = np.zeros((len(edges.first) - 1, self.n_raw))
+        n_near, n_far = self.n_species * self.n_radial, self.n_species * self.n_far
+        add_densities(edges.first, of_edge, self.near(distance).masked_fill_(itself, 0).numpy(), raw[:, :n_near])
+        if self.degree:
+            radial = self.angular(distance).masked_fill_(itself, 0).numpy()
+            direction = (vector / distance[:, None]).masked_fill_(itself, 0).numpy()
+            spectrum = raw[:, n_near : self.n_raw - n_far]
+            add_power_spectrum((edges.first, of_edge, radial, direction), self.n_species, self.degree, spectrum)
+        if pairs is not None and self.n_far:
+            first, other, length = pairs
+            shared = self.far(torch.from_numpy(length)).numpy()
+            shared[length <= self.far_from] = 0
+            add_densities(first, kinds[other], shared, raw[:, self.n_raw - n_far :])
+        return torch.from_numpy(raw)
 
     def _far_densities(self, x: Tensor, pair_index: Tensor | None, pair_attr: Tensor | None) -> Tensor:
         """Count neighbours of each species about distances beyond the cut-off; they fade out towards ``reach``."""

@@ -16,9 +16,8 @@ from torch_geometric.data import Data
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
-from symgnn_explain.models.chunked import CHUNK_ATOMS, predict_in_chunks
-from symgnn_explain.models.domain import Domain, neighbourhood_length
-from symgnn_explain.models.ensemble import SymGNNLike, predict_members, with_description
+from symgnn_explain.models.domain import Domain
+from symgnn_explain.models.ensemble import SymGNNLike
 from symgnn_explain.models.protocol import (
     ConfiguredNetwork,
     NodeModel,
@@ -27,6 +26,7 @@ from symgnn_explain.models.protocol import (
     require_node_model,
 )
 from symgnn_explain.models.registry import Network
+from symgnn_explain.models.sweep import BLOCK_ATOMS, sweep
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import require_species
@@ -177,7 +177,7 @@ class Predictor:
             return one_number_an_atom(self.model, graph)
 
     @torch.no_grad()
-    def predict(self, glass: Glass, *, chunk_atoms: int = CHUNK_ATOMS) -> FloatArray:
+    def predict(self, glass: Glass, *, chunk_atoms: int = BLOCK_ATOMS) -> FloatArray:
         """Predict every atom, shape (N,), in the unit of the :attr:`target`.
 
         Parameters
@@ -195,7 +195,7 @@ class Predictor:
         return self._members(glass, chunk_atoms)[0].mean(axis=1)
 
     @torch.no_grad()
-    def predict_atoms(self, glass: Glass, *, chunk_atoms: int = CHUNK_ATOMS) -> AtomPredictions:
+    def predict_atoms(self, glass: Glass, *, chunk_atoms: int = BLOCK_ATOMS) -> AtomPredictions:
         """Predict every atom, with how uncertain that is and whether training covered its surroundings.
 
         Raises
@@ -253,27 +253,10 @@ class Predictor:
         if not isinstance(self.model, SymGNNLike):
             values: FloatArray = self.predict_graph(self.graph(glass))[:, None].double().cpu().numpy()
             return values, None
-        domain = self.domain
-
-        def network(graph: Data) -> Tensor:
-            graph = with_description(self.model, graph)
-            members = predict_members(self.model, graph).T
-            if domain is None:
-                return members
-            return torch.cat([members, neighbourhood_length(self.model, graph)[:, None]], dim=1)
-
         with evaluation_mode(self.model):
-            found = predict_in_chunks(
-                network,
-                glass,
-                cutoff=self.model.config.cutoff,
-                species=self.model.species,
-                depth=self.model.hops,
-                reach=self.model.config.reach,
-                chunk_atoms=chunk_atoms,
-                device=self.device,
-            )
-        return (found, None) if domain is None else (found[:, :-1], found[:, -1] / domain.edge)
+            found = sweep(self.model, glass, block_atoms=chunk_atoms)
+        domain = self.domain
+        return found.members, None if domain is None or found.length is None else found.length / domain.edge
 
 
 @contextmanager

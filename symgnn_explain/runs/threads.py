@@ -1,35 +1,75 @@
-"""How many threads a computation uses."""
+"""How many threads a computation uses.
+
+PyTorch's setting belongs to the thread that makes it, and is also what threads that start later begin with. Here it is
+always put back, and never left to threads that others start.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
+from threading import Thread
+from typing import TypeVar
 
 import torch
 
-_lock = Lock()
-_inside = 0
-_outside = 1
+Item = TypeVar("Item")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let PyTorch use one thread, and as many as before when the last of such blocks ends.
+    """Let PyTorch use one thread for what the calling thread does.
 
     For work made of many small steps, which gains little from threads and loses much where cores are shared: threads
-    that wait for each other spin. PyTorch's setting is the whole process's.
+    that wait for each other spin.
     """
-    global _inside, _outside  # noqa: PLW0603 - the setting itself is global
-    with _lock:
-        if _inside == 0:
-            _outside = torch.get_num_threads()
-        _inside += 1
-        torch.set_num_threads(1)
+    before = torch.get_num_threads()
+    _use(1, elsewhere=before)
     try:
         yield
     finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                torch.set_num_threads(_outside)
+        _use(before, elsewhere=before)
+
+
+@contextmanager
+def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Iterable[Item]], None]]:
+    """Give a function that works through items in as many threads as PyTorch may use here, none waiting for another.
+
+    Each item is worked on by one thread, so results do not depend on their number, and a core that others keep busy
+    takes fewer items. What the work raises ends it, and is raised.
+    """
+    before, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+    if before == 1:
+        yield _work_through_here
+        return
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        torch.set_grad_enabled(gradients)
+
+    pool = ThreadPoolExecutor(before, initializer=begin, thread_name_prefix="symgnn")
+
+    def work_through(work: Callable[[Item], None], items: Iterable[Item]) -> None:
+        for _ in pool.map(work, items):
+            pass
+
+    try:
+        yield work_through
+    finally:
+        pool.shutdown(cancel_futures=True)
+        _use(before, elsewhere=before)
+
+
+def _work_through_here(work: Callable[[Item], None], items: Iterable[Item]) -> None:
+    for item in items:
+        work(item)
+
+
+def _use(count: int, *, elsewhere: int | None = None) -> None:
+    """Set the number of threads for this thread, and for those to come to another number."""
+    torch.set_num_threads(count)
+    if elsewhere not in (None, count):
+        other = Thread(target=torch.set_num_threads, args=(elsewhere,))
+        other.start()
+        other.join()

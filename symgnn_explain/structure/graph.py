@@ -47,16 +47,14 @@ def neighbour_edges(glass: Glass, cutoff: float) -> tuple[IntArray, IntArray, Fl
     InputError
         If the cut-off is not positive, two atoms overlap, the lengths cannot be in Å, or atoms are scattered too wide.
     """
-    if not (np.isfinite(cutoff) and cutoff > 0):
-        raise InputError(f"{cutoff=} must be a positive length in Å.")
-    _require_plausible_lengths(glass)
+    box = require_listable(glass, cutoff)
     neighbours = NeighborList(cutoff=cutoff, full_list=True)
     target, source, displacement, distance = neighbours.compute(
-        points=glass.positions, box=periodic_cell(glass, cutoff), periodic=True, quantities="ijDd"
+        points=glass.positions, box=box, periodic=True, quantities="ijDd"
     )
     if distance.size and distance.min() < CLOSEST_APPROACH:
         closest = int(distance.argmin())
-        raise _overlap(glass, int(target[closest]), int(source[closest]), distance[closest])
+        raise overlap(glass, int(target[closest]), int(source[closest]), distance[closest])
     n_atoms = len(glass)
     atoms = np.arange(n_atoms)
     source = np.concatenate([source.astype(np.int64), atoms])
@@ -97,10 +95,9 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: f
     InputError
         If the glass holds a species that the network does not know.
     """
-    numbers = np.array([atomic_number(symbol) for symbol in species])
-    require_species(glass, species)
+    kinds = kinds_of(glass, species)
     source, target, displacement = neighbour_edges(glass, max(cutoff, reach))
-    data = Data(x=torch.from_numpy((glass.numbers[:, None] == numbers[None, :]).astype(np.float32)))
+    data = Data(x=torch.eye(len(species))[torch.from_numpy(kinds)])
     if reach > cutoff:
         distance = np.linalg.norm(displacement, axis=1)
         data.pair_index, data.pair_attr = _edge_tensors(source, target, displacement, distance > 0)
@@ -111,6 +108,19 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: f
     if glass.barriers is not None:
         data.y = torch.from_numpy(glass.barriers.astype(np.float32))
     return data
+
+
+def kinds_of(glass: Glass, species: Sequence[str]) -> IntArray:
+    """Return the place of each atom's species among those that a network knows, shape (N,).
+
+    Raises
+    ------
+    InputError
+        If the glass holds a species that the network does not know.
+    """
+    require_species(glass, species)
+    numbers = np.array([atomic_number(symbol) for symbol in species])
+    return np.asarray((glass.numbers[:, None] == numbers).argmax(axis=1))
 
 
 def require_species(glass: Glass, species: Sequence[str] | None) -> None:
@@ -172,6 +182,14 @@ def _edge_tensors(
     return torch.from_numpy(ends), torch.from_numpy(displacement[kept].astype(np.float32))
 
 
+def require_listable(glass: Glass, cutoff: float) -> FloatArray:
+    """Return :func:`~.pairs.periodic_cell`, or raise InputError where neighbours within ``cutoff`` cannot be listed."""
+    if not (np.isfinite(cutoff) and cutoff > 0):
+        raise InputError(f"{cutoff=} must be a positive length in Å.")
+    _require_plausible_lengths(glass)
+    return periodic_cell(glass, cutoff)
+
+
 def _require_plausible_lengths(glass: Glass) -> None:
     """Refuse what would have millions of neighbours an atom before they are listed: memory would not hold them."""
     repeats = np.linalg.norm(glass.cell[glass.pbc], axis=1)
@@ -189,10 +207,11 @@ def _require_plausible_lengths(glass: Glass) -> None:
         if distance[closest, 1] < CLOSEST_APPROACH:
             # Of two atoms at one place either can come first.
             other = next(int(atom) for atom in neighbour[closest] if atom != closest)
-            raise _overlap(glass, closest, other, distance[closest, 1])
+            raise overlap(glass, closest, other, distance[closest, 1])
 
 
-def _overlap(glass: Glass, first: int, second: int, distance: float) -> InputError:
+def overlap(glass: Glass, first: int, second: int, distance: float) -> InputError:
+    """Return the error of two atoms that stand at one place."""
     pair = f"atoms {first} and {second}" if first != second else f"atom {first} and its periodic image"
     return InputError(
         f"{pair} of {glass.name!r} are {distance:.3f} Å apart: an atom stands twice in it, or its lengths are not in Å."

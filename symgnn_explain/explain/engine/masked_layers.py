@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from symgnn_explain.explain.engine.edge_attention import Attended, AttentionPullback, EdgeInputs, edge_attention
-from symgnn_explain.explain.engine.folded_layer import FoldedDecoder, FoldedLayer
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
+from symgnn_explain.models.folded import FoldedDecoder, FoldedLayer
 from symgnn_explain.models.symgnn import SymGNN
 
 LayersPullback = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -126,6 +126,44 @@ class FoldedLayer:
 
 
 @dataclass(frozen=True)
+class FoldedEdgeEncoder:
+    """What turns displacements into initial edge features, of networks that tell edges by their lengths alone.
+
+    Parameters
+    ----------
+    expand
+        From distances (E,) to what all members encode, shape (E, G).
+    first, second
+        Linear maps.
+    activation
+        Behind each of them.
+    """
+
+    expand: Callable[[Tensor], Tensor]
+    first: Linear
+    second: Linear
+    activation: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def of(cls, members: Sequence[SymGNN]) -> FoldedEdgeEncoder:
+        """Fold the encoders of the members."""
+        encoders = [[*member.radial_encoder] for member in members]
+        first, second = (
+            Linear.stack([_scaled_before(encoder[place], encoder[place + 1]) for encoder in encoders])
+            for place in (0, 3)
+        )
+        return cls(members[0].expand_distance, first, second, encoders[0][2])
+
+    def __call__(self, displacement: Tensor) -> Tensor:
+        """Return initial edge features (M, E, dim) of displacements (E, 3)."""
+        members, width, dim = self.first.weight.shape
+        together = self.first.weight.transpose(0, 1).reshape(width, members * dim)
+        features = torch.addmm(self.first.bias.flatten(), self.expand(displacement.norm(dim=1)), together)
+        features = self.activation(features).unflatten(1, (members, dim)).transpose(0, 1)
+        return self.activation(self.second(features))
+
+
+@dataclass(frozen=True)
 class FoldedDecoder:
     """The prediction heads of the members, and the mean of what they predict.
 

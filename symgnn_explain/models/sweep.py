@@ -1,0 +1,181 @@
+"""Prediction of every atom of a structure of any size, at the same cost an atom and in bounded memory.
+
+One sweep describes the surroundings of each atom, once; a second passes messages, block by block, each with the
+features of the atoms around it that it depends on. Within a sweep small batches of atoms stay in the processor's cache.
+The members of an ensemble share everything but their weights. It computes what the plain network does, in the same
+precision or better; the tests compare the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.models.domain import described_length
+from symgnn_explain.models.ensemble import SymGNNLike, members_of
+from symgnn_explain.models.messages import BATCH_ATOMS, Field, Layers, WorkThrough, batches_of
+from symgnn_explain.runs.threads import side_by_side
+from symgnn_explain.structure.bins import Bins, Edges
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.graph import kinds_of, require_listable
+
+BLOCK_ATOMS = 60_000
+"""Atoms through which messages pass at once: ten kilobytes each for an ensemble of five."""
+
+
+class Sweep(NamedTuple):
+    """What a network says of every atom.
+
+    Parameters
+    ----------
+    members
+        Prediction of each member of an ensemble (or of the one network), shape (N, M).
+    length
+        :func:`~symgnn_explain.models.domain.neighbourhood_length`, shape (N,); None where nodes start from no
+        descriptors.
+    received
+        What atoms receive on average in each layer of each member, shape (heads, dim).
+    """
+
+    members: FloatArray
+    length: FloatArray | None
+    received: list[list[Tensor]]
+
+
+@torch.no_grad()
+def sweep(
+    model: SymGNNLike,
+    glass: Glass,
+    *,
+    block_atoms: int = BLOCK_ATOMS,
+    progress: Callable[[float], None] | None = None,
+) -> Sweep:
+    """Predict every atom with a SymGNN, or an ensemble, in evaluation mode.
+
+    Parameters
+    ----------
+    model
+        The network.
+    glass
+        Any cell, periodic or not, also one smaller than the cut-off.
+    block_atoms
+        Atoms through which messages pass at once. Memory grows with it; results differ by rounding at most.
+    progress
+        Called with the fraction done.
+
+    Raises
+    ------
+    InputError
+        As :func:`~symgnn_explain.structure.graph.build_graph` does.
+    """
+    if block_atoms < 1:
+        raise InputError(f"{block_atoms=} must be at least 1.")
+    reach = max(model.config.cutoff, model.config.reach)
+    kinds = kinds_of(glass, model.species)
+    require_listable(glass, reach)
+    order, ends = blocks_of(glass, block_atoms)
+    report = progress or (lambda _: None)
+    values = np.empty((len(glass), len(members_of(model))))
+    length = np.empty(len(glass)) if model.describes else None
+    with side_by_side() as work_through:
+        bins = Bins.of(
+            Glass(glass.positions[order], glass.numbers[order], glass.cell, glass.pbc, name=glass.name), reach
+        )
+        start = _describe(model, bins, kinds[order], work_through, lambda done: report(done / 2))
+        layers = Layers.of(model)
+        received = [torch.zeros_like(layer.vector, dtype=torch.float64) for layer in layers.folded]
+        for core in map(slice, ends[:-1], ends[1:]):
+            field = Field.of(start.edges, core, len(layers.folded))
+            values[order[core]] = layers.predict(start.node, field, received, work_through)
+            if length is not None and start.length is not None:
+                length[order[core]] = _mean_of_senders(start.length, start.edges, core)
+            report(0.5 + core.stop / len(glass) / 2)
+    return Sweep(values, length, layers.messages([(total / len(glass)).to(start.node) for total in received]))
+
+
+class _Start(NamedTuple):
+    """What atoms know before the first message.
+
+    Parameters
+    ----------
+    node
+        Initial node features of each member, shape (M, N, dim).
+    edges
+        All of the graph.
+    length
+        Root mean square of the whitened descriptors, shape (N,).
+    """
+
+    node: Tensor
+    edges: Edges
+    length: FloatArray | None
+
+
+def _describe(
+    model: SymGNNLike, bins: Bins, kinds: IntArray, work_through: WorkThrough, report: Callable[[float], None]
+) -> _Start:
+    members, n_atoms = members_of(model), len(kinds)
+    config = members[0].config
+    node = model.label_scale.new_empty(len(members), n_atoms, config.dim)
+    species = torch.eye(len(config.species), dtype=node.dtype, device=node.device)[torch.from_numpy(kinds)]
+    length = np.empty(n_atoms)
+    found: dict[int, Edges] = {}
+
+    def describe(batch: slice) -> None:
+        atoms = np.arange(batch.start, batch.stop)
+        edges = found[batch.start] = bins.edges(atoms, config.cutoff)
+        described = species[batch]
+        if model.describes:
+            raw = model.environment.raw_of(kinds, edges, bins.pairs(atoms) if config.environment_far else None)
+            described = model.environment.features(described.double(), raw.to(node.device))
+            length[batch] = described_length(described, model.environment.n_raw).cpu().numpy()
+            described = described.to(node)
+        for own, member in zip(node, members, strict=True):
+            own[batch] = member.encode_nodes(described)
+        report(batch.stop / n_atoms)
+
+    batches = batches_of(n_atoms, node.device)
+    work_through(describe, batches)
+    listed = [found.pop(batch.start) for batch in batches]
+    counts = np.concatenate([np.diff(edges.first) for edges in listed])
+    first = np.concatenate([[0], np.cumsum(counts)])
+    source, displacement = (np.concatenate(parts) for parts in zip(*(edges[1:] for edges in listed), strict=True))
+    return _Start(node, Edges(first, source, displacement), length if model.describes else None)
+
+
+def blocks_of(glass: Glass, block_atoms: int) -> tuple[IntArray, IntArray]:
+    """Cut a glass into compact blocks of about so many atoms at most.
+
+    Returns
+    -------
+    order, ends
+        All atoms block by block, those that are near each other together, and where each block begins (and the last
+        one ends).
+    """
+    scaled = glass.fractional()
+    scaled = np.where(glass.pbc, scaled - np.floor(scaled), scaled)
+    low = np.where(glass.pbc, 0.0, scaled.min(axis=0))
+    extent = np.where(glass.pbc, 1.0, np.maximum(np.ptp(scaled, axis=0), 1e-9))
+    sides = extent * glass.heights()
+
+    def numbers(atoms_each: float) -> IntArray:
+        edge = (sides.prod() / max(len(glass) / atoms_each, 1.0)) ** (1 / 3)
+        counts = np.maximum(1, np.ceil(sides / edge - 1e-6)).astype(np.int64)
+        place = np.minimum(((scaled - low) / extent * counts).astype(np.int64), counts - 1)
+        return np.ravel_multi_index(tuple(place.T), tuple(counts))
+
+    block = numbers(block_atoms) if len(glass) > block_atoms else np.zeros(len(glass), dtype=np.int64)
+    order = np.lexsort((numbers(BATCH_ATOMS / 4), block))
+    ends = np.concatenate([[0], np.cumsum(np.unique(block, return_counts=True)[1])])
+    return order, ends
+
+
+def _mean_of_senders(length: FloatArray, edges: Edges, core: slice) -> FloatArray:
+    first = edges.first[core.start : core.stop + 1]
+    total = np.add.reduceat(length[edges.source[first[0] : first[-1]]], first[:-1] - first[0])
+    return np.asarray(total / np.diff(first))

@@ -1,0 +1,137 @@
+"""Neighbours found atom by atom: all atoms and their periodic images are sorted into bins once.
+
+Nothing is listed that nobody asked for, so the neighbours of a part of a large structure cost what the part does, and
+an atom has the same neighbours, in the same order and to the last digit, whichever atoms are asked for beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.graph import CLOSEST_APPROACH, overlap
+
+_MARGIN = 1e-6
+"""By how much (Å) rounding may shift an image that is looked for."""
+
+_BINS_ACROSS = 2.0
+"""Bins along the distance that is looked up: fewer hold more atoms that are not meant, more cost the walk."""
+
+_BINS_PER_ATOM = 16
+
+
+class Edges(NamedTuple):
+    """Edges into some atoms, sorted by target, then source, then displacement.
+
+    Parameters
+    ----------
+    first
+        Edges ``first[i]`` to ``first[i + 1]`` lead into the i-th atom, shape (n + 1,).
+    source
+        Which atom sends along each edge, shape (E,).
+    displacement
+        ``r_source - r_target``, shape (E, 3), Å.
+    """
+
+    first: IntArray
+    source: NDArray[np.integer[Any]]
+    displacement: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """The atoms of a glass and their images near the cell, bin by bin.
+
+    Parameters
+    ----------
+    glass
+        The structure.
+    reach
+        Up to which distance (Å) neighbours can be asked for.
+    home
+        Where each atom itself stands among the images, shape (N,).
+    arrays
+        What the compiled search reads: of each image its place, the position of its atom as the glass has it and how
+        many cell vectors lie between the two, and the atom; the first image of each bin; the cell; lowest corner, edges
+        and numbers of the bins.
+    """
+
+    glass: Glass
+    reach: float
+    home: IntArray
+    arrays: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, glass: Glass, reach: float) -> Bins:
+        """Sort a glass for distances up to ``reach`` (Å)."""
+        scaled = glass.fractional()
+        shift = wrapped = np.where(glass.pbc, -np.floor(scaled), 0.0).astype(np.int64)
+        scaled = scaled + shift
+        atom: IntArray = np.arange(len(glass))
+        margin = (reach + _MARGIN) / glass.heights()
+        for axis in np.flatnonzero(glass.pbc):
+            along = range(-int(np.ceil(margin[axis])), int(np.ceil(margin[axis])) + 1)
+            near = [
+                np.flatnonzero((scaled[:, axis] + k >= -margin[axis]) & (scaled[:, axis] + k <= 1 + margin[axis]))
+                for k in along
+            ]
+            step = np.repeat(along, [len(each) for each in near])
+            rows = np.concatenate(near)
+            atom, scaled, shift = atom[rows], scaled[rows], shift[rows]
+            scaled[:, axis] += step
+            shift[:, axis] += step
+        place = scaled @ glass.cell
+        low = place.min(axis=0)
+        extent = place.max(axis=0) - low
+        side = reach / _BINS_ACROSS
+        while np.prod(extent // side + 1) > _BINS_PER_ATOM * len(place) + 64:
+            side *= 1.25
+        counts = (extent // side).astype(np.int64) + 1
+        number = np.ravel_multi_index(tuple(((place - low) // side).astype(np.int64).T), tuple(counts))
+        order = np.argsort(number, kind="stable")
+        first = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=int(counts.prod())))])
+        atom, shift = atom[order], shift[order]
+        own = np.flatnonzero((shift == wrapped[atom]).all(axis=1))
+        home = np.empty(len(glass), dtype=np.int64)
+        home[atom[own]] = own
+        arrays = (place[order], glass.positions[atom], shift, atom, first, glass.cell, low, side, counts)
+        return cls(glass, reach, home, arrays)
+
+    def edges(self, atoms: IntArray, cutoff: float) -> Edges:
+        """List the edges into some atoms from all within ``cutoff`` (Å), one self-loop an atom included.
+
+        Raises
+        ------
+        InputError
+            If two atoms overlap.
+        """
+        from symgnn_explain.structure.neighbour_kernels import count_neighbours, list_edges
+
+        homes = self.home[atoms]
+        first = _ends(count_neighbours, self.arrays, homes, cutoff) + np.arange(len(homes) + 1)
+        source, displacement = np.empty(first[-1], dtype=np.int32), np.empty((first[-1], 3), dtype=np.float32)
+        closest, atom, other = list_edges(self.arrays, homes, cutoff, (first, source, displacement))
+        if closest < CLOSEST_APPROACH:
+            raise overlap(self.glass, int(atom), int(other), closest)
+        return Edges(first, source, displacement)
+
+    def pairs(self, atoms: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
+        """Return whom each of some atoms has within reach: the first of its pairs, atoms, and distances (Å)."""
+        from symgnn_explain.structure.neighbour_kernels import count_neighbours, list_pairs
+
+        homes = self.home[atoms]
+        first = _ends(count_neighbours, self.arrays, homes, self.reach)
+        other, distance = np.empty(first[-1], dtype=np.int64), np.empty(first[-1])
+        list_pairs(self.arrays, homes, self.reach, (first, other, distance))
+        return first, other, distance
+
+
+def _ends(count: Callable[..., None], arrays: tuple[Any, ...], homes: IntArray, reach: float) -> IntArray:
+    counts = np.zeros(len(homes) + 1, dtype=np.int64)
+    count(arrays, homes, reach, counts[1:])
+    return np.cumsum(counts)
