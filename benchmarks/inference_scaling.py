@@ -1,9 +1,9 @@
 """Microseconds an atom, memory and exactness of predictions of structures of 3 000 to a million atoms.
 
 The time runs from the structure to the barriers in eV, with spread and domain score: neighbours, descriptors and
-network. Seconds of the processor stand beside those of the clock, as other work on the machine changes them less. Peak
-memory is that of a process which does nothing else. Run ``python benchmarks/inference_scaling.py``; a million atoms take
-some two minutes and are left out with ``--largest 29``.
+network. Processor seconds stand beside those of the clock, as other work on the machine changes them less. Peak memory
+is that of a process which does nothing else. Run ``python benchmarks/inference_scaling.py``; a million atoms take some
+two minutes and are left out with ``--largest 29``.
 """
 
 from __future__ import annotations
