@@ -21,9 +21,9 @@ from symgnn_explain import datasets
 from symgnn_explain.saddles import EamCalculator, EnergySurface, SearchSettings, find_potential, search_saddles
 from symgnn_explain.saddles.artn import Summit
 from symgnn_explain.saddles.calculator import as_ase, within
-from symgnn_explain.saddles.connectivity import connection
 from symgnn_explain.saddles.lanczos import softest_mode
 from symgnn_explain.saddles.relax import at
+from symgnn_explain.saddles.saddles import minimum_beyond
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import select_atoms
 
@@ -69,7 +69,7 @@ def _dimer_search(
     displacement, mode = climbed
     start, point = at(local, local.start), at(local, local.start + displacement)
     softest = softest_mode(local, point, mode, most_calls=10)
-    if softest.curvature >= 0 or not connection(local, start, Summit(point, softest), settings).connected:
+    if softest.curvature >= 0 or minimum_beyond(local, start, Summit(point, softest), settings) is None:
         return "not connected"
     everywhere = np.zeros((2, *whole.start.shape))
     everywhere[:, local.mobile] = displacement, mode

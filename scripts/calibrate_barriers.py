@@ -28,7 +28,7 @@ import pandas as pd
 from _local_sampling import SamplingSettings, sample_locally
 
 from symgnn_explain import datasets
-from symgnn_explain.cli.inputs import parsed_settings
+from symgnn_explain.cli.options import parsed_settings
 from symgnn_explain.errors import InputError
 from symgnn_explain.export import write_figure, write_table
 from symgnn_explain.plotting import computed_barrier_figure

@@ -75,12 +75,12 @@ def test_pictures_are_drawn_in_every_format_also_inside_a_running_event_loop(tmp
     paths = [tmp_path / f"figure{suffix}" for suffix in (".png", ".svg", ".pdf")]
 
     async def as_in_a_notebook():
-        return export.write_figures({path: figure() for path in paths})
+        return export.write_figures({path: figure() for path in paths}, pixel_ratio=1.5)
 
     assert asyncio.run(as_in_a_notebook()) == paths
     png, svg, pdf = paths
     with Image.open(png) as picture:
-        assert picture.size == (300 * export.PIXEL_RATIO, 200 * export.PIXEL_RATIO)
+        assert picture.size == (300 * 1.5, 200 * 1.5)
         assert picture.convert("RGB").getcolors(100_000)[1:]  # something is drawn
     drawing = ET.parse(svg).getroot()  # noqa: S314 - what was written two lines above
     assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
@@ -92,11 +92,7 @@ def test_pictures_are_drawn_in_every_format_also_inside_a_running_event_loop(tmp
     assert re.search(rb"/Type\s*/Page\b", content)
 
 
-@needs_browser
-def test_the_resolution_is_chosen(tmp_path):
-    path = export.write_figure(figure(), tmp_path / "figure.png", pixel_ratio=1.0)
-    with Image.open(path) as picture:
-        assert picture.size == (300, 200)
+def test_a_resolution_that_no_browser_draws_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"give 0\.5 to 8 pixels"):
         export.write_figure(figure(), tmp_path / "huge.png", pixel_ratio=100)
 
@@ -171,6 +167,9 @@ def test_export_writes_everything(tmp_path, glass, explanation):
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written}
     for path in tmp_path.glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
+    drawn = export.Findings(glass, glass.barriers, explanation, 20).figures()["neighbourhood"]
+    with Image.open(tmp_path / "neighbourhood.png") as picture:
+        assert picture.width == drawn.layout.width * export.PIXEL_RATIO
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     check_content(tmp_path, glass, explanation)

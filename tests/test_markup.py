@@ -103,7 +103,7 @@ def test_figures_show_names_as_they_are(glass: Glass, name: str) -> None:
 def test_every_export_of_a_hostile_glass_is_harmless(
     random_glass: Callable[..., Glass], tiny_predictor: Predictor, tmp_path: Path
 ) -> None:
-    glass = hostile_glass(random_glass(6))
+    glass = hostile_glass(random_glass(5))
     prepared = prepare(tiny_predictor, glass)
     findings = Findings(
         glass, prepared.predictions, explain_atom(tiny_predictor, glass, 7, prepared=prepared, epochs=4)

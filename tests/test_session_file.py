@@ -253,8 +253,9 @@ def test_a_record_with_any_value_changed_is_valid_or_refused(
     explanations: tuple[AtomExplanation, ...], odd: Any
 ) -> None:
     """A file of someone who writes whole archives: whatever is read is an explanation that can be used."""
-    for name in explanations[1].to_dict():
-        content = explanations[1].to_dict() | {name: odd}
+    plain = explanations[1].to_dict()
+    for name in plain:
+        content = plain | {name: odd}
         try:
             read = AtomExplanation.from_dict(unpack(pack("", content))[1])
         except InputError as error:

@@ -20,15 +20,14 @@ from pathlib import Path
 import typer
 
 from symgnn_explain.cli.barriers import barriers
-from symgnn_explain.cli.benchmarking import benchmark
 from symgnn_explain.cli.explaining import explain, methods, report
-from symgnn_explain.cli.exploring import explore
+from symgnn_explain.cli.lab import explore
 from symgnn_explain.cli.options import SAMPLE
 from symgnn_explain.cli.output import printing_anything
 from symgnn_explain.cli.populations import explain_many, population
 from symgnn_explain.cli.predicting import evaluate, predict
 from symgnn_explain.cli.relaxing import relax
-from symgnn_explain.cli.training import cross_validate, train
+from symgnn_explain.cli.training import benchmark, cross_validate, train
 from symgnn_explain.errors import Cancelled, InputError
 
 OUTPUT_LOST, BAD_INPUT, INTERRUPTED = 1, 2, 130

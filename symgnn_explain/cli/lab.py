@@ -1,4 +1,4 @@
-"""Starting JupyterLab on a notebook that is made for the occasion."""
+"""The verb ``explore``, which starts JupyterLab on a notebook that is made for the occasion."""
 
 from __future__ import annotations
 
@@ -10,30 +10,49 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from symgnn_explain.cli.options import SAMPLE, File, Network, Reading, grouped
 from symgnn_explain.errors import InputError
 
 _NEEDED = ("jupyterlab", "nglview", "ipywidgets", "anywidget", "symgnn_widgets")
 
 
-def require_lab() -> None:
-    """Raise InputError where the packages of the extra ``lab`` are not installed."""
+@grouped
+def explore(
+    file: File,
+    *,
+    network: Network,
+    reading: Reading,
+    browser: Annotated[bool, typer.Option(help="Open the browser, or print the address only.")] = True,
+) -> None:
+    """Open the explorer in JupyterLab: click an atom, see what made the network predict what it does of it."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(f"the explorer needs {', '.join(missing)}: run pip install 'symgnn-explain[lab]'.")
+    reading.glass(file)
+    weights = network.weights
+    if weights is not None and not weights.is_file():
+        raise InputError(f"{weights} is not a file: --weights takes the .safetensors file of a predictor.")
+    glass = "datasets.sample()"
+    if file != SAMPLE:
+        options = f"species={reading.species_map()!r}, frame={reading.frame}, format={reading.format_name!r}"
+        glass = f"read_glass({str(Path(file).absolute())!r}, {options})"
+    path = None if weights is None else str(weights.absolute())
+    source = (
+        "from symgnn_explain import Predictor, datasets, read_glass\n"
+        "from symgnn_widgets import GlassExplorer\n\n"
+        f"glass = {glass}\n"
+        f"predictor = Predictor.load({path!r}, device={network.device.value!r})\n"
+        "GlassExplorer(glass, predictor)"
+    )
+    _open_in_lab(source, browser=browser)
 
 
-def open_in_lab(source: str, *, browser: bool = True) -> None:
-    """Run JupyterLab on a temporary notebook of one cell, until it is stopped.
-
-    Parameters
-    ----------
-    source
-        The cell.
-    browser
-        Whether to open a browser, or only print the address.
-    """
+def _open_in_lab(source: str, *, browser: bool) -> None:
+    """Run JupyterLab on a temporary notebook of one cell, until it is stopped."""
     with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as folder:
         notebook = Path(folder) / "explore.ipynb"
         notebook.write_text(json.dumps(_notebook(source)), encoding="utf-8")
@@ -59,16 +78,9 @@ def _run_until_stopped(command: list[str]) -> None:
 
 
 def _notebook(source: str) -> dict[str, Any]:
-    cell: dict[str, Any] = {
-        "cell_type": "code",
-        "id": "explore",
-        "source": source,
-        "metadata": {},
-        "outputs": [],
-        "execution_count": None,
-    }
+    cell: dict[str, Any] = {"cell_type": "code", "id": "explore", "source": source, "metadata": {}}
     return {
-        "cells": [cell],
+        "cells": [cell | {"outputs": [], "execution_count": None}],
         "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
         "nbformat": 4,
         "nbformat_minor": 5,

@@ -7,45 +7,34 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.names import printable
+from symgnn_explain.runs.progress import PopulationProgress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from symgnn_explain.explain import PopulationProgress
-
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar on a terminal, and give the function that moves it to a fraction in [0, 1]."""
+def progress_bar(title: str, timing: str = "{elapsed}<{remaining}") -> Iterator[Callable[[float], None]]:
+    """Show a bar on a terminal, and give the function that moves it to a fraction in [0, 1].
+
+    What a :class:`PopulationProgress` knows beside the fraction stands behind the bar.
+    """
     from tqdm import tqdm
 
-    with tqdm(
-        total=100, desc=title, disable=None, bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}"
-    ) as bar:
+    form = f"{{desc}} {{percentage:3.0f}}% |{{bar}}| {timing}{{postfix}}"
+    with tqdm(total=100, desc=title, disable=None, bar_format=form) as bar:
 
         def advance(fraction: float) -> None:
+            if isinstance(fraction, PopulationProgress):
+                bar.set_postfix_str(str(fraction), refresh=False)
             bar.update(100 * fraction - bar.n)
-
-        yield advance
-
-
-@contextmanager
-def population_bar(title: str) -> Iterator[Callable[[PopulationProgress], None]]:
-    """Show a bar on a terminal, and give the function that moves it and says how many atoms are done."""
-    from tqdm import tqdm
-
-    with tqdm(total=100, desc=title, disable=None, bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}") as bar:
-
-        def advance(progress: PopulationProgress) -> None:
-            bar.set_postfix_str(str(progress), refresh=False)
-            bar.update(100 * progress - bar.n)
 
         yield advance
 
@@ -77,19 +66,6 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
         raise error
     text = printable(error.object[error.start : error.end])
     return text.encode("ascii", "backslashreplace").decode(), error.end
-
-
-NAMED = 3
-"""Files that a message names."""
-
-
-def require_free(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Raise InputError, before any work is done, where a result exists that may not be replaced."""
-    taken = [] if overwrite else [printable(path) for path in paths if path.exists()]
-    if taken:
-        named = ", ".join(taken[:NAMED]) + (f" and {len(taken) - NAMED} more" if len(taken) > NAMED else "")
-        verb = "exists" if len(taken) == 1 else "exist"
-        raise InputError(f"--out {named} {verb} already: choose another name, or allow it with --overwrite.")
 
 
 def said_of(path: Path, *, replaced: bool) -> str:

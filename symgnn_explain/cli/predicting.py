@@ -10,37 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symgnn_explain.cli.inputs import load_predictor, read_all
-from symgnn_explain.cli.options import (
-    Device,
-    DeviceOption,
-    Files,
-    FormatOption,
-    FrameOption,
-    OverwriteOption,
-    PotentialOption,
-    SpeciesOption,
-    WeightsOption,
-)
-from symgnn_explain.cli.output import progress_bar, require_free, require_writable, said_of, table
+from symgnn_explain.cli.options import Files, Network, OverwriteOption, PotentialOption, Reading, grouped
+from symgnn_explain.cli.output import progress_bar, require_writable, said_of, table
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.files import require_free
 
 if TYPE_CHECKING:
     from symgnn_explain.structure.glass import FloatArray, Glass
 
 
+@grouped
 def predict(
     files: Files,
     *,
     out: Annotated[
-        Path, typer.Option("--out", metavar="F", show_default=False, help="Result: .csv, .json or .extxyz (for OVITO).")
+        Path, typer.Option(metavar="F", show_default=False, help="Result: .csv, .json or .extxyz (for OVITO).")
     ],
     overwrite: OverwriteOption = False,
-    weights: WeightsOption = None,
-    species: SpeciesOption = None,
-    format_name: FormatOption = None,
-    device: DeviceOption = Device.auto,
-    frame: FrameOption = -1,
+    network: Network,
+    reading: Reading,
     relax: Annotated[
         bool, typer.Option("--relax", help="Relax each structure first, to the nearest minimum of --potential.")
     ] = False,
@@ -52,12 +40,12 @@ def predict(
     require_known_suffix(out)
     if out.is_dir():
         raise InputError(f"{out} is a folder: --out takes the file to write.")
-    require_free([out], overwrite=overwrite)
+    require_free([out], overwrite=overwrite, option="--out")
     require_writable(out.parent)
-    glasses = read_all(files, species, frame, format_name)
+    glasses = reading.glasses(files)
     require_known_suffix(out, glasses.values())
     replaced = out.exists()
-    predictor = load_predictor(weights, device)
+    predictor = network.load()
     if potential is not None and not relax:
         raise InputError("--potential is what --relax relaxes with: give both, or neither.")
     if relax:
@@ -88,15 +76,13 @@ def _relaxed(label: str, glass: Glass, potential: Path | None) -> Glass:
     return relaxed
 
 
+@grouped
 def evaluate(
     files: Files,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
-    weights: WeightsOption = None,
-    species: SpeciesOption = None,
-    format_name: FormatOption = None,
-    device: DeviceOption = Device.auto,
-    frame: FrameOption = -1,
+    network: Network,
+    reading: Reading,
 ) -> None:
     """Compare predictions with the known values in the files: correlations and errors, overall and per file.
 
@@ -105,8 +91,8 @@ def evaluate(
     """
     import numpy as np
 
-    glasses = read_all(files, species, frame, format_name)
-    predictor = load_predictor(weights, device)
+    glasses = reading.glasses(files)
+    predictor = network.load()
     target = predictor.target
     known: dict[str, FloatArray] = {}
     n_known: dict[str, int] = {}

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from symgnn_explain.cli.inputs import frames_of
-from symgnn_explain.cli.options import File, FormatOption, PotentialOption, SpeciesOption
+from symgnn_explain.cli.options import File, Format, PotentialOption, grouped
 from symgnn_explain.cli.output import progress_bar, require_writable
 
 
+@grouped
 def relax(
     file: File,
     *,
@@ -28,8 +28,7 @@ def relax(
         int | None,
         typer.Option("--frame", metavar="N", show_default=False, help="One frame; -1 is the last. Default: all."),
     ] = None,
-    species: SpeciesOption = None,
-    format_name: FormatOption = None,
+    form: Format,
 ) -> None:
     """Relax a structure, or the frames of a trajectory, to the nearest minimum of the energy: an inherent structure.
 
@@ -37,7 +36,7 @@ def relax(
     and a file a frame into DIR; the same command continues where it was interrupted.
     """
     require_writable(out)
-    frames = frames_of(file, species, frame, format_name)
+    frames = form.frames(file, frame)
     from symgnn_explain.runs.watch import Watch
     from symgnn_explain.saddles import EamCalculator, find_potential
     from symgnn_explain.saddles.inherent import RelaxationSettings

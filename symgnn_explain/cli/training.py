@@ -1,11 +1,12 @@
-"""The verbs ``train`` and ``cross-validate``."""
+"""The verbs ``train``, ``cross-validate`` and ``benchmark``."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,22 +15,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symgnn_explain.cli.inputs import read_all
 from symgnn_explain.cli.options import (
     DEFAULT_PRESET,
     SAMPLE,
     Device,
     DeviceOption,
-    DevicesOption,
     EpochsOption,
-    FormatOption,
+    Learned,
     PresetOption,
-    SpeciesOption,
-    TargetOption,
-    TargetUnitOption,
+    Reading,
+    RunsOption,
+    SeedsOption,
+    TrainingFiles,
+    grouped,
+    whole_numbers,
 )
 from symgnn_explain.cli.output import require_writable, table
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.names import printable
 
 if TYPE_CHECKING:
@@ -39,12 +42,10 @@ if TYPE_CHECKING:
     from symgnn_explain.training.settings import TrainingSettings
 
 
+@grouped
 def train(
     context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[FILE…]", show_default=False, help="Training glasses; default: the published ones."),
-    ] = None,
+    files: TrainingFiles = None,
     *,
     validate: Annotated[
         list[str] | None,
@@ -56,8 +57,7 @@ def train(
         ),
     ] = None,
     final: Annotated[
-        bool,
-        typer.Option("--final", help="Train on all glasses for a fixed number of epochs, and validate on none."),
+        bool, typer.Option("--final", help="Train on all glasses for a fixed number of epochs, and validate on none.")
     ] = False,
     cross_validation: Annotated[
         Path | None,
@@ -67,27 +67,25 @@ def train(
             help="With --final: hyperparameters and number of epochs are those of this cross_validation.json.",
         ),
     ] = None,
-    target: TargetOption = None,
-    unit: TargetUnitOption = None,
+    learned: Learned,
     preset: PresetOption = None,
     epochs: EpochsOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of weights, transformations and shuffling.")] = 0,
     members: Annotated[
         int, typer.Option(metavar="N", help="Networks, of successive seeds, whose mean is the predictor.")
     ] = 1,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the run; an interrupted one resumes.")
-    ] = Path("out/train"),
-    species: SpeciesOption = None,
-    format_name: FormatOption = None,
+    out: RunsOption = Path("out/train"),
+    reading: Reading,
     device: DeviceOption = Device.auto,
-    devices: DevicesOption = 1,
+    devices: Annotated[
+        int, typer.Option(metavar="N", help="GPUs (or processes on the CPU) that share the glasses.")
+    ] = 1,
 ) -> None:
     """Train a predictor of barriers or of another --target; ends with predictor.safetensors and its card in DIR."""
     require_writable(out)
     protocol: Mapping[str, Any] = {}
     if cross_validation is not None:
-        if not final or (preset, epochs, target, unit) != (None, None, None, None):
+        if not final or (preset, epochs) != (None, None) or learned != Learned():
             raise InputError(
                 "--cross-validation goes with --final, and names the preset, the epochs and the target itself."
             )
@@ -95,9 +93,9 @@ def train(
 
         checked = CrossValidation.load(cross_validation)
         config, settings, protocol = checked.final_run(seed)
-        learned = checked.target
+        target = checked.target
     else:
-        learned = named_target(target, unit)
+        target = learned.quantity()
         config, settings = hyperparameters(preset, epochs, seed)
         if final:
             protocol = {"chosen_by": "hand: the number of epochs was given"}
@@ -106,11 +104,11 @@ def train(
             raise InputError("--final trains on all glasses: leave out --validate.")
         if cross_validation is None and epochs is None:
             raise InputError("--final needs --cross-validation JSON, or a number of --epochs to stop after.")
-        (training, hashes), validation = all_glasses(files, species, format_name), {}
+        (training, hashes), validation = all_glasses(files, reading), {}
     elif files:
         if not validate:
             raise InputError("training on files needs files to validate on: name them with --validate FILE.")
-        training, validation = read_all(files, species, -1, format_name), read_all(validate, species, -1, format_name)
+        training, validation = reading.glasses(files), reading.glasses(validate)
         hashes = _file_hashes([*files, *validate])
     else:
         training, validation, hashes = published_split(validate)
@@ -126,13 +124,13 @@ def train(
             list(training.values()),
             list(validation.values()),
             config=with_species(config, [*training.values(), *validation.values()]),
-            settings=with_arrays_of(settings, list(training.values()), learned),
+            settings=with_arrays_of(settings, list(training.values()), target),
             out=out,
             device=device,
             devices=devices,
             provenance=provenance(context, hashes),
             protocol=protocol,
-            target=learned,
+            target=target,
         )
     if validation:
         print(predictor.target.axis(f"Predicted and known {predictor.target.name}"))
@@ -141,31 +139,25 @@ def train(
     print(f"Wrote {out / WEIGHTS_FILE} (epoch {', '.join(map(str, epochs_kept))})")
 
 
+@grouped
 def cross_validate(
     context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[FILE…]", show_default=False, help="Glasses; default: the published training glasses."),
-    ] = None,
+    files: TrainingFiles = None,
     *,
-    target: TargetOption = None,
-    unit: TargetUnitOption = None,
+    learned: Learned,
     preset: PresetOption = None,
     epochs: EpochsOption = None,
-    seeds: Annotated[str, typer.Option(metavar="N,N,…", help="Each fold is trained with each of them.")] = "0,1,2",
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the runs; interrupted ones resume.")
-    ] = Path("out/cross_validation"),
-    species: SpeciesOption = None,
-    format_name: FormatOption = None,
+    seeds: SeedsOption = "0,1,2",
+    out: RunsOption = Path("out/cross_validation"),
+    reading: Reading,
     device: DeviceOption = Device.auto,
 ) -> None:
     """Hold out each group of related glasses in turn: r of the others' predictor on it, mean ± standard deviation."""
     require_writable(out)
     chosen_seeds = whole_numbers(seeds, "--seeds")
     config, settings = hyperparameters(preset, epochs, chosen_seeds[0])
-    learned = named_target(target, unit)
-    glasses, hashes = all_glasses(files, species, format_name)
+    target = learned.quantity()
+    glasses, hashes = all_glasses(files, reading)
     from symgnn_explain.training.cross_validation import RESULT_FILE
     from symgnn_explain.training.cross_validation import cross_validate as run
 
@@ -173,14 +165,14 @@ def cross_validate(
         result = run(
             list(glasses.values()),
             config=with_species(config, list(glasses.values())),
-            settings=with_arrays_of(settings, list(glasses.values()), learned),
+            settings=with_arrays_of(settings, list(glasses.values()), target),
             out=out,
             seeds=chosen_seeds,
             device=device,
             provenance=provenance(context, hashes),
-            target=learned,
+            target=target,
         )
-    print(learned.axis(learned.title))
+    print(target.axis(target.title))
     print(result.to_frame().to_string(float_format="{:.4f}".format))
     pearson = result.pearson
     print(
@@ -191,6 +183,70 @@ def cross_validate(
     covered = " and ".join(f"{100 * share:.1f} % (of {level} %)" for level, share in together["coverage"].items())
     print(f"All seeds together: r {together['pearson']:.4f}; intervals hold {covered} of the values held out")
     print(f"Wrote {out / RESULT_FILE}")
+
+
+@grouped
+def benchmark(
+    context: typer.Context,
+    files: TrainingFiles = None,
+    *,
+    models: Annotated[
+        str, typer.Option(metavar="A,B,…|all", help="Networks: presets of SymGNN, and baselines such as ridge, schnet.")
+    ] = "all",
+    budget: Annotated[
+        str, typer.Option(metavar="Nmin|Nepochs", help="Of each run at most: minutes on this machine, or epochs.")
+    ] = "15min",
+    seeds: SeedsOption = "0,1,2",
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", show_default=False, help="Hold out only the first N groups of related glasses. [default: all]"
+        ),
+    ] = None,
+    learned: Learned,
+    out: RunsOption = Path("out/benchmark"),
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="F", show_default=False, help="Write the table there too.")
+    ] = None,
+    reading: Reading,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Cross-validate many networks under one budget, and show them in one table beside the paper's figures."""
+    from symgnn_explain.training.benchmark import Budget
+
+    chosen_budget, chosen_seeds = Budget.parse(budget), whole_numbers(seeds, "--seeds")
+    require_writable(out)
+    if json_file is not None:
+        require_writable(json_file.parent)
+    from symgnn_explain.training.benchmark import benchmark_table, run_benchmark
+    from symgnn_explain.training.recipes import BENCHMARKED, recipe
+
+    names = list(BENCHMARKED) if models == "all" else [name.strip() for name in models.split(",")]
+    for name in names:
+        recipe(name)
+    target = learned.quantity()
+    glasses, hashes = all_glasses(files, reading)
+    with resumable(out):
+        report = run_benchmark(
+            list(glasses.values()),
+            names,
+            budget=chosen_budget,
+            seeds=chosen_seeds,
+            n_folds=folds,
+            out=out,
+            device=device,
+            provenance=provenance(context, hashes),
+            target=target,
+        )
+    print(benchmark_table(report).to_string(float_format="{:.4f}".format, na_rep=""))
+    held_out = "; ".join(" and ".join(names) for names in report["folds"])
+    print(target.axis(target.title))
+    print(f"Pearson r within validation glasses ({held_out}); {report['budget']} a run at most; {report['machine']}.")
+    if report["published"]:
+        print(f"published_r: {report['published']}")
+    if json_file is not None:
+        write_atomically(json_file, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+        print(f"Wrote {json_file}")
 
 
 def hyperparameters(preset: str | None, epochs: int | None, seed: int) -> tuple[NetworkConfig, TrainingSettings]:
@@ -212,13 +268,6 @@ def with_species(config: NetworkConfig, glasses: list[Glass]) -> NetworkConfig:
     return replace(config, species=tuple(sorted(found, key=atomic_number)))
 
 
-def named_target(array: str | None, unit: str | None) -> Target:
-    """Return what is learned."""
-    from symgnn_explain.models.target import BARRIER, Target
-
-    return BARRIER if array is None and unit is None else Target.of_array(array or BARRIER.array, unit)
-
-
 def with_arrays_of(settings: TrainingSettings, glasses: list[Glass], target: Target) -> TrainingSettings:
     """Return the settings without auxiliary arrays that a glass lacks, and say so; the target is none of them."""
     settings = settings.without(target.array)
@@ -229,39 +278,28 @@ def with_arrays_of(settings: TrainingSettings, glasses: list[Glass], target: Tar
     return known
 
 
-def whole_numbers(text: str, option: str) -> tuple[int, ...]:
-    """Turn ``"0,1,2"`` into numbers."""
-    entries = [entry.strip() for entry in text.split(",")]
-    if not all(entry.isdecimal() for entry in entries):
-        raise InputError(f'{option} {text!r} cannot be understood: expected whole numbers like "0,1,2".')
-    return tuple(int(entry) for entry in entries)
-
-
-def all_glasses(
-    files: list[str] | None, species: str | None, format_name: str | None = None
-) -> tuple[dict[str, Glass], dict[str, str]]:
+def all_glasses(files: list[str] | None, reading: Reading) -> tuple[dict[str, Glass], dict[str, str]]:
     """Load the files, or the published training glasses where none are named, and the hash of each file."""
     if files:
-        return read_all(files, species, -1, format_name), _file_hashes(files)
-    from symgnn_explain.structure.datasets import SHA256, load_published
+        return reading.glasses(files), _file_hashes(files)
     from symgnn_explain.training.splits import TRAINING_GLASSES
 
-    glasses = dict(zip(TRAINING_GLASSES, load_published(TRAINING_GLASSES), strict=True))
-    return glasses, {f"{name}.pickle": SHA256[name] for name in glasses}
+    return _published(TRAINING_GLASSES)
 
 
 def published_split(validate: list[str] | None) -> tuple[dict[str, Glass], dict[str, Glass], dict[str, str]]:
     """Load the published training glasses: those to train on, those held out, and the hash of each file."""
-    from symgnn_explain.structure.datasets import SHA256, load_published
     from symgnn_explain.training.splits import DEFAULT_VALIDATION, split_glasses
 
     held_out = [name for entry in validate for name in entry.split(",")] if validate else DEFAULT_VALIDATION
-    training, validation = split_glasses(held_out)
-    return (
-        dict(zip(training, load_published(training), strict=True)),
-        dict(zip(validation, load_published(validation), strict=True)),
-        {f"{name}.pickle": SHA256[name] for name in (*training, *validation)},
-    )
+    (training, hashes), (validation, further) = map(_published, split_glasses(held_out))
+    return training, validation, hashes | further
+
+
+def _published(names: Sequence[str]) -> tuple[dict[str, Glass], dict[str, str]]:
+    from symgnn_explain.structure.datasets import SHA256, load_published
+
+    return dict(zip(names, load_published(names), strict=True)), {f"{name}.pickle": SHA256[name] for name in names}
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from symgnn_explain.export.figures import (
     write_figures,
 )
 from symgnn_explain.export.findings import Findings
-from symgnn_explain.export.naming import SEPARATOR, export_stem, free_stem, require_free
+from symgnn_explain.export.naming import SEPARATOR, export_stem, free_stem
 from symgnn_explain.export.report import report_html, write_report
 from symgnn_explain.export.results import export_explanation, export_population
+from symgnn_explain.runs.files import require_free
 
 __all__ = [
     "NO_BROWSER",

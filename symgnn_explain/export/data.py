@@ -12,16 +12,14 @@ from numpy.typing import ArrayLike
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.export.naming import require_free
+from symgnn_explain.export.naming import free_path
 from symgnn_explain.export.predictions import DOMAIN_ARRAY
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import require_free, write_atomically
 from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.writing import EXTENDED_XYZ, write_extended_xyz
 
-TABLE_FORMATS = {".csv", ".json"}
-OUTSIDE = -1
-"""Hop of an atom that the prediction does not reach."""
+OUTSIDE = -1  # hop of an atom that the prediction does not reach
 
 
 def write_table(table: pd.DataFrame, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -32,16 +30,9 @@ def write_table(table: pd.DataFrame, path: str | Path, *, overwrite: bool = Fals
     InputError
         If the suffix is another, or the file exists and may not be replaced.
     """
-    path = Path(path)
-    if path.suffix.lower() not in TABLE_FORMATS:
-        raise InputError(f"{path} has an unknown suffix: use .csv or .json.")
-    require_free([path], overwrite=overwrite)
-    text = io.StringIO()
-    if path.suffix.lower() == ".csv":
-        text.write(csv_text(table))
-    else:
-        table.to_json(text, orient="records", indent=1)
-    return write_atomically(path, text.getvalue().encode())
+    path = free_path(path, (".csv", ".json"), "use .csv or .json", overwrite=overwrite)
+    as_csv = path.suffix.lower() == ".csv"
+    return write_atomically(path, (csv_text(table) if as_csv else table.to_json(orient="records", indent=1)).encode())
 
 
 def write_explanation(explanation: AtomExplanation, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -112,10 +103,7 @@ def write_explained_glass(
         As :func:`explained_glass`; or if the suffix is not ``.extxyz`` or ``.xyz``, an array of the glass would not be
         read back, or the file exists and may not be replaced.
     """
-    path = Path(path)
-    if path.suffix.lower() not in EXTENDED_XYZ:
-        raise InputError(f"{path} has an unknown suffix: use .extxyz or .xyz.")
-    require_free([path], overwrite=overwrite)
+    path = free_path(path, EXTENDED_XYZ, "use .extxyz or .xyz", overwrite=overwrite)
     explained = explained_glass(explanation, glass, predictions, spread=spread, domain=domain)
     quantity = explanation.quantity
     note = {
@@ -150,10 +138,7 @@ def write_graph(
     """
     import networkx as nx
 
-    path = Path(path)
-    if path.suffix.lower() != ".graphml":
-        raise InputError(f"{path} has an unknown suffix: use .graphml.")
-    require_free([path], overwrite=overwrite)
+    path = free_path(path, (".graphml",), "use .graphml", overwrite=overwrite)
     arrays = explained_glass(explanation, glass, predictions).arrays
     placement, symbols = place_atoms(explanation), glass.symbols
     graph = explanation.to_networkx(k)

@@ -15,8 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-WATCH = 1.0
-"""Seconds between two looks at whether the caller still runs."""
+WATCH = 1.0  # seconds between two looks at whether the caller still runs
 
 
 async def _draw(wanted: list[dict[str, Any]], folder: Path) -> None:

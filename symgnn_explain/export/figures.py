@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.export.figure_page import figure_page
-from symgnn_explain.export.naming import require_free
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import require_free, write_atomically
 from symgnn_explain.runs.processes import running
 
 if TYPE_CHECKING:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.files import require_free
 
 SEPARATOR = "."
 """Between the name of an export and what a file of it holds."""
@@ -29,12 +30,13 @@ def free_stem(folder: Path, stem: str) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-def require_free(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Raise InputError where one of ``paths`` exists, unless files may be replaced."""
-    taken = [] if overwrite else [str(path) for path in paths if path.exists()]
-    if taken:
-        verb = "exists" if len(taken) == 1 else "exist"
-        raise InputError(f"{', '.join(taken)} {verb} already: choose another name, or allow it with overwrite=True.")
+def free_path(path: str | Path, suffixes: Collection[str], use: str, *, overwrite: bool) -> Path:
+    """Return where to write; raises InputError where the suffix is another, or a file may not be replaced."""
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path} has an unknown suffix: {use}.")
+    require_free([path], overwrite=overwrite)
+    return path
 
 
 def slug(name: str) -> str:

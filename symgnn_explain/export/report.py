@@ -10,24 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
 from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.figure_page import figure_block, figure_scripts
 from symgnn_explain.export.findings import Findings, versions
-from symgnn_explain.export.naming import require_free, today
-from symgnn_explain.export.verdict import verdict
+from symgnn_explain.export.naming import free_path, today
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.markup import Markup, element, joined, page, table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-LISTED = 20
-"""Rows of the lists of edges and atoms; the data files hold all."""
-
+LISTED = 20  # rows of the lists of edges and atoms; the data files hold all
 _CAPTIONS = {
     "neighbourhood": "The most important edges, around the explained atom; width is importance.",
     "distances": "How far the important atoms are, against all atoms of the receptive field. Distances in a glass peak "
@@ -56,6 +52,7 @@ def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     from symgnn_explain.plotting import prediction_histogram
 
     explanation, glass = findings.explanation, findings.glass
+    method = METHODS.get(explanation.method)  # None where it is none of ours
     atom, symbol = explanation.atom, glass.symbols[explanation.atom]
     value = explanation.quantity.text(explanation.prediction)
     title = f"Atom {atom} ({symbol}) of {glass.name}: why is its predicted {explanation.quantity.word} {value}?"
@@ -64,7 +61,7 @@ def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     sentence = explanation_sentence(explanation, glass, k=findings.k, uncertainty=findings.uncertainty)
     body = [
         element("h1", title),
-        element("div", f"Explained by {_label(explanation)}, {today()}", css="subtitle"),
+        element("div", f"Explained by {method.label if method else explanation.method}, {today()}", css="subtitle"),
         element("div", sentence, css="sentence"),
         *_verdict(explanation),
         element("h2", "In numbers"),
@@ -81,13 +78,7 @@ def report_html(findings: Findings, *, weights_sha256: str = "") -> str:
     return page(title, css, body)
 
 
-def write_report(
-    findings: Findings,
-    path: str | Path,
-    *,
-    weights_sha256: str = "",
-    overwrite: bool = False,
-) -> Path:
+def write_report(findings: Findings, path: str | Path, *, weights_sha256: str = "", overwrite: bool = False) -> Path:
     """Write :func:`report_html` to a file.
 
     Raises
@@ -95,19 +86,40 @@ def write_report(
     InputError
         If the suffix is not ``.html``, the file exists and may not be replaced, or there is nothing to report.
     """
-    path = Path(path)
-    if path.suffix.lower() not in {".html", ".htm"}:
-        raise InputError(f"{path} has an unknown suffix: reports are written as .html.")
-    require_free([path], overwrite=overwrite)
-    page = report_html(findings, weights_sha256=weights_sha256)
-    return write_atomically(path, page.encode())
+    path = free_path(path, (".html", ".htm"), "reports are written as .html", overwrite=overwrite)
+    return write_atomically(path, report_html(findings, weights_sha256=weights_sha256).encode())
 
 
 def _verdict(explanation: AtomExplanation) -> list[Markup]:
     """Show what speaks against the explanation, what was checked, and what was not."""
-    said = verdict(explanation)
-    warned = [element("div", sentence, css="warning") for sentence in said.against]
-    return [*warned, element("div", said.note, css="fine")]
+    passed, not_made = [], []
+    against, within = list(explanation.caveats), explanation.quantity.tolerance_text
+    if explanation.masked_change is None:
+        not_made.append("the prediction under the mask (the method gives none)")
+    elif abs(explanation.masked_change) <= explanation.quantity.required_tolerance:
+        passed.append(f"the prediction under the mask stays within {within}")
+    if explanation.out_of_distribution is None:
+        not_made.append("whether masked predictions stay within the range of this glass's predictions (there are none)")
+    elif not explanation.out_of_distribution:
+        passed.append("masked predictions stay within the range of this glass's predictions")
+    if explanation.fidelity is None:
+        not_made.append("whether the most important units alone give the same prediction")
+    elif (needed := explanation.fidelity.sufficient_count()) is None:
+        against.append(
+            f"Kept alone, not even the {explanation.fidelity.count[-1]} most important units give the same prediction "
+            f"within {within}: it rests on more than the few edges that are shown."
+        )
+    else:
+        passed.append(f"the {needed} most important units alone give the same prediction within {within}")
+    said = []
+    if passed:
+        said.append(f"Checked, and nothing found against it: {'; '.join(passed)}.")
+    if not_made:
+        said.append(f"Not checked: {'; '.join(not_made)}.")
+    if not against:
+        said.append("That does not make it the only explanation, nor a cause.")
+    warned = [element("div", sentence, css="warning") for sentence in against]
+    return [*warned, element("div", " ".join(said), css="fine")]
 
 
 def _numbers(findings: Findings) -> dict[str, str]:
@@ -177,8 +189,9 @@ def _tables(findings: Findings) -> list[Markup]:
 def _provenance(findings: Findings, weights_sha256: str) -> dict[str, str]:
     explanation, glass = findings.explanation, findings.glass
     settings = ", ".join(f"{name} = {value}" for name, value in explanation.settings.items())
+    method = METHODS.get(explanation.method)
     made = {
-        "Method": _described(explanation),
+        "Method": f"{method.label} ({method.name}): {method.description}" if method else explanation.method,
         "Settings": settings or "none",
         "A mask means": MASK_MEANING[explanation.mask_semantics],
         "Masked as one": MASKED_AS_ONE[explanation.unit],
@@ -190,17 +203,6 @@ def _provenance(findings: Findings, weights_sha256: str) -> dict[str, str]:
         made["Weights SHA-256"] = weights_sha256
     made |= {f"From: {key}": str(value) for key, value in glass.provenance.items()}
     return made | {"Versions": ", ".join(f"{package} {number}" for package, number in versions().items())}
-
-
-def _label(explanation: AtomExplanation) -> str:
-    """Name the method, by its own name where it is none of ours."""
-    method = METHODS.get(explanation.method)
-    return explanation.method if method is None else method.label
-
-
-def _described(explanation: AtomExplanation) -> str:
-    method = METHODS.get(explanation.method)
-    return explanation.method if method is None else f"{method.label} ({method.name}): {method.description}"
 
 
 def _figure(name: str, figure: go.Figure) -> Markup:

@@ -17,8 +17,7 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table
 from symgnn_explain.export.figures import PictureError, StaticImageWarning, write_figures
 from symgnn_explain.export.findings import Findings, versions
-from symgnn_explain.export.naming import require_free
-from symgnn_explain.runs.files import staged, write_atomically
+from symgnn_explain.runs.files import require_free, staged, write_atomically
 from symgnn_explain.runs.watch import CancelSignal
 from symgnn_explain.structure.glass import Glass
 

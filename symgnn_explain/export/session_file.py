@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.export.naming import require_free
+from symgnn_explain.export.naming import free_path
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.archive import (
     MOST_MEMBERS,
@@ -145,10 +145,7 @@ def write_session(session: SavedSession, path: str | Path, *, overwrite: bool = 
         If the suffix is another, the file exists and may not be replaced, an array of the glass holds other things
         than numbers and text, or a name of the glass is too long.
     """
-    path = Path(path)
-    if path.suffix != SUFFIX:
-        raise InputError(f"{path} has an unknown suffix: sessions are stored as {SUFFIX} files.")
-    require_free([path], overwrite=overwrite)
+    path = free_path(path, (SUFFIX,), f"sessions are stored as {SUFFIX} files", overwrite=overwrite)
     return write_atomically(path, _encode(session))
 
 

@@ -23,9 +23,7 @@ from symgnn_explain.runs.plain import LARGEST_TEXT, NotPlainError, read_plain
 LARGEST_CONTENT = 2**31
 """Bytes that one file may hold in all, decompressed and in memory, archives inside of it included."""
 MOST_MEMBERS = 10_000
-PLAIN_KINDS = "biufU"
-"""Kinds of numpy data that are read: booleans, numbers and text; no objects, no records."""
-
+PLAIN_KINDS = "biufU"  # kinds of numpy data that are read: booleans, numbers and text; no objects, no records
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can state
 _END = struct.Struct("<4s4H2LH")  # end of the central directory
 _ZIP64_LOCATOR = b"PK\x06\x07"
@@ -51,10 +49,7 @@ class DamagedArchiveError(ValueError):
 class Allowance:
     """Memory that reading one file may still take, archives inside of it included.
 
-    Parameters
-    ----------
-    largest
-        Bytes.
+    ``largest``: bytes.
     """
 
     def __init__(self, largest: int = LARGEST_CONTENT) -> None:
@@ -79,18 +74,9 @@ def add_member(archive: zipfile.ZipFile, name: str, blob: bytes) -> None:
 class PlainArchive:
     """An archive in memory.
 
-    Parameters
-    ----------
-    blob
-        The archive.
-    allowance
-        What its members may take; that of the archive that this one is inside of.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If it is no whole zip archive, claims to be larger than that, or has members that are never written here: under
-        one name, with names that lead elsewhere, encrypted or compressed in another way.
+    ``blob``: the archive. ``allowance``: what its members may take; that of the archive that this one is inside of.
+    Raises DamagedArchiveError if it is no whole zip archive, claims to be larger than that, or has members that are
+    never written here: under one name, with names that lead elsewhere, encrypted or compressed in another way.
     """
 
     def __init__(self, blob: bytes, allowance: Allowance | None = None) -> None:
@@ -149,9 +135,7 @@ class PlainArchive:
         return array.astype(dtype)
 
 
-_NARROWER = {"b": "b", "i": "iu", "f": "f"}
-"""Kinds of numbers that an array of a kind may be stored as."""
-
+_NARROWER = {"b": "b", "i": "iu", "f": "f"}  # kinds of numbers that an array of a kind may be stored as
 _NOT_A_ZIP = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(ValueError, IndexError, OverflowError, NotImplementedError, RuntimeError),
@@ -171,10 +155,7 @@ def encode_array(array: NDArray[Any]) -> bytes:
 def decode_array(blob: bytes) -> NDArray[Any]:
     """Invert :func:`encode_array`.
 
-    Raises
-    ------
-    DamagedArchiveError
-        If these are not the bytes of an array of booleans, numbers or text, as long as it says.
+    Raises DamagedArchiveError if these are not the bytes of an array of booleans, numbers or text, as long as it says.
     """
     start = len(_NPY) + 2
     length = int.from_bytes(blob[len(_NPY) : start], "little")

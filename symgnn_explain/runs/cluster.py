@@ -13,9 +13,7 @@ from symgnn_explain.errors import InputError
 if TYPE_CHECKING:
     from distributed import Client
 
-ANSWER_WITHIN = 10.0
-"""Seconds that a scheduler may take to answer."""
-
+ANSWER_WITHIN = 10.0  # seconds that a scheduler may take to answer
 _COMPARED = ("torch", "numpy", "cloudpickle", "distributed")
 
 
@@ -23,16 +21,9 @@ _COMPARED = ("torch", "numpy", "cloudpickle", "distributed")
 def connected(address: str) -> Iterator[Client]:
     """Connect to the scheduler at an address such as ``tcp://host:8786``.
 
-    Warns
-    -----
-    UserWarning
-        If no worker is there yet, or the workers have other versions of packages that results depend on.
-
-    Raises
-    ------
-    InputError
-        If Dask is not installed, no scheduler answers there within ``ANSWER_WITHIN`` seconds, or its workers lack this
-        package, or have another version of it or of Python.
+    Warns with UserWarning if no worker is there yet, or the workers have other versions of packages that results depend
+    on. Raises InputError if Dask is not installed, no scheduler answers there within ``ANSWER_WITHIN`` seconds, or its
+    workers lack this package, or have another version of it or of Python.
     """
     try:
         from distributed import Client

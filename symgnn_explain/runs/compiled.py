@@ -21,10 +21,8 @@ _warned = False
 def compiled(function: Function) -> Function:
     """Compile a function at its first call, for one CPU core; without a cache where none can be read or written.
 
-    Warns
-    -----
-    UserWarning
-        Once in a process, if the cache cannot be used: each process then compiles anew, which takes seconds.
+    Warns with UserWarning once in a process, if the cache cannot be used: each process then compiles anew, which takes
+    seconds.
     """
     try:
         dispatcher: Any = numba.njit(cache=True, **_OPTIONS)(function)

@@ -7,19 +7,13 @@ from typing import Any, NoReturn
 
 from symgnn_explain.errors import InputError
 
-NAMED_FAILURES = 10
-"""How many atoms a message names before it ends in '…'."""
+NAMED_FAILURES = 10  # how many atoms a message names before it ends in '…'
 
 
 class SomeAtomsError(InputError):
     """The work on some atoms failed; what was done for the others, if any, is kept.
 
-    Parameters
-    ----------
-    errors
-        What was raised, by atom.
-    kept
-        The results of the other atoms.
+    ``errors``: what was raised, by atom. ``kept``: the results of the other atoms.
     """
 
     def __init__(self, message: str, errors: Mapping[int, Exception], kept: Any) -> None:

@@ -6,11 +6,14 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.names import printable
+
+NAMED = 3  # files that a message names
 
 
 class WritingError(InputError, OSError):
@@ -29,15 +32,21 @@ class WritingError(InputError, OSError):
         return str(self.args[0])  # and not number and reason, as of other OSErrors
 
 
+def require_free(paths: Iterable[Path], *, overwrite: bool, option: str = "") -> None:
+    """Raise InputError where a file exists and may not be replaced; on the command line ``option`` named it."""
+    taken = [] if overwrite else [printable(path) for path in paths if path.exists()]
+    if taken:
+        named = ", ".join(taken[:NAMED]) + (f" and {len(taken) - NAMED} more" if len(taken) > NAMED else "")
+        verb, leave = "exists" if len(taken) == 1 else "exist", "--overwrite" if option else "overwrite=True"
+        raise InputError(f"{option} {named} {verb} already: choose another name, or allow it with {leave}.".lstrip())
+
+
 def write_atomically(path: Path, blob: bytes) -> Path:
     """Write ``blob`` under a temporary name beside ``path``, then move it into place; folders are made as needed.
 
     A file that is replaced keeps its permissions, a new one has those of the process's umask.
 
-    Raises
-    ------
-    WritingError
-        If that cannot be done; it is both an InputError and an OSError.
+    Raises WritingError if that cannot be done; it is both an InputError and an OSError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,10 +71,7 @@ def staged(folder: Path) -> Iterator[Path]:
 
     Where the block raises, or is interrupted, nothing in ``folder`` has changed.
 
-    Raises
-    ------
-    WritingError
-        If nothing can be written into ``folder``.
+    Raises WritingError if nothing can be written into ``folder``.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:

@@ -30,16 +30,8 @@ _DATA_SCRIPT = "application/json"
 def element(tag: str, *content: object, css: str = "", **attributes: object) -> Markup:
     """Build an element.
 
-    Parameters
-    ----------
-    tag
-        Its name.
-    content
-        Text, which is escaped, and what was built here, which is not.
-    css
-        Its class.
-    attributes
-        By name, ``_`` for ``-``; those that are None are left out.
+    ``tag``: its name. ``content``: text, which is escaped, and what was built here, which is not. ``css``: its class.
+    ``attributes``: by name, ``_`` for ``-``; those that are None are left out.
     """
     if tag in _RAW:
         raise ValueError(f"{tag} holds no text: use script(), data_block() or page().")
@@ -98,16 +90,8 @@ def data_block(name: str, value: Any) -> Markup:
 def page(title: str, css: str, body: Iterable[object], *, connects: str = "") -> str:
     """Build a page of its own that needs no network, and that runs no script but those of :func:`script` in its body.
 
-    Parameters
-    ----------
-    title
-        Of the window.
-    css
-        Style sheet.
-    body
-        Built here, or text.
-    connects
-        Sources that its scripts may read from beside the page itself.
+    ``title``: of the window. ``css``: style sheet. ``body``: built here, or text. ``connects``: sources that its
+    scripts may read from beside the page itself.
     """
     content = joined(body, "\n")
     found = re.findall(r"<script>(.*?)</script>", str(content), re.DOTALL)

@@ -34,16 +34,10 @@ Report = Callable[[float], None]
 Task = Callable[[Any, Item, Report], Result]
 """Takes what all tasks share, the item, and where to report."""
 
-POLL = 0.05
-"""Seconds between two looks at whether the caller wants to stop."""
-REMOTE_POLL = 0.25
-"""The same on a Dask cluster, where each look is a message to the scheduler."""
-
-RETRIES = 3
-"""How often a task of a Dask cluster runs again where something of the cluster failed."""
-
-WATCH = 1.0
-"""Seconds between two looks of a worker process at whether its caller still runs."""
+POLL = 0.05  # seconds between two looks at whether the caller wants to stop
+REMOTE_POLL = 0.25  # the same on a Dask cluster, where each look is a message to the scheduler
+RETRIES = 3  # how often a task of a Dask cluster runs again where something of the cluster failed
+WATCH = 1.0  # seconds between two looks of a worker process at whether its caller still runs
 
 # Workers have one thread each; loky's own limit on a worker's memory would only restart it.
 _WORKER_ENVIRONMENT = {

@@ -14,14 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST_TEXT = 2**22
-"""Bytes of JSON that are read inside of an archive: lists of numbers are arrays beside it."""
-DEEPEST = 24
-"""Lists and objects inside of each other."""
-LONGEST_NAME = 500
-"""Characters of a name: of a glass, a file, an array, a method."""
-LONGEST_WORDS = 10_000
-"""Characters of a free text."""
+LARGEST_TEXT = 2**22  # bytes of JSON that are read inside of an archive: lists of numbers are arrays beside it
+DEEPEST = 24  # lists and objects inside of each other
+LONGEST_NAME = 500  # characters of a name: of a glass, a file, an array, a method
+LONGEST_WORDS = 10_000  # characters of a free text
 MOST_NAMES = 1_000
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -34,10 +30,7 @@ class NotPlainError(ValueError):
 def read_plain(blob: bytes, *, largest: int) -> Any:
     """Read JSON.
 
-    Raises
-    ------
-    NotPlainError
-        If it is longer than ``largest`` bytes, none, nested too deeply, or holds text that is none.
+    Raises NotPlainError if it is longer than ``largest`` bytes, none, nested too deeply, or holds text that is none.
     """
     if len(blob) > largest:
         raise NotPlainError(f"its text has {len(blob)} bytes, more than {largest}")
@@ -105,19 +98,9 @@ def numbers(
 ) -> NDArray[Any]:
     """Return an array of numbers of a mapping, given as one or as lists.
 
-    Parameters
-    ----------
-    dtype
-        What they are; whole numbers are not made of others.
-    shape
-        Lengths; None where any length will do.
-    all_finite
-        Whether numbers that are not finite are refused.
-
-    Raises
-    ------
-    NotPlainError
-        If they are missing, of another shape, or no such numbers.
+    ``dtype``: what they are; whole numbers are not made of others. ``shape``: lengths; None where any length will do.
+    ``all_finite``: whether numbers that are not finite are refused. Raises NotPlainError if they are missing, of
+    another shape, or no such numbers.
     """
     value = entry(content, name, list, np.ndarray)
     try:

@@ -12,8 +12,7 @@ from typing import IO
 
 import psutil
 
-WAIT = 0.05
-"""Seconds between two looks at whether a program still runs."""
+WAIT = 0.05  # seconds between two looks at whether a program still runs
 _GRACE = 5.0
 
 
@@ -58,10 +57,7 @@ def running(
 ) -> Iterator[Program]:
     """Start a program in a session of its own, without input and output; it is gone when the block ends.
 
-    Raises
-    ------
-    OSError
-        If it cannot be started.
+    Raises OSError if it cannot be started.
     """
     process = subprocess.Popen(  # noqa: S603 - the program that the caller named
         command,

@@ -10,12 +10,8 @@ from typing import Self
 class PopulationProgress(float):
     """How far a population is: the fraction done, in [0, 1], that knows more.
 
-    Parameters
-    ----------
-    done, total
-        Atoms that are done, and all.
-    seconds_left
-        Estimate from the atoms of this run; None before there is anything to tell it by.
+    ``done``, ``total``: atoms that are done, and all. ``seconds_left``: estimate from the atoms of this run; None
+    before there is anything to tell it by.
     """
 
     done: int

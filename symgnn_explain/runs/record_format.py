@@ -22,9 +22,7 @@ from symgnn_explain.runs.plain import shown
 
 FORMAT_VERSION = 1
 HEADER = "record.json"
-SHORTEST_ARRAY = 16
-"""Lists of fewer numbers stay in the header."""
-
+SHORTEST_ARRAY = 16  # lists of fewer numbers stay in the header
 _PLACE = "__array__"
 _TYPES = {"bool": np.bool_, "int64": np.int64, "float64": np.float64}
 
@@ -36,12 +34,7 @@ class DamagedRecordError(DamagedArchiveError):
 def pack(run: str, content: Mapping[str, Any]) -> bytes:
     """Encode nested dicts and lists of plain values.
 
-    Parameters
-    ----------
-    run
-        Which run the record belongs to.
-    content
-        As for JSON, which it would survive unchanged.
+    ``run``: which run the record belongs to. ``content``: as for JSON, which it would survive unchanged.
     """
     arrays: dict[str, NDArray[Any]] = {}
     header = {"record_version": FORMAT_VERSION, "run": run, "content": _without_arrays(dict(content), "", arrays)}
@@ -56,17 +49,8 @@ def pack(run: str, content: Mapping[str, Any]) -> bytes:
 def unpack(blob: bytes, allowance: Allowance | None = None) -> tuple[str, dict[str, Any]]:
     """Invert :func:`pack`: the run and the content, with arrays where long lists of numbers were.
 
-    Parameters
-    ----------
-    blob
-        The record.
-    allowance
-        What may still be read of the archive that the record is inside of, if it is.
-
-    Raises
-    ------
-    DamagedRecordError
-        If these are not the bytes of a whole record.
+    ``blob``: the record. ``allowance``: what may still be read of the archive that the record is inside of, if it is.
+    Raises DamagedRecordError if these are not the bytes of a whole record.
     """
     try:
         archive = PlainArchive(blob, allowance)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import WritingError, write_atomically
@@ -35,48 +35,20 @@ class DamagedRecordWarning(UserWarning):
     """A record was not whole."""
 
 
-class Records(Protocol):
-    """Encoded results by atom, and the seconds that each took."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """What they are of."""
-        ...
-
-    def open(self) -> None:
-        """Make ready for writing."""
-        ...
-
-    def holds(self, atom: int) -> bool:
-        """Whether there is a whole record of the atom."""
-        ...
-
-    def read(self, atom: int) -> bytes:
-        """Return an atom's record."""
-        ...
-
-    def write(self, atom: int, blob: bytes, seconds: float) -> None:
-        """Keep an atom's record."""
-        ...
-
-    def seconds(self) -> Mapping[int, float]:
-        """Return how long it took, by atom, where that is known."""
-        ...
-
-
-class RecordsInMemory:
-    """Keeps records for as long as it lives; about 0.3 MB an atom for the published architecture."""
+class Records:
+    """Encoded results by atom, and the seconds that each took, kept in memory for as long as this lives."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = MappingProxyType(dict(manifest))
+        """What they are of."""
         self._blobs: dict[int, bytes] = {}
         self._seconds: dict[int, float] = {}
 
     def open(self) -> None:
-        """Make ready for writing: there is nothing to do."""
+        """Make ready for writing."""
 
     def holds(self, atom: int) -> bool:
-        """Whether there is a record of the atom."""
+        """Whether there is a whole record of the atom."""
         return atom in self._blobs
 
     def read(self, atom: int) -> bytes:
@@ -88,28 +60,18 @@ class RecordsInMemory:
         self._blobs[atom], self._seconds[atom] = blob, seconds
 
     def seconds(self) -> Mapping[int, float]:
-        """Return how long it took, by atom."""
+        """Return how long it took, by atom, where that is known."""
         return self._seconds
 
 
-class RecordFolder:
+class RecordFolder(Records):
     """Keeps records in files that appear whole or not at all, beside a manifest.
 
     The records and the manifest are the same for the same results. How long each took is another file's matter.
 
-    Parameters
-    ----------
-    folder
-        Where; made when the first file is written.
-    manifest
-        What the records are of; None to take it from the folder.
-    what
-        What the records are, for messages.
-
-    Raises
-    ------
-    InputError
-        If the folder's manifest is missing, cannot be read, or says otherwise.
+    ``folder``: where; made when the first file is written. ``manifest``: what the records are of; None to take it from
+    the folder. ``what``: what the records are, for messages. Raises InputError if the folder's manifest is missing,
+    cannot be read, or says otherwise.
     """
 
     def __init__(self, folder: Path, manifest: Manifest | None = None, *, what: str = "explanations") -> None:
@@ -142,10 +104,7 @@ class RecordFolder:
     def holds(self, atom: int) -> bool:
         """Whether there is a whole record of the atom; warns of one that is not whole.
 
-        Raises
-        ------
-        InputError
-            If there is one that belongs to another run or another atom.
+        Raises InputError if there is one that belongs to another run or another atom.
         """
         path = self._path(atom)
         if not path.exists():

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import Cancelled
 
-PREVIEW_INTERVAL = 0.7
-"""Shortest time (s) between two previews: each is drawn anew by whoever watches."""
+PREVIEW_INTERVAL = 0.7  # shortest time (s) between two previews: each is drawn anew by whoever watches
 
 
 class CancelSignal(Protocol):
@@ -27,10 +26,7 @@ class CancelSignal(Protocol):
 class Preview:
     """Shows what a computation has come to so far, at most once in ``PREVIEW_INTERVAL``.
 
-    Parameters
-    ----------
-    show
-        Takes the score of each unit, shape (n_units,), as it is now.
+    ``show``: takes the score of each unit, shape (n_units,), as it is now.
     """
 
     def __init__(self, show: Callable[[NDArray[np.float64]], None]) -> None:

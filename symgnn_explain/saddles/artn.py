@@ -24,35 +24,16 @@ from symgnn_explain.structure.glass import FloatArray
 FIRST_MODE_CALLS, PUSH_MODE_CALLS, CLIMB_MODE_CALLS = 14, 8, 10
 """Forces that a mode may cost: the first of a search, while pushing, and while climbing."""
 
-RELAXATIONS = (4, 8, 12, 16, 24)
-"""Relaxation steps across the mode at most, by round; the last for all later ones."""
-
-LEAST_CURVATURE = 0.1
-"""eV/Å²; a softer mode does not make steps along it longer."""
-
-NEAR = 0.3
-"""Largest force (eV/Å) below which a saddle is near enough for quasi-Newton steps towards it."""
-
-NEAR_CURVATURE = -0.2
-"""Lowest curvature (eV/Å²) above which the way is still too flat for them."""
-
-LONGEST_STEP_NEAR = 0.08
-"""Å."""
-
-STEPS_NEAR = 5
-"""Quasi-Newton steps between two updates of the mode."""
-
-LONGEST_RELAXATION = 0.1
-"""Å, of a relaxation step between pushes."""
-
-FIRST_LOOK = 3
-"""From this push on the mode is looked at: before, no basin of a solid ends."""
-
-MOST_CONVEX = 3
-"""Rounds on end in which the surface may curve up along every mode before climbing is given up."""
-
-MOST_RETURNS = 8
-"""How often a search may go back from climbing to pushing."""
+RELAXATIONS = (4, 8, 12, 16, 24)  # relaxation steps across the mode at most, by round; the last for all later ones
+LEAST_CURVATURE = 0.1  # eV/Å²; a softer mode does not make steps along it longer
+NEAR = 0.3  # largest force (eV/Å) below which a saddle is near enough for quasi-Newton steps towards it
+NEAR_CURVATURE = -0.2  # lowest curvature (eV/Å²) above which the way is still too flat for them
+LONGEST_STEP_NEAR = 0.08  # Å
+STEPS_NEAR = 5  # quasi-Newton steps between two updates of the mode
+LONGEST_RELAXATION = 0.1  # Å, of a relaxation step between pushes
+FIRST_LOOK = 3  # from this push on the mode is looked at: before, no basin of a solid ends
+MOST_CONVEX = 3  # rounds on end in which the surface may curve up along every mode before climbing is given up
+MOST_RETURNS = 8  # how often a search may go back from climbing to pushing
 
 
 class SearchFailure(Exception):  # noqa: N818 - what most searches in glasses end in is no error
@@ -74,10 +55,7 @@ class Summit:
 def search(surface: EnergySurface, start: Point, directions: Iterator[FloatArray], settings: SearchSettings) -> Summit:
     """Push from a minimum along the first direction (n, 3) that leads out of it, and climb to a saddle point.
 
-    Raises
-    ------
-    SearchFailure
-        If there is none, or none below ``settings.highest_energy``.
+    Raises SearchFailure if there is none, or none below ``settings.highest_energy``.
     """
     for direction in islice(directions, settings.most_directions):
         try:
@@ -119,9 +97,7 @@ def _push(  # noqa: PLR0917
         point = at(surface, point.positions + step)
         newton = QuasiNewton(LONGEST_RELAXATION)
         for _ in range(settings.push_relaxation):
-            after = at(surface, point.positions + newton.step(point.forces, partial(across, mode=direction)))
-            newton.learn(point, after)
-            point = after
+            point = newton.moved(surface, point, partial(across, mode=direction))
         if point.energy - start.energy > settings.highest_energy:
             raise NoEscape("energy too high")
         if pushes < FIRST_LOOK:
@@ -154,19 +130,9 @@ def climb(
 ) -> Climbed:
     """Climb along the softest mode, and relax across it, until forces vanish.
 
-    Parameters
-    ----------
-    base
-        Energy of the minimum, eV.
-    summit
-        Where to begin, with the mode there.
-    most_rounds, steps, mode_calls
-        Updates of the mode at most, quasi-Newton steps between them, and forces that each may cost.
-
-    Raises
-    ------
-    SearchFailure
-        If the energy leaves the range in which saddles are looked for, or rounds run out.
+    ``base``: energy of the minimum, eV. ``summit``: where to begin, with the mode there. ``most_rounds``, ``steps``,
+    ``mode_calls``: updates of the mode at most, quasi-Newton steps between them, and forces that each may cost. Raises
+    SearchFailure if the energy leaves the range in which saddles are looked for, or rounds run out.
     """
     point, mode = summit.point, summit.mode
     newton = QuasiNewton(LONGEST_STEP_NEAR)
@@ -204,9 +170,7 @@ def _along_then_across(surface: EnergySurface, point: Point, mode: Mode, rounds:
         left = largest(project(point.forces))
         if step >= 2 and left < max(0.003, 0.4 * largest(point.forces - project(point.forces))):
             break
-        after = at(surface, point.positions + newton.step(point.forces, project))
-        newton.learn(point, after)
-        point = after
+        point = newton.moved(surface, point, project)
     return point
 
 
@@ -215,9 +179,7 @@ def _both_at_once(  # noqa: PLR0917
 ) -> Point:
     """Take quasi-Newton steps with the force along the mode turned round."""
     for _ in range(steps):
-        after = at(surface, point.positions + newton.step(point.forces, partial(turned, mode=mode.direction)))
-        newton.learn(point, after)
-        point = after
+        point = newton.moved(surface, point, partial(turned, mode=mode.direction))
         if point.largest_force < tolerance:
             break
     return point

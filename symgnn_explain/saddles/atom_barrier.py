@@ -13,11 +13,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.saddles.relax import largest
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
-SADDLE, DUPLICATE = "saddle", "duplicate"
-"""Ways in which a search ends, as outcomes name them."""
-
-KEPT_DISPLACEMENT = 0.02
-"""Å; atoms that move less at a saddle point are left out of its displacement field."""
+SADDLE, DUPLICATE = "saddle", "duplicate"  # ways in which a search ends, as outcomes name them
+KEPT_DISPLACEMENT = 0.02  # Å; atoms that move less at a saddle point are left out of its displacement field
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,14 +148,8 @@ class AtomBarrier:
             "outcomes": dict(sorted(self.outcomes.items())),
             "calls": list(self.calls),
             "saddles": [
-                {
-                    "barrier": saddle.barrier,
-                    "energy_beyond": saddle.energy_beyond,
-                    "curvature": saddle.curvature,
-                    "search": saddle.search,
-                    "atoms": saddle.atoms.tolist(),
-                    "displacements": saddle.displacements.astype(np.float32).tolist(),
-                }
+                vars(saddle)
+                | {"atoms": saddle.atoms.tolist(), "displacements": saddle.displacements.astype(np.float32).tolist()}
                 for saddle in self.saddles
             ],
         }

@@ -51,21 +51,17 @@ class EamCalculator:
             If the potential lacks a species of the glass, or the cell is smaller than twice the cut-off.
         """
         kind = self._kinds(glass)
-        every = np.arange(len(glass))
-        whole = _Engine(self._tables, glass, kind, every)
-        if mobile is None:
-            return EamSurface(whole, every)
-        mobile = np.asarray(mobile, dtype=np.int64)
-        return EamSurface(_Engine(self._tables, glass, kind, mobile).embedded_in(whole), mobile)
+        whole = EamSurface(self._tables, glass, kind, np.arange(len(glass)))
+        return whole if mobile is None else EamSurface(self._tables, glass, kind, mobile).embedded_in(whole)
 
     def with_virial(self, glass: Glass) -> tuple[float, FloatArray, FloatArray]:
         """Return energy, forces and virial."""
-        engine = _Engine(self._tables, glass, self._kinds(glass), np.arange(len(glass)))
-        return *engine.compute(engine.start), engine.virial()
+        surface = self.surface(glass)
+        return *surface(surface.start), surface.virial()
 
     def energies(self, glass: Glass) -> FloatArray:
         """Return each atom's energy (N,), eV: half of its pair energies, and its embedding energy."""
-        return _Engine(self._tables, glass, self._kinds(glass), np.arange(len(glass))).energies()
+        return self.surface(glass).energies()
 
     def _kinds(self, glass: Glass) -> NDArray[np.int32]:
         foreign = [symbol for symbol in glass.species if symbol not in self.potential.elements]
@@ -83,21 +79,6 @@ class EamCalculator:
             )
         numbers = np.array([atomic_number(symbol) for symbol in self.potential.elements])
         return np.argmax(glass.numbers[:, None] == numbers, axis=1).astype(np.int32)
-
-
-class EamSurface:
-    """Energy of a glass by an embedded-atom potential; see :class:`~symgnn_explain.saddles.EnergySurface`."""
-
-    def __init__(self, engine: _Engine, mobile: IntArray) -> None:
-        self._engine = engine
-        self.mobile = mobile
-        self.start = engine.start
-        self.calls = 0
-
-    def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
-        """Return energy (eV) and forces (n, 3) on the movable atoms (eV/Å)."""
-        self.calls += 1
-        return self._engine.compute(positions)
 
 
 @dataclass(frozen=True)
@@ -144,11 +125,16 @@ def _with_derivatives(values: FloatArray) -> FloatArray:
     return np.stack([values, slopes], axis=-1)
 
 
-class _Engine:
-    """Pairs, electron densities and forces of one glass with some atoms movable; atoms are renumbered, those first."""
+class EamSurface:
+    """Energy of a glass by an embedded-atom potential; see :class:`~symgnn_explain.saddles.EnergySurface`.
+
+    Inside, atoms are renumbered: those that may move come first.
+    """
 
     def __init__(self, tables: _Tables, glass: Glass, kind: NDArray[np.int32], mobile: IntArray) -> None:
         self._tables = tables
+        self.mobile = mobile = np.asarray(mobile, dtype=np.int64)
+        self.calls = 0
         self._n_mobile = len(mobile)
         self._order = np.concatenate([mobile, np.setdiff1d(np.arange(len(glass)), mobile)])
         self._positions = np.ascontiguousarray(centred(glass, int(mobile[0]))[self._order])
@@ -162,21 +148,26 @@ class _Engine:
         self._rest = 0.0
         self._density, self._embedding, self._slope = (np.zeros(len(glass)) for _ in range(3))
 
-    def embedded_in(self, whole: _Engine) -> _Engine:
+    def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
+        """Return energy (eV) and forces (n, 3) on the movable atoms (eV/Å)."""
+        self.calls += 1
+        return self._compute(positions)
+
+    def embedded_in(self, whole: EamSurface) -> EamSurface:
         """Count what frozen atoms do to each other, as computed with all atoms movable."""
-        energy, _ = whole.compute(whole.start)
+        energy, _ = whole._compute(whole.start)
         density = np.empty(len(self._order))
         density[whole._order] = whole._density
-        self.compute(self.start)
+        self._compute(self.start)
         frozen = slice(self._n_mobile, None)
         self._frozen_density[frozen] = density[self._order][frozen] - self._density[frozen]
         every = np.arange(len(self._order))
         self._embed(self._frozen_density, every)
         self._frozen_energy[frozen] = self._embedding[frozen]
-        self._rest = energy - self.compute(self.start)[0]
+        self._rest = energy - self._compute(self.start)[0]
         return self
 
-    def compute(self, positions: FloatArray) -> tuple[float, FloatArray]:
+    def _compute(self, positions: FloatArray) -> tuple[float, FloatArray]:
         energy = self._compute_pairs(positions, np.empty(0))
         self._embed(self._density, self._touched)
         energy += float((self._embedding[self._touched] - self._frozen_energy[self._touched]).sum())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +11,10 @@ import numpy as np
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.names import printable
 from symgnn_explain.structure.glass import FloatArray, atomic_number
+from symgnn_explain.structure.io.tables import is_number, number
 
 COMMENT_LINES = 3
-MOST_NODES = 10_000_000
-"""Numbers in one table, above which a header is taken for damaged."""
-
-_FORTRAN_EXPONENT = re.compile(r"^([-+.\d]+)[dD]([-+]?\d+)$")
+MOST_NODES = 10_000_000  # numbers in one table, above which a header is taken for damaged
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +93,7 @@ def parse_eam(text: str, *, name: str, sha256: str) -> EamPotential:
     if len(rows) < 3:
         raise InputError(f"it ends after {len(rows)} lines of its header.")
     header = _Rows(rows)
-    elements = _elements(header.line())
+    elements = _elements(header.words(1))
     grid = _grid(header.words(5))
     rest = header.rest()
     words = [word for row in rest for word in row]
@@ -157,10 +154,6 @@ class _Rows:
         self._rows, self._place, self._used = rows, 0, 0
         self.shared = shared
 
-    def line(self) -> list[str]:
-        """Return the words of the next line."""
-        return self.words(1)
-
     def words(self, count: int) -> list[str]:
         """Return the words of as many lines as hold ``count`` of them, or exactly these where lines are shared."""
         if self.shared:
@@ -210,7 +203,7 @@ def _tables(rows: _Rows, form: str, elements: tuple[str, ...], grid: _Grid) -> d
             pair[first, second] = pair[second, first] = rows.numbers(grid.n_distance)
     # LAMMPS does not look at what follows; but numbers belong to tables of another form or size.
     left = rows.rest()
-    if not rows.shared and any(_is_number(words[0]) for words in left):
+    if not rows.shared and any(is_number(words[0]) for words in left):
         raise _MisreadError(f"{len(left)} lines are left after its tables", rows.row)
     return {
         "masses": np.array(masses),
@@ -222,9 +215,9 @@ def _tables(rows: _Rows, form: str, elements: tuple[str, ...], grid: _Grid) -> d
 
 def _mass(rows: _Rows, symbol: str) -> float:
     """Read the line that begins an element's tables: atomic number, mass, and what is not needed."""
-    number, mass, *_lattice = rows.words(4 if rows.shared else 2)
-    if number != str(atomic_number(symbol)):
-        raise _MisreadError(f"the tables of {symbol} begin with {number[:20]!r}, expected its atomic number", rows.row)
+    charge, mass, *_lattice = rows.words(4 if rows.shared else 2)
+    if charge != str(atomic_number(symbol)):
+        raise _MisreadError(f"the tables of {symbol} begin with {charge[:20]!r}, expected its atomic number", rows.row)
     value = float(_numbers([mass], rows)[0])
     if value <= 0:
         raise _MisreadError(f"the mass of {symbol} is {value} u, expected a positive one", rows.row)
@@ -233,23 +226,12 @@ def _mass(rows: _Rows, symbol: str) -> float:
 
 def _numbers(words: list[str], rows: _Rows) -> FloatArray:
     try:
-        values = np.array(words, dtype=np.float64)
-    except ValueError:
-        try:
-            values = np.array([_FORTRAN_EXPONENT.sub(r"\1e\2", word) for word in words], dtype=np.float64)
-        except ValueError as error:
-            raise _MisreadError(f"a table holds what is no number ({error})", rows.row) from error
+        values = np.array([number(word) for word in words])
+    except ValueError as error:
+        raise _MisreadError(f"a table holds what is no number ({error})", rows.row) from error
     if not np.isfinite(values).all():
         raise _MisreadError("a table holds values that are not finite", rows.row)
     return values
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(_FORTRAN_EXPONENT.sub(r"\1e\2", word))
-    except ValueError:
-        return False
-    return True
 
 
 def _elements(words: list[str]) -> tuple[str, ...]:
@@ -267,7 +249,7 @@ def _elements(words: list[str]) -> tuple[str, ...]:
 def _grid(words: list[str]) -> _Grid:
     try:
         n_density, n_distance = int(words[0]), int(words[2])
-        lengths = np.array([_FORTRAN_EXPONENT.sub(r"\1e\2", words[place]) for place in (1, 3, 4)], dtype=np.float64)
+        lengths = np.array([number(words[place]) for place in (1, 3, 4)])
     except ValueError:
         n_density = n_distance = 0
         lengths = np.full(3, np.nan)

@@ -157,9 +157,7 @@ def add_pairs(  # noqa: PLR0917 - compiled
             m = min(int(r * per_spacing), last)
             p = min(r * per_spacing - m, 1.0)
             row = _unsigned((of_kind + kind[j]) * n_nodes + m)
-            value, slope = _cubic(
-                pair_table[row, 0], pair_table[row, 1], pair_table[row + _ONE, 0], pair_table[row + _ONE, 1], p
-            )
+            value, slope = _cubic(pair_table, row, 0, p)
             per_r = 1 / r
             phi = value * per_r
             factor[q, 0] = (phi - slope * per_spacing) * per_r * per_r
@@ -179,22 +177,10 @@ def add_pairs(  # noqa: PLR0917 - compiled
             p = min(r * per_spacing - m, 1.0)
             row = _unsigned((of_kind + kind[j]) * n_nodes + m)
             to_force = per_spacing / r
-            value, slope = _cubic(
-                density_table[row, 0],
-                density_table[row, 1],
-                density_table[row + _ONE, 0],
-                density_table[row + _ONE, 1],
-                p,
-            )
+            value, slope = _cubic(density_table, row, 0, p)
             own_density += value
             factor[q, 1] = slope * to_force
-            value, slope = _cubic(
-                density_table[row, 2],
-                density_table[row, 3],
-                density_table[row + _ONE, 2],
-                density_table[row + _ONE, 3],
-                p,
-            )
+            value, slope = _cubic(density_table, row, 2, p)
             density[j] += value
             factor[q, 2] = slope * to_force
         density[i] += own_density
@@ -212,9 +198,7 @@ def embed(  # noqa: PLR0917 - compiled
     for a in atoms:
         m = min(max(int(density[a] / spacing), 0), n_nodes - 2)
         p = min(density[a] / spacing - m, 1.0)
-        value, derivative = _cubic(
-            table[kind[a], m, 0], table[kind[a], m, 1], table[kind[a], m + 1, 0], table[kind[a], m + 1, 1], p
-        )
+        value, derivative = _cubic(table[kind[a]], _unsigned(m), 0, p)
         slope[a] = derivative / spacing
         # Beyond the last node it goes on as a straight line.
         energy[a] = value + slope[a] * max(0.0, density[a] - (n_nodes - 1) * spacing)
@@ -256,8 +240,10 @@ def add_virial(slope: Any, work: Any, virial: Any) -> None:
 
 
 @compiled
-def _cubic(y0: float, d0: float, y1: float, d1: float, p: float) -> Any:
-    """Value and derivative (by node) at ``p`` in [0, 1] of the cubic with these values and derivatives at 0 and 1."""
+def _cubic(table: Any, row: Any, column: int, p: float) -> Any:
+    """Value and derivative (by node) at ``p`` in [0, 1] of the cubic between two rows, of value and derivative each."""
+    y0, d0 = table[row, column], table[row, column + 1]
+    y1, d1 = table[row + _ONE, column], table[row + _ONE, column + 1]
     rise = y1 - y0
     c2 = 3 * rise - 2 * d0 - d1
     c3 = d0 + d1 - 2 * rise

@@ -24,10 +24,8 @@ class NotIdentifiedError(Exception):
 def parameters_of(calculator: Any) -> dict[str, Any]:
     """Return the parameters of one of ASE's own calculators as plain values, with the hash of each file they name.
 
-    Raises
-    ------
-    NotIdentifiedError
-        If the calculator is not one of ASE that computes from its parameters alone, or these are none, or objects.
+    Raises NotIdentifiedError if the calculator is not one of ASE that computes from its parameters alone, or these are
+    none, or objects.
     """
     kind = type(calculator)
     if kind.__module__ not in _SAID_BY_PARAMETERS:

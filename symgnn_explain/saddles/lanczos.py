@@ -10,8 +10,7 @@ from symgnn_explain.saddles.calculator import EnergySurface
 from symgnn_explain.saddles.relax import Point, largest
 from symgnn_explain.structure.glass import FloatArray
 
-DISPLACEMENT = 5e-3
-"""Å, that the atom which moves most is moved by to measure a curvature."""
+DISPLACEMENT = 5e-3  # Å, that the atom which moves most is moved by to measure a curvature
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,9 @@ def softest_mode(
 ) -> Mode:
     """Return the mode of the lowest curvature.
 
-    Parameters
-    ----------
-    surface, point
-        Where.
-    guess
-        Direction to begin with, shape (n, 3); a mode that is orthogonal to it is not found.
-    most_calls
-        Computations of forces at most.
-    tolerance
-        Relative change of the curvature from one to the next at which it is good enough.
+    ``surface``, ``point``: where. ``guess``: direction to begin with, shape (n, 3); a mode that is orthogonal to it is
+    not found. ``most_calls``: computations of forces at most. ``tolerance``: relative change of the curvature from one
+    to the next at which it is good enough.
     """
     basis: list[FloatArray] = []
     diagonal: list[float] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.failures import SomeAtomsError, raise_failures
+from symgnn_explain.runs.files import staged, write_atomically
 from symgnn_explain.runs.parallel import Report
 from symgnn_explain.runs.progress import PopulationProgress
 from symgnn_explain.runs.record_format import pack
@@ -18,7 +20,6 @@ from symgnn_explain.runs.records import (
     Manifest,
     RecordFolder,
     Records,
-    RecordsInMemory,
     compute_missing,
     content_of,
     plain_manifest,
@@ -29,15 +30,17 @@ from symgnn_explain.saddles.atom_barrier import AtomBarrier
 from symgnn_explain.saddles.calculator import Calculator
 from symgnn_explain.saddles.saddles import at_minimum, search_saddles
 from symgnn_explain.saddles.settings import SearchSettings
+from symgnn_explain.structure.datasets import with_computed_barriers
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io.writing import write_extended_xyz
 from symgnn_explain.structure.selection import require_atoms, select_atoms
 
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
-RECORDS = "barriers"
-"""What records of barriers are called in messages."""
+RECORDS = "barriers"  # what records of barriers are called in messages
+STRUCTURE = "barriers.extxyz"
 
 
 class BarrierError(SomeAtomsError):
@@ -164,7 +167,7 @@ def compute_barriers(
         settings=asdict(settings),
         version_of_symgnn_explain=version("symgnn_explain"),
     )
-    records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest, what=RECORDS)
+    records = Records(manifest) if out is None else RecordFolder(Path(out), manifest, what=RECORDS)
     errors = compute_missing(
         _compute,
         lambda: _Job(at_minimum(glass, calculator), calculator, settings, run_of(manifest)),
@@ -189,3 +192,23 @@ def _compute(job: _Job, atoms: tuple[int, ...], report: Report) -> list[tuple[in
         barrier = search_saddles(job.glass, job.calculator, atom, job.settings, report)
         found.append((atom, pack(job.run, barrier.to_dict()), time.process_time() - started))
     return found
+
+
+def write_barriers(barriers: BarrierSet, glass: Glass, folder: Path) -> list[Path]:
+    """Write ``barriers.csv``, a row an atom; ``barriers.json``, with every saddle; ``barriers.extxyz``, for OVITO."""
+    content = {
+        "run": dict(barriers.manifest),
+        "atoms": [
+            {"barrier_eV": barrier.mean, "standard_error_eV": barrier.standard_error, **barrier.to_dict()}
+            for barrier in barriers
+        ],
+    }
+    texts = {
+        "barriers.csv": barriers.to_frame().to_csv(index=False, float_format="%.6f"),
+        "barriers.json": json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n",
+    }
+    with staged(folder) as staging:
+        for name, text in texts.items():
+            write_atomically(staging / name, text.encode())
+        write_extended_xyz([with_computed_barriers(glass, barriers.to_frame())], staging / STRUCTURE)
+    return [folder / name for name in (*texts, STRUCTURE)]

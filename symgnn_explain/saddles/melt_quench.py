@@ -64,6 +64,11 @@ class QuenchSettings:
         K.
     melt_time
         In the melt, ps.
+
+    Examples
+    --------
+    >>> QuenchSettings({"Cu": 64, "Zr": 36}, n_atoms=500).counts
+    {'Cu': 320, 'Zr': 180}
     """
 
     composition: Mapping[str, float]

@@ -15,9 +15,7 @@ from symgnn_explain.saddles.eam_file import EamPotential, parse_eam, read_eam
 MODEL = "EAM_Dynamo_MendelevKramerOtt_2009_CuZr__MO_600021860456_005"
 """OpenKIM's name of the potential of Mendelev, Kramer, Ott, Sordelet, Yagodin and Popel, Phil. Mag. 89, 967 (2009)."""
 
-POTENTIAL_VARIABLE = "SYMGNN_EXPLAIN_POTENTIAL"
-"""Environment variable: the file of the potential."""
-
+POTENTIAL_VARIABLE = "SYMGNN_EXPLAIN_POTENTIAL"  # environment variable: the file of the potential
 HOW_TO_GET_IT = (
     "the published barriers belong to the Cu-Zr potential of Mendelev, Kramer and Ott (2009), which was not found: "
     "give its LAMMPS eam.fs file (option --potential, the box 'potential' in the explorer, or the environment variable "
@@ -27,8 +25,7 @@ HOW_TO_GET_IT = (
 )
 
 _LIBRARY = "libkim-api-portable-model.so"
-_SHORTEST_TABLE = 100_000
-"""Bytes of printable text in the model's library that can only be the table."""
+_SHORTEST_TABLE = 100_000  # bytes of printable text in the model's library that can only be the table
 
 
 def find_potential(path: str | Path | None = None) -> EamPotential:
@@ -67,10 +64,7 @@ def read_kim_model(library: Path) -> EamPotential:
 
     Nothing of the library is run.
 
-    Raises
-    ------
-    InputError
-        If it holds no such table.
+    Raises InputError if it holds no such table.
     """
     text = _table_of(library)
     return parse_eam(text, name=MODEL, sha256=sha256(text.encode()).hexdigest())

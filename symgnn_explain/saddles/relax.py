@@ -17,11 +17,8 @@ from symgnn_explain.saddles.calculator import EnergySurface
 from symgnn_explain.structure.glass import FloatArray
 
 MEMORY = 15
-STIFFNESS = 20.0
-"""Curvature that is assumed before any is measured, eV/Å²."""
-
-SHORTEST_STEP = 1e-4
-"""Å; a step that is shorter may go up by what rounding does."""
+STIFFNESS = 20.0  # curvature that is assumed before any is measured, eV/Å²
+SHORTEST_STEP = 1e-4  # Å; a step that is shorter may go up by what rounding does
 
 
 def largest(vectors: FloatArray) -> float:
@@ -61,12 +58,8 @@ def at(surface: EnergySurface, positions: FloatArray) -> Point:
 class QuasiNewton:
     """Remembers how forces changed along the latest steps, and proposes the next one.
 
-    Parameters
-    ----------
-    longest_step
-        That the atom which moves most may take, Å.
-    change
-        What is done to forces before they are followed: turned round along a mode, or nothing.
+    ``longest_step``: that the atom which moves most may take, Å. ``change``: what is done to forces before they are
+    followed: turned round along a mode, or nothing.
     """
 
     def __init__(self, longest_step: float) -> None:
@@ -80,6 +73,12 @@ class QuasiNewton:
     def learn(self, before: Point, after: Point) -> None:
         """Remember a step."""
         self._pairs.append((after.positions - before.positions, before.forces - after.forces))
+
+    def moved(self, surface: EnergySurface, point: Point, change: Callable[[FloatArray], FloatArray]) -> Point:
+        """Take the step that :meth:`step` proposes, and learn from it."""
+        after = at(surface, point.positions + self.step(point.forces, change))
+        self.learn(point, after)
+        return after
 
     def step(self, forces: FloatArray, change: Callable[[FloatArray], FloatArray]) -> FloatArray:
         """Propose a step (n, 3), Å, where ``change`` is what is done to forces before they are followed."""

@@ -13,9 +13,8 @@ from symgnn_explain.runs.parallel import Report
 from symgnn_explain.saddles.artn import SearchFailure, Summit, climb, search
 from symgnn_explain.saddles.atom_barrier import DUPLICATE, KEPT_DISPLACEMENT, SADDLE, AtomBarrier, Saddle
 from symgnn_explain.saddles.calculator import Calculator, EnergySurface, within
-from symgnn_explain.saddles.connectivity import connection
 from symgnn_explain.saddles.lanczos import Mode
-from symgnn_explain.saddles.relax import Point, at, largest, minimise
+from symgnn_explain.saddles.relax import Point, at, descend, largest, minimise
 from symgnn_explain.saddles.settings import SearchSettings
 from symgnn_explain.structure.glass import FloatArray, Glass
 
@@ -25,8 +24,10 @@ REFINEMENT_MODE_CALLS, REFINEMENT_STEPS, REFINEMENT_ROUNDS = 4, 40, 10
 FARTHEST_REFINEMENT = 0.6
 """Å that an atom may move when all atoms become free; what is found further away is another saddle point."""
 
-START_TOLERANCE = 0.005
-"""Largest force (eV/Å) on any atom of a structure that is taken for a minimum."""
+START_TOLERANCE = 0.005  # largest force (eV/Å) on any atom of a structure that is taken for a minimum
+FALL_TOLERANCE = 0.02  # largest force (eV/Å) at which a fall is taken to have reached the bottom
+MOST_STEPS = 600
+LONGEST_STEP = 0.1  # Å; a longer one might leave the valley
 
 
 def at_minimum(glass: Glass, calculator: Calculator) -> Glass:
@@ -136,8 +137,8 @@ def _one(place: _Place, directions: Iterator[FloatArray], known: list[Point]) ->
     if any(_same(summit.point.positions, other.positions, settings) for other in known):
         raise SearchFailure(DUPLICATE)
     known.append(summit.point)
-    joined = connection(local, start, summit, settings)
-    if joined.beyond is None:
+    beyond = minimum_beyond(local, start, summit, settings)
+    if beyond is None:
         raise SearchFailure("not connected")
     if local is not place.whole:
         summit = _with_all_free(place, summit)
@@ -146,7 +147,7 @@ def _one(place: _Place, directions: Iterator[FloatArray], known: list[Point]) ->
     return _Found(
         summit=summit,
         barrier=summit.point.energy - place.bottom.energy,
-        energy_beyond=joined.beyond.energy - start.energy,
+        energy_beyond=beyond.energy - start.energy,
         displacements=displacements,
     )
 
@@ -173,3 +174,34 @@ def _with_all_free(place: _Place, summit: Summit) -> Summit:
 
 def _same(first: FloatArray, second: FloatArray, settings: SearchSettings) -> bool:
     return largest(first - second) < settings.same_saddle
+
+
+def minimum_beyond(surface: EnergySurface, start: Point, summit: Summit, settings: SearchSettings) -> Point | None:
+    """Return the minimum that a saddle point joins to the start, or None where not just one of its sides is the start.
+
+    It falls to both sides, first to the one where the start should be.
+    """
+    forwards = ((summit.point.positions - start.positions) * summit.mode.direction).sum() > 0
+    lean = settings.lean / largest(summit.mode.direction) * summit.mode.direction * (1 if forwards else -1)
+    if not _returns(_fall(surface, start, summit.point.positions - lean, settings), start, settings):
+        # The other side can still be the start, where the mode is nearly across the way that led up.
+        lean = -lean
+        if not _returns(_fall(surface, start, summit.point.positions - lean, settings), start, settings):
+            return None
+    beyond = _fall(surface, start, summit.point.positions + lean, settings)
+    return None if _returns(beyond, start, settings) else beyond
+
+
+def _fall(surface: EnergySurface, start: Point, positions: FloatArray, settings: SearchSettings) -> Point:
+    """Relax to a minimum, or until it is clear that it is the start."""
+    point = at(surface, positions)
+    for lower in descend(surface, point, tolerance=FALL_TOLERANCE, most_steps=MOST_STEPS, longest_step=LONGEST_STEP):
+        point = lower
+        if _returns(point, start, settings):
+            break
+    return point
+
+
+def _returns(point: Point, start: Point, settings: SearchSettings) -> bool:
+    near = largest(point.positions - start.positions) < settings.same_minimum
+    return near and abs(point.energy - start.energy) < settings.same_energy

@@ -29,18 +29,9 @@ provenance names where the file does."""
 def plain_column(name: str, values: ArrayLike) -> NDArray[Any]:
     """Copy a per-atom array as numbers (int64, float64), flags (bool) or text.
 
-    Parameters
-    ----------
-    name
-        What the array is called in error messages.
-    values
-        Numbers and flags of any width, bytes, text, or objects that are such. None becomes NaN among numbers and
-        nothing among text; other objects stay as they are.
-
-    Raises
-    ------
-    InputError
-        If the rows differ in shape, or the values are complex, records, or whole numbers outside of 64 bits.
+    ``name``: what the array is called in error messages. ``values``: numbers and flags of any width, bytes, text, or
+    objects that are such. None becomes NaN among numbers and nothing among text; other objects stay as they are. Raises
+    InputError if the rows differ in shape, or the values are complex, records, or whole numbers outside of 64 bits.
     """
     try:
         array = np.array(values)

@@ -58,6 +58,11 @@ def sample(composition: str = "cu64zr36") -> Glass:
     ------
     InputError
         If there is no embedded glass of this composition.
+
+    Examples
+    --------
+    >>> sample("cu50zr50")
+    Glass('cu50zr50_sample', Cu500Zr500, 0.0573 atoms/Å³, without barriers)
     """
     return with_computed_barriers(sample_structure(composition), sample_barriers(composition))
 
@@ -81,6 +86,12 @@ def sample_barriers(composition: str = "cu64zr36") -> pd.DataFrame:
     ------
     InputError
         If there is no embedded glass of this composition.
+
+    Examples
+    --------
+    >>> sample_barriers("cu50zr50")[["atom", "barrier_eV", "saddles"]].head(1)
+       atom  barrier_eV  saddles
+    0   459      1.4324        5
     """
     import pandas as pd
 

@@ -68,6 +68,11 @@ class Glass:
     ------
     InputError
         If a value is not finite (barriers may be NaN), lengths disagree, a species is unknown or the cell is singular.
+
+    Examples
+    --------
+    >>> Glass(positions=[[0, 0, 0], [1.6, 1.6, 1.6]], numbers=[29, 40], cell=3.2 * np.eye(3), name="B2")
+    Glass('B2', Cu1Zr1, 0.0610 atoms/Å³, without barriers)
     """
 
     positions: FloatArray
@@ -210,6 +215,12 @@ class Glass:
         """Return the numbers of the atoms that words describe, such as ``"species Zr and within 5 of 1501"``.
 
         The language and the keywords are those of :func:`symgnn_explain.structure.selection.select_atoms`.
+
+        Examples
+        --------
+        >>> from symgnn_explain import datasets
+        >>> datasets.sample("cu50zr50").select("species Zr and within 3.5 of 12")
+        array([583, 630, 684, 719, 768, 859, 945, 968])
         """
         from symgnn_explain.structure.selection import select_atoms
 
@@ -260,6 +271,12 @@ class Glass:
         ------
         InputError
             If the atoms make no valid glass, or sites are occupied in part.
+
+        Examples
+        --------
+        >>> from ase.build import bulk
+        >>> Glass.from_ase(bulk("Cu", cubic=True), name="copper")
+        Glass('copper', Cu4, 0.0850 atoms/Å³, without barriers)
         """
         results = _results(atoms)
         info = {**atoms.info, **{key: value for key, value in results.items() if not _is_per_atom(value, len(atoms))}}
@@ -293,7 +310,11 @@ class Glass:
 
 
 def atomic_number(symbol: str) -> int:
-    """Return the atomic number of a chemical symbol, or raise InputError if there is no such element."""
+    """Return the atomic number of a chemical symbol, or raise InputError if there is no such element.
+
+    >>> atomic_number("Zr")
+    40
+    """
     number = atomic_numbers.get(symbol, 0)
     if number == 0:
         raise InputError(f"unknown species {symbol!r}: expected a chemical symbol such as Cu or Zr.")

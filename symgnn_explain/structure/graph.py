@@ -21,9 +21,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray, atomic_number
 from symgnn_explain.structure.pairs import periodic_cell
 
-CLOSEST_APPROACH = 0.5
-"""Distance (Å) under which two atoms are taken for one that stands twice in the file."""
-
+CLOSEST_APPROACH = 0.5  # distance (Å) under which two atoms are taken for one that stands twice in the file
 DISPLACEMENT_ERROR = 1e-2
 """Largest difference (Å) between what a graph says of an edge, in single precision, and positions."""
 
@@ -94,6 +92,12 @@ def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: f
     ------
     InputError
         If the glass holds a species that the network does not know.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> build_graph(Glass.from_ase(bulk("Cu", cubic=True)), cutoff=3.0, species=["Cu", "Zr"])
+    Data(x=[4, 2], edge_index=[2, 52], edge_attr=[52, 3])
     """
     kinds = kinds_of(glass, species)
     source, target, displacement = neighbour_edges(glass, max(cutoff, reach))

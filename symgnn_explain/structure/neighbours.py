@@ -13,12 +13,7 @@ from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 class Neighbours:
     """Neighbours of every atom, sorted by atom; each pair stands twice, once from each end.
 
-    Parameters
-    ----------
-    centre, neighbour
-        Atoms, shapes (P,).
-    displacement
-        ``r_neighbour - r_centre``, shape (P, 3), Å.
+    ``centre``, ``neighbour``: atoms, shapes (P,). ``displacement``: ``r_neighbour - r_centre``, shape (P, 3), Å.
     """
 
     centre: IntArray
@@ -37,10 +32,7 @@ class Neighbours:
 def neighbours_within(glass: Glass, cutoff: float) -> Neighbours:
     """List all pairs of atoms up to ``cutoff`` (Å) apart, each periodic image for itself, without an atom itself.
 
-    Raises
-    ------
-    InputError
-        If the cut-off is not positive, two atoms overlap, or the lengths cannot be in Å.
+    Raises InputError if the cut-off is not positive, two atoms overlap, or the lengths cannot be in Å.
     """
     from symgnn_explain.structure.graph import neighbour_edges
 

@@ -12,24 +12,15 @@ from symgnn_explain.errors import InputError
 OCCUPANCY_ARRAYS = ("occupancy", "occupancies", "occ", "site_occupancy")
 """Names under which files give the occupancy of each atom."""
 
-TOLERANCE = 1e-3
-"""How far an occupancy may be from 1 and count as full."""
+TOLERANCE = 1e-3  # how far an occupancy may be from 1 and count as full
 
 
 def require_full_occupancy(arrays: Mapping[str, Any], by_kind: object = None) -> None:
     """Refuse a structure with sites that are occupied in part or by several species.
 
-    Parameters
-    ----------
-    arrays
-        Per-atom arrays by name; those in ``OCCUPANCY_ARRAYS`` are looked at. All zeros mean that nothing is known.
-    by_kind
-        ASE's ``info["occupancy"]``: the occupancies by species, of each kind of site.
-
-    Raises
-    ------
-    InputError
-        If there is such a site; the sentence names the first ones.
+    ``arrays``: per-atom arrays by name; those in ``OCCUPANCY_ARRAYS`` are looked at. All zeros mean that nothing is
+    known. ``by_kind``: ASE's ``info["occupancy"]``: the occupancies by species, of each kind of site. Raises InputError
+    if there is such a site; the sentence names the first ones.
     """
     for name, values in arrays.items():
         if str(name).lower() in OCCUPANCY_ARRAYS and np.asarray(values).dtype.kind in "biuf":

@@ -9,9 +9,7 @@ import numpy as np
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
-MOST_PAIRS = 2e8
-"""Pairs beyond which a list is refused before memory runs out (24 bytes each)."""
-
+MOST_PAIRS = 2e8  # pairs beyond which a list is refused before memory runs out (24 bytes each)
 _MOST_BINS = 1e5
 _SAFE_BINS = 2.0
 
@@ -20,12 +18,8 @@ _SAFE_BINS = 2.0
 class Pairs:
     """Pairs of atoms, each standing once for both directions.
 
-    Parameters
-    ----------
-    first, second
-        Atoms, shape (P,). An atom and its own image are a pair too: both are then the same number.
-    distance
-        Shape (P,), Å.
+    ``first``, ``second``: atoms, shape (P,). An atom and its own image are a pair too: both are then the same number.
+    ``distance``: shape (P,), Å.
     """
 
     first: IntArray
@@ -45,10 +39,13 @@ class Pairs:
 def pairs_within(glass: Glass, r_max: float) -> Pairs:
     """List the pairs of atoms closer than ``r_max`` (Å); any cell, also one narrower than that.
 
-    Raises
-    ------
-    InputError
-        If the distance is not positive, or the pairs would not fit in memory.
+    Raises InputError if the distance is not positive, or the pairs would not fit in memory.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> len(pairs_within(Glass.from_ase(bulk("Cu", cubic=True)), 3.0))
+    24
     """
     from vesin import NeighborList
 
@@ -71,11 +68,9 @@ def periodic_cell(glass: Glass, cutoff: float) -> FloatArray:
 
     Every glass is a periodic one then, as vesin has them best: without periodicity, version 0.6 can take minutes.
 
-    Raises
-    ------
-    InputError
-        If the glass is a sheet or scattered so wide that vesin would divide by zero, which ends the process: it bins
-        atoms by the cut-off and scales the bins down evenly to ``_MOST_BINS``, which leaves none along a short side.
+    Raises InputError if the glass is a sheet or scattered so wide that vesin would divide by zero, which ends the
+    process: it bins atoms by the cut-off and scales the bins down evenly to ``_MOST_BINS``, which leaves none along a
+    short side.
     """
     scaled = glass.fractional()
     heights = glass.heights()

@@ -16,17 +16,13 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 
-PLAIN_KINDS = "biufcSU"
-"""Kinds of numpy data that are accepted: booleans, numbers and strings; no objects, no records."""
+PLAIN_KINDS = "biufcSU"  # kinds of numpy data that are accepted: booleans, numbers and strings; no objects, no records
 
 
 def load_plain_pickle(blob: bytes) -> Any:
     """Unpickle numpy arrays and plain containers, and nothing else: no other object is built, no code runs.
 
-    Raises
-    ------
-    InputError
-        If the pickle is truncated, or names anything but the few functions that rebuild numpy arrays.
+    Raises InputError if the pickle is truncated, or names anything but the few functions that rebuild numpy arrays.
     """
     try:
         return _PlainUnpickler(io.BytesIO(blob)).load()

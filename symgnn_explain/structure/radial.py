@@ -14,9 +14,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray, atomic_number
 from symgnn_explain.structure.pairs import Pairs, pairs_within
 
-SMOOTHING = 0.1
-"""Standard deviation (Å) of the Gaussian that g(r) is smoothed with before its extrema are sought."""
-
+SMOOTHING = 0.1  # standard deviation (Å) of the Gaussian that g(r) is smoothed with before its extrema are sought
 SMALLEST_PROMINENCE = 0.03
 """A maximum or minimum of g(r) must stand out by this much, and by four times the counting noise."""
 
@@ -100,6 +98,12 @@ def radial_distribution(
     ------
     InputError
         If a length is not positive, or the glass has no atom of a species asked for.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> radial_distribution(Glass.from_ase(bulk("Cu", cubic=True))).coordination_number
+    12.0
     """
     edges = _bin_edges(r_max, bin_width)
     central, neighbouring = (_of_species(glass, symbol) for symbol in pair or (None, None))
@@ -245,6 +249,12 @@ def first_shell_cutoff(glass: Glass) -> float:
     ------
     InputError
         If g(r) has no minimum, or too few atoms to tell.
+
+    Examples
+    --------
+    >>> from symgnn_explain import datasets
+    >>> round(first_shell_cutoff(datasets.sample("cu50zr50")), 2)
+    3.85
     """
     minima = radial_distribution(glass).minima
     if not minima.size:

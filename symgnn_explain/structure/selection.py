@@ -7,7 +7,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 from ase.geometry import find_mic
@@ -15,24 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, IntArray
-from symgnn_explain.structure.selection_language import (
-    FORMS,
-    Both,
-    Compared,
-    Either,
-    Everything,
-    FirstOf,
-    NeighboursOf,
-    Node,
-    Not,
-    Numbers,
-    OfSpecies,
-    Selected,
-    Within,
-    did_you_mean,
-    parse_selection,
-    short,
-)
+from symgnn_explain.structure.selection_language import FORMS, Node, did_you_mean, parse_selection, short
 
 __all__ = ["FORMS", "atoms_within", "centre_of", "require_atoms", "select_atoms", "selectable_values"]
 
@@ -48,7 +31,6 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "!=": operator.ne,
 }
 _OF_BARRIERS = {"softest": "lowest", "hardest": "highest"}
-_OPPOSITES = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 def select_atoms(
@@ -108,9 +90,15 @@ def select_atoms(
     ------
     InputError
         If the words cannot be understood, the glass has no such atoms, or none is so.
+
+    Examples
+    --------
+    >>> from symgnn_explain import datasets
+    >>> select_atoms(datasets.sample("cu50zr50"), "central:50 and species Zr and not x < 0")[:5]
+    array([931, 569, 731, 574, 902])
     """
     asked = _Question(glass, selection, predictions, label, seed, selected, values or {})
-    atoms = asked.answer(parse_selection(selection))
+    atoms, _ = asked.answer(parse_selection(selection))
     if not len(atoms) and not allow_none:
         raise InputError(f"no atom of {glass.name!r} is in the selection {short(selection)}: widen it.")
     return atoms
@@ -153,6 +141,12 @@ def atoms_within(glass: Glass, radius: float, of: Iterable[int]) -> IntArray:
     ------
     InputError
         If the radius is not a positive number.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> atoms_within(Glass.from_ase(bulk("NaCl", "rocksalt", a=5.6, cubic=True)), 3.0, of=[0])
+    array([0, 1, 5, 7])
     """
     from scipy.spatial import KDTree
 
@@ -191,62 +185,55 @@ class _Question:
     selected: Iterable[int] | None
     values: Mapping[str, ArrayLike]
 
-    def answer(self, node: Node) -> IntArray:  # noqa: PLR0911, PLR0912 - one case a kind of node
-        """Return the atoms that a part of the selection means, in its order."""
+    def answer(self, node: Node) -> tuple[IntArray, IntArray]:
+        """Return the atoms that a part of the selection means, in its order, and the others, ascending.
+
+        An atom whose value is unknown is among neither of a comparison.
+        """
+        parts = [self.answer(part) for part in node.of]
+        match node.word:
+            case "not":
+                [(yes, no)] = parts
+                return no, np.sort(yes)
+            case "and":
+                (first, not_first), (second, not_second) = parts
+                return first[np.isin(first, second)], np.union1d(not_first, not_second)
+            case "or":
+                (first, not_first), (second, not_second) = parts
+                yes = np.concatenate([first, second[~np.isin(second, first)]])
+                return yes, np.intersect1d(not_first, not_second)
+            case "compare":
+                return self._compared(*node.given)
+        yes = self._meant(node.word, node.given, *(atoms for atoms, _ in parts))
+        return yes, np.setdiff1d(np.arange(len(self.glass), dtype=np.int64), yes)
+
+    def _meant(self, word: str, given: tuple[Any, ...], *of: IntArray) -> IntArray:  # noqa: PLR0911 - one a word
         glass = self.glass
-        match node:
-            case Everything():
+        match word:
+            case "all":
                 return np.arange(len(glass), dtype=np.int64)
-            case Selected():
+            case "selected":
                 if self.selected is None:
                     raise InputError(f"the atoms {short(self.text)} cannot be told: nothing can be selected here.")
                 return np.fromiter(self.selected, dtype=np.int64)
-            case Numbers(ranges):
-                return require_atoms(glass, _numbered(glass, ranges))
-            case OfSpecies(symbols):
-                return np.unique(np.concatenate([_of_species(glass, symbol) for symbol in symbols]))
-            case FirstOf(order, count):
-                return self._first_of(order, count)
-            case Within(radius, of):
-                return atoms_within(glass, radius, self.answer(of))
-            case NeighboursOf(of):
+            case "index":
+                return require_atoms(glass, _numbered(glass, given))
+            case "species":
+                return np.unique(np.concatenate([_of_species(glass, symbol) for symbol in given]))
+            case "within":
+                return atoms_within(glass, given[0], of[0])
+            case "neighbours":
                 from symgnn_explain.structure.radial import first_shell_cutoff
 
-                centres = self.answer(of)
-                return np.setdiff1d(atoms_within(glass, first_shell_cutoff(glass), centres), centres)
-            case Compared(name, comparison, value):
-                return self._compared(name, comparison, value)
-            case Not(of):
-                return self._denied(of)
-            case Both(left, right):
-                first = self.answer(left)
-                return first[np.isin(first, self.answer(right))]
-            case Either(left, right):
-                first, second = self.answer(left), self.answer(right)
-                return np.concatenate([first, second[~np.isin(second, first)]])
-            case _:
-                assert_never(node)
-
-    def _denied(self, node: Node) -> IntArray:
-        """Return the atoms that a part of the selection is wrong of, ascending; unknown values decide nothing."""
-        match node:
-            case Compared(name, comparison, value):
-                return self._compared(name, _OPPOSITES[comparison], value)
-            case Not(of):
-                return np.sort(self.answer(of))
-            case Both(left, right):
-                return np.union1d(self._denied(left), self._denied(right))
-            case Either(left, right):
-                return np.intersect1d(self._denied(left), self._denied(right))
-            case _:
-                return np.setdiff1d(np.arange(len(self.glass), dtype=np.int64), self.answer(node))
+                return np.setdiff1d(atoms_within(glass, first_shell_cutoff(glass), of[0]), of[0])
+        return self._first_of(word, given[0])
 
     def _first_of(self, order: str, count: int) -> IntArray:
         glass = self.glass
         if count > len(glass):
             raise InputError(f"the atoms {short(self.text)} are more than {glass.name!r} has: it has {len(glass)}.")
         orders: dict[str, Callable[[], IntArray]] = {
-            "central": lambda: _order_of(_distance_from_centre(glass)),
+            "central": lambda: _order_of(find_mic(glass.positions - centre_of(glass), glass.cell, glass.pbc)[1]),
             "random": lambda: np.random.default_rng(self.seed).permutation(len(glass)),
             "lowest": lambda: _order_of(self._values()),
             "highest": lambda: _order_of(-self._values()),
@@ -258,15 +245,11 @@ class _Question:
             )
         atoms = orders[_OF_BARRIERS.get(order, order)]()
         if count > len(atoms):
+            plural = "barriers" if self.label == BARRIER_ARRAY else f"{self.label} values"
             raise InputError(
-                f"the atoms {short(self.text)} cannot be told: only {len(atoms)} {self._plural} of "
-                f"{glass.name!r} are known."
+                f"the atoms {short(self.text)} cannot be told: only {len(atoms)} {plural} of {glass.name!r} are known."
             )
         return atoms[:count].astype(np.int64)
-
-    @property
-    def _plural(self) -> str:
-        return "barriers" if self.label == BARRIER_ARRAY else f"{self.label} values"
 
     def _values(self) -> FloatArray:
         """Return what is predicted of every atom, or what is known where nothing is."""
@@ -283,24 +266,23 @@ class _Question:
             raise InputError(f"{self.label} has shape {values.shape}, expected ({len(glass)},): one value an atom.")
         return values
 
-    def _compared(self, name: str, comparison: str, value: float | str) -> IntArray:
+    def _compared(self, name: str, comparison: str, value: float | str) -> tuple[IntArray, IntArray]:
         if name in (self.label, "prediction"):
             self._values()
-        known = selectable_values(self.glass, predictions=self.predictions, label=self.label, values=self.values)
-        if name not in known:
+        there = selectable_values(self.glass, predictions=self.predictions, label=self.label, values=self.values)
+        if name not in there:
             raise InputError(
                 f"the atoms {short(self.text)} cannot be told, {self.glass.name!r} has no values "
-                f"{short(name)}{did_you_mean(name, tuple(known))}: it has {', '.join(known)}."
+                f"{short(name)}{did_you_mean(name, tuple(there))}: it has {', '.join(there)}."
             )
-        array = known[name]
+        array = there[name]
         is_text = array.dtype.kind in "US"
         if is_text != isinstance(value, str) or (is_text and comparison not in ("==", "!=")):
             kind = "text, which can be equal (==) or not (!=)" if is_text else "a number"
             raise InputError(f"the atoms {short(self.text)} cannot be told: {short(name)} is {kind}.")
         fulfilled = _COMPARISONS[comparison](array, value)
-        if array.dtype.kind == "f":
-            fulfilled &= ~np.isnan(array)  # an unknown value is not a different one
-        return np.flatnonzero(fulfilled).astype(np.int64)
+        known = ~np.isnan(array) if array.dtype.kind == "f" else np.ones(len(array), dtype=bool)
+        return np.flatnonzero(fulfilled & known), np.flatnonzero(~fulfilled & known)
 
 
 def centre_of(glass: Glass) -> FloatArray:
@@ -315,11 +297,6 @@ def centre_of(glass: Glass) -> FloatArray:
     middle = (fractional.min(0) + fractional.max(0)) / 2
     centre: FloatArray = np.where(glass.pbc, np.round(2 * middle) / 2, middle) @ glass.cell
     return centre
-
-
-def _distance_from_centre(glass: Glass) -> FloatArray:
-    _, distance = find_mic(glass.positions - centre_of(glass), glass.cell, glass.pbc)
-    return np.asarray(distance, dtype=np.float64)
 
 
 def _order_of(value: FloatArray) -> IntArray:

@@ -19,9 +19,9 @@ case; names of per-atom values with other characters than letters, digits and ``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any, NamedTuple
 
 from symgnn_explain.errors import InputError
 
@@ -34,19 +34,14 @@ FORMS = (
 ORDERED = ("central", "random", "lowest", "highest", "softest", "hardest")
 """Words that choose the first few atoms in some order."""
 
-WORDS = (*ORDERED, "all", "selected", "index", "species", "within", "neighbours", "and", "or", "not", "of", "to")
+_STARTS = (*ORDERED, "all", "selected", "index", "species", "within", "neighbours")
+WORDS = (*_STARTS, "and", "or", "not", "of", "to")
 
-MOST_PARTS = 200
-"""Joining words and brackets in one selection."""
-DEEPEST = 40
-"""Brackets, and words that need a reference, inside of each other."""
-LONGEST_TEXT = 1_000_000
-"""Characters of a selection."""
-LONGEST_QUOTE = 200
-"""Characters of what a message repeats."""
-LONGEST_NUMBER = 18
-"""Digits of a whole number."""
-
+MOST_PARTS = 200  # joining words and brackets in one selection
+DEEPEST = 40  # brackets, and words that need a reference, inside of each other
+LONGEST_TEXT = 1_000_000  # characters of a selection
+LONGEST_QUOTE = 200  # characters of what a message repeats
+LONGEST_NUMBER = 18  # digits of a whole number
 _AMERICAN = {"neighbors": "neighbours", "neighbor": "neighbours", "neighbour": "neighbours"}
 _OPERATORS = ("<=", ">=", "==", "!=", "<", ">", "=")
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -64,95 +59,21 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Everything:
-    """All atoms."""
+class Node:
+    """A word of the language, the values that stand with it, and the parts that it joins or refers to.
 
+    ``all``, ``selected``; ``index`` with ranges; ``species`` with symbols; a word of :data:`ORDERED` with a count;
+    ``within`` with a radius (Å), ``neighbours``, ``not``, ``and``, ``or`` with parts; and ``compare``, with the name of
+    a value, an operator, and what it is compared with.
+    """
 
-@dataclass(frozen=True)
-class Selected:
-    """The atoms that are selected now, where there is such a thing."""
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """The atoms of these ranges, in this order."""
-
-    ranges: tuple[range, ...]
-
-
-@dataclass(frozen=True)
-class FirstOf:
-    """The first ``count`` atoms in an order of :data:`ORDERED`."""
-
-    order: str
-    count: int
-
-
-@dataclass(frozen=True)
-class OfSpecies:
-    """The atoms of some species."""
-
-    symbols: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Within:
-    """The atoms up to ``radius`` (Å) from the nearest image of one of the others, those included."""
-
-    radius: float
-    of: Node
-
-
-@dataclass(frozen=True)
-class NeighboursOf:
-    """The atoms in the first shell of others, without those."""
-
-    of: Node
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The atoms whose value of that name compares so."""
-
-    name: str
-    operator: str
-    value: float | str
-
-
-@dataclass(frozen=True)
-class Not:
-    """The other atoms."""
-
-    of: Node
-
-
-@dataclass(frozen=True)
-class Both:
-    """The atoms that are in both."""
-
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True)
-class Either:
-    """The atoms that are in one or both."""
-
-    left: Node
-    right: Node
-
-
-Node = Everything | Selected | Numbers | FirstOf | OfSpecies | Within | NeighboursOf | Compared | Not | Both | Either
+    word: str
+    given: tuple[Any, ...] = ()
+    of: tuple[Node, ...] = ()
 
 
 def parse_selection(text: str) -> Node:
-    """Read a selection.
-
-    Raises
-    ------
-    InputError
-        If it is not one; the message says where, and what was perhaps meant.
-    """
+    """Read a selection; raises InputError if it is not one; the message says where, and what was perhaps meant."""
     if len(text) > LONGEST_TEXT:
         raise InputError(f"the selection has {len(text)} characters: use {LONGEST_TEXT} at most.")
     return _Parser(text).parse()
@@ -171,13 +92,17 @@ def short(text: str) -> str:
     return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]} …")
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
 
 
 _END = _Token("end", "the end")
+_NAMES = ("word", "quoted")
+
+
+def _bare(token: _Token) -> str:
+    return token.text.strip("\"'")
 
 
 class _Parser:
@@ -201,7 +126,11 @@ class _Parser:
 
     @property
     def _next(self) -> _Token:
-        return self.tokens[self.place] if self.place < len(self.tokens) else _END
+        return self._ahead(0)
+
+    def _ahead(self, places: int) -> _Token:
+        place = self.place + places
+        return self.tokens[place] if place < len(self.tokens) else _END
 
     @property
     def _word(self) -> str:
@@ -223,13 +152,13 @@ class _Parser:
     def _either(self) -> Node:
         node = self._both()
         while self._takes("or"):
-            node = Either(node, self._both())
+            node = Node("or", of=(node, self._both()))
         return node
 
     def _both(self) -> Node:
         node = self._inverted()
         while self._takes("and"):
-            node = Both(node, self._inverted())
+            node = Node("and", of=(node, self._inverted()))
         return node
 
     def _inverted(self) -> Node:
@@ -237,72 +166,56 @@ class _Parser:
         self.depth += 1
         if self.depth > DEEPEST:
             raise InputError(f"the selection is nested more than {DEEPEST} deep: write it with fewer brackets.")
-        node = Not(self._inverted()) if self._takes("not") else self._part()
+        node = Node("not", of=(self._inverted(),)) if self._takes("not") else self._part()
         self.depth -= 1
         return node
 
-    def _part(self) -> Node:
+    def _part(self) -> Node:  # noqa: PLR0911 - one way out a form
         if self._takes("("):
             node = self._either()
             if not self._takes(")"):
                 raise self._error(f"a bracket is not closed before {short(self._next.text)}")
             return node
-        if self._next.kind in ("number", "quoted"):
-            follows = self.tokens[self.place + 1].kind if self.place + 1 < len(self.tokens) else "end"
-            if follows == "operator" or self._next.kind == "quoted":
-                return self._comparison()
-            return self._atoms()
-        rules: dict[str, Callable[[], Node]] = {
-            "all": Everything,
-            "selected": Selected,
-            "index": self._atoms,
-            "species": self._species,
-            "within": self._within,
-            "neighbours": lambda: NeighboursOf(self._reference("neighbours")),
-            **{word: lambda word=word: FirstOf(word, self._count(word)) for word in ORDERED},  # type: ignore[misc]
-        }
-        word, after = self._word, self.tokens[self.place + 1 : self.place + 2]
-        if word in rules and not (word == "index" and after and after[0].kind == "operator"):
-            self.place += 1
-            if word not in ("all", "selected"):
-                self._takes(":")
-            return rules[word]()
-        if self._next.kind == "word" and after and after[0].kind == "operator":
+        kind, word, compares = self._next.kind, self._word, self._ahead(1).kind == "operator"
+        if kind == "quoted" or (kind == "number" and compares):
             return self._comparison()
-        raise self._error(self._unknown())
-
-    def _unknown(self) -> str:
+        if kind == "number":
+            return self._atoms()
+        if word in _STARTS and not (word == "index" and compares):
+            self.place += 1
+            if word in ("all", "selected"):
+                return Node(word)
+            self._takes(":")
+            if word in ORDERED:
+                return Node(word, (self._whole(f"after {word!r} comes a number from 1", least=1),))
+            rules = {"index": self._atoms, "species": self._species, "within": self._within}
+            return rules.get(word, self._neighbours)()
+        if kind == "word" and compares:
+            return self._comparison()
         if self._next == _END:
-            return "something is missing at the end"
-        return f"{short(self._next.text)} is not known there{self._hint()}"
+            raise self._error("something is missing at the end")
+        raise self._error(f"{short(self._next.text)} is not known there{self._hint()}")
 
     def _hint(self) -> str:
         if self._word in WORDS:
             return " (two conditions need 'and' or 'or' between them)" if self.place else ""
         return did_you_mean(self._next.text, WORDS) if self._next.kind == "word" else ""
 
-    def _atoms(self) -> Numbers:
+    def _atoms(self) -> Node:
         ranges: list[range] = []
         while True:
-            first = self._whole_number("the number of an atom")
-            last = self._whole_number("the number of an atom") if self._takes("to") else first
+            first = self._whole()
+            last = self._whole() if self._takes("to") else first
             if last < first:
                 raise self._error(f"{first} to {last} runs backwards")
             ranges.append(range(first, last + 1))  # taking no memory, however long
             if not self._takes(","):
-                return Numbers(tuple(ranges))
+                return Node("index", tuple(ranges))
 
-    def _whole_number(self, what: str) -> int:
-        if not self._next.text.isdecimal() or len(self._next.text) > LONGEST_NUMBER:
-            raise self._error(f"{short(self._next.text)} stands where {what} should")
-        return int(self._take().text)
-
-    def _count(self, word: str) -> int:
+    def _whole(self, reason: str = "", least: int = 0) -> int:
         digits = self._next.text
-        if not digits.isdecimal() or len(digits) > LONGEST_NUMBER or int(digits) < 1:
-            raise InputError(
-                f"the atoms {short(self.text)} cannot be understood: after {word!r} comes a number from 1."
-            )
+        if not digits.isdecimal() or len(digits) > LONGEST_NUMBER or int(digits) < least:
+            raise self._error(reason or f"{short(digits)} stands where the number of an atom should")
         return int(self._take().text)
 
     def _species(self) -> Node:
@@ -312,51 +225,50 @@ class _Parser:
         symbols = []
         while True:
             # The end is left to the check of the symbols, which names those that there are.
-            symbols.append(self._take().text.strip("\"'") if self._next != _END else "")
+            symbols.append(_bare(self._take()) if self._next != _END else "")
             if not self._takes(","):
-                node = OfSpecies(tuple(symbols))
-                return Not(node) if operator == "!=" else node
+                node = Node("species", tuple(symbols))
+                return Node("not", of=(node,)) if operator == "!=" else node
 
-    def _within(self) -> Within:
+    def _within(self) -> Node:
         token = self._take()
         if token.kind != "number" or not float(token.text) > 0:
             raise self._error("after 'within' comes a length in Å, as in within 5 of 12")
         if self._word in ("å", "a", "angstrom"):
             self.place += 1
-        return Within(float(token.text), self._reference("within"))
+        return Node("within", (float(token.text),), (self._reference("within", "within 5"),))
 
-    def _reference(self, word: str) -> Node:
+    def _neighbours(self) -> Node:
+        return Node("neighbours", of=(self._reference("neighbours", "neighbours"),))
+
+    def _reference(self, word: str, example: str) -> Node:
         if not self._takes("of"):
-            raise self._error(f"{word!r} needs 'of' and atoms, as in {'within 5' if word == 'within' else word} of 12")
+            raise self._error(f"{word!r} needs 'of' and atoms, as in {example} of 12")
         return self._inverted()
 
     def _comparison(self) -> Node:
-        left = self._take()
-        operator = self._operator()
-        if left.kind in ("word", "quoted"):
-            return Compared(left.text.strip("\"'"), operator, self._value())
+        left, operator = self._take(), self._operator()
+        if left.kind in _NAMES:
+            return Node("compare", (_bare(left), operator, self._value()))
         name = self._take()
-        if name.kind not in ("word", "quoted"):
+        if name.kind not in _NAMES:
             raise self._error("a number can be compared with a name only, as in 1.2 < prediction")
-        named = name.text.strip("\"'")
-        node: Node = Compared(named, _MIRRORED.get(operator, operator), float(left.text))
+        node = Node("compare", (_bare(name), _MIRRORED.get(operator, operator), float(left.text)))
         if self._next.kind == "operator":
-            node = Both(node, Compared(named, self._operator(), self._value()))
+            node = Node("and", of=(node, Node("compare", (_bare(name), self._operator(), self._value()))))
         return node
+
+    def _value(self) -> float | str:
+        token = self._take()
+        if token.kind != "number" and token.kind not in _NAMES:
+            raise self._error(f"{short(token.text)} stands where a value should")
+        return float(token.text) if token.kind == "number" else _bare(token)
 
     def _operator(self) -> str:
         token = self._take()
         if token.kind != "operator":
             raise self._error(f"{short(token.text)} stands where one of {' '.join(_OPERATORS)} should")
         return "==" if token.text == "=" else token.text
-
-    def _value(self) -> float | str:
-        token = self._take()
-        if token.kind == "number":
-            return float(token.text)
-        if token.kind in ("word", "quoted"):
-            return token.text.strip("\"'")
-        raise self._error(f"{short(token.text)} stands where a value should")
 
     def _error(self, reason: str) -> InputError:
         # A guess says more than the list of all forms.

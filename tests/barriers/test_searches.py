@@ -15,11 +15,10 @@ from scipy.optimize import root
 from symgnn_explain.errors import InputError
 from symgnn_explain.saddles.artn import SearchFailure, Summit, search
 from symgnn_explain.saddles.calculator import AseCalculator, EnergySurface, within
-from symgnn_explain.saddles.connectivity import connection
 from symgnn_explain.saddles.eam import EamCalculator
 from symgnn_explain.saddles.lanczos import Mode, softest_mode
 from symgnn_explain.saddles.relax import at, descend, minimise
-from symgnn_explain.saddles.saddles import at_minimum, search_saddles
+from symgnn_explain.saddles.saddles import at_minimum, minimum_beyond, search_saddles
 from symgnn_explain.saddles.settings import SearchSettings
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -122,11 +121,10 @@ def test_a_push_towards_a_pass_of_the_muller_brown_surface_finds_it(
     assert summit.point.positions == pytest.approx(saddle, abs=2e-3)
     assert summit.point.energy == pytest.approx(muller_brown_energy(saddle), abs=1e-4)
     assert summit.mode.curvature < 0
-    joined = connection(surface, bottom, summit, SMALL_STEPS)
-    assert joined.connected
-    assert joined.beyond is not None
+    beyond = minimum_beyond(surface, bottom, summit, SMALL_STEPS)
+    assert beyond is not None
     others = [exactly(place) for name, place in MINIMA.items() if name != start]
-    assert min(np.abs(joined.beyond.positions - other).max() for other in others) < 0.01
+    assert min(np.abs(beyond.positions - other).max() for other in others) < 0.01
 
 
 def test_a_pass_between_two_other_minima_is_not_connected() -> None:
@@ -134,7 +132,7 @@ def test_a_pass_between_two_other_minima_is_not_connected() -> None:
     bottom = minimise(surface, at(surface, surface.start), tolerance=1e-4)
     point = at(surface, exactly(PASSES["right"]))
     mode = softest_mode(surface, point, np.array([[1.0, -0.3, 0.1]]), most_calls=3)
-    assert not connection(surface, bottom, Summit(point, mode), SMALL_STEPS).connected
+    assert minimum_beyond(surface, bottom, Summit(point, mode), SMALL_STEPS) is None
 
 
 @settings(max_examples=25, deadline=None)

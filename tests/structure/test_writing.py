@@ -211,9 +211,12 @@ class TestCommandLine:
         assert np.array_equal(again.arrays["my id"], np.arange(len(glass)) + 2**40)
         assert np.isfinite(again.arrays["predicted_barrier"]).all()
 
-    def test_an_explanation_fits_the_glass_beside_it(self, tmp_path: Path, tiny_weights: Path) -> None:
+    def test_an_explanation_fits_the_glass_beside_it(
+        self, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from symgnn_explain.explain.result.explanation import AtomExplanation
 
+        monkeypatch.setenv("BROWSER_PATH", "/nowhere")
         rng = np.random.default_rng(0)
         grid = np.stack(np.meshgrid(*[np.arange(4)] * 3), axis=-1).reshape(-1, 3) * 2.6
         lines = [

@@ -19,7 +19,7 @@ from symgnn_explain.models.target import BARRIER, with_tolerance
 from symgnn_explain.runs.failures import SomeAtomsError, raise_failures
 from symgnn_explain.runs.parallel import Report
 from symgnn_explain.runs.progress import PopulationProgress
-from symgnn_explain.runs.records import Manifest, RecordFolder, RecordsInMemory, compute_missing, plain_manifest, run_of
+from symgnn_explain.runs.records import Manifest, RecordFolder, Records, compute_missing, plain_manifest, run_of
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import require_atoms, select_atoms
@@ -137,7 +137,7 @@ def explain_many(
         wanted = select_atoms(glass, atoms, predictions=prepared.predictions, label=predictor.target.array).tolist()
     configured = with_tolerance(configured, prepared.target)
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
-    records = RecordsInMemory(manifest) if out is None else RecordFolder(Path(out), manifest)
+    records = Records(manifest) if out is None else RecordFolder(Path(out), manifest)
     errors = compute_missing(
         _explain_chunk,
         lambda: _Job(prepared, chosen, configured, semantics, unit, run_of(manifest)),

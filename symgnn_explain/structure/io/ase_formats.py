@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 def read_with_ase(path: Path, species: Mapping[int, str] | None, frame: int, format: str) -> Glass:  # noqa: A002
     """Read one frame of a file in a format of ASE.
 
-    Raises
-    ------
-    InputError
-        If ASE cannot read it, or what it finds is no valid glass.
+    Raises InputError if ASE cannot read it, or what it finds is no valid glass.
     """
     from ase.io import read
 
@@ -40,10 +37,7 @@ def read_with_ase(path: Path, species: Mapping[int, str] | None, frame: int, for
 def glass_from(build: Callable[[], Atoms], species: Mapping[int, str] | None, frame: int, what: str) -> Glass:
     """Turn what a reader of ASE builds into a glass, and whatever it raises into a sentence.
 
-    Raises
-    ------
-    InputError
-        If the reader raises, or what it builds is no valid glass.
+    Raises InputError if the reader raises, or what it builds is no valid glass.
     """
     try:
         atoms = build()
@@ -67,10 +61,7 @@ def glass_from(build: Callable[[], Atoms], species: Mapping[int, str] | None, fr
 def ase_format_of(path: Path, head: bytes, name: Path) -> str:
     """Return ASE's guess at the format, from the name without its compression, and the first bytes.
 
-    Raises
-    ------
-    InputError
-        If it has none.
+    Raises InputError if it has none.
     """
     from ase.io.formats import UnknownFileTypeError, extension2format, filetype, ioformats
 

@@ -15,8 +15,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io.ase_formats import glass_from
-from symgnn_explain.structure.io.frames import chosen_frame, require_only_frame
-from symgnn_explain.structure.io.opening import read_text, said
+from symgnn_explain.structure.io.opening import chosen_frame, read_text, require_only_frame, said
 from symgnn_explain.structure.io.species import Source, numbers_from_words, species_of
 from symgnn_explain.structure.io.tables import is_count
 from symgnn_explain.structure.occupancy import TOLERANCE, refuse_disorder
@@ -26,17 +25,13 @@ if TYPE_CHECKING:
     from ase.io.cif import CIFBlock
 
 _TYPE = "_atom_site_type_symbol"
-_NO_GROUP = {".", "?", "0", "1"}
-"""Disorder groups that do not mean one of several alternatives."""
+_NO_GROUP = {".", "?", "0", "1"}  # disorder groups that do not mean one of several alternatives
 
 
 def read_cif(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
     """Read one block of a CIF file, counting those with a structure.
 
-    Raises
-    ------
-    InputError
-        If sites are occupied in part or by several species, or the file is truncated or damaged.
+    Raises InputError if sites are occupied in part or by several species, or the file is truncated or damaged.
     """
     from ase.io.cif import parse_cif
 
@@ -57,10 +52,7 @@ def read_cif(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass
 def read_poscar(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
     """Read a POSCAR or CONTCAR file; where it names no species (VASP 4), the map counts its groups of atoms.
 
-    Raises
-    ------
-    InputError
-        If it is truncated or damaged; SpeciesNeededError where it does not say the species.
+    Raises InputError if it is truncated or damaged; SpeciesNeededError where it does not say the species.
     """
     from ase.io.vasp import read_vasp
 
@@ -142,10 +134,7 @@ def _with_plain_symbols(block: CIFBlock) -> CIFBlock:
 def _require_one_species_a_site(block: CIFBlock) -> None:
     """Refuse words of which ASE would take the first symbol for the whole.
 
-    Raises
-    ------
-    InputError
-        If a site is of several species, or its label alone leaves open which one it is of.
+    Raises InputError if a site is of several species, or its label alone leaves open which one it is of.
     """
     types, labels = _listed(block, _TYPE), [str(label) for label in _listed(block, "_atom_site_label")]
     words = [str(word) for word in types] or labels

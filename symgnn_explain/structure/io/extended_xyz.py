@@ -26,15 +26,7 @@ LARGEST_INTEGER, LARGEST_WHOLE = 2**31 - 1, 2**53
 def encode_frame(glass: Glass, info: Mapping[str, Any] | None = None) -> str:
     """Return a glass as a frame of an extended XYZ file, each number with as many digits as tell it from all others.
 
-    Parameters
-    ----------
-    info
-        Further keys and values of the comment line.
-
-    Raises
-    ------
-    InputError
-        As :func:`require_columns`.
+    ``info``: further keys and values of the comment line. Raises InputError as :func:`require_columns`.
     """
     require_columns(glass)
     columns = [("species", "S", np.array(glass.symbols)), ("pos", "R", glass.positions)]

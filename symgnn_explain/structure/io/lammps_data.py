@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
-from symgnn_explain.structure.io.frames import require_only_frame
-from symgnn_explain.structure.io.lammps_dump import ordered_by_id, require_numbers
-from symgnn_explain.structure.io.lammps_units import length_in_angstrom
-from symgnn_explain.structure.io.opening import decoded, read_bytes
+from symgnn_explain.structure.io.lammps_dump import length_in_angstrom, ordered_by_id, require_numbers
+from symgnn_explain.structure.io.opening import decoded, read_bytes, require_only_frame
 from symgnn_explain.structure.io.species import (
     Source,
     are_types,
@@ -55,10 +53,7 @@ def read_lammps_data(path: Path, species: Mapping[int, str] | None, frame: int) 
 
     Species come from the map, else from type labels, comments in Masses, and masses. Image flags are applied.
 
-    Raises
-    ------
-    InputError
-        If the file is truncated or damaged; SpeciesNeededError where it does not say the species.
+    Raises InputError if the file is truncated or damaged; SpeciesNeededError where it does not say the species.
     """
     require_only_frame(frame, "LAMMPS data file")
     title, _, rest = read_bytes(path).partition(b"\n")

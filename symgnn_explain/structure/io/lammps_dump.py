@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, IntArray
-from symgnn_explain.structure.io.frames import chosen_frame
-from symgnn_explain.structure.io.lammps_units import length_in_angstrom
-from symgnn_explain.structure.io.opening import decoded, opened
+from symgnn_explain.structure.io.opening import chosen_frame, decoded, opened
 from symgnn_explain.structure.io.species import (
     Source,
     are_types,
@@ -23,12 +21,15 @@ from symgnn_explain.structure.io.species import (
     numbers_from_words,
     species_of,
 )
-from symgnn_explain.structure.io.tables import Columns, is_count, number, read_columns
+from symgnn_explain.structure.io.tables import Columns, is_count, is_number, number, read_columns
 
 _PLACES = ("x y z", "xs ys zs", "xu yu zu", "xsu ysu zsu")
 _WORDS = ("element", "typelabel")
-_LAMMPS_DEFAULT = "C"
-"""What LAMMPS writes as element where the user has named none."""
+_LAMMPS_DEFAULT = "C"  # what LAMMPS writes as element where the user has named none
+
+
+LENGTHS = {"metal": 1.0, "real": 1.0, "electron": 0.529177210903, "nano": 10.0, "micro": 1e4, "cgs": 1e8, "si": 1e10}
+"""Length of one unit of distance, Å, by unit style."""
 
 
 @dataclass
@@ -63,10 +64,8 @@ class _Frame:
 def read_lammps_dump(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
     """Read one frame of a text dump; its atoms are ordered by their ids.
 
-    Raises
-    ------
-    InputError
-        If the frame is missing or damaged, or lacks positions; SpeciesNeededError where it does not say the species.
+    Raises InputError if the frame is missing or damaged, or lacks positions; SpeciesNeededError where it does not say
+    the species.
     """
     with opened(path) as stream:
         chosen = chosen_frame(_frames(stream), frame, "LAMMPS dump")
@@ -101,13 +100,29 @@ def read_lammps_dump(path: Path, species: Mapping[int, str] | None, frame: int) 
     )
 
 
+def length_in_angstrom(style: str) -> tuple[float, dict[str, str]]:
+    """Return the unit of length (Å) of the style that a file names, and a note for the provenance.
+
+    Files that name none are in Å, the unit of the styles metal and real.
+
+    Raises InputError if lengths of that style have no meaning in Å.
+    """
+    style = style.strip().lower()
+    if not style or LENGTHS.get(style) == 1.0:
+        return 1.0, {"lammps_units": style} if style else {}
+    if style not in LENGTHS:
+        raise InputError(
+            f"the file is in LAMMPS' units {style!r}, which have no fixed length in Å: "
+            "scale positions and cell to Å first."
+        )
+    note = f"lengths were converted to Å from LAMMPS' units {style!r}; other columns are as in the file."
+    return LENGTHS[style], {"lammps_units": style, "units": note}
+
+
 def ordered_by_id(columns: Columns) -> Columns:
     """Return the rows in the order of the atoms' ids, or as they are where there are none.
 
-    Raises
-    ------
-    InputError
-        If an id is no whole number, or occurs more than once.
+    Raises InputError if an id is no whole number, or occurs more than once.
     """
     ids = columns.get("id")
     if ids is None:
@@ -126,26 +141,13 @@ def ordered_by_id(columns: Columns) -> Columns:
 
 
 def require_numbers(columns: Columns, name: str) -> FloatArray:
-    """Return a column of numbers.
-
-    Raises
-    ------
-    InputError
-        If it holds words.
-    """
+    """Return a column of numbers; raises InputError if it holds words."""
     values = columns[name]
     if values.dtype.kind not in "if":
-        raise InputError(f"the column {name!r} holds {_first_word(values)!r} where a number is expected.")
+        words = [str(value) for value in values.tolist()]
+        strange = next((word for word in words if not is_number(word)), words[0])
+        raise InputError(f"the column {name!r} holds {strange!r} where a number is expected.")
     return values.astype(np.float64)
-
-
-def _first_word(values: NDArray[Any]) -> str:
-    for value in values.tolist():
-        try:
-            number(str(value))
-        except ValueError:
-            return str(value)
-    return str(values.tolist()[0])
 
 
 def _frames(stream: BinaryIO) -> Iterator[_Frame]:

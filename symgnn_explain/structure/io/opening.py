@@ -1,4 +1,4 @@
-"""Files as bytes and text, whatever they are compressed with and whatever they are called."""
+"""Files as bytes, text and frames, whatever they are compressed with and whatever they are called."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, NoSuchFrameError
 
-COMPRESSIONS = (".gz", ".bz2", ".xz")
-"""Suffixes that say nothing about the format."""
+T = TypeVar("T")
 
+COMPRESSIONS = (".gz", ".bz2", ".xz")  # suffixes that say nothing about the format
 _MAGIC = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 
 
@@ -24,10 +26,7 @@ _MAGIC = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.o
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading bytes, decompressed where its first bytes say that it is compressed.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be opened, or its compression is damaged where it is read.
+    Raises InputError if the file cannot be opened, or its compression is damaged where it is read.
     """
     try:
         with path.open("rb") as raw:
@@ -67,3 +66,26 @@ def said(error: BaseException) -> str:
     """Return what an error of a library says, on one line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def chosen_frame(frames: Iterable[T], frame: int, what: str) -> T:
+    """Return one frame, counted from 0, or from the end where negative; no more is read than needed.
+
+    Raises NoSuchFrameError if there is no such frame.
+    """
+    count = 0
+    last: deque[T] = deque(maxlen=min(max(1, -frame), sys.maxsize))
+    for each in frames:
+        last.append(each)
+        if count == frame:
+            return each
+        count += 1
+    if 0 < -frame <= count:
+        return last[0]
+    raise NoSuchFrameError(f"frame {frame} does not exist: the {what} has {count} frame(s), the first is 0.")
+
+
+def require_only_frame(frame: int, what: str) -> None:
+    """Raise NoSuchFrameError unless the only frame of a file is meant."""
+    if frame not in (0, -1):
+        raise NoSuchFrameError(f"frame {frame} does not exist: a {what} has one frame, 0.")

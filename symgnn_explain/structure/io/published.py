@@ -9,8 +9,7 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.io.frames import require_only_frame
-from symgnn_explain.structure.io.opening import read_bytes
+from symgnn_explain.structure.io.opening import read_bytes, require_only_frame
 from symgnn_explain.structure.io.species import numbers_from_types
 from symgnn_explain.structure.plain_pickle import load_plain_pickle
 
@@ -27,10 +26,7 @@ _NAMES = {"pot": "potential_energy", "press": "pressure", "von": "von_mises_stre
 def read_published_pickle(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
     """Read a pickle of the published data set, by an unpickler that builds arrays and nothing else.
 
-    Raises
-    ------
-    InputError
-        If it holds something else.
+    Raises InputError if it holds something else.
     """
     require_only_frame(frame, "published pickle")
     content = load_plain_pickle(read_bytes(path))

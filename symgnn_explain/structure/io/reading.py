@@ -147,10 +147,7 @@ def _valid_frame(frame: object) -> int:
 def format_of(path: Path) -> str:
     """Return the format of a file, by what it begins with, its suffix, or else ASE's guess.
 
-    Raises
-    ------
-    InputError
-        If nothing tells.
+    Raises InputError if nothing tells.
     """
     with opened(path) as stream:
         head = stream.read(4096)

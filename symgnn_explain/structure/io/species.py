@@ -17,8 +17,7 @@ from symgnn_explain.structure.io.tables import is_count
 NOTE_KEYS = ("species", "boundaries", "units")
 """Keys of the provenance whose sentence says what reading has inferred or converted."""
 
-MASS_TOLERANCE = 0.1
-"""How far a mass (u) may be from an element's."""
+MASS_TOLERANCE = 0.1  # how far a mass (u) may be from an element's
 
 # Without a stable isotope, so never meant where their mass is next to a stable element's (Po beside Bi).
 _UNSTABLE = {43, 61, *range(84, 90), *range(91, 92), *range(93, 119)}
@@ -28,14 +27,8 @@ _UNSTABLE = {43, 61, *range(84, 90), *range(91, 92), *range(93, 119)}
 class Source:
     """One place of a file that says species.
 
-    Parameters
-    ----------
-    words
-        What the place is called in a sentence.
-    numbers
-        Atomic numbers, shape (N,); 0 where the place does not say.
-    plain
-        Whether the place is where species are expected, so that nobody needs to be told.
+    ``words``: what the place is called in a sentence. ``numbers``: atomic numbers, shape (N,); 0 where the place does
+    not say. ``plain``: whether the place is where species are expected, so that nobody needs to be told.
     """
 
     words: str
@@ -55,23 +48,10 @@ def species_of(
 
     The map comes first. Without one, everything that the file says is used, and has to agree.
 
-    Parameters
-    ----------
-    what
-        The file in words, for example "a LAMMPS dump".
-    types
-        Numerical types, shape (N,), where the file has such.
-    sources
-        What the file says about species.
-    species
-        The user's map from types to species.
-
-    Raises
-    ------
-    SpeciesNeededError
-        If the file does not say, or contradicts itself.
-    InputError
-        If the map does not cover the types, or contradicts a file without types.
+    ``what``: the file in words, for example "a LAMMPS dump". ``types``: numerical types, shape (N,), where the file has
+    such. ``sources``: what the file says about species. ``species``: the user's map from types to species. Raises
+    SpeciesNeededError if the file does not say, or contradicts itself; InputError if the map does not cover the types,
+    or contradicts a file without types.
     """
     if species is not None and types is not None:
         numbers = numbers_from_types(types, species)
@@ -97,7 +77,7 @@ def species_of(
             raise InputError(f"{what} does not say the species of {int((numbers == 0).sum())} of its atoms: name them.")
         raise _needed(f"{what} does not say which species its types {_unknown(types, numbers)} are", types)
     if species is not None:
-        return _reconciled(numbers, species), {}
+        return reconciled(numbers, species), {}
     # The first place that says all, or all places that say some.
     whole = [source for source in sources if (source.numbers > 0).all()][:1]
     used = whole or [source for source in sources if source.numbers.any()]
@@ -107,28 +87,8 @@ def species_of(
     return numbers, {"species": f"the species {_in_words(types, numbers)} are taken from {places}; no map was given."}
 
 
-def reconciled(numbers: IntArray, species: Mapping[int, str] | None) -> IntArray:
-    """Apply the user's map to a file that names its species and has no types.
-
-    Types that a program has taken for atomic numbers (1 and 2, hence H and He) are mapped; a map whose species are
-    those of the file changes nothing; any other is a contradiction.
-
-    Raises
-    ------
-    InputError
-        If the map contradicts the file.
-    """
-    return numbers if species is None else _reconciled(numbers, species)
-
-
 def numbers_from_types(types: NDArray[Any], species: Mapping[int, str]) -> IntArray:
-    """Return atomic numbers, shape (N,), by the map.
-
-    Raises
-    ------
-    InputError
-        If the map lacks a type.
-    """
+    """Return atomic numbers, shape (N,), by the map; raises InputError if the map lacks a type."""
     missing = sorted(set(np.unique(types).tolist()) - set(species))
     if missing:
         raise InputError(f"the file has atoms of type {missing}, but the species map names only {_written(species)}.")
@@ -141,10 +101,7 @@ def numbers_from_types(types: NDArray[Any], species: Mapping[int, str]) -> IntAr
 def numbers_from_words(words: NDArray[Any], *, strict: bool = True) -> IntArray:
     """Return atomic numbers of symbols in any case; 0 for other words unless ``strict``.
 
-    Raises
-    ------
-    InputError
-        If a word is no element.
+    Raises InputError if a word is no element.
     """
     unique, place = np.unique(words.astype(np.str_), return_inverse=True)
     known = [atomic_numbers.get(word, 0) or atomic_numbers.get(word.capitalize(), 0) for word in unique.tolist()]
@@ -175,7 +132,14 @@ def are_types(words: NDArray[Any]) -> bool:
     return words.dtype.kind in "iu" or (words.dtype.kind == "U" and all(map(is_count, np.unique(words).tolist())))
 
 
-def _reconciled(numbers: IntArray, species: Mapping[int, str]) -> IntArray:
+def reconciled(numbers: IntArray, species: Mapping[int, str] | None) -> IntArray:
+    """Apply the user's map to a file that names its species and has no types.
+
+    Types that a program has taken for atomic numbers (1 and 2, hence H and He) are mapped; a map whose species are
+    those of the file changes nothing; any other is a contradiction, and raises InputError.
+    """
+    if species is None:
+        return numbers
     present = set(np.unique(numbers).tolist())
     if present <= set(species):
         return numbers_from_types(numbers, species)

@@ -22,15 +22,21 @@ _WHOLE = re.compile(r"[+-]?\d+")
 def number(word: str | bytes) -> float:
     """Return the value of a word; Fortran's exponents (``1.5d-3``) are understood.
 
-    Raises
-    ------
-    ValueError
-        If it is no number.
+    Raises ValueError if it is no number.
     """
     text = word.decode("latin-1") if isinstance(word, bytes) else word
     if "_" in text:
         raise ValueError(f"could not convert string to float: {text!r}")
     return float(_FORTRAN.sub("e", text))
+
+
+def is_number(word: str | bytes) -> bool:
+    """Whether :func:`number` gives a value of a word."""
+    try:
+        number(word)
+    except ValueError:
+        return False
+    return True
 
 
 def is_count(word: str) -> bool:
@@ -41,21 +47,9 @@ def is_count(word: str) -> bool:
 def read_columns(rows: bytes, names: Sequence[str], *, text: Sequence[str] = (), comment: str | None = None) -> Columns:
     """Read columns that blanks or tabs separate: whole numbers, other numbers, or text where a word is no number.
 
-    Parameters
-    ----------
-    rows
-        The lines; empty ones are skipped.
-    names
-        A name for each column.
-    text
-        Columns that hold words even where they look like numbers.
-    comment
-        What begins a comment, up to the end of a line.
-
-    Raises
-    ------
-    InputError
-        If a row has more or fewer values than there are names, or two columns have the same name.
+    ``rows``: the lines; empty ones are skipped. ``names``: a name for each column. ``text``: columns that hold words
+    even where they look like numbers. ``comment``: what begins a comment, up to the end of a line. Raises InputError if
+    a row has more or fewer values than there are names, or two columns have the same name.
     """
     import pandas as pd
 
@@ -103,23 +97,8 @@ def read_columns(rows: bytes, names: Sequence[str], *, text: Sequence[str] = (),
 
 
 def flags(words: NDArray[Any], name: str) -> NDArray[np.bool_]:
-    """Return a column of T and F, true and false, or 1 and 0, as flags.
-
-    Raises
-    ------
-    InputError
-        If it holds other words.
-    """
-    known = {
-        "t": True,
-        "true": True,
-        ".true.": True,
-        "1": True,
-        "f": False,
-        "false": False,
-        ".false.": False,
-        "0": False,
-    }
+    """Return a column of T and F, true and false, or 1 and 0, as flags; raises InputError if it holds other words."""
+    known = dict.fromkeys(("t", "true", ".true.", "1"), True) | dict.fromkeys(("f", "false", ".false.", "0"), False)
     unique, place = np.unique(words.astype(np.str_), return_inverse=True)
     strange = [word for word in unique.tolist() if word.lower() not in known]
     if strange:

@@ -22,9 +22,7 @@ from symgnn_explain.structure.io.reading import read_glass
 
 EXTENDED_XYZ = (".extxyz", ".xyz")
 LAMMPS_DATA_SUFFIXES = {".data", ".lmp", ".lammps"}
-MOST_ROUNDING = 0.01
-"""Distance (Å) up to which a format may move an atom by leaving out digits."""
-
+MOST_ROUNDING = 0.01  # distance (Å) up to which a format may move an atom by leaving out digits
 _COMPRESSED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
@@ -46,10 +44,8 @@ def write_glass(glass: Glass, path: str | Path) -> Path:
     Examples
     --------
     >>> from symgnn_explain import datasets
-    >>> glass = datasets.sample()
-    >>> path = write_glass(glass, "out/sample.extxyz")
-    >>> read_glass(path).content_hash == glass.content_hash
-    True
+    >>> write_glass(datasets.sample(), "out/sample.extxyz")  # doctest: +SKIP
+    PosixPath('out/sample.extxyz')
     """
     path = Path(path)
     if is_extended_xyz(path):
@@ -73,17 +69,8 @@ def write_extended_xyz(
 ) -> Path:
     """Write frames of extended XYZ, read them back, and only then move the file into place.
 
-    Parameters
-    ----------
-    glasses
-        One a frame.
-    info
-        Further keys and values of each frame's comment line.
-
-    Raises
-    ------
-    InputError
-        If an array of a glass does not come back as it is; it is named, and nothing is written.
+    ``glasses``: one a frame. ``info``: further keys and values of each frame's comment line. Raises InputError if an
+    array of a glass does not come back as it is; it is named, and nothing is written.
     """
     notes = info or [{}] * len(glasses)
     text = "".join(encode_frame(glass, note) for glass, note in zip(glasses, notes, strict=True))

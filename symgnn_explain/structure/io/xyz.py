@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, IntArray, provenance_of
-from symgnn_explain.structure.io.frames import chosen_frame
-from symgnn_explain.structure.io.opening import decoded, opened
+from symgnn_explain.structure.io.opening import chosen_frame, decoded, opened
 from symgnn_explain.structure.io.species import (
     NOTE_KEYS,
     Source,
@@ -25,7 +24,7 @@ from symgnn_explain.structure.io.species import (
     numbers_from_words,
     species_of,
 )
-from symgnn_explain.structure.io.tables import Columns, flags, is_count, number, read_columns
+from symgnn_explain.structure.io.tables import Columns, flags, is_count, is_number, number, read_columns
 from symgnn_explain.structure.occupancy import require_full_occupancy
 
 _POSITIONS = ("pos", "position", "positions")
@@ -66,10 +65,8 @@ class _Column:
 def read_xyz(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
     """Read one frame of an extended or plain XYZ file.
 
-    Raises
-    ------
-    InputError
-        If the frame is missing or damaged, or has no cell; SpeciesNeededError where it has types instead of species.
+    Raises InputError if the frame is missing or damaged, or has no cell; SpeciesNeededError where it has types instead
+    of species.
     """
     with opened(path) as stream:
         chosen = chosen_frame(_frames(stream), frame, "XYZ file")
@@ -230,20 +227,12 @@ def _of_kind(values: NDArray[Any], column: _Column) -> NDArray[Any]:
     if column.kind == "L":
         return flags(values, column.name)
     if column.kind in {"R", "I"} and values.dtype.kind not in "if":
-        strange = next((word for word in values.astype(np.str_).tolist() if not _is_number(word)), None)
+        strange = next((word for word in values.astype(np.str_).tolist() if not is_number(word)), None)
         if strange is None and column.kind == "I":
             return values.astype(np.str_)  # names in digits, beyond 64 bits: kept to the last one as text
         if strange is not None:
             raise InputError(f"the column {column.name!r} holds {strange!r} where a number is expected.")
     return values.astype(np.float64) if column.kind == "R" else values
-
-
-def _is_number(word: str) -> bool:
-    try:
-        number(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _taken(arrays: Columns, names: tuple[str, ...], what: str) -> NDArray[Any] | None:
