@@ -19,7 +19,7 @@ from symgnn_explain.structure.io import read_glass, write_glass
 
 FAST = ["--method", "input_gradient"]
 READING = {"predict", "evaluate", "explain", "report", "explain-many", "population", "train", "cross-validate"}
-READING |= {"benchmark", "barriers", "explore"}
+READING |= {"benchmark", "barriers", "explore", "relax"}
 
 
 def options_of(verb: str) -> set[str]:
