@@ -160,6 +160,14 @@ def plain_manifest(**content: Any) -> Manifest:
     return MappingProxyType(json.loads(_encoded(content)))
 
 
+def claim(path: Path, manifest: Manifest, what: str) -> None:
+    """Write what a folder is of into a file there; raises InputError where that says otherwise already."""
+    if path.exists():
+        _require_same(path.parent, _read_manifest(path, what), manifest, what)
+    else:
+        write_atomically(path, _encoded(manifest, indent=1) + b"\n")
+
+
 def run_of(manifest: Manifest) -> str:
     """Name a run: SHA-256 of its manifest."""
     return hashlib.sha256(_encoded(manifest)).hexdigest()

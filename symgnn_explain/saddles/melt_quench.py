@@ -25,6 +25,7 @@ from ase.data import atomic_masses, covalent_radii
 from symgnn_explain.errors import InputError, require_positive
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.processes import running
+from symgnn_explain.runs.records import claim, plain_manifest
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.saddles.eam_file import read_eam
 from symgnn_explain.saddles.potentials import potential_text
@@ -223,19 +224,9 @@ def find_lammps(lmp: str | None = None) -> str:
 
 def _prepare(work: Path, settings: QuenchSettings, text: str) -> None:
     """Write potential and settings into the folder, or raise InputError if others are there."""
-    wanted = json.loads(json.dumps(asdict(settings) | {"potential_sha256": sha256(text.encode("latin-1")).hexdigest()}))
-    path = work / _SETTINGS
-    if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path} cannot be read ({error}): choose another folder.") from error
-        if found != wanted:
-            raise InputError(
-                f"{work} holds a melt-quench with other settings or another potential: choose another folder."
-            )
+    sha = sha256(text.encode("latin-1")).hexdigest()
+    claim(work / _SETTINGS, plain_manifest(**asdict(settings), potential_sha256=sha), "pieces of a melt-quench")
     write_atomically(work / _POTENTIAL, text.encode("latin-1"))
-    write_atomically(path, json.dumps(wanted, indent=1).encode() + b"\n")
     settings.counts  # noqa: B018 - refuses compositions that cannot be made
 
 

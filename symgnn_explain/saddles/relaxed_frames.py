@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.records import claim, plain_manifest
 from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles.calculator import Calculator
@@ -61,7 +60,12 @@ def relax_frames(
         If the watch was cancelled.
     """
     settings, watch, out = settings or RelaxationSettings(), watch or Watch(), Path(out)
-    _require_same_run(out / MANIFEST, calculator, settings)
+    manifest = plain_manifest(
+        potential=calculator.identity,
+        settings=asdict(settings),
+        version_of_symgnn_explain=version("symgnn_explain"),
+    )
+    claim(out / MANIFEST, manifest, "relaxed structures")
     relaxed, rows = [], []
     for number, glass in frames:
         path = out / f"frame-{number:05d}.extxyz"
@@ -88,25 +92,3 @@ def relax_frames(
         write_extended_xyz(relaxed, out / ALL_FRAMES)
         write_atomically(out / TABLE, csv_text(pd.DataFrame(rows), float_format="%.6g").encode())
     return relaxed
-
-
-def _require_same_run(path: Path, calculator: Calculator, settings: RelaxationSettings) -> None:
-    """Write what the folder is of, or raise InputError where it is of something else."""
-    wanted: dict[str, Any] = {
-        "potential": calculator.identity,
-        "settings": asdict(settings),
-        "version_of_symgnn_explain": version("symgnn_explain"),
-    }
-    wanted = json.loads(json.dumps(wanted))
-    if not path.exists():
-        write_atomically(path, (json.dumps(wanted, indent=1, ensure_ascii=False) + "\n").encode())
-        return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read ({error}): choose another folder.") from error
-    if found != wanted:
-        raise InputError(
-            f"{path.parent} holds structures relaxed with another potential, settings or version: choose another "
-            "folder."
-        )

@@ -85,7 +85,7 @@ def test_a_quench_that_is_stopped_continues_and_ends_at_a_minimum(tables: Callab
     assert calculator.energies(glass) == pytest.approx(glass.arrays["potential_energy"], abs=1e-4)
     again = melt_quench(TINY, tmp_path / "stopped", potential=potential)
     assert np.array_equal(again.positions, glass.positions)
-    with pytest.raises(InputError, match="other settings or another potential"):
+    with pytest.raises(InputError, match="pieces of a melt-quench that differ in"):
         melt_quench(QuenchSettings({"Cu": 1}, n_atoms=200), tmp_path / "stopped", potential=potential)
 
 
