@@ -71,30 +71,13 @@ def run_each(
 
     Close the iterator, or exhaust it: that is what ends the workers.
 
-    Parameters
-    ----------
-    task
-        What is done. An error that it raises is the outcome of that item alone.
-    shared
-        First argument of every task.
-    items
-        Second argument, one a task.
-    workers
-        Processes; with one, the tasks run in this process.
-    client
-        Of a Dask cluster, on which the tasks then run.
-    report
-        Called with the fraction of the current task that is done, where tasks run in this process; they also do where
-        no worker process can be started, with a warning that says why.
-    cancelled
-        Whether to stop; asked some twenty times a second, or where a task reports.
-
-    Raises
-    ------
-    Cancelled
-        If ``cancelled`` said so.
-    InputError
-        If there are less than one worker, or both workers and a client, or a worker process died.
+    ``task``: what is done. An error that it raises is the outcome of that item alone. ``shared``: first argument of
+    every task. ``items``: second argument, one a task. ``workers``: processes; with one, the tasks run in this process.
+    ``client``: of a Dask cluster, on which the tasks then run. ``report``: called with the fraction of the current task
+    that is done, where tasks run in this process; they also do where no worker process can be started, with a warning
+    that says why. ``cancelled``: whether to stop; asked some twenty times a second, or where a task reports. Raises
+    Cancelled if ``cancelled`` said so; InputError if there are less than one worker, or both workers and a client, or a
+    worker process died.
     """
     if workers < 1:
         raise InputError(f"{workers=} must be at least 1.")

@@ -195,27 +195,12 @@ def compute_missing(
 ) -> dict[int, Exception]:
     """Compute and keep the records that are missing; return the errors by atom, after all others were computed.
 
-    Parameters
-    ----------
-    task
-        Returns number, record and seconds of each of a few atoms; see :func:`~.parallel.run_each`.
-    shared
-        Makes what all tasks share, where any are missing.
-    at_once
-        Atoms in a task. Where a task of several fails, each of them is tried again alone.
-    workers, client
-        Of :func:`~.parallel.run_each`.
-    progress
-        Called with the fraction done, which also knows the atoms done and the time left.
-    cancel
-        Asked whether to stop.
-
-    Raises
-    ------
-    InputError
-        If a record belongs to another run, or nothing can be written.
-    Cancelled
-        If it was asked to stop; what was computed is kept.
+    ``task``: returns number, record and seconds of each of a few atoms; see :func:`~.parallel.run_each`. ``shared``:
+    makes what all tasks share, where any are missing. ``at_once``: atoms in a task. Where a task of several fails, each
+    of them is tried again alone. ``workers``, ``client``: of :func:`~.parallel.run_each`. ``progress``: called with the
+    fraction done, which also knows the atoms done and the time left. ``cancel``: asked whether to stop. Raises
+    InputError if a record belongs to another run, or nothing can be written; Cancelled if it was asked to stop; what
+    was computed is kept.
     """
     watch = Watch(cancel=cancel)
     missing = []
