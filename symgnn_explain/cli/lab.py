@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ import typer
 from symgnn_explain.cli.options import SAMPLE, File, Network, Reading, grouped
 from symgnn_explain.errors import InputError
 
+WATCH = 0.5  # seconds between two looks at whether to stop
 _NEEDED = ("jupyterlab", "nglview", "ipywidgets", "anywidget", "symgnn_widgets")
 
 
@@ -63,18 +65,20 @@ def _open_in_lab(source: str, *, browser: bool) -> None:
 
 
 def _run_until_stopped(command: list[str]) -> None:
-    lab = subprocess.Popen(command)  # noqa: S603 - this Python, and a path made here
-    previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    stopped: list[int] = []  # a handler that raises could lose JupyterLab while it is being started
+    previous = signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
     try:
-        while lab.poll() is None:
-            try:
-                lab.wait()
-            except KeyboardInterrupt:
-                continue  # JupyterLab has got it too, and asks whether to stop
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+        lab = subprocess.Popen(command)  # noqa: S603 - this Python, and a path made here
+        while lab.poll() is None and not stopped:
+            # JupyterLab has got Ctrl-C, too, and asks whether to stop.
+            with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+                lab.wait(WATCH)
         lab.terminate()
         lab.wait()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    if stopped:
+        sys.exit(128 + stopped[0])
 
 
 def _notebook(source: str) -> dict[str, Any]:
