@@ -11,6 +11,31 @@ from torch_geometric.utils import softmax
 NEGATIVE_SLOPE = 0.01
 """Of LeakyReLU."""
 
+ROUNDING = 0.25
+"""Of a smooth LeakyReLU: a hyperbola stands for its corner, whose distance from it is half the root of this."""
+
+
+def leaky(values: Tensor, slope: float | Tensor, rounding: float) -> Tensor:
+    """Apply LeakyReLU; a ``rounding`` above 0 makes it infinitely smooth."""
+    if not rounding:
+        return torch.where(values > 0, values, slope * values)
+    return ((1 + slope) * values + (1 - slope) * (values.square() + rounding).sqrt()) / 2
+
+
+def leaky_slope(values: Tensor, slope: float | Tensor, rounding: float) -> Tensor:
+    """Return the derivative of :func:`leaky`."""
+    if not rounding:
+        return torch.where(values > 0, torch.ones_like(values), slope * torch.ones_like(values))
+    return ((1 + slope) + (1 - slope) * values / (values.square() + rounding).sqrt()) / 2
+
+
+class SmoothPReLU(nn.PReLU):
+    """PReLU with a rounded corner."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
+        """Apply it."""
+        return leaky(input, self.weight, ROUNDING)
+
 
 class EGATLayer(MessagePassing):
     """One round of attention in which edges have features of their own and are updated too.
@@ -33,10 +58,13 @@ class EGATLayer(MessagePassing):
         Whether heads are averaged and edges left alone, as in the network's last layer.
     dropout
         Probability with which a feature is dropped in training.
+    smooth
+        Whether the corner of LeakyReLU is rounded, so that predictions have derivatives of any order.
     """
 
-    def __init__(self, dim: int, heads: int, *, last: bool = False, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, heads: int, *, last: bool = False, dropout: float = 0.0, smooth: bool = False) -> None:
         super().__init__(aggr="add", node_dim=0)
+        self.rounding = ROUNDING if smooth else 0.0
         self.heads, self.dim, self.last = heads, dim, last
         width = dim if last else heads * dim
         self.from_source = nn.Linear(dim, heads * dim, bias=False)
@@ -51,12 +79,17 @@ class EGATLayer(MessagePassing):
             self.edge_out = nn.Linear(width, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, node: Tensor, edge_index: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-        """Return updated node (N, dim) and edge (E, dim) features; edges may come in any order, and keep it."""
+    def forward(
+        self, node: Tensor, edge_index: Tensor, edge: Tensor, fading: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return updated node (N, dim) and edge (E, dim) features; edges may come in any order, and keep it.
+
+        ``fading`` (E,) is added to the logits of an edge: the logarithm of its weight, where long edges fade out.
+        """
         source, target = edge_index
         ends = self.from_source(node).index_select(0, source) + self.from_target(node).index_select(0, target)
         hidden = self.hidden(ends, edge)
-        attention = self.attention(hidden, target, len(node))
+        attention = self.attention(hidden, target, len(node), fading)
         aggregated = self.propagate(edge_index, value=self.heads_of(self.value(node)), attention=attention)
         return self.update_node(node, aggregated), self.update_edge(edge, hidden)
 
@@ -70,11 +103,15 @@ class EGATLayer(MessagePassing):
 
     def hidden(self, ends: Tensor, edge: Tensor) -> Tensor:
         """``f_ij`` from the summed projections of both ends and the edge features, shape (E, heads, dim)."""
-        return self.heads_of(functional.leaky_relu(ends + self.from_edge(edge), NEGATIVE_SLOPE))
+        summed = ends + self.from_edge(edge)
+        if self.rounding:
+            return self.heads_of(leaky(summed, NEGATIVE_SLOPE, self.rounding))
+        return self.heads_of(functional.leaky_relu(summed, NEGATIVE_SLOPE))
 
-    def attention(self, hidden: Tensor, target: Tensor, n_nodes: int) -> Tensor:
+    def attention(self, hidden: Tensor, target: Tensor, n_nodes: int, fading: Tensor | None = None) -> Tensor:
         """Attention of each edge among those into the same target, shape (E, heads)."""
-        return softmax((hidden * self.attention_vector).sum(-1), target, num_nodes=n_nodes)
+        logit = (hidden * self.attention_vector).sum(-1)
+        return softmax(logit if fading is None else logit + fading[:, None], target, num_nodes=n_nodes)
 
     def update_node(self, node: Tensor, aggregated: Tensor) -> Tensor:
         """Residual update of node features from aggregated messages (N, heads, dim)."""

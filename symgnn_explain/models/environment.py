@@ -8,7 +8,8 @@ atom's energy, that vary little beside the densities themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -34,6 +35,12 @@ ANGULAR_RANGE, ANGULAR_TAPER = 4.2, 0.4
 FAR_OVERLAP = 0.4
 """The first Gaussian of the densities beyond the cut-off sits so much before it, Å."""
 
+FADING, FAR_FADING = 0.5, 1.0
+"""Over so far before its end, Å, a smooth density (one beyond the cut-off) loses sight of neighbours."""
+
+DISPLACEMENT = 0.02
+"""Standard deviation (Å, along each axis) of small displacements, which networks shall hardly notice."""
+
 FLOOR = 1e-5
 """Variance, as a share of the largest, that is added to each direction before it is scaled to 1."""
 
@@ -53,17 +60,27 @@ class AtomicEnvironment(nn.Module):
         Highest degree l of the power spectrum; 0 for none.
     n_far, reach
         Gaussians of the distance in the densities beyond the cut-off, 0 for none, and how far those look, Å.
+    smooth
+        Whether descriptors have two derivatives in the positions where neighbours come and go, too.
     """
 
     mean: Tensor
     whitening: Tensor
 
     def __init__(
-        self, n_species: int, cutoff: float, n_radial: int, degree: int, *, n_far: int = 0, reach: float = 0.0
+        self,
+        n_species: int,
+        cutoff: float,
+        n_radial: int,
+        degree: int,
+        *,
+        n_far: int = 0,
+        reach: float = 0.0,
+        smooth: bool = False,
     ) -> None:
         super().__init__()
         self.n_species, self.cutoff, self.n_radial, self.degree = n_species, cutoff, n_radial, degree
-        self.n_far, self.reach = n_far, reach
+        self.n_far, self.reach, self.smooth = n_far, reach, smooth
         n_channels = n_species * len(ANGULAR_CENTRES)
         self.n_raw = n_species * (n_radial + n_far) + degree * n_channels * (n_channels + 1) // 2
         self.register_buffer("mean", torch.zeros(n_species, self.n_raw))
@@ -111,13 +128,17 @@ class AtomicEnvironment(nn.Module):
         joined |= edge_attr.detach().square().sum(dim=1) > 0  # an atom's own image is a neighbour like any other
         (source, target), vector = edge_index[:, joined], edge_attr[joined]
         distance, kind = vector.norm(dim=1), x[source]
-        columns = [_total((kind[:, :, None] * self.near(distance)[:, None, :]).flatten(1), target, len(x))]
+        if self.near_reach > self.cutoff:
+            near = self._densities(x, *self._require_pairs(pair_index, pair_attr), self.near, (0.0, self.near_reach))
+        else:
+            near = _total((kind[:, :, None] * self.near(distance)[:, None, :]).flatten(1), target, len(x))
+        columns = [near]
         if self.degree:
-            near = distance < ANGULAR_RANGE
-            spectrum = self._power_spectrum(kind[near], vector[near], target[near], len(x))
-            columns.append(spectrum)
+            bent = distance < ANGULAR_RANGE
+            columns.append(self._power_spectrum(kind[bent], vector[bent], target[bent], len(x)))
         if self.n_far:
-            columns.append(self._far_densities(x, pair_index, pair_attr))
+            pairs = self._require_pairs(pair_index, pair_attr)
+            columns.append(self._densities(x, *pairs, self.far, (self.far_from, torch.inf)))
         return torch.cat(columns, dim=1)
 
     @torch.no_grad()
@@ -141,7 +162,10 @@ class AtomicEnvironment(nn.Module):
         of_edge, itself = kinds[edges.source], (distance == 0)[:, None]
         raw = np.zeros((len(edges.first) - 1, self.n_raw))
         n_near, n_far = self.n_species * self.n_radial, self.n_species * self.n_far
-        add_densities(edges.first, of_edge, self.near(distance).masked_fill_(itself, 0).numpy(), raw[:, :n_near])
+        if pairs is not None and self.near_reach > self.cutoff:
+            add_densities(pairs[0], kinds[pairs[1]], self.near(torch.from_numpy(pairs[2])).numpy(), raw[:, :n_near])
+        else:
+            add_densities(edges.first, of_edge, self.near(distance).masked_fill_(itself, 0).numpy(), raw[:, :n_near])
         if self.degree:
             radial = self.angular(distance).masked_fill_(itself, 0).numpy()
             direction = (vector / distance[:, None]).masked_fill_(itself, 0).numpy()
@@ -154,27 +178,48 @@ class AtomicEnvironment(nn.Module):
             add_densities(first, kinds[other], shared, raw[:, self.n_raw - n_far :])
         return torch.from_numpy(raw)
 
-    def _far_densities(self, x: Tensor, pair_index: Tensor | None, pair_attr: Tensor | None) -> Tensor:
-        """Count neighbours of each species about distances beyond the cut-off; they fade out towards ``reach``."""
+    def _require_pairs(self, pair_index: Tensor | None, pair_attr: Tensor | None) -> tuple[Tensor, Tensor]:
         if pair_index is None or pair_attr is None:
             raise InputError(
                 f"this network describes surroundings up to {self.reach:g} Å, beyond its edges of {self.cutoff:g} Å, "
                 "and was given edges alone: give it environment=describe_graph(model, graph), of a predictor's graph."
             )
-        distance, (source, target) = pair_attr.norm(dim=1), pair_index
-        far = distance > self.far_from
-        distance, source, target = distance[far], source[far], target[far]
-        return _total((x[source][:, :, None] * self.far(distance)[:, None, :]).flatten(1), target, len(x))
+        return pair_index, pair_attr
+
+    @staticmethod
+    def _densities(
+        x: Tensor,
+        index: Tensor,
+        vector: Tensor,
+        gaussians: Callable[[Tensor], Tensor],
+        between: tuple[float, float],
+    ) -> Tensor:
+        """Add up ``gaussians`` of the distances between two bounds, species by species."""
+        distance = vector.norm(dim=1)
+        seen = (distance > between[0]) & (distance < between[1])
+        distance, (source, target) = distance[seen], index[:, seen]
+        return _total((x[source][:, :, None] * gaussians(distance)[:, None, :]).flatten(1), target, len(x))
+
+    @property
+    def near_reach(self) -> float:
+        """Distance (Å) up to which neighbours count in the radial densities.
+
+        Smooth ones fade out beyond the cut-off where pairs beyond it are known, for the last Gaussian sits there.
+        """
+        return min(self.cutoff + FADING, self.reach) if self.smooth and self.n_far else self.cutoff
 
     def near(self, distance: Tensor) -> Tensor:
         """Return what a neighbour at each distance (Å) adds to the radial densities of its species, (P, n_radial)."""
         centres = torch.linspace(NEAREST, self.cutoff, self.n_radial, dtype=distance.dtype, device=distance.device)
-        return torch.exp(-0.5 * ((distance[:, None] - centres) / (centres[1] - centres[0])) ** 2)
+        gaussians = torch.exp(-0.5 * ((distance[:, None] - centres) / (centres[1] - centres[0])) ** 2)
+        return gaussians * fading(distance, self.near_reach, FADING)[:, None] if self.smooth else gaussians
 
     @property
     def far_from(self) -> float:
         """Distance (Å) from which on a neighbour counts in the densities beyond the cut-off."""
         first = self.cutoff - FAR_OVERLAP
+        if self.smooth:
+            return 0.0
         return first - 4 * (self.reach - first) / (self.n_far - 1)
 
     def far(self, distance: Tensor) -> Tensor:
@@ -183,7 +228,10 @@ class AtomicEnvironment(nn.Module):
             self.cutoff - FAR_OVERLAP, self.reach, self.n_far, dtype=distance.dtype, device=distance.device
         )
         gaussians = torch.exp(-0.5 * ((distance[:, None] - centres) / (centres[1] - centres[0])) ** 2)
-        return gaussians * (0.5 + 0.5 * torch.cos(torch.pi * distance / self.reach))[:, None]
+        fade = 0.5 + 0.5 * torch.cos(torch.pi * distance / self.reach)
+        if self.smooth:
+            fade = fade * fading(distance, self.reach, FAR_FADING)
+        return gaussians * fade[:, None]
 
     def _power_spectrum(self, kind: Tensor, vector: Tensor, target: Tensor, n_atoms: int) -> Tensor:
         """Sum over pairs of an atom's neighbours of radial functions of both times P_l of the angle between them.
@@ -200,12 +248,13 @@ class AtomicEnvironment(nn.Module):
         products = (channel.transpose(1, 2) @ legendre @ channel for legendre in self.angles(direction))
         return torch.cat([product[:, upper[0], upper[1]] for product in products], dim=1)
 
-    @staticmethod
-    def angular(distance: Tensor) -> Tensor:
+    def angular(self, distance: Tensor) -> Tensor:
         """Return the radial functions of the power spectrum at each distance (Å), shape (P, 3)."""
         centres = torch.tensor(ANGULAR_CENTRES, dtype=distance.dtype, device=distance.device)
-        fade = ((ANGULAR_RANGE - distance) / ANGULAR_TAPER).clamp(0, 1)
         radial = torch.exp(-0.5 * ((distance[:, None] - centres) / ANGULAR_WIDTH) ** 2)
+        if self.smooth:
+            return radial * fading(distance, ANGULAR_RANGE, ANGULAR_TAPER)[:, None]
+        fade = ((ANGULAR_RANGE - distance) / ANGULAR_TAPER).clamp(0, 1)
         return radial * (fade * fade * (3 - 2 * fade))[:, None]
 
     def angles(self, direction: Tensor) -> Iterator[Tensor]:
@@ -239,9 +288,25 @@ class AtomicEnvironment(nn.Module):
             self.whitening[number] = ((axes * scale) / spread[:, None]).to(self.whitening)
 
 
+def fading(distance: Tensor, end: float, width: float) -> Tensor:
+    """Return 1 up to ``width`` before ``end``, and 0 from there on; two derivatives are continuous."""
+    left = ((end - distance) / width).clamp(0, 1)
+    return left**3 * (10 - 15 * left + 6 * left**2)
+
+
 def far_pairs(graph: Data) -> tuple[Tensor, Tensor] | tuple[()]:
     """Return the pairs that a graph lists beyond its edges, as :meth:`AtomicEnvironment.raw` takes them."""
     return (graph.pair_index, graph.pair_attr) if "pair_index" in graph else ()
+
+
+def displaced_at_random(graph: Data, generator: torch.Generator) -> Data:
+    """Return the graph of a structure whose atoms have moved at random by ``DISPLACEMENT``, with the same pairs."""
+    moved = copy.copy(graph)
+    step = DISPLACEMENT * torch.randn(graph.num_nodes, 3, generator=generator)
+    for name in ("edge", "pair") if "pair_index" in graph else ("edge",):
+        source, target = graph[f"{name}_index"]
+        moved[f"{name}_attr"] = graph[f"{name}_attr"] + (step[source] - step[target]).to(graph.edge_attr)
+    return moved
 
 
 def _total(values: Tensor, target: Tensor, n_atoms: int) -> Tensor:

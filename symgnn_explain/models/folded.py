@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from symgnn_explain.models.egat import EGATLayer
+from symgnn_explain.models.egat import ROUNDING, EGATLayer, leaky, leaky_slope
+from symgnn_explain.models.saturation import saturate
 from symgnn_explain.models.symgnn import SymGNN
 
 
@@ -77,6 +78,8 @@ class FoldedLayer:
         The map behind the aggregation alone, shape (M, heads · dim, dim).
     edges_out
         From hidden edge features to the change of edge features; the last layer leaves them as they are.
+    rounding
+        Of the activation, as for :func:`~symgnn_explain.models.egat.leaky`.
     """
 
     heads: int
@@ -89,6 +92,7 @@ class FoldedLayer:
     constant: Tensor
     behind: Tensor
     edges_out: Linear | None
+    rounding: float
 
     @classmethod
     def of(cls, layers: Sequence[EGATLayer]) -> FoldedLayer:
@@ -114,6 +118,7 @@ class FoldedLayer:
             edges_out=None
             if last
             else Linear.stack([_scaled_after(layer.edge_norm, layer.edge_out) for layer in layers]),
+            rounding=layers[0].rounding,
         )
 
     def changed_by(self, message: Tensor) -> Tensor:
@@ -173,10 +178,16 @@ class FoldedDecoder:
         Linear maps, each with the slope of the PReLU behind it, shape (M, 1, 1).
     out
         To predictions.
+    rounding
+        Of PReLU, as for :func:`~symgnn_explain.models.egat.leaky`.
+    label_range
+        Of each member, near which predictions stay, shape (M, 2); None where they are not bounded.
     """
 
     hidden: tuple[tuple[Linear, Tensor], ...]
     out: Linear
+    rounding: float
+    label_range: Tensor | None
 
     @classmethod
     def of(cls, members: Sequence[SymGNN]) -> FoldedDecoder:
@@ -191,24 +202,33 @@ class FoldedDecoder:
             (decoder[-1].weight * member.label_scale, decoder[-1].bias * member.label_scale + member.label_mean)
             for decoder, member in zip(decoders, members, strict=True)
         ]
-        return cls(tuple(hidden), Linear.stack(scaled))
+        bounded, smooth = members[0].config.bounded, members[0].config.smooth
+        label_range = torch.stack([member.label_range for member in members]) if bounded else None
+        return cls(tuple(hidden), Linear.stack(scaled), ROUNDING if smooth else 0.0, label_range)
 
     def __call__(self, node: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Predictions (n,) from node features (M, n, dim), and the pullback from the one to the other."""
         factors = []
         for linear, slope in self.hidden:
             node = linear(node)
-            factors.append(torch.where(node > 0, torch.ones_like(node), slope))
-            node = node * factors[-1]
+            factors.append(leaky_slope(node, slope, self.rounding))
+            node = leaky(node, slope, self.rounding)
+        predictions = self.out(node).squeeze(2)
+        towards_each = torch.ones_like(predictions)
+        if self.label_range is not None:
+            with torch.enable_grad():
+                free = predictions.requires_grad_()
+                predictions = saturate(free, *self.label_range.T[..., None])
+                (towards_each,) = torch.autograd.grad(predictions.sum(), free)
         members = len(node)
 
         def pullback(towards: Tensor) -> Tensor:
-            gradient = self.out.pullback((towards / members).expand(members, -1)[..., None])
+            gradient = self.out.pullback((towards / members * towards_each)[..., None])
             for (linear, _), factor in zip(reversed(self.hidden), reversed(factors), strict=True):
                 gradient = linear.pullback(gradient * factor)
             return gradient
 
-        return self.out(node).squeeze(2).mean(0), pullback
+        return predictions.detach().mean(0), pullback
 
 
 def _bias(linear: nn.Linear) -> Tensor:

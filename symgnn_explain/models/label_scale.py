@@ -24,6 +24,11 @@ class LabelScaled(ConfiguredNetwork):
         self.register_buffer("label_mean", torch.tensor(0.0))
         self.register_buffer("label_scale", torch.tensor(1.0))
 
+    def fit_labels(self, labels: Tensor) -> None:
+        """Take mean and standard deviation of the known training labels, shape (K,)."""
+        self.label_mean.fill_(float(labels.mean()))
+        self.label_scale.fill_(float(labels.std()))
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         for name, earlier in _EARLIER_NAMES.items():
             if prefix + earlier in state_dict:

@@ -10,12 +10,15 @@ from symgnn_explain.runs.compiled import compiled
 
 
 @compiled
-def aggregate(given: Any, slope: Any, hidden: Any, aggregated: Any) -> None:
+def aggregate(  # noqa: PLR0912 - compiled
+    given: Any, slope: Any, rounding: Any, hidden: Any, aggregated: Any
+) -> None:
     """Add what each head aggregates for some atoms to ``aggregated`` (M, n, K, F).
 
     ``hidden`` (M, E, K, D) holds what the edges into these atoms give to their hidden features, which then stand there.
+    ``rounding`` is None where the activation has a corner and nothing fades, and the function is compiled for that.
     """
-    node, from_source, from_target, vector, source, first_edge = given
+    node, from_source, from_target, vector, fading, source, first_edge = given
     n_members, n_atoms, n_heads, width = aggregated.shape
     most = 0
     for i in range(n_atoms):
@@ -30,10 +33,13 @@ def aggregate(given: Any, slope: Any, hidden: Any, aggregated: Any) -> None:
                     logit = slope * 0
                     for d in range(hidden.shape[3]):
                         h = hidden[m, start + e, k, d] + from_source[m, j, k, d] + from_target[m, i, k, d]
-                        h = max(h, slope * h)
+                        if rounding is None:
+                            h = max(h, slope * h)
+                        else:
+                            h = (h + slope * h + (1 - slope) * np.sqrt(h * h + rounding)) / 2
                         hidden[m, start + e, k, d] = h
                         logit += vector[m, k, d] * h
-                    logits[e, k] = logit
+                    logits[e, k] = logit if rounding is None else logit + fading[start + e]
             for k in range(n_heads):
                 largest = slope * -np.inf
                 for e in range(count):

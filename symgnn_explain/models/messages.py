@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from symgnn_explain.models.egat import NEGATIVE_SLOPE
+from symgnn_explain.models.egat import NEGATIVE_SLOPE, leaky
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
 from symgnn_explain.models.folded import FoldedEdgeEncoder, FoldedLayer
 from symgnn_explain.models.symgnn import SymGNN
@@ -117,6 +116,9 @@ class Layers:
             for place, member in enumerate(self.members):
                 values[batch, place] = member.decode(changed[place]).double().cpu().numpy()
 
+        fading = self.members[0].edge_fading(displacement)
+        if fading is None:
+            fading = displacement.new_zeros(len(displacement))
         edges: Callable[[slice], Tensor] = lambda rows: self.encode_edges(displacement[rows])  # noqa: E731
         for number, layer in enumerate(self.folded):
             reach = len(self.folded) - 1 - number
@@ -128,6 +130,7 @@ class Layers:
                 node=node,
                 from_source=layer.by_head(layer.sources(node)),
                 edge=edges,
+                fading=fading,
                 next_node=torch.empty_like(node[:, :n_targets]),
                 next_edge=node.new_empty(len(node), n_next, node.shape[2]),
                 finish=None if reach else decode,
@@ -159,6 +162,7 @@ class _Round:
     node: Tensor
     from_source: Tensor
     edge: Callable[[slice], Tensor]
+    fading: Tensor
     next_node: Tensor
     next_edge: Tensor
     finish: Callable[[slice, Tensor], None] | None
@@ -172,7 +176,15 @@ class _Round:
         hidden = layer.by_head(layer.edges(own))
         from_target = layer.by_head(layer.targets(self.node[:, batch]))
         senders = Senders(self.node, self.from_source, self.around.edges.source[begin:end])
-        aggregated = attend(senders, from_target, layer.vector, first[batch.start : batch.stop + 1] - begin, hidden)
+        aggregated = attend(
+            senders,
+            from_target,
+            layer.vector,
+            first[batch.start : batch.stop + 1] - begin,
+            hidden,
+            fading=self.fading[begin:end],
+            rounding=layer.rounding,
+        )
         shift = layer.messages.bias + layer.constant.sum(1, keepdim=True)
         changed = layer.messages.add_to(self.node[:, batch] + shift, aggregated.flatten(2))
         self.next_node[:, batch] = changed
@@ -206,7 +218,16 @@ class Senders(NamedTuple):
     source: NDArray[np.integer[Any]]
 
 
-def attend(senders: Senders, from_target: Tensor, vector: Tensor, first: IntArray, hidden: Tensor) -> Tensor:
+def attend(
+    senders: Senders,
+    from_target: Tensor,
+    vector: Tensor,
+    first: IntArray,
+    hidden: Tensor,
+    *,
+    fading: Tensor,
+    rounding: float = 0.0,
+) -> Tensor:
     """Return what each head aggregates for n atoms, shape (M, n, K, F); compiled on a CPU, without gradients.
 
     Parameters
@@ -221,9 +242,13 @@ def attend(senders: Senders, from_target: Tensor, vector: Tensor, first: IntArra
         Edges ``first[i]`` to ``first[i + 1]`` lead into atom i, (n + 1,).
     hidden
         What the edges give to hidden edge features, (M, E, K, D); these stand there afterwards.
+    fading
+        Logarithm of the weights of the edges, (E,).
+    rounding
+        Of LeakyReLU, as for :func:`~symgnn_explain.models.egat.leaky`.
     """
     if from_target.device.type != "cpu":
-        return attend_in_torch(senders, from_target, vector, first, hidden)
+        return attend_in_torch(senders, from_target, vector, first, hidden, fading=fading, rounding=rounding)
     from symgnn_explain.models.message_kernels import aggregate
 
     aggregated = from_target.new_zeros(*from_target.shape[:3], senders.node.shape[2])
@@ -231,19 +256,28 @@ def attend(senders: Senders, from_target: Tensor, vector: Tensor, first: IntArra
         each.contiguous().numpy() for each in (*senders[:2], from_target, vector.detach())
     )
     slope = node.dtype.type(NEGATIVE_SLOPE)
-    given = node, from_source, towards, turned, senders.source, first
-    aggregate(given, slope, hidden.numpy(), aggregated.numpy())
+    given = node, from_source, towards, turned, fading.numpy(), senders.source, first
+    aggregate(given, slope, node.dtype.type(rounding) if rounding else None, hidden.numpy(), aggregated.numpy())
     return aggregated
 
 
-def attend_in_torch(senders: Senders, from_target: Tensor, vector: Tensor, first: IntArray, hidden: Tensor) -> Tensor:
+def attend_in_torch(
+    senders: Senders,
+    from_target: Tensor,
+    vector: Tensor,
+    first: IntArray,
+    hidden: Tensor,
+    *,
+    fading: Tensor,
+    rounding: float = 0.0,
+) -> Tensor:
     """Do what :func:`attend` does, on any device."""
     node, from_source, source = senders[0], senders[1], torch.from_numpy(senders.source).to(from_target.device).long()
     ends = torch.from_numpy(first).to(source.device)
     target = torch.repeat_interleave(torch.arange(len(first) - 1, device=source.device), ends.diff())
     hidden += from_source.index_select(1, source) + from_target.index_select(1, target)
-    functional.leaky_relu_(hidden, NEGATIVE_SLOPE)
-    logit = (hidden * vector[:, None]).sum(-1)
+    hidden.copy_(leaky(hidden, NEGATIVE_SLOPE, rounding))
+    logit = (hidden * vector[:, None]).sum(-1) + fading[:, None]
     zeros = logit.new_zeros(from_target.shape[:3])
     along = target[None, :, None].expand_as(logit)
     largest = zeros.scatter_reduce(1, along, logit, "amax", include_self=False)

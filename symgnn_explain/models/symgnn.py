@@ -14,14 +14,21 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.models.egat import EGATLayer
-from symgnn_explain.models.environment import AtomicEnvironment, far_pairs
+from symgnn_explain.models.egat import EGATLayer, SmoothPReLU
+from symgnn_explain.models.environment import AtomicEnvironment, fading, far_pairs
 from symgnn_explain.models.label_scale import LabelScaled
 from symgnn_explain.models.protocol import ConfiguredNetwork
+from symgnn_explain.models.saturation import saturate
 from symgnn_explain.models.symmetrization import DISTRIBUTIONS
 from symgnn_explain.structure.glass import atomic_number
 
 INFERENCE_SEED = 0
+
+MESSAGE_FADING = 0.5
+"""Messages along smooth edges fade out over so far before the cut-off, Å."""
+
+LEAST_WEIGHT = 1e-30
+"""Of a message, so that its logarithm is finite."""
 
 Distribution = Literal["haar", "von_mises", "octahedral", "icosahedral", "identity", "none"]
 
@@ -57,12 +64,21 @@ class SymGNNConfig:
     environment_far, environment_reach
         Number of Gaussians in the radial densities beyond the cut-off (0 for none, else at least 2), and how far those
         look, Å.
+    environment_limit
+        Descriptors, whose variance is 1 on the training glasses, go into the network as they are up to this size, and
+        saturate at a third more; 0 for no limit.
     environment_width, environment_dropout
         Hidden width of what encodes the descriptors, and the probability with which a hidden feature is dropped there.
     decoder_layers
         Hidden layers of the prediction head.
     dropout
         Probability with which a feature is dropped in training.
+    smooth
+        Whether predictions have two derivatives in the positions: neighbours fade out towards the cut-off in
+        descriptors and messages, and activations have no corners.
+    bounded
+        Whether predictions stay within the range of the training labels, widened by half of it on each side. Inside of
+        that range they are what they would be without.
 
     Raises
     ------
@@ -82,10 +98,13 @@ class SymGNNConfig:
     environment_degree: int = 0
     environment_far: int = 0
     environment_reach: float = 7.6
+    environment_limit: float = 0.0
     environment_width: int = 64
     environment_dropout: float = 0.0
     decoder_layers: int = 4
     dropout: float = 0.25
+    smooth: bool = False
+    bounded: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", tuple(self.species))
@@ -127,6 +146,8 @@ class SymGNNConfig:
                 f"environment_far={far} must be 0 (nothing beyond the cut-off) or at least 2 Gaussians, which need "
                 f"environment_radial and environment_reach={self.environment_reach} beyond cutoff={self.cutoff} Å."
             )
+        if not 0 <= self.environment_limit < math.inf:
+            raise InputError(f"environment_limit={self.environment_limit} must be 0 (none) or positive.")
         if not 0 <= self.environment_dropout < 1:
             raise InputError(f"environment_dropout={self.environment_dropout} must lie in [0, 1).")
         if self.environment_degree < 0 or (self.environment_degree and not self.environment_radial):
@@ -140,9 +161,12 @@ class SymGNNConfig:
         return self.environment_reach if self.environment_far else self.cutoff
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return asdict(self)
+        """Return plain values, ready for JSON; what networks of earlier versions lack is left out where it is off."""
+        return {name: value for name, value in asdict(self).items() if value or name not in _LATER}
 
+
+_LATER = ("environment_limit", "smooth", "bounded")
+"""Hyperparameters that came later: the identity of a network without them has not changed."""
 
 PRESETS = {
     "accurate": SymGNNConfig(
@@ -207,6 +231,7 @@ class SymGNN(DescribedNetwork, LabelScaled):
     """
 
     inference_transformations: Tensor
+    label_range: Tensor
     radial_centres: Tensor
 
     def __init__(self, config: SymGNNConfig) -> None:
@@ -223,28 +248,29 @@ class SymGNN(DescribedNetwork, LabelScaled):
                 config.environment_degree,
                 n_far=config.environment_far,
                 reach=config.environment_reach,
+                smooth=config.smooth,
             )
-            self.node_encoder: nn.Module = _EnvironmentEncoder(
-                self.environment.width, config.environment_width, dim, config.environment_dropout
-            )
+            self.node_encoder: nn.Module = _EnvironmentEncoder(self.environment.width, config)
         else:
             self.species_embedding = nn.Linear(len(config.species), dim, bias=False)
             self.node_encoder = nn.Sequential(
                 nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU()
             )
         if config.distribution != "none":
-            self.edge_encoder = _encoder(3, dim)
+            self.edge_encoder = _encoder(3, config)
         if config.radial_basis:
-            self.radial_encoder = _encoder(config.radial_basis, dim)
+            self.radial_encoder = _encoder(config.radial_basis, config)
         last = len(config.heads) - 1
         self.layers = nn.ModuleList(
-            EGATLayer(dim, heads, last=layer == last, dropout=config.dropout)
+            EGATLayer(dim, heads, last=layer == last, dropout=config.dropout, smooth=config.smooth)
             for layer, heads in enumerate(config.heads)
         )
         decoder: list[nn.Module] = []
         for _ in range(config.decoder_layers):
-            decoder += [nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.PReLU()]
+            decoder += [nn.Linear(dim, dim), nn.BatchNorm1d(dim), SmoothPReLU() if config.smooth else nn.PReLU()]
         self.decoder = nn.Sequential(*decoder, nn.Linear(dim, 1))
+        if config.bounded:
+            self.register_buffer("label_range", torch.tensor([-torch.inf, torch.inf]))
         self.register_buffer("radial_centres", torch.linspace(0.0, config.cutoff, max(config.radial_basis, 2)))
         self.register_buffer("inference_transformations", torch.zeros(config.inference_samples, 3, 3))
         self.fix_transformations()
@@ -268,6 +294,12 @@ class SymGNN(DescribedNetwork, LabelScaled):
         """Standardise descriptors of surroundings, if there are any, on training graphs; it comes before training."""
         if self.config.environment_radial:
             self.environment.fit(graphs)
+
+    def fit_labels(self, labels: Tensor) -> None:
+        """Take mean, standard deviation and, where predictions are bounded, range of the known training labels."""
+        super().fit_labels(labels)
+        if self.config.bounded:
+            self.label_range.copy_(torch.stack([labels.min(), labels.max()]))
 
     @torch.no_grad()
     def fix_transformations(self, seed: int = INFERENCE_SEED) -> None:
@@ -308,10 +340,10 @@ class SymGNN(DescribedNetwork, LabelScaled):
         arrays, such as energies, are learned from.
         """
         described = self.describe(x, edge_index, edge_attr) if environment is None else environment
-        node, edge = self.encode_nodes(described), self.encode_edges(edge_attr)
+        node, edge, fade = self.encode_nodes(described), self.encode_edges(edge_attr), self.edge_fading(edge_attr)
         features = [node]
         for layer in self.layers:
-            node, edge = layer(node, edge_index, edge)
+            node, edge = layer(node, edge_index, edge, fade)
             features.append(node)
         return self.decode(node), features[0 if self.describes else 1]
 
@@ -349,6 +381,13 @@ class SymGNN(DescribedNetwork, LabelScaled):
             features = features + self.edge_encoder(displacement @ transformation.T) / len(transformations)
         return features
 
+    def edge_fading(self, displacement: Tensor) -> Tensor | None:
+        """Return the logarithm of the weight of each edge's message, shape (E,); None where none fades out."""
+        if not self.config.smooth:
+            return None
+        weight = fading(displacement.norm(dim=1), self.config.cutoff, MESSAGE_FADING)
+        return weight.clamp_min(LEAST_WEIGHT).log()
+
     def expand_distance(self, distance: Tensor) -> Tensor:
         """Return Gaussians of the distance on a grid up to the cut-off, shape (E, radial_basis)."""
         spacing = self.radial_centres[1] - self.radial_centres[0]
@@ -356,14 +395,20 @@ class SymGNN(DescribedNetwork, LabelScaled):
 
     def decode(self, node: Tensor) -> Tensor:
         """Return predictions, shape (N,), from final node features (N, dim)."""
-        return self.decoder(node).squeeze(-1) * self.label_scale + self.label_mean
+        return self.bound(self.decoder(node).squeeze(-1) * self.label_scale + self.label_mean)
+
+    def bound(self, predictions: Tensor) -> Tensor:
+        """Keep predictions near the range of the training labels, where that was asked for."""
+        return saturate(predictions, *self.label_range) if self.config.bounded else predictions
 
 
 class _EnvironmentEncoder(nn.Module):
     """From descriptors of surroundings to node features: a linear map, plus what a small network adds."""
 
-    def __init__(self, width: int, hidden: int, dim: int, dropout: float) -> None:
+    def __init__(self, width: int, config: SymGNNConfig) -> None:
         super().__init__()
+        hidden, dim, dropout = config.environment_width, config.dim, config.environment_dropout
+        self.limit = config.environment_limit
         self.linear = nn.Linear(width, dim)
         self.nonlinear = nn.Sequential(
             nn.Linear(width, hidden),
@@ -376,11 +421,15 @@ class _EnvironmentEncoder(nn.Module):
         )
 
     def forward(self, described: Tensor) -> Tensor:
+        if self.limit:
+            limit = described.new_tensor(self.limit)
+            described = saturate(described, -limit, limit, width=limit / 3)
         features: Tensor = self.linear(described) + self.nonlinear(described)
         return features
 
 
-def _encoder(width: int, dim: int) -> nn.Sequential:
+def _encoder(width: int, config: SymGNNConfig) -> nn.Sequential:
+    dim, activation = config.dim, nn.SiLU if config.smooth else nn.ReLU
     return nn.Sequential(
-        nn.Linear(width, dim), nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU()
+        nn.Linear(width, dim), nn.BatchNorm1d(dim), activation(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), activation()
     )

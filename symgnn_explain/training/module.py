@@ -19,6 +19,7 @@ from torch_geometric.loader import DataLoader
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.ensemble import with_description
+from symgnn_explain.models.environment import displaced_at_random
 from symgnn_explain.models.registry import NetworkConfig, build_network
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.models.symmetrization import HaarO3
@@ -28,6 +29,12 @@ from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.settings import TrainingSettings
+
+EVERY = 2
+"""Of so many atoms one counts, where that saves time."""
+
+SHIFT_WEIGHT = 10.0
+"""Of the mean change of all atoms, beside the mean square change of each."""
 
 MONITOR = "validation_pearson"
 
@@ -110,12 +117,15 @@ class GlassDataModule(lightning.LightningDataModule):
                 f"all training {target.plural} are {target.with_unit(f'{labels[0]:.3g}')}, which leaves "
                 "nothing to learn: check what was read."
             )
-        self.label_statistics = (float(labels.mean()), float(labels.std()))
-        """Mean and standard deviation of the known training labels."""
+        self.labels = labels
+        """The known training labels."""
 
     @torch.no_grad()
-    def describe(self, model: SymGNN) -> None:
-        """Let the graphs carry what the network encodes nodes from."""
+    def describe(self, model: SymGNN, *, displaced: bool = False) -> None:
+        """Let the graphs carry what the network encodes nodes from; those to learn from also once all atoms moved."""
+        generator = torch.Generator().manual_seed(self.seed)
+        for graph in self.training if displaced else ():
+            graph.displaced_environment = model.described(displaced_at_random(graph, generator))
         self.training, self.validation = (
             [with_description(model, graph) for graph in side] for side in (self.training, self.validation)
         )
@@ -176,12 +186,10 @@ class TrainingModule(lightning.LightningModule):
 
     def fit_inputs(self, data: GlassDataModule) -> None:
         """Give the network what it normalises with, measured on the training graphs; and graphs what never changes."""
-        mean, scale = data.label_statistics
         if isinstance(self.model, SymGNN):
             self.model.fit_inputs(data.training)
-            data.describe(self.model)
-        self.model.label_mean.fill_(mean)
-        self.model.label_scale.fill_(scale)
+            data.describe(self.model, displaced=self.settings.steadiness > 0)
+        self.model.fit_labels(data.labels)
 
     def prepare_evaluation(self) -> None:
         """Give the network the transformations that a predictor would get now."""
@@ -222,9 +230,24 @@ class TrainingModule(lightning.LightningModule):
         if self.auxiliary_head is not None and first is not None:
             off = self.auxiliary_head(first) - batch.auxiliary
             loss = loss + self.settings.auxiliary_weight * off.square().mean()
+        if self.settings.steadiness:
+            loss = loss + self.settings.steadiness * self._change_by_displacements(batch)
         self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         self._losses.append(loss.detach())
         return loss
+
+    def _change_by_displacements(self, batch: Data) -> Tensor:
+        """Return the mean square change of encoded nodes as a share of their variance.
+
+        What all atoms share of it weighs more: it shifts the mean of a shaken glass's predictions.
+        """
+        encoder = self.model.node_encoder.eval()  # what is dropped at random would differ
+        before, after = (encoder(described[::EVERY]) for described in (batch.environment, batch.displaced_environment))
+        encoder.train()
+        change = after - before
+        squares = change.square().mean(dim=0) + SHIFT_WEIGHT * change.mean(dim=0).square()
+        share: Tensor = (squares / before.var(dim=0)).mean()
+        return share
 
     def on_train_batch_end(self, outputs: Any, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's
         """Stop the watch."""

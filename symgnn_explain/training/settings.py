@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, require_not_negative
 
 Schedule = Literal["one_cycle", "constant"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -46,6 +46,9 @@ class TrainingSettings:
     level_weight
         Of the squared error of a glass's mean, beside that of its atoms' deviations from the mean; with 1 their
         sum is the mean squared error.
+    steadiness
+        Weight of the mean square change of nodes' initial features, as a share of their variance, where all atoms move
+        at random by 0.02 Å: what is learned shall not hang on that.
     stop_after
         Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
 
@@ -68,6 +71,7 @@ class TrainingSettings:
     auxiliary: tuple[str, ...] = ()
     auxiliary_weight: float = 1.0
     level_weight: float = 1.0
+    steadiness: float = 0.0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
@@ -80,10 +84,9 @@ class TrainingSettings:
             raise InputError(
                 f"{self} cannot be used: epochs, validate_every, patience and learning_rate must be positive."
             )
-        if not (self.auxiliary_weight >= 0 and self.level_weight >= 0):
-            raise InputError(
-                f"auxiliary_weight={self.auxiliary_weight} and level_weight={self.level_weight} must not be negative."
-            )
+        require_not_negative(
+            auxiliary_weight=self.auxiliary_weight, level_weight=self.level_weight, steadiness=self.steadiness
+        )
         if not 1 <= self.last_epoch <= self.epochs:
             raise InputError(f"stop_after={self.stop_after} must be an epoch between 1 and epochs={self.epochs}.")
         if self.validate_every > self.last_epoch:

@@ -28,8 +28,12 @@ def random_model(
     dim: int = 6,
     radial_basis: int = 4,
     environment: tuple[int, int, int] = (0, 0, 0),
+    smooth: bool = False,
 ) -> SymGNN:
-    """An untrained network whose normalisation layers are not at their neutral values."""
+    """An untrained network whose normalisation layers are not at their neutral values.
+
+    A smooth one is bounded too: its descriptors, and its predictions, which often leave the range of the labels.
+    """
     torch.manual_seed(seed)
     model = SymGNN(
         SymGNNConfig(
@@ -43,6 +47,9 @@ def random_model(
             environment_degree=environment[1],
             environment_far=environment[2],
             environment_width=5,
+            environment_limit=1.0 if smooth else 0.0,
+            smooth=smooth,
+            bounded=smooth,
             decoder_layers=1,
         )
     )
@@ -54,6 +61,8 @@ def random_model(
     model.fit_inputs([graph])
     model.label_mean.fill_(1.6)
     model.label_scale.fill_(0.3)
+    if smooth:
+        model.label_range.copy_(torch.tensor([1.5, 1.65]))
     return model.eval()
 
 

@@ -40,25 +40,26 @@ def described(model: SymGNN, graph: Data, pairs: PairList, mask: Tensor, *, repl
         mean = env.mean[graph.x[atom].argmax()]
         into = [int(p) for p in torch.nonzero((target == atom) & (distance > 0)).flatten()]
         near = [p for p in into if distance[p] <= config.cutoff]
+        counted, end = near, config.cutoff
+        if config.smooth and env.n_far:
+            end = min(config.cutoff + 0.5, env.reach)
+            counted = [p for p in into if distance[p] < end]
         columns = []
         density = partial(_density, graph.x[source], mask, replaced)
 
         width = (config.cutoff - NEAREST) / (env.n_radial - 1)
         centres = torch.arange(env.n_radial, dtype=mask.dtype) * width + NEAREST
-        columns.append(
-            density(
-                near, torch.exp(-0.5 * ((distance[near][:, None] - centres) / width) ** 2), mean[: 2 * env.n_radial]
-            )
-        )
+        r = distance[counted][:, None]
+        weight = torch.exp(-0.5 * ((r - centres) / width) ** 2)
+        if config.smooth:
+            weight = weight * smooth_step((end - r) / 0.5)
+        columns.append(density(counted, weight, mean[: 2 * env.n_radial]))
         if env.degree:
             bent = [p for p in near if distance[p] < ANGULAR_RANGE]
             r = distance[bent][:, None]
-            fade = ((ANGULAR_RANGE - r) / ANGULAR_TAPER).clamp(0, 1)
-            radial = (
-                torch.exp(-0.5 * ((r - mask.new_tensor(ANGULAR_CENTRES)) / ANGULAR_WIDTH) ** 2)
-                * (3 - 2 * fade)
-                * fade**2
-            )
+            left = (ANGULAR_RANGE - r) / ANGULAR_TAPER
+            fade = smooth_step(left) if config.smooth else (3 - 2 * left.clamp(0, 1)) * left.clamp(0, 1) ** 2
+            radial = torch.exp(-0.5 * ((r - mask.new_tensor(ANGULAR_CENTRES)) / ANGULAR_WIDTH) ** 2) * fade
             channel = torch.cat([radial * graph.x[source[bent], s, None] for s in range(2)], dim=1)
             unit = pairs.vector[bent] / r
             first, second = np.triu_indices(6)
@@ -75,12 +76,20 @@ def described(model: SymGNN, graph: Data, pairs: PairList, mask: Tensor, *, repl
         if env.n_far:
             width = (env.reach - config.cutoff + 0.4) / (env.n_far - 1)
             centres = config.cutoff - 0.4 + torch.arange(env.n_far, dtype=mask.dtype) * width
-            far = [p for p in into if distance[p] > centres[0] - 4 * width]
+            far = into if config.smooth else [p for p in into if distance[p] > centres[0] - 4 * width]
             r = distance[far][:, None]
             weight = torch.exp(-0.5 * ((r - centres) / width) ** 2) * (1 + torch.cos(torch.pi * r / env.reach)) / 2
+            if config.smooth:
+                weight = weight * smooth_step(env.reach - r)
             columns.append(density(far, weight, mean[-2 * env.n_far :]))
         rows.append(torch.cat(columns))
     return env.features(graph.x, torch.stack(rows))
+
+
+def smooth_step(left: Tensor) -> Tensor:
+    """The polynomial from 0 to 1 with two derivatives that vanish at both ends."""
+    left = left.clamp(0, 1)
+    return 6 * left**5 - 15 * left**4 + 10 * left**3
 
 
 def _density(there: Tensor, mask: Tensor, replaced: bool, which: list[int], weight: Tensor, mean: Tensor) -> Tensor:
@@ -101,7 +110,7 @@ def _density(there: Tensor, mask: Tensor, replaced: bool, which: list[int], weig
 @settings(max_examples=12, deadline=None)
 def test_value_and_gradient_equal_the_plain_network_on_weighted_pairs(seed, depth, structure, semantics, last) -> None:
     environment = ((3, 0, 0), (4, 3, 0), (3, 2, 3))[seed % 3]
-    model = random_model(seed, heads=(2, 1, 1)[:depth], dim=4, environment=environment).double()
+    model = random_model(seed, heads=(2, 1, 1)[:depth], dim=4, environment=environment, smooth=seed % 2 == 1).double()
     glass = STRUCTURES[structure](seed)
     graph = double_graph(model, glass)
     atom = len(glass) - 1 if last else seed % len(glass)

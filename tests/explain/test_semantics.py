@@ -24,6 +24,7 @@ from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.reference import predict_with_reference
 from symgnn_explain.models.ensemble import describe_graph
+from symgnn_explain.models.environment import fading
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
@@ -35,10 +36,11 @@ def written_out(model: SymGNN, graph: Data, mask: Tensor, semantics: str, refere
     """The whole network on the whole graph, with what the mask means said in the plainest way."""
     source, target = graph.edge_index
     node, edge = model.encode_nodes(describe_graph(model, graph)), model.encode_edges(graph.edge_attr)
+    fade = fading(graph.edge_attr.norm(dim=1), model.config.cutoff, 0.5)[:, None] if model.config.smooth else 1.0
     for number, layer in enumerate(model.attention_layers):
         ends = layer.from_source(node)[source] + layer.from_target(node)[target]
         hidden = layer.hidden(ends, edge)
-        weight = (hidden * layer.attention_vector).sum(-1).exp()
+        weight = (hidden * layer.attention_vector).sum(-1).exp() * fade
         left = weight * mask[:, None] if semantics == "removal" else weight
         share = left / scatter(left, target, dim=0, dim_size=len(node)).clamp(min=1e-300)[target]
         message = layer.heads_of(layer.value(node))[source]
@@ -83,8 +85,10 @@ STRUCTURES = {
 @settings(max_examples=60, deadline=None)
 def test_value_and_gradient_equal_the_network_written_out(seed, heads, dim, structure, semantics, last) -> None:
     environment = ((0, 0, 0), (3, 0, 0), (4, 2, 3))[seed % 3]
-    model = random_model(seed, heads=tuple(heads), dim=dim, radial_basis=(0, 2, 5)[seed % 3], environment=environment)
-    model = model.double()
+    basis, smooth = (0, 2, 5)[seed % 3], seed % 2 == 1
+    model = random_model(
+        seed, heads=tuple(heads), dim=dim, radial_basis=basis, environment=environment, smooth=smooth
+    ).double()
     glass = STRUCTURES[structure](seed)
     graph = double_graph(model, glass)
     atom = len(glass) - 1 if last else seed % len(glass)
@@ -171,8 +175,9 @@ def test_atoms_explained_side_by_side_do_not_see_each_other(semantics: str) -> N
         torch.testing.assert_close(gradient[mine], torch.autograd.grad(value, own)[0], rtol=1e-7, atol=1e-11)
 
 
+@pytest.mark.parametrize("rounding", [0.0, 0.25])
 @pytest.mark.parametrize("renormalise", [False, True])
-def test_the_compiled_attention_equals_that_in_torch(renormalise: bool) -> None:
+def test_the_compiled_attention_equals_that_in_torch(renormalise: bool, rounding: float) -> None:
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
@@ -188,6 +193,7 @@ def test_the_compiled_attention_equals_that_in_torch(renormalise: bool) -> None:
         from_target=random(members, n_targets, heads, width),
         from_edge=random(members, n_edges, heads, width),
         vector=random(members, heads, width),
+        fading=-random(n_edges).abs() if rounding else torch.zeros(n_edges, dtype=torch.float64),
         mask=mask,
         source=torch.randint(n_sources, (n_edges,), generator=generator),
         first_edge=torch.searchsorted(target, torch.arange(n_targets + 1)),
@@ -199,8 +205,9 @@ def test_the_compiled_attention_equals_that_in_torch(renormalise: bool) -> None:
     )
     results = []
     for function in (edge_attention, edge_attention_in_torch):
-        found, pullback = function(inputs, n_hidden=n_hidden, renormalise=renormalise)
-        _, pull_without = function(inputs, n_hidden=n_hidden, renormalise=renormalise, towards_edges=False)
+        wanted = {"rounding": rounding, "n_hidden": n_hidden, "renormalise": renormalise}
+        found, pullback = function(inputs, **wanted)
+        _, pull_without = function(inputs, **wanted, towards_edges=False)
         gradients, without_edges = pullback(towards), pull_without(towards)
         assert without_edges.from_edge is None
         torch.testing.assert_close(without_edges, gradients._replace(from_edge=None), rtol=1e-12, atol=1e-12)
@@ -214,8 +221,8 @@ def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
     """In single precision the share of what is left underflows, unless it is told apart from what was removed."""
     given_tensors = torch.eye(2)[None], torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, 1)
     from_edge = torch.tensor([200.0, 1.0, 2.0]).view(1, 3, 1, 1)
-    ends = torch.tensor([0, 0, 1]), torch.tensor([0, 3])
-    inputs = EdgeInputs(*given_tensors, from_edge, torch.ones(1, 1, 1), torch.tensor([0.0, 1.0, 1.0]), *ends)
+    ends, mask = (torch.tensor([0, 0, 1]), torch.tensor([0, 3])), torch.tensor([0.0, 1.0, 1.0])
+    inputs = EdgeInputs(*given_tensors, from_edge, torch.ones(1, 1, 1), torch.zeros(3), mask, *ends)
     found, pullback = function(inputs, renormalise=True)
     share = 1 / (1 + np.exp(-1.0))
     torch.testing.assert_close(found.aggregated.flatten(), torch.tensor([1 - share, share], dtype=torch.float32))
@@ -227,7 +234,7 @@ def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
 @pytest.mark.parametrize("environment", [(0, 0, 0), (3, 2, 3)])
 def test_other_devices_compute_the_same(semantics, environment, monkeypatch) -> None:
     """What is compiled for the CPU has a twin of PyTorch's operations, which runs here too."""
-    model = random_model(environment=environment).double()
+    model = random_model(environment=environment, smooth=any(environment)).double()
     graph = double_graph(model, random_glass())
     _, reference = predict_with_reference(model, graph)
     found = []

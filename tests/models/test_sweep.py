@@ -57,6 +57,13 @@ def network(config: SymGNNConfig, seed: int) -> SymGNN:
     return model.eval()
 
 
+def bounded(config: SymGNNConfig) -> SymGNN:
+    """A network most of whose predictions leave the range of its labels."""
+    model = network(config, 4)
+    model.fit_labels(torch.tensor([-0.1, 0.0, 0.05]))
+    return model
+
+
 @pytest.fixture(scope="module")
 def networks() -> dict[str, SymGNNLike]:
     members = [network(DESCRIBED, seed) for seed in range(2)]
@@ -66,6 +73,8 @@ def networks() -> dict[str, SymGNNLike]:
         "ensemble": SymGNNEnsemble.of(members),
         "published": network(PUBLISHED, 2),
         "near": network(replace(DESCRIBED, environment_far=0, environment_degree=0), 3),
+        "smooth": bounded(replace(DESCRIBED, environment_limit=2.0, smooth=True, bounded=True)),
+        "smooth and near": network(replace(DESCRIBED, environment_far=0, smooth=True), 5),
     }
 
 
@@ -160,7 +169,8 @@ def test_refusals(
         sweep(networks["ensemble"], random_glass(3), block_atoms=0)
 
 
-def test_attention_is_the_same_compiled_and_in_torch() -> None:
+@pytest.mark.parametrize("rounding", [0.0, 0.25])
+def test_attention_is_the_same_compiled_and_in_torch(rounding: float) -> None:
     torch.manual_seed(0)
     first, n_edges = np.array([0, 3, 4, 9]), 9
     source = np.random.default_rng(0).integers(0, 5, n_edges).astype(np.int32)
@@ -168,8 +178,9 @@ def test_attention_is_the_same_compiled_and_in_torch() -> None:
     others = torch.randn(2, 3, 3, 6), torch.randn(2, 3, 6), first
     one = torch.randn(2, n_edges, 3, 6)
     other = one.clone()
+    edges = {"fading": -torch.rand(n_edges) if rounding else torch.zeros(n_edges), "rounding": rounding}
     torch.testing.assert_close(
-        attend(senders, *others, one), attend_in_torch(senders, *others, other), rtol=1e-5, atol=1e-6
+        attend(senders, *others, one, **edges), attend_in_torch(senders, *others, other, **edges), rtol=1e-5, atol=1e-6
     )
     torch.testing.assert_close(one, other)
 

@@ -2,10 +2,12 @@
 
 With K heads of width D, for edge ``e`` from atom ``j`` into atom ``i``::
 
-    f_e = LeakyReLU(s_j + t_i + c_e)        a_e = softmax over the edges into i of (v · f_e)
+    f_e = LeakyReLU(s_j + t_i + c_e)        a_e = softmax over the edges into i of (v · f_e + log w_e)
     aggregated_i = Σ_e a_e m_e h_j          kept_i = Σ_e a_e m_e
 
-and with ``renormalise``, where the softmax is over what the mask leaves: a_e = exp(v · f_e) / Σ_e m_e exp(v · f_e).
+and with ``renormalise``, where the softmax is over what the mask leaves,
+a_e = w_e exp(v · f_e) / Σ_e m_e w_e exp(v · f_e).
+Edges of weight w fade out towards the cut-off, and the corner of LeakyReLU is rounded where a network is smooth.
 Messages are affine in the features h of the atoms that send them, so the features themselves are aggregated, which are
 K times fewer, and whoever asks applies the map to the sums.
 
@@ -22,9 +24,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from symgnn_explain.models.egat import NEGATIVE_SLOPE
+from symgnn_explain.models.egat import NEGATIVE_SLOPE, leaky
 
 
 class EdgeInputs(NamedTuple):
@@ -40,6 +41,8 @@ class EdgeInputs(NamedTuple):
         ``c``, shape (M, E, K, D).
     vector
         ``v``, shape (M, K, D).
+    fading
+        ``log w``, shape (E,).
     mask
         ``m``, shape (E,).
     source
@@ -53,6 +56,7 @@ class EdgeInputs(NamedTuple):
     from_target: Tensor
     from_edge: Tensor
     vector: Tensor
+    fading: Tensor
     mask: Tensor
     source: Tensor
     first_edge: Tensor
@@ -96,7 +100,12 @@ MaskPullback = Callable[[Tensor], Tensor]
 
 
 def edge_attention(
-    inputs: EdgeInputs, *, n_hidden: int = 0, renormalise: bool = False, towards_edges: bool = True
+    inputs: EdgeInputs,
+    *,
+    rounding: float = 0.0,
+    n_hidden: int = 0,
+    renormalise: bool = False,
+    towards_edges: bool = True,
 ) -> tuple[Attended, AttentionPullback]:
     """Aggregate the masked messages into each atom; compiled on a CPU, PyTorch's own operations elsewhere.
 
@@ -104,6 +113,8 @@ def edge_attention(
     ----------
     inputs
         Of the messages.
+    rounding
+        Of LeakyReLU, as for :func:`~symgnn_explain.models.egat.leaky`.
     n_hidden
         How many of the first edges' ``f`` are returned.
     renormalise
@@ -112,33 +123,41 @@ def edge_attention(
         Whether the pullback finds the gradient of ``from_edge`` too.
     """
     if inputs.mask.device.type != "cpu":
-        return edge_attention_in_torch(inputs, n_hidden=n_hidden, renormalise=renormalise, towards_edges=towards_edges)
+        return edge_attention_in_torch(
+            inputs, rounding=rounding, n_hidden=n_hidden, renormalise=renormalise, towards_edges=towards_edges
+        )
     from symgnn_explain.explain.engine.kernels import attend, attend_backward
 
     members, n_targets, *heads = inputs.from_target.shape
     given = _arrays(*inputs)
     slope, most = given[0].dtype.type(NEGATIVE_SLOPE), given[0].dtype.type(MOST_LOGIT)
+    rounded = given[0].dtype.type(rounding) if rounding else None
     attention = inputs.mask.new_empty(members, len(inputs.mask), heads[0])
     found = Attended(
         kept=inputs.mask.new_zeros(members, n_targets, heads[0]),
         aggregated=inputs.mask.new_zeros(members, n_targets, heads[0], inputs.node.shape[2]),
         hidden=inputs.mask.new_empty(members, n_hidden, *heads),
     )
-    attend(given, slope, most, renormalise, _arrays(attention, *found))
+    attend(given, slope, rounded, most, renormalise, _arrays(attention, *found))
 
     def pullback(towards: Attended) -> EdgeGradients:
         node, from_source, from_target = map(torch.zeros_like, inputs[:3])
         from_edge = torch.empty_like(inputs.from_edge if towards_edges else inputs.from_edge[:, :0])
         mask = torch.zeros_like(inputs.mask)
         gradients = _arrays(node, from_source, from_target, from_edge, mask)
-        attend_backward(given, slope, renormalise, _arrays(attention, *towards), gradients)
+        attend_backward(given, slope, rounded, renormalise, _arrays(attention, *towards), gradients)
         return EdgeGradients(node, from_source, from_target, from_edge if towards_edges else None, mask)
 
     return found, pullback
 
 
 def edge_attention_in_torch(
-    inputs: EdgeInputs, *, n_hidden: int = 0, renormalise: bool = False, towards_edges: bool = True
+    inputs: EdgeInputs,
+    *,
+    rounding: float = 0.0,
+    n_hidden: int = 0,
+    renormalise: bool = False,
+    towards_edges: bool = True,
 ) -> tuple[Attended, AttentionPullback]:
     """Do what :func:`edge_attention` does, on any device."""
     node, from_source, from_target, from_edge, mask = (
@@ -146,7 +165,7 @@ def edge_attention_in_torch(
     )
     leaf = inputs._replace(node=node, from_source=from_source, from_target=from_target, from_edge=from_edge, mask=mask)
     with torch.enable_grad():
-        found = _attend(leaf, n_hidden, renormalise)
+        found = _attend(leaf, rounding, n_hidden, renormalise)
     leaves = [node, from_source, from_target, mask, *([from_edge] if towards_edges else [])]
 
     def pullback(towards: Attended) -> EdgeGradients:
@@ -158,12 +177,12 @@ def edge_attention_in_torch(
     return Attended(*(tensor.detach() for tensor in found)), pullback
 
 
-def _attend(inputs: EdgeInputs, n_hidden: int, renormalise: bool) -> Attended:
+def _attend(inputs: EdgeInputs, rounding: float, n_hidden: int, renormalise: bool) -> Attended:
     n_edges = inputs.first_edge.diff()
     target = torch.repeat_interleave(torch.arange(len(n_edges), device=n_edges.device), n_edges)
     ends = inputs.from_source.index_select(1, inputs.source) + inputs.from_target.index_select(1, target)
-    hidden = functional.leaky_relu(ends + inputs.from_edge, NEGATIVE_SLOPE)
-    logit = (hidden * inputs.vector[:, None]).sum(-1)
+    hidden = leaky(ends + inputs.from_edge, NEGATIVE_SLOPE, rounding)
+    logit = (hidden * inputs.vector[:, None]).sum(-1) + inputs.fading[:, None]
     zeros = logit.new_zeros(inputs.from_target.shape[:3])
     along = target[None, :, None].expand_as(logit)
     left = logit.detach()

@@ -13,12 +13,15 @@ from symgnn_explain.runs.compiled import compiled
 
 
 @compiled
-def attend(given: Any, slope: Any, most: Any, renormalise: bool, filled: Any) -> None:  # noqa: PLR0912 - compiled
+def attend(  # noqa: PLR0912, PLR0917 - compiled
+    given: Any, slope: Any, rounding: Any, most: Any, renormalise: bool, filled: Any
+) -> None:
     """Fill ``attention`` (M, E, K), ``kept``, ``aggregated``, which must be zero, and the first H of ``hidden``.
 
-    ``slope`` and ``most`` have the precision of the arrays, so that nothing is computed in a higher one.
+    ``slope``, ``rounding`` and ``most`` have the precision of the arrays, so that nothing is computed in a higher one.
+    ``rounding`` is None where the activation has a corner and nothing fades, and the function is compiled for that.
     """
-    node, from_source, from_target, from_edge, vector, mask, source, first_edge = given
+    node, from_source, from_target, from_edge, vector, fading, mask, source, first_edge = given
     attention, kept, aggregated, hidden = filled
     n_members, n_targets, n_heads, width = from_target.shape
     for m in range(n_members):
@@ -30,13 +33,19 @@ def attend(given: Any, slope: Any, most: Any, renormalise: bool, filled: Any) ->
                     logit = slope * 0
                     for d in range(width):
                         h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
-                        logit += vector[m, k, d] * max(h, slope * h)
-                    attention[m, e, k] = logit
+                        if rounding is None:
+                            logit += vector[m, k, d] * max(h, slope * h)
+                        else:
+                            logit += vector[m, k, d] * (h + slope * h + (1 - slope) * np.sqrt(h * h + rounding)) / 2
+                    attention[m, e, k] = logit if rounding is None else logit + fading[e]
                 if e < hidden.shape[1]:
                     for k in range(n_heads):
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
-                            hidden[m, e, k, d] = max(h, slope * h)
+                            if rounding is None:
+                                hidden[m, e, k, d] = max(h, slope * h)
+                            else:
+                                hidden[m, e, k, d] = (h + slope * h + (1 - slope) * np.sqrt(h * h + rounding)) / 2
             for k in range(n_heads):
                 largest = slope * -np.inf
                 for e in range(start, end):
@@ -61,14 +70,14 @@ def attend(given: Any, slope: Any, most: Any, renormalise: bool, filled: Any) ->
 
 
 @compiled
-def attend_backward(  # noqa: PLR0912 - compiled
-    given: Any, slope: Any, renormalise: bool, known: Any, towards: Any
+def attend_backward(  # noqa: PLR0912, PLR0917 - compiled
+    given: Any, slope: Any, rounding: Any, renormalise: bool, known: Any, towards: Any
 ) -> None:
     """Add to the gradients towards the inputs, knowing the attention and the gradients of what was filled.
 
     Those towards ``from_edge`` are set, or left out where their array is empty.
     """
-    node, from_source, from_target, from_edge, vector, mask, source, first_edge = given
+    node, from_source, from_target, from_edge, vector, _, mask, source, first_edge = given
     attention, towards_kept, towards_aggregated, towards_hidden = known
     towards_node, towards_source, towards_target, towards_edge, towards_mask = towards
     n_members, n_targets, n_heads, width = from_target.shape
@@ -108,12 +117,18 @@ def attend_backward(  # noqa: PLR0912 - compiled
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
                             g = towards_logit * vector[m, k, d] + towards_hidden[m, e, k, d]
-                            gradient[d] = g if h > 0 else slope * g
+                            if rounding is None:
+                                gradient[d] = g if h > 0 else slope * g
+                            else:
+                                gradient[d] = g * (1 + slope + (1 - slope) * h / np.sqrt(h * h + rounding)) / 2
                     else:
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
                             g = towards_logit * vector[m, k, d]
-                            gradient[d] = g if h > 0 else slope * g
+                            if rounding is None:
+                                gradient[d] = g if h > 0 else slope * g
+                            else:
+                                gradient[d] = g * (1 + slope + (1 - slope) * h / np.sqrt(h * h + rounding)) / 2
                     for d in range(width):
                         towards_source[m, j, k, d] += gradient[d]
                     for d in range(width):

@@ -105,14 +105,14 @@ class MaskedForward:
             model = copy.deepcopy(model).eval()
         members, field = members_of(model), self.field
         layers = self._layers = MaskedLayers.of(
-            members, field, reference=reference, renormalise=self.semantics == "removal"
+            members, field, graph.edge_attr[field.edges], reference=reference, renormalise=self.semantics == "removal"
         )
         n_targets = field.n_nodes[-2]
         described = describe_graph(model, graph)[field.nodes]
         node = torch.stack([member.encode_nodes(described) for member in members])
         edge = torch.stack([member.encode_edges(graph.edge_attr[field.edges]) for member in members])
         attended = [
-            _attend(member.attention_layers[0], of_node, of_edge, field, n_targets)
+            _attend(member.attention_layers[0], of_node, of_edge, layers.fading, field)
             for member, of_node, of_edge in zip(members, node, edge, strict=True)
         ]
         hidden, attention, message = (torch.stack(parts) for parts in zip(*attended, strict=True))
@@ -161,9 +161,10 @@ class _Evaluated(torch.autograd.Function):
 
 
 def _attend(
-    layer: EGATLayer, node: Tensor, edge: Tensor, field: ReceptiveField, n_targets: int
+    layer: EGATLayer, node: Tensor, edge: Tensor, fading: Tensor, field: ReceptiveField
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden edge features and attention of one member's first layer, and its messages, as the layer computes them."""
+    n_targets = field.n_nodes[-2]
     ends = layer.from_source(node)[field.source] + layer.from_target(node[:n_targets])[field.target]
     hidden = layer.hidden(ends, edge)
-    return hidden, layer.attention(hidden, field.target, n_targets), layer.heads_of(layer.value(node))
+    return hidden, layer.attention(hidden, field.target, n_targets, fading), layer.heads_of(layer.value(node))

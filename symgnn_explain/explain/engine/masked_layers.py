@@ -32,6 +32,8 @@ class MaskedLayers:
         What the reference message of each layer changes by head, shape (M, 1, heads, dim); None without references.
     field
         The edges that pass messages.
+    fading
+        Logarithm of the weights of the edges, shape (E,).
     first_edge
         Where the edges into each receiving atom start, shape (T + 1,).
     renormalise
@@ -44,6 +46,7 @@ class MaskedLayers:
     constants: list[Tensor]
     changes: list[Tensor] | None
     field: ReceptiveField
+    fading: Tensor
     first_edge: Tensor
     renormalise: bool
 
@@ -52,16 +55,20 @@ class MaskedLayers:
         cls,
         members: Sequence[SymGNN],
         field: ReceptiveField,
+        displacement: Tensor,
         *,
         reference: Sequence[Sequence[Tensor]] | None,
         renormalise: bool,
     ) -> MaskedLayers:
-        """Fold the layers of the members, with what stands for their masked messages."""
+        """Fold the layers of the members, with what stands for masked messages; edges have displacements (E, 3)."""
         by_layer = list(zip(*(member.attention_layers for member in members), strict=True))
         layers, depth = [FoldedLayer.of(same) for same in by_layer], len(by_layer)
         first_edge = torch.searchsorted(
             field.target, torch.arange(field.n_nodes[depth - 1] + 1, device=field.target.device)
         )
+        fading = members[0].edge_fading(displacement)
+        if fading is None:
+            fading = displacement.new_zeros(len(displacement), dtype=layers[0].vector.dtype)
         shifts, constants = [layer.messages.bias for layer in layers], [layer.constant for layer in layers]
         changes = None
         if reference is not None:
@@ -74,7 +81,9 @@ class MaskedLayers:
                 for number, (shift, change) in enumerate(zip(shifts, changes, strict=True))
             ]
             constants = [constant - change.squeeze(1) for constant, change in zip(constants, changes, strict=True)]
-        return cls(layers, FoldedDecoder.of(members), shifts, constants, changes, field, first_edge, renormalise)
+        return cls(
+            layers, FoldedDecoder.of(members), shifts, constants, changes, field, fading, first_edge, renormalise
+        )
 
     def edges_into(self, number: int, edge: Tensor) -> Tensor:
         """Return what the edges themselves give to a layer, shape (M, E, heads, dim)."""
@@ -105,12 +114,17 @@ class MaskedLayers:
                 from_target=layer.by_head(layer.targets(node[:, :n_nodes])),
                 from_edge=from_edge,
                 vector=layer.vector,
+                fading=self.fading[:n_edges],
                 mask=mask[:n_edges],
                 source=self.field.source[:n_edges],
                 first_edge=self.first_edge[: n_nodes + 1],
             )
             found, pull = edge_attention(
-                inputs, n_hidden=n_next, renormalise=self.renormalise, towards_edges=number > start
+                inputs,
+                rounding=layer.rounding,
+                n_hidden=n_next,
+                renormalise=self.renormalise,
+                towards_edges=number > start,
             )
             passes.append(_Pass(layer, self.constants[number], pull, n_nodes, n_edges))
             node = torch.baddbmm(node[:, :n_nodes] + self.shifts[number], found.kept, self.constants[number])

@@ -80,7 +80,10 @@ class MaskedSurroundings:
         n_angular = environment.n_raw - n_near - n_far
         near = torch.nonzero(pairs.joined).squeeze(1)
         mean_near, mean_angular, mean_far = mean.split([n_near, n_angular, n_far], dim=1)
-        self._near = self._density(near, environment.near(distance[near]), mean_near)
+        counted = near
+        if environment.near_reach > environment.cutoff:
+            counted = torch.nonzero((distance < environment.near_reach) & ~pairs.looped).squeeze(1)
+        self._near = self._density(counted, environment.near(distance[counted]), mean_near)
         self._far = None
         if environment.n_far:
             far = torch.nonzero((distance > environment.far_from) & ~pairs.looped).squeeze(1)

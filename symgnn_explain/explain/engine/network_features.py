@@ -55,7 +55,7 @@ def _member_features(model: SymGNN, graph: Data, described: Tensor) -> NetworkFe
     node, edge = model.encode_nodes(described), model.encode_edges(graph.edge_attr)
     for layer in model.attention_layers:
         layer.register_message_forward_pre_hook(partial(_keep_attention, attention))
-        node, edge = layer(node, graph.edge_index, edge)
+        node, edge = layer(node, graph.edge_index, edge, model.edge_fading(graph.edge_attr))
     return NetworkFeatures(node, edge, tuple(attention))
 
 

@@ -118,6 +118,7 @@ class PairForward:
             self._layers = MaskedLayers.of(
                 members,
                 _of_messages(field, self._messages, depth),
+                vector[self._messages],
                 reference=reference if semantics == "reference" else None,
                 renormalise=semantics == "removal",
             )

@@ -93,6 +93,10 @@ def _renormalise(model: SymGNNLike, graph: Data) -> None:
 def _match_predictions(model: SymGNNLike, prepared: PreparedGlass) -> None:
     """Scale the last linear maps so that predictions have the mean and the spread of the original ones."""
     graph, wanted = prepared.graph, prepared.predictions
+    bounded = [member.label_range for member in members_of(model) if member.config.bounded]
+    ranges = [label_range.clone() for label_range in bounded]
+    for label_range in bounded:  # predictions that saturate cannot be scaled
+        label_range.copy_(torch.tensor([-torch.inf, torch.inf]))
     predictions = predict_graph(model, graph)
     factor = float(wanted.std()) / float(predictions.double().std(correction=0).clamp(min=1e-12))
     for member in members_of(model):
@@ -103,3 +107,5 @@ def _match_predictions(model: SymGNNLike, prepared: PreparedGlass) -> None:
         level = (float(wanted.mean()) - member.label_mean) / member.label_scale
         last.weight.mul_(factor)
         last.bias.copy_((last.bias - mean) * factor + level)
+    for label_range, before in zip(bounded, ranges, strict=True):
+        label_range.copy_(before)
