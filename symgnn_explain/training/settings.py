@@ -108,16 +108,19 @@ class TrainingSettings:
         return self.epochs if self.stop_after is None else self.stop_after
 
 
+_ACCURATE = TrainingSettings(
+    epochs=20,
+    learning_rate=1e-2,
+    weight_decay=0.3,
+    patience=20,
+    validate_every=1,
+    auxiliary=("potential_energy", "pressure", "von_mises_stress"),
+    level_weight=0.1,
+)
+
 TRAINING_PRESETS = {
-    "accurate": TrainingSettings(
-        epochs=20,
-        learning_rate=1e-2,
-        weight_decay=0.3,
-        patience=20,
-        validate_every=1,
-        auxiliary=("potential_energy", "pressure", "von_mises_stress"),
-        level_weight=0.1,
-    ),
+    "accurate": _ACCURATE,
+    "sturdy": replace(_ACCURATE, steadiness=10.0),
     "paper": TrainingSettings(
         epochs=20_000,
         learning_rate=1e-4,
