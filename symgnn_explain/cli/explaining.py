@@ -54,7 +54,7 @@ def explain(
     require_columns(glass)
     predictor = network.load()
     prepared, explanation = _explained(predictor, glass, atom, how)
-    spread = predictor.spread(glass)
+    spread = prepared.spread
     with missing_pictures_said(), progress_bar("Analysing") as advance:
         written = export_explanation(
             explanation,
@@ -100,7 +100,7 @@ def report(
     prepared, explanation = _explained(predictor, glass, atom, how)
     with progress_bar("Counting cycles") as advance:
         cycles = cycle_comparison(explanation, glass, progress=advance)
-    findings = Findings(glass, prepared.predictions, explanation, k, cycles, predictor.spread(glass), prepared.domain)
+    findings = Findings(glass, prepared.predictions, explanation, k, cycles, prepared.spread, prepared.domain)
     write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)
     print(said_of(out, replaced=replaced))

@@ -153,14 +153,15 @@ def neighbourhood_length(model: DescribedNetwork, graph: Data) -> Tensor:
     if not model.describes:
         raise InputError("this network has no descriptors of surroundings, so it has no domain score.")
     described = model.described(graph)
-    length = described_length(described, described.shape[1] // len(model.species) - 1)
+    length = described_length(described, len(model.species))
     source, target = graph.edge_index
     total = torch.zeros_like(length).index_add(0, target, length[source])
     return total / torch.zeros_like(length).index_add(0, target, torch.ones_like(length[source]))
 
 
-def described_length(described: Tensor, n_raw: int) -> Tensor:
+def described_length(described: Tensor, n_species: int) -> Tensor:
     """Return the root mean square of each atom's own whitened descriptors, shape (N,)."""
+    n_raw = described.shape[1] // n_species - 1
     # Of the columns all are 0 but those of the atom's own species, and of these one is 1.
     return ((described.square().sum(dim=1) - 1).clamp_min(0) / n_raw).sqrt()
 

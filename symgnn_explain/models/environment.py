@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_batch
@@ -103,8 +105,14 @@ class AtomicEnvironment(nn.Module):
 
         They are found in double precision: whitening takes differences of large numbers that are nearly the same.
         """
-        pairs = (None, None) if pair_attr is None else (pair_index, pair_attr.double())
-        return self.features(x.double(), self.raw(x.double(), edge_index, edge_attr.double(), *pairs)).to(x)
+        if x.device.type == "cpu" and not torch.is_grad_enabled():
+            pairs = None if pair_index is None or pair_attr is None else _pairs_of(pair_index, pair_attr, len(x))
+            edges = Edges(*sorted_by_target(edge_index, edge_attr, len(x)))
+            raw = self.raw_of(x.argmax(dim=1).numpy(), edges, pairs)
+        else:
+            far = (None, None) if pair_attr is None else (pair_index, pair_attr.double())
+            raw = self.raw(x.double(), edge_index, edge_attr.double(), *far)
+        return self.features(x.double(), raw).to(x)
 
     def features(self, x: Tensor, raw: Tensor) -> Tensor:
         """Return the features (N, width) of atoms whose raw descriptors (N, n_raw) are known."""
@@ -157,6 +165,8 @@ class AtomicEnvironment(nn.Module):
         """
         from symgnn_explain.models.environment_kernels import add_densities, add_power_spectrum
 
+        if self.n_far and pairs is None:
+            raise self._lacks_pairs()
         vector = torch.from_numpy(edges.displacement).double()
         distance = vector.norm(dim=1)
         of_edge, itself = kinds[edges.source], (distance == 0)[:, None]
@@ -180,11 +190,14 @@ class AtomicEnvironment(nn.Module):
 
     def _require_pairs(self, pair_index: Tensor | None, pair_attr: Tensor | None) -> tuple[Tensor, Tensor]:
         if pair_index is None or pair_attr is None:
-            raise InputError(
-                f"this network describes surroundings up to {self.reach:g} Å, beyond its edges of {self.cutoff:g} Å, "
-                "and was given edges alone: give it environment=describe_graph(model, graph), of a predictor's graph."
-            )
+            raise self._lacks_pairs()
         return pair_index, pair_attr
+
+    def _lacks_pairs(self) -> InputError:
+        return InputError(
+            f"this network describes surroundings up to {self.reach:g} Å, beyond its edges of {self.cutoff:g} Å, "
+            "and was given edges alone: give it environment=describe_graph(model, graph), of a predictor's graph."
+        )
 
     @staticmethod
     def _densities(
@@ -292,6 +305,22 @@ def fading(distance: Tensor, end: float, width: float) -> Tensor:
     """Return 1 up to ``width`` before ``end``, and 0 from there on; two derivatives are continuous."""
     left = ((end - distance) / width).clamp(0, 1)
     return left**3 * (10 - 15 * left + 6 * left**2)
+
+
+def sorted_by_target(index: Tensor, attr: Tensor, n_atoms: int) -> tuple[IntArray, IntArray, NDArray[np.floating[Any]]]:
+    """Return the first of the edges into each atom (N + 1,), who sends (E,), and what they carry, atom by atom."""
+    source, target = index.cpu()
+    carried = attr.detach().cpu()
+    if len(target) and bool((target.diff() < 0).any()):
+        order = torch.argsort(target, stable=True)
+        source, target, carried = source[order], target[order], carried[order]
+    first = torch.searchsorted(target.contiguous(), torch.arange(n_atoms + 1))
+    return first.numpy(), source.numpy(), carried.numpy()
+
+
+def _pairs_of(index: Tensor, attr: Tensor, n_atoms: int) -> Pairs:
+    first, other, displacement = sorted_by_target(index, attr, n_atoms)
+    return first, other, np.linalg.norm(displacement.astype(np.float64), axis=1)
 
 
 def far_pairs(graph: Data) -> tuple[Tensor, Tensor] | tuple[()]:

@@ -26,7 +26,7 @@ from symgnn_explain.models.protocol import (
     require_node_model,
 )
 from symgnn_explain.models.registry import Network
-from symgnn_explain.models.sweep import BLOCK_ATOMS, sweep
+from symgnn_explain.models.sweep import BLOCK_ATOMS, Sweep, sweep, sweep_graph
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import require_species
@@ -192,7 +192,7 @@ class Predictor:
         InputError
             If the glass holds a species that the network does not know.
         """
-        return self._members(glass, chunk_atoms)[0].mean(axis=1)
+        return self._swept(glass, chunk_atoms).members.mean(axis=1)
 
     @torch.no_grad()
     def predict_atoms(self, glass: Glass, *, chunk_atoms: int = BLOCK_ATOMS) -> AtomPredictions:
@@ -203,10 +203,20 @@ class Predictor:
         InputError
             If the glass holds a species that the network does not know.
         """
-        members, domain = self._members(glass, chunk_atoms)
-        disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
-        spread = None if self.calibration is None else self.calibration.spread(disagreement)
-        return AtomPredictions(members.mean(axis=1), spread, domain)
+        return self._said(self._swept(glass, chunk_atoms))
+
+    @torch.no_grad()
+    def predict_prepared(self, graph: Data) -> tuple[AtomPredictions, list[list[Tensor]] | None]:
+        """Say of the whole graph that :meth:`graph` built what :meth:`predict_atoms` does, and what atoms receive.
+
+        The latter are the mean messages of each layer of each member, shape (heads, dim); None where the network is no
+        SymGNN.
+        """
+        if not isinstance(self.model, SymGNNLike):
+            return self._said(self._all_at_once(graph)), None
+        with evaluation_mode(self.model):
+            found = sweep_graph(self.model, graph)
+        return self._said(found), found.received
 
     @property
     def domain(self) -> Domain | None:
@@ -248,15 +258,24 @@ class Predictor:
         """Return the spread of :meth:`predict_with_spread`, shape (N,); None where it was never calibrated."""
         return self.predict_atoms(glass).spread
 
-    def _members(self, glass: Glass, chunk_atoms: int) -> tuple[FloatArray, FloatArray | None]:
-        """Return what each member predicts, shape (N, M), and the score of the domain, shape (N,)."""
+    def _swept(self, glass: Glass, chunk_atoms: int) -> Sweep:
         if not isinstance(self.model, SymGNNLike):
-            values: FloatArray = self.predict_graph(self.graph(glass))[:, None].double().cpu().numpy()
-            return values, None
+            return self._all_at_once(self.graph(glass))
         with evaluation_mode(self.model):
-            found = sweep(self.model, glass, block_atoms=chunk_atoms)
-        domain = self.domain
-        return found.members, None if domain is None or found.length is None else found.length / domain.edge
+            return sweep(self.model, glass, block_atoms=chunk_atoms)
+
+    def _all_at_once(self, graph: Data) -> Sweep:
+        values: FloatArray = self.predict_graph(graph)[:, None].double().cpu().numpy()
+        return Sweep(values, None, [])
+
+    def _said(self, found: Sweep) -> AtomPredictions:
+        members, domain = found.members, self.domain
+        disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
+        return AtomPredictions(
+            members.mean(axis=1),
+            None if self.calibration is None else self.calibration.spread(disagreement),
+            None if domain is None or found.length is None else found.length / domain.edge,
+        )
 
 
 @contextmanager

@@ -9,15 +9,18 @@ precision or better; the tests compare the two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise, starmap
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.domain import described_length
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
+from symgnn_explain.models.environment import sorted_by_target
 from symgnn_explain.models.messages import BATCH_ATOMS, Field, Layers, WorkThrough, batches_of
 from symgnn_explain.runs.threads import side_by_side
 from symgnn_explain.structure.bins import Bins, Edges
@@ -80,22 +83,46 @@ def sweep(
     require_listable(glass, reach)
     order, ends = blocks_of(glass, block_atoms)
     report = progress or (lambda _: None)
-    values = np.empty((len(glass), len(members_of(model))))
-    length = np.empty(len(glass)) if model.describes else None
+    ordered = Glass(glass.positions[order], glass.numbers[order], glass.cell, glass.pbc, name=glass.name)
     with side_by_side() as work_through:
-        bins = Bins.of(
-            Glass(glass.positions[order], glass.numbers[order], glass.cell, glass.pbc, name=glass.name), reach
-        )
-        start = _describe(model, bins, kinds[order], work_through, lambda done: report(done / 2))
-        layers = Layers.of(model)
-        received = [torch.zeros_like(layer.vector, dtype=torch.float64) for layer in layers.folded]
-        for core in map(slice, ends[:-1], ends[1:]):
-            field = Field.of(start.edges, core, len(layers.folded))
-            values[order[core]] = layers.predict(start.node, field, received, work_through)
-            if length is not None and start.length is not None:
-                length[order[core]] = _mean_of_senders(start.length, start.edges, core)
-            report(0.5 + core.stop / len(glass) / 2)
-    return Sweep(values, length, layers.messages([(total / len(glass)).to(start.node) for total in received]))
+        start = _describe(model, Bins.of(ordered, reach), kinds[order], work_through, lambda done: report(done / 2))
+        found = _pass_messages(model, start, ends, work_through, lambda done: report(0.5 + done / 2))
+    back = np.argsort(order)
+    return found._replace(members=found.members[back], length=None if found.length is None else found.length[back])
+
+
+@torch.no_grad()
+def sweep_graph(model: SymGNNLike, graph: Data) -> Sweep:
+    """Predict every atom of a graph that is there already, on the device where it is."""
+    n_atoms = graph.num_nodes
+    edges = Edges(*sorted_by_target(graph.edge_index, graph.edge_attr, n_atoms))
+    described = model.described(graph)
+    node = model.label_scale.new_empty(len(members_of(model)), n_atoms, members_of(model)[0].config.dim)
+
+    def encode(batch: slice) -> None:
+        for own, member in zip(node, members_of(model), strict=True):
+            own[batch] = member.encode_nodes(described[batch])
+
+    with side_by_side() as work_through:
+        work_through(encode, batches_of(n_atoms, node.device))
+        length = described_length(described, len(model.species)).double().cpu().numpy() if model.describes else None
+        return _pass_messages(model, _Start(node, edges, length), np.array([0, n_atoms]), work_through, lambda _: None)
+
+
+def _pass_messages(
+    model: SymGNNLike, start: _Start, ends: IntArray, work_through: WorkThrough, report: Callable[[float], None]
+) -> Sweep:
+    n_atoms = len(start.edges.first) - 1
+    layers = Layers.of(model)
+    values = np.empty((n_atoms, len(layers.members)))
+    length = None if start.length is None else np.empty(n_atoms)
+    received = [torch.zeros_like(layer.vector, dtype=torch.float64) for layer in layers.folded]
+    for core in starmap(slice, pairwise(ends.tolist())):
+        values[core] = layers.predict(start.node, Field.of(start.edges, core, len(received)), received, work_through)
+        if length is not None and start.length is not None:
+            length[core] = _mean_of_senders(start.length, start.edges, core)
+        report(core.stop / n_atoms)
+    return Sweep(values, length, layers.messages([(total / n_atoms).to(start.node) for total in received]))
 
 
 class _Start(NamedTuple):
@@ -133,7 +160,7 @@ def _describe(
         if model.describes:
             raw = model.environment.raw_of(kinds, edges, bins.pairs(atoms) if config.environment_far else None)
             described = model.environment.features(described.double(), raw.to(node.device))
-            length[batch] = described_length(described, model.environment.n_raw).cpu().numpy()
+            length[batch] = described_length(described, len(model.species)).cpu().numpy()
             described = described.to(node)
         for own, member in zip(node, members, strict=True):
             own[batch] = member.encode_nodes(described)

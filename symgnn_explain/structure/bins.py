@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
-from symgnn_explain.structure.graph import CLOSEST_APPROACH, overlap
+
+CLOSEST_APPROACH = 0.5
+"""Distance (Å) under which two atoms are taken for one that stands twice in the file."""
 
 _MARGIN = 1e-6
 """By how much (Å) rounding may shift an image that is looked for."""
@@ -40,7 +43,7 @@ class Edges(NamedTuple):
 
     first: IntArray
     source: NDArray[np.integer[Any]]
-    displacement: NDArray[np.float32]
+    displacement: NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +105,10 @@ class Bins:
         arrays = (place[order], glass.positions[atom], shift, atom, first, glass.cell, low, side, counts)
         return cls(glass, reach, home, arrays)
 
-    def edges(self, atoms: IntArray, cutoff: float) -> Edges:
+    def edges(self, atoms: IntArray, cutoff: float, dtype: type[np.floating[Any]] = np.float32) -> Edges:
         """List the edges into some atoms from all within ``cutoff`` (Å), one self-loop an atom included.
+
+        Displacements have the precision ``dtype``.
 
         Raises
         ------
@@ -114,7 +119,7 @@ class Bins:
 
         homes = self.home[atoms]
         first = _ends(count_neighbours, self.arrays, homes, cutoff) + np.arange(len(homes) + 1)
-        source, displacement = np.empty(first[-1], dtype=np.int32), np.empty((first[-1], 3), dtype=np.float32)
+        source, displacement = np.empty(first[-1], dtype=np.int32), np.empty((first[-1], 3), dtype=dtype)
         closest, atom, other = list_edges(self.arrays, homes, cutoff, (first, source, displacement))
         if closest < CLOSEST_APPROACH:
             raise overlap(self.glass, int(atom), int(other), closest)
@@ -135,3 +140,11 @@ def _ends(count: Callable[..., None], arrays: tuple[Any, ...], homes: IntArray, 
     counts = np.zeros(len(homes) + 1, dtype=np.int64)
     count(arrays, homes, reach, counts[1:])
     return np.cumsum(counts)
+
+
+def overlap(glass: Glass, first: int, second: int, distance: float) -> InputError:
+    """Return the error of two atoms that stand at one place."""
+    pair = f"atoms {first} and {second}" if first != second else f"atom {first} and its periodic image"
+    return InputError(
+        f"{pair} of {glass.name!r} are {distance:.3f} Å apart: an atom stands twice in it, or its lengths are not in Å."
+    )

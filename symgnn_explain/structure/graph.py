@@ -15,13 +15,12 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
-from vesin import NeighborList
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.structure.bins import CLOSEST_APPROACH, Bins, overlap
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray, atomic_number
 from symgnn_explain.structure.pairs import periodic_cell
 
-CLOSEST_APPROACH = 0.5  # distance (Å) under which two atoms are taken for one that stands twice in the file
 DISPLACEMENT_ERROR = 1e-2
 """Largest difference (Å) between what a graph says of an edge, in single precision, and positions."""
 
@@ -45,25 +44,10 @@ def neighbour_edges(glass: Glass, cutoff: float) -> tuple[IntArray, IntArray, Fl
     InputError
         If the cut-off is not positive, two atoms overlap, the lengths cannot be in Å, or atoms are scattered too wide.
     """
-    box = require_listable(glass, cutoff)
-    neighbours = NeighborList(cutoff=cutoff, full_list=True)
-    target, source, displacement, distance = neighbours.compute(
-        points=glass.positions, box=box, periodic=True, quantities="ijDd"
-    )
-    if distance.size and distance.min() < CLOSEST_APPROACH:
-        closest = int(distance.argmin())
-        raise overlap(glass, int(target[closest]), int(source[closest]), distance[closest])
-    n_atoms = len(glass)
-    atoms = np.arange(n_atoms)
-    source = np.concatenate([source.astype(np.int64), atoms])
-    target = np.concatenate([target.astype(np.int64), atoms])
-    displacement = np.concatenate([displacement, np.zeros((n_atoms, 3))])
-    # One integer a pair sorts ten times faster than five keys, and decides unless an atom sees two images of another.
-    pair = target * n_atoms + source
-    order = np.argsort(pair)
-    if (np.diff(pair[order]) == 0).any():
-        order = np.lexsort((displacement[:, 2], displacement[:, 1], displacement[:, 0], pair))
-    return source[order], target[order], displacement[order]
+    require_listable(glass, cutoff)
+    edges = Bins.of(glass, cutoff).edges(np.arange(len(glass)), cutoff, dtype=np.float64)
+    target = np.repeat(np.arange(len(glass)), np.diff(edges.first))
+    return edges.source.astype(np.int64), target, np.asarray(edges.displacement, dtype=np.float64)
 
 
 def build_graph(glass: Glass, *, cutoff: float, species: Sequence[str], reach: float = 0.0) -> Data:
@@ -186,12 +170,12 @@ def _edge_tensors(
     return torch.from_numpy(ends), torch.from_numpy(displacement[kept].astype(np.float32))
 
 
-def require_listable(glass: Glass, cutoff: float) -> FloatArray:
-    """Return :func:`~.pairs.periodic_cell`, or raise InputError where neighbours within ``cutoff`` cannot be listed."""
+def require_listable(glass: Glass, cutoff: float) -> None:
+    """Raise InputError where neighbours within ``cutoff`` (Å) cannot be listed."""
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise InputError(f"{cutoff=} must be a positive length in Å.")
     _require_plausible_lengths(glass)
-    return periodic_cell(glass, cutoff)
+    periodic_cell(glass, cutoff)
 
 
 def _require_plausible_lengths(glass: Glass) -> None:
@@ -212,11 +196,3 @@ def _require_plausible_lengths(glass: Glass) -> None:
             # Of two atoms at one place either can come first.
             other = next(int(atom) for atom in neighbour[closest] if atom != closest)
             raise overlap(glass, closest, other, distance[closest, 1])
-
-
-def overlap(glass: Glass, first: int, second: int, distance: float) -> InputError:
-    """Return the error of two atoms that stand at one place."""
-    pair = f"atoms {first} and {second}" if first != second else f"atom {first} and its periodic image"
-    return InputError(
-        f"{pair} of {glass.name!r} are {distance:.3f} Å apart: an atom stands twice in it, or its lengths are not in Å."
-    )

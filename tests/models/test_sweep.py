@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from symgnn_explain import datasets
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain import prepare
 from symgnn_explain.explain.engine.reference import predict_with_references
+from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.domain import neighbourhood_length
 from symgnn_explain.models.ensemble import SymGNNEnsemble, SymGNNLike, predict_members, with_description
@@ -142,6 +144,29 @@ def test_the_shipped_network_says_the_same_in_blocks_and_in_any_number_of_thread
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
     plain = predictor.predict_graph(predictor.graph(sample))
     np.testing.assert_allclose(whole.values, plain, rtol=0, atol=1e-6)
+
+
+def test_preparing_says_what_predicting_does_and_predicts_once(
+    random_glass: Callable[..., Glass], networks: dict[str, SymGNNLike], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, glass, other = networks["ensemble"], random_glass(4, seed=1), random_glass(3, seed=2)
+    card = {"protocol": {"calibration": Calibration(0.1, 1.5).to_dict()}}
+    predictor = Predictor(model, card, device="cpu")
+    said = predictor.predict_atoms(glass)
+    passes: list[int] = []
+    encode = SymGNN.encode_nodes
+    monkeypatch.setattr(SymGNN, "encode_nodes", lambda self, rows: passes.append(len(rows)) or encode(self, rows))
+    prepared = prepare(predictor, glass)
+    assert sum(passes) == 2 * len(glass)  # by each of the two members
+    np.testing.assert_allclose(prepared.predictions, said.values, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(prepared.spread, said.spread, rtol=0, atol=1e-6)
+    assert prepared.domain is said.domain is None
+    assert prepared.reference is not None
+    referring = prepare(predictor, glass, reference=other)
+    assert referring.reference is not None
+    for own, expected in zip(referring.reference[0], prepare(predictor, other).reference[0], strict=True):
+        torch.testing.assert_close(own, expected)
+    assert not torch.equal(referring.reference[0][0], prepared.reference[0][0])
 
 
 def test_progress_ends_at_one(random_glass: Callable[..., Glass], networks: dict[str, SymGNNLike]) -> None:

@@ -13,9 +13,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.protocol import MaskSemantics
-from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
-from symgnn_explain.models.domain import neighbourhood_length
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import Target
@@ -39,6 +37,8 @@ class PreparedGlass(PreparedGraph):
         What predicts, and what about.
     reference_name, reference_sha256
         The glass that the reference messages come from, and the hash of its content.
+    spread
+        Standard deviation of a label about each prediction, shape (N,); None where the predictor was never calibrated.
     domain
         Score of each atom, shape (N,): 1 at the edge of what training covered; None where the predictor has none.
     """
@@ -47,6 +47,7 @@ class PreparedGlass(PreparedGraph):
     glass: Glass
     reference_name: str
     reference_sha256: str
+    spread: FloatArray | None = None
     domain: FloatArray | None = None
 
     @property
@@ -97,7 +98,7 @@ class PreparedGlass(PreparedGraph):
 
 
 def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = None) -> PreparedGlass:
-    """Predict a glass once, and keep what its explanations need; with one thread, so that it is always the same.
+    """Predict a glass once, and keep what its explanations need; the same whatever the number of threads.
 
     Parameters
     ----------
@@ -114,23 +115,18 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
     InputError
         If the predictor does not know a species of either glass.
     """
-    folded = isinstance(predictor.model, SymGNNLike)
-    messages, reference_graph = None, None
+    reference_graph = None
     with torch.no_grad(), one_thread():  # sums over several threads differ in their last digits
         graph = with_description(predictor.model, predictor.graph(glass))
-        if folded:
-            predictions, messages = predict_with_references(predictor.model, graph)
-        else:
-            predictions = predictor.predict_graph(graph)
-        if reference is None:
-            reference = glass
-        elif folded:
-            _, messages = predict_with_references(predictor.model, predictor.graph(reference))
-        else:
-            reference_graph = predictor.graph(reference)
-        covered = predictor.domain
-        domain = None if covered is None else neighbourhood_length(predictor.model, graph).double() / covered.edge
-    values = predictions.double().cpu().numpy()
+        if not isinstance(predictor.model, SymGNNLike):
+            said, messages = predictor.predict_prepared(graph)
+            reference_graph = None if reference is None else predictor.graph(reference)
+    if isinstance(predictor.model, SymGNNLike):
+        said, messages = predictor.predict_prepared(graph)
+        if reference is not None:
+            _, messages = predictor.predict_prepared(predictor.graph(reference))
+    reference = glass if reference is None else reference
+    values, spread, domain = said
     if not np.isfinite(values).all():
         raise InputError(
             f"the predictor gives predictions of {glass.name!r} that are not finite: its weights are damaged."
@@ -145,5 +141,6 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
         glass=glass,
         reference_name=reference.name,
         reference_sha256=reference.content_hash,
-        domain=None if domain is None else domain.cpu().numpy(),
+        spread=spread,
+        domain=domain,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from traitlets import HasTraits, Instance, Int, Unicode
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import Target
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 class SessionBase(HasTraits):
     """The structure, the network, the atom that is looked at and what is known about it."""
 
+    prepared: PreparedGlass
     glass = Instance(Glass)
     predictor = Instance(Predictor)
     predictions = Instance(np.ndarray, help="prediction of each atom, shape (N,)")
@@ -47,7 +49,7 @@ class SessionBase(HasTraits):
     @cached_property
     def spread(self) -> FloatArray | None:
         """Standard deviation of each prediction, shape (N,); None where the network was not calibrated."""
-        return self.predictor.spread(self.glass)
+        return self.prepared.spread
 
     @cached_property
     def domain_warning(self) -> str:
