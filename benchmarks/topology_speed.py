@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 
 from symgnn_explain import datasets
 from symgnn_explain.analysis.topology.alpha import LARGEST_VOID, wrapped_positions
-from symgnn_explain.analysis.topology.homology import StructureTopology, compute_topology
+from symgnn_explain.analysis.topology.of_glass import StructureTopology, compute_topology
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import neighbour_edges
 

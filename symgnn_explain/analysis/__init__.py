@@ -1,11 +1,10 @@
 """Analysis of structures and explanations: medium-range order and topology."""
 
-from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, CycleGroup
+from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, cycle_comparison
 from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve, enrichment_curve
 from symgnn_explain.analysis.explained.motifs import MotifAnalysis, motif_analysis
-from symgnn_explain.analysis.explained.mro import Shell, ShellAnalysis, ShellNull, shell_analysis
+from symgnn_explain.analysis.explained.mro import ShellAnalysis, shell_analysis
 from symgnn_explain.analysis.explained.population import PopulationAnalysis, population_analysis
-from symgnn_explain.analysis.explained.substructure import OpenTopology, open_topology
 from symgnn_explain.analysis.fields.autocorrelation import Autocorrelation, field_autocorrelation
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength
 from symgnn_explain.analysis.fields.smooth_field import SmoothField, smooth_field
@@ -21,9 +20,8 @@ from symgnn_explain.analysis.order.structure_factor import DiffractionPeak, Stru
 from symgnn_explain.analysis.order.voronoi import VoronoiCells, voronoi_cells
 from symgnn_explain.analysis.order.warren_cowley import ChemicalOrder, chemical_order
 from symgnn_explain.analysis.topology.cycle_counts import CycleCounts, CyclePath
-from symgnn_explain.analysis.topology.homology import StructureTopology
 from symgnn_explain.analysis.topology.of_glass import (
-    cycle_comparison,
+    StructureTopology,
     optimal_cycles,
     persistent_homology,
     structure_topology,
@@ -42,7 +40,6 @@ __all__ = [
     "CorrelationLength",
     "CycleComparison",
     "CycleCounts",
-    "CycleGroup",
     "CyclePath",
     "DiffractionPeak",
     "EnrichmentCurve",
@@ -50,16 +47,13 @@ __all__ = [
     "MotifAnalysis",
     "NetworkAnalysis",
     "NullModel",
-    "OpenTopology",
     "PairEntropy",
     "Persistence",
     "PolyhedronConnections",
     "PopulationAnalysis",
     "RadialDistribution",
     "RingStatistics",
-    "Shell",
     "ShellAnalysis",
-    "ShellNull",
     "SmoothField",
     "StructureFactor",
     "StructureTopology",
@@ -75,7 +69,6 @@ __all__ = [
     "local_order_analysis",
     "motif_analysis",
     "network_analysis",
-    "open_topology",
     "optimal_cycles",
     "pair_entropy",
     "partial_distributions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison
+from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, by_importance
 from symgnn_explain.plotting.curves import error_bars
 from symgnn_explain.plotting.style import BLUE, GREY, VERMILION, new_figure, translucent
 from symgnn_explain.structure.glass import FloatArray
@@ -26,24 +26,23 @@ def cycle_figure(comparison: CycleComparison) -> go.Figure:
     mean of as many random edges.
     """
     figure = new_figure(f"Optimal cycles through the edges of atom {comparison.atom}", width=860, height=560)
-    labels = [_LABELS[group.name].format(k=comparison.k) for group in comparison.groups]
+    groups = comparison.to_frame()
+    labels = [_LABELS[name].format(k=comparison.k) for name in groups["group"]]
     for interval, colour, name in (
         ("bootstrap", BLUE, "edges by importance"),
         ("null", GREY, f"null: mean of {comparison.k} random edges"),
     ):
-        rows = [row for row, group in enumerate(comparison.groups) if group.interval == interval]
-        groups = [comparison.groups[row] for row in rows]
-        means = np.array([group.mean for group in groups])
+        shown = groups[groups["interval"] == interval]
         figure.add_bar(
-            x=rows,
-            y=means,
+            x=shown.index,
+            y=shown["mean"],
             width=0.62,
             marker={"color": translucent(colour, 0.45), "line": {"color": colour, "width": 1.5}},
-            error_y=error_bars(means, [group.low for group in groups], [group.high for group in groups], width=7),
+            error_y=error_bars(shown["mean"], shown["low"], shown["high"], width=7),
             name=name,
             hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
         )
-    singles = [(row, group.cycles) for row, group in enumerate(comparison.groups) if group.interval == "bootstrap"]
+    singles = list(enumerate(by_importance(comparison.cycles, comparison.k).values()))
     figure.add_scatter(
         x=np.concatenate([row + _spread(cycles) for row, cycles in singles]),
         y=np.concatenate([cycles for _, cycles in singles]),

@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 from scipy.stats import hypergeom
 
 from symgnn_explain.analysis.explained.mro import ShellAnalysis
-from symgnn_explain.analysis.nulls.null_models import CONFIDENCE
+from symgnn_explain.explain.fidelity.intervals import CONFIDENCE
 from symgnn_explain.plotting.curves import error_bars
 from symgnn_explain.plotting.style import (
     BLACK,

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.analysis.explained.enrichment import Enrichment, EnrichmentCurve
+from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve
 from symgnn_explain.plotting.curves import add_band
 from symgnn_explain.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, template
 from symgnn_explain.structure.glass import FloatArray
@@ -28,28 +28,22 @@ FLOOR = 0.02
 """Smallest enrichment on the logarithmic axis; less is drawn here."""
 
 
-def enrichment_figure(curve: EnrichmentCurve, *, weighted: bool = False) -> go.Figure:
+def enrichment_figure(curve: EnrichmentCurve) -> go.Figure:
     """Draw where important atoms are, against where all atoms are.
 
     Left: densities of the distances of important atoms and of all atoms of the receptive fields, and the peaks of the
     former. Right: their ratio with its bootstrap band, over the 95 % bands of the null models; the axis is logarithmic
     and ends at 0.02. 1 is what random atoms have.
-
-    Parameters
-    ----------
-    weighted
-        Weigh important atoms by their importance.
     """
-    shown = curve.weighted if weighted else curve.unweighted
     figure = make_subplots(rows=1, cols=2, column_widths=[0.45, 0.55], horizontal_spacing=0.1)
-    _add_densities(figure, curve, shown)
-    ceiling = 2 * float(np.nanmax([np.nanmax(shown.high), *(np.nanmax(null.high) for null in shown.nulls.values())]))
+    _add_densities(figure, curve)
+    ceiling = 2 * float(np.nanmax([np.nanmax(curve.high), *(np.nanmax(null.high) for null in curve.nulls.values())]))
     panel: dict[str, Any] = {"row": 1, "col": 2, "legend": "legend2"}
 
     def clipped(values: FloatArray) -> FloatArray:
         return np.clip(values, FLOOR, ceiling)
 
-    for name, null in shown.nulls.items():
+    for name, null in curve.nulls.items():
         label, colour = LABELS[name]
         text = label if null.p_value is None else f"{label}, 95 % (p = {null.p_value:.2g})"
         if name in BANDS:
@@ -68,13 +62,13 @@ def enrichment_figure(curve: EnrichmentCurve, *, weighted: bool = False) -> go.F
                 hovertemplate=f"{label}, %{{x:.1f}} Å: %{{y:.2f}}<extra></extra>",
                 **panel,
             )
-    add_band(figure, curve.r, clipped(shown.low), clipped(shown.high), colour=BLUE, opacity=0.3, **panel)
+    add_band(figure, curve.r, clipped(curve.low), clipped(curve.high), colour=BLUE, opacity=0.3, **panel)
     figure.add_scatter(
         x=curve.r,
-        y=clipped(shown.value),
+        y=clipped(curve.value),
         mode="lines",
         line={"color": BLUE, "width": 2.6},
-        name=f"important atoms, by {'importance' if weighted else 'number'}, bootstrap 95 %",
+        name="important atoms, by number, bootstrap 95 %",
         hovertemplate="%{x:.1f} Å: %{y:.2f}<extra></extra>",
         **panel,
     )
@@ -102,8 +96,8 @@ def enrichment_figure(curve: EnrichmentCurve, *, weighted: bool = False) -> go.F
     return figure
 
 
-def _add_densities(figure: go.Figure, curve: EnrichmentCurve, shown: Enrichment) -> None:
-    important = curve.density * shown.value
+def _add_densities(figure: go.Figure, curve: EnrichmentCurve) -> None:
+    important = curve.density_important
     panel = {"row": 1, "col": 1}
     for values, colour, dash, name in (
         (important, BLUE, "solid", "important atoms"),
@@ -118,7 +112,7 @@ def _add_densities(figure: go.Figure, curve: EnrichmentCurve, shown: Enrichment)
             hovertemplate="%{x:.1f} Å: %{y:.3f} per Å<extra></extra>",
             **panel,
         )
-    peaks = shown.distance_peaks
+    peaks = curve.distance_peaks
     figure.add_scatter(
         x=peaks,
         y=important[np.searchsorted(curve.r, peaks - 1e-9)] + 0.03 * np.nanmax(important),

@@ -57,8 +57,8 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
     curve, rdf = analysis.curve, analysis.radial_distribution
     figure = make_subplots(rows=2, cols=1, row_heights=[0.68, 0.32], shared_xaxes=True, vertical_spacing=0.05)
     panel: dict[str, Any] = {"row": 1, "col": 1}
-    shown, density = curve.unweighted, curve.density
-    hops = shown.nulls["hop_matched"]
+    density = curve.density
+    hops = curve.nulls["hop_matched"]
     add_band(
         figure,
         curve.r,
@@ -68,9 +68,9 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
         name="random atoms of the same hops, 95 %",
         **panel,
     )
-    add_band(figure, curve.r, density * shown.low, density * shown.high, colour=BLUE, opacity=0.3, **panel)
+    add_band(figure, curve.r, density * curve.low, density * curve.high, colour=BLUE, opacity=0.3, **panel)
     for values, colour, dash, name in (
-        (density * shown.value, BLUE, "solid", "important atoms, bootstrap 95 %"),
+        (density * curve.value, BLUE, "solid", "important atoms, bootstrap 95 %"),
         (density, BLACK, "dash", "all atoms of the receptive fields"),
     ):
         figure.add_scatter(
@@ -82,9 +82,9 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
             hovertemplate="%{x:.1f} Å: %{y:.3f} per Å<extra></extra>",
             **panel,
         )
-    tallest = float(np.nanmax(density * np.fmax(shown.high, hops.high)))
-    peaks = shown.distance_peaks[shown.distance_peaks <= r_max]
-    heights = np.interp(peaks, curve.r, np.nan_to_num(density * shown.value))
+    tallest = float(np.nanmax(density * np.fmax(curve.high, hops.high)))
+    peaks = curve.distance_peaks[curve.distance_peaks <= r_max]
+    heights = np.interp(peaks, curve.r, np.nan_to_num(density * curve.value))
     figure.add_scatter(
         x=peaks,
         y=heights + 0.03 * tallest,

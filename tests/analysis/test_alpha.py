@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
-from symgnn_explain.analysis.topology.delaunay import alpha_filtration, simplex_rows
+from symgnn_explain.analysis.topology.delaunay import alpha_filtration, delaunay_tetrahedra, simplex_rows
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 
@@ -17,19 +17,19 @@ def cluster(points):
 
 
 def simplices(filtration):
-    for rows, values in (
-        (filtration.edges, filtration.edge_values),
-        (filtration.triangles, filtration.triangle_values),
-        (filtration.tetrahedra, filtration.tetrahedron_values),
-    ):
-        yield from zip(map(tuple, rows.tolist()), values.tolist(), strict=True)
+    for vertices, entry, _ in filtration:
+        yield from zip(map(tuple, vertices.tolist()), entry.tolist(), strict=True)
+
+
+def filtered(points):
+    return alpha_filtration(points, delaunay_tetrahedra(points))
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), n_points=st.integers(5, 80), flatness=st.floats(0.05, 1.0))
 def test_filtration_agrees_with_gudhis_alpha_complex(seed, n_points, flatness):
     points = np.random.default_rng(seed).random((n_points, 3)) * [4.0, 4.0, 4.0 * flatness]
-    filtration = alpha_filtration(points)
+    filtration = filtered(points)
     tree = gudhi.AlphaComplex(points=points).create_simplex_tree()
     expected = {tuple(simplex): value for simplex, value in tree.get_filtration() if len(simplex) > 1}
     found = dict(simplices(filtration))
@@ -39,9 +39,9 @@ def test_filtration_agrees_with_gudhis_alpha_complex(seed, n_points, flatness):
 
 
 def test_faces_never_enter_after_what_they_bound():
-    filtration = alpha_filtration(np.random.default_rng(0).random((300, 3)))
+    filtration = filtered(np.random.default_rng(0).random((300, 3)))
     value = dict(simplices(filtration))
-    for simplex in map(tuple, filtration.tetrahedra.tolist()):
+    for simplex in map(tuple, filtration[2].vertices.tolist()):
         for drop in range(4):
             face = simplex[:drop] + simplex[drop + 1 :]
             assert value[face] <= value[simplex]
@@ -50,10 +50,11 @@ def test_faces_never_enter_after_what_they_bound():
 
 def test_cospherical_corners_of_a_lattice_are_handled():
     grid = np.stack(np.meshgrid(*[np.arange(4.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    filtration = alpha_filtration(grid)
-    assert np.isfinite(filtration.edge_values).all()
-    assert filtration.edge_values.min() == pytest.approx(0.25)
-    assert filtration.tetrahedron_values.max() == pytest.approx(0.75)
+    filtration = filtered(grid)
+    edges, _, tetrahedra = filtration
+    assert np.isfinite(edges.entry).all()
+    assert edges.entry.min() == pytest.approx(0.25)
+    assert tetrahedra.entry.max() == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_cospherical_corners_of_a_lattice_are_handled():
 )
 def test_points_without_volume_are_refused(points):
     with pytest.raises(InputError, match="not all in a plane"):
-        alpha_filtration(points)
+        delaunay_tetrahedra(points)
 
 
 def test_ghosts_are_images_within_the_padding_and_complete(random_glass):
@@ -90,17 +91,22 @@ def test_complex_is_a_closed_manifold_that_fills_the_torus(random_glass, n_side,
     glass = random_glass(n_side, shear=0.1)
     whole = periodic_complex(glass)
     assert whole.complete is complete
-    assert whole.n_vertices - len(whole.edges) + len(whole.triangles) - len(whole.tetrahedra) == 0  # Euler
-    assert len(whole.tetrahedra) * 4 == len(whole.triangles) * 2
+    n_edges, n_triangles, n_tetrahedra = sizes(whole)
+    assert whole.n_vertices - n_edges + n_triangles - n_tetrahedra == 0  # Euler
+    assert n_tetrahedra * 4 == n_triangles * 2
     corners = glass.cell * round((whole.n_vertices / len(glass)) ** (1 / 3))
     assert tetrahedron_volumes(glass, whole).sum() == pytest.approx(abs(np.linalg.det(corners)), rel=1e-9)
     # Each bond of the glass stands once for each copy of its cell, and is counted once.
     copies = whole.n_vertices // len(glass)
     bonds, times = np.unique(whole.bonds, axis=0, return_counts=True)
     assert (times == copies).all()
-    assert whole.counted.sum() == len(bonds)
-    assert len(np.unique(whole.bonds[whole.counted], axis=0)) == len(bonds)
-    assert whole.counted_triangles.sum() * copies == len(whole.triangles)
+    _, first = np.unique(whole.edges.number, return_index=True)
+    assert len(first) == len(np.unique(whole.bonds[first], axis=0)) == len(bonds)
+    assert len(np.unique(whole.triangles.number)) * copies == n_triangles
+
+
+def sizes(whole):
+    return [len(each.vertices) for each in (whole.edges, whole.triangles, whole.tetrahedra)]
 
 
 def tetrahedron_volumes(glass, whole):
@@ -109,8 +115,8 @@ def tetrahedron_volumes(glass, whole):
     low, high = whole.bonds[:, 0], whole.bonds[:, 1]
     sides = []
     for corner in (1, 2, 3):
-        ends = whole.tetrahedra[:, [0, corner]]
-        rows = simplex_rows(ends, whole.edges)
+        ends = whole.tetrahedra.vertices[:, [0, corner]]
+        rows = simplex_rows(ends, whole.edges.vertices)
         start = ends[:, 0] % whole.n_atoms
         same = low[rows] == high[rows]
         assert not same.any() or len(glass) == 1
@@ -155,11 +161,12 @@ def test_images_of_a_crystal_are_cut_into_the_same_tetrahedra(lattice, repeat):
     positions = ((cells + basis) * stretch * 3.0).reshape(-1, 3)
     whole = periodic_complex(Glass(positions, [29] * len(positions), np.diag(stretch * 3.0 * repeat)))
     assert whole.complete
-    assert len(whole.tetrahedra) * 4 == len(whole.triangles) * 2
-    assert whole.n_vertices - len(whole.edges) + len(whole.triangles) - len(whole.tetrahedra) == 0
+    n_edges, n_triangles, n_tetrahedra = sizes(whole)
+    assert n_tetrahedra * 4 == n_triangles * 2
+    assert whole.n_vertices - n_edges + n_triangles - n_tetrahedra == 0
     # Values are those of the true positions.
     nearest = whole.length.min()
-    assert whole.edge_values.min() == pytest.approx(nearest**2 / 4, rel=1e-12)
+    assert whole.edges.entry.min() == pytest.approx(nearest**2 / 4, rel=1e-12)
 
 
 @settings(max_examples=10, deadline=None)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -26,14 +25,13 @@ def test_everything_important_is_one_at_every_distance(random_glass, explain_by_
     glass = random_glass(9)
     explanation = explain_by_hand(glass, 3)
     curve = enrichment_curve(shell_analysis(explanation, glass, k=len(explanation)), draws=50)
-    known = np.isfinite(curve.unweighted.value)
-    np.testing.assert_allclose(curve.unweighted.value[known], 1.0)
+    known = np.isfinite(curve.value)
+    np.testing.assert_allclose(curve.value[known], 1.0)
     for name in ("random", "hop_matched", "coordination_matched"):
-        null = curve.unweighted.nulls[name]
+        null = curve.nulls[name]
         np.testing.assert_allclose(null.low[known], 1.0)
         np.testing.assert_allclose(null.high[known], 1.0)
         assert null.p_value == 1.0
-    np.testing.assert_allclose(curve.g_important[known], curve.g[known])
 
 
 def test_planted_distance_is_found_and_stands_out_of_every_null(random_glass, explain_by_hand):
@@ -41,16 +39,14 @@ def test_planted_distance_is_found_and_stands_out_of_every_null(random_glass, ex
     # Three hops: the atoms that have a self-loop, of which the score is made, lie within 10 Å.
     explanation = explain_by_hand(glass, 3, layers=3, score=lambda e: radial_score(e, 6.0))
     curve = enrichment_curve(shell_analysis(explanation, glass, k=25), draws=200)
-    best = np.nanargmax(curve.unweighted.value)
+    best = np.nanargmax(curve.value)
     assert curve.r[best] == pytest.approx(6.0, abs=0.5)
     for name in ("random", "hop_matched", "coordination_matched"):
-        null = curve.unweighted.nulls[name]
-        assert curve.unweighted.value[best] > null.high[best]
+        null = curve.nulls[name]
+        assert curve.value[best] > null.high[best]
         assert null.p_value < 0.02
-    assert np.abs(curve.unweighted.distance_peaks - 6.0).min() < 0.4
-    assert curve.unweighted.low[best] > 1
-    # Atoms with the largest scores are nearest to 6 Å, so weighting narrows the peak.
-    assert curve.weighted.value[best] > curve.unweighted.value[best]
+    assert np.abs(curve.distance_peaks - 6.0).min() < 0.4
+    assert curve.low[best] > 1
 
 
 def test_curve_is_the_ratio_of_two_kernel_density_estimates(random_glass, explain_by_hand):
@@ -59,28 +55,16 @@ def test_curve_is_the_ratio_of_two_kernel_density_estimates(random_glass, explai
     width = 0.3
     curve = enrichment_curve(analyses, kernel_width=width, draws=20)
 
-    def density(distance, weights=None):
-        kde = gaussian_kde(distance, weights=weights)
+    def density(distance):
+        kde = gaussian_kde(distance)
         kde.set_bandwidth(width / np.sqrt(kde.covariance[0, 0]) * kde.factor)
         return kde(curve.r)
 
     everything = np.mean([density(each.all_distance) for each in analyses], axis=0)
     important = np.mean([density(each.distance) for each in analyses], axis=0)
-    weighted = np.mean([density(each.distance, each.importance) for each in analyses], axis=0)
-    known = np.isfinite(curve.unweighted.value)
+    known = np.isfinite(curve.value)
     np.testing.assert_allclose(curve.density[known], everything[known])
     np.testing.assert_allclose(curve.density_important[known], important[known])
-    np.testing.assert_allclose(curve.weighted.value[known], (weighted / everything)[known])
-
-
-def test_g_is_that_of_the_glass(random_glass, explain_by_hand):
-    glass = random_glass(9)
-    atoms = range(0, len(glass), 60)
-    analyses = [shell_analysis(explain_by_hand(glass, atom), glass, k=30) for atom in atoms]
-    curve = enrichment_curve(analyses, kernel_width=0.5, r_max=8.0, draws=5)
-    # Two hops of 5 Å reach every atom within 8 Å; the distribution of a disordered crystal is 1 on average.
-    inside = (curve.r > 4) & (curve.r < 7)
-    assert np.average(curve.g[inside], weights=curve.r[inside] ** 2) == pytest.approx(1.0, abs=0.05)
 
 
 def with_random_importances(analysis, rng):
@@ -96,10 +80,9 @@ def test_random_importances_are_rarely_significant(random_glass, explain_by_hand
     glass = random_glass(9)
     analysis = shell_analysis(explain_by_hand(glass, 3), glass, draws=10)
     p_values = []
-    for seed in range(80):
+    for seed in range(60):
         curve = enrichment_curve(with_random_importances(analysis, np.random.default_rng(seed)), draws=99, seed=seed)
-        p_values += [null.p_value for null in curve.unweighted.nulls.values() if null.p_value is not None]
-        p_values += [curve.weighted.nulls["random"].p_value]
+        p_values += [null.p_value for null in curve.nulls.values() if null.p_value is not None]
     assert np.mean(np.array(p_values) <= 0.05) < 0.12
     assert 0.4 < np.mean(p_values) < 0.6
 
@@ -109,19 +92,17 @@ def test_more_explained_atoms_narrow_the_band(random_glass, explain_by_hand):
     analysis = shell_analysis(explain_by_hand(glass, 3), glass, draws=10)
     analyses = [with_random_importances(analysis, np.random.default_rng(seed)) for seed in range(72)]
     few, many = enrichment_curve(analyses[:8], draws=200), enrichment_curve(analyses, draws=200)
-    assert (few.resampled, enrichment_curve(analysis, draws=5).resampled) == ("explained atoms", "important atoms")
     middle = (few.r > 5) & (few.r < 8)
-    widths = [np.mean((curve.unweighted.high - curve.unweighted.low)[middle]) for curve in (few, many)]
+    widths = [np.mean((curve.high - curve.low)[middle]) for curve in (few, many)]
     assert widths[0] / widths[1] == pytest.approx(3.0, rel=0.35)  # square root of 72 / 8
 
 
-def test_result_is_a_table_json_and_repeatable(random_glass, explain_by_hand):
+def test_result_is_a_table_and_repeatable(random_glass, explain_by_hand):
     glass = random_glass(9)
     analysis = shell_analysis(explain_by_hand(glass, 3), glass)
     one, two = (enrichment_curve(analysis, draws=30, seed=4) for _ in range(2))
     assert one.to_frame().equals(two.to_frame())
-    assert {"r", "g", "g_important", "enrichment_low", "weighted_hop_matched_high"} <= set(one.to_frame().columns)
-    assert one.summary() == json.loads(json.dumps(one.summary(), allow_nan=False))
+    assert {"r", "density", "enrichment_low", "hop_matched_high"} <= set(one.to_frame().columns)
 
 
 def test_wrong_arguments_are_refused(random_glass, explain_by_hand):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
-from symgnn_explain.analysis.topology.homology import compute_topology
+from symgnn_explain.analysis.topology.of_glass import compute_topology
 
 homcloud = pytest.importorskip(
     "homcloud.interface", reason="HomCloud is not installed: pip install -e '.[oracles]'", exc_type=ImportError

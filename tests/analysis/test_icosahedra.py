@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from itertools import combinations_with_replacement, product
 
 import numpy as np
@@ -67,8 +66,6 @@ def test_joined_icosahedra_share_what_they_share(icosahedron, kind):
     assert connections.per_atom(kind).sum() == 2
     assert (connections.members == 2).sum() == n_shared
     assert (connections.members == 1).sum() == 24 - 2 * n_shared
-    assert len(connections.clusters()) == 2
-    assert connections.clusters(kind)[0].tolist() == [0, 13]
     np.testing.assert_allclose(connections.displacement[0], positions[13] - positions[0], atol=1e-9)
 
 
@@ -77,9 +74,6 @@ def test_interpenetrating_icosahedra_share_a_volume():
     assert connections.centres.tolist() == [0, 1]
     assert connections.kind.tolist() == ["volume"]
     assert connections.n_shared.tolist() == [5]
-    [backbone] = connections.clusters()
-    assert backbone.tolist() == [0, 1]
-    assert connections.summary()["largest_cluster_by_volume_sharing"] == 2
 
 
 def connections_by_hand(cells, centres):
@@ -128,7 +122,7 @@ def test_connections_do_not_depend_on_how_the_glass_is_written_down(random_glass
     chosen = glass.numbers == 40
     one = polyhedron_connections(voronoi_cells(glass), chosen)
     two = polyhedron_connections(voronoi_cells(other), place[chosen])
-    assert one.summary() == two.summary()
+    assert sorted(one.kind) == sorted(two.kind)
     for kind in KINDS:
         np.testing.assert_array_equal(one.per_atom(kind), two.per_atom(kind)[place])
         np.testing.assert_array_equal(one.joins(kind), two.joins(kind)[place])
@@ -140,7 +134,6 @@ def test_connections_do_not_depend_on_how_the_glass_is_written_down(random_glass
 def test_glass_without_icosahedra_has_no_connections(crystal):
     connections = polyhedron_connections(voronoi_cells(crystal("fcc", repeat=2)))
     assert len(connections) == len(connections.centres) == len(connections.to_frame()) == 0
-    assert json.dumps(connections.summary(), allow_nan=False)
 
 
 def test_bad_centres_are_said(icosahedron, random_glass):

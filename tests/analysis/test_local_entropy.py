@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -74,4 +72,3 @@ def test_bad_lengths_are_said(glass):
     for arguments in ({"reach": -1.0}, {"broadening": 0.0}, {"broadening": 6.0}):
         with pytest.raises(InputError, match="lengths in Å"):
             pair_entropy(glass, 3.5, **arguments)
-    assert json.dumps(pair_entropy(glass, 3.5).summary(), allow_nan=False)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.explained.mro import partial_distributions, radial_distribution, shell_analysis
+from symgnn_explain.analysis import partial_distributions, radial_distribution, shell_analysis
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
@@ -149,11 +149,11 @@ def test_all_atoms_important_means_no_enrichment(random_glass, explain_by_hand):
     explanation = explain_by_hand(glass, 3)
     analysis = shell_analysis(explanation, glass, k=len(explanation))
     assert len(analysis.important) == len(analysis.all_distance)
-    for shell in analysis.shells:
+    for shell in analysis.shells.itertuples():
         assert shell.enrichment == pytest.approx(1.0)
         assert shell.null_low == pytest.approx(1.0) == shell.null_high
         assert shell.hop_expected == pytest.approx(1.0)
-    assert sum(shell.n_all for shell in analysis.shells) == len(analysis.all_distance)
+    assert sum(shell.n_all for shell in analysis.shells.itertuples()) == len(analysis.all_distance)
 
 
 def test_edges_into_the_atom_are_enriched_where_its_neighbours_are(random_glass, explain_by_hand):
@@ -162,11 +162,11 @@ def test_edges_into_the_atom_are_enriched_where_its_neighbours_are(random_glass,
     n_first = int(((explanation.hop == 0) & ~explanation.is_self_loop).sum())
     analysis = shell_analysis(explanation, glass, k=n_first + 1)
     assert set(analysis.important) == set(explanation.source[explanation.hop == 0]) - {3}
-    first = analysis.shells[0]
+    first = analysis.shells.iloc[0]
     assert first.enrichment > first.null_high
     # All of them are one hop away, so hops alone explain the enrichment exactly.
     assert first.hop_null_low == pytest.approx(first.enrichment) == pytest.approx(first.hop_null_high)
-    assert analysis.shells[-1].n_important == 0
+    assert analysis.shells.iloc[-1].n_important == 0
     assert first.weighted_enrichment > first.enrichment  # the score falls with the distance
 
 
@@ -177,7 +177,9 @@ def test_random_atoms_stay_inside_the_hop_matched_null(random_glass, explain_by_
         rng = np.random.default_rng(seed)
         explanation = explain_by_hand(glass, 3, score=lambda e, rng=rng: e.is_self_loop * rng.random(len(e)))
         analysis = shell_analysis(explanation, glass, k=20)
-        inside += [shell.hop_null_low <= shell.enrichment <= shell.hop_null_high for shell in analysis.shells]
+        inside += [
+            shell.hop_null_low <= shell.enrichment <= shell.hop_null_high for shell in analysis.shells.itertuples()
+        ]
     assert np.mean(inside) > 0.9
 
 
@@ -196,8 +198,10 @@ def test_shells_do_not_depend_on_how_the_glass_is_written_down(random_glass, exp
     two = shell_analysis(explain_by_hand(other, int(new_name[5]), score=score), other, k=31)
     assert set(new_name[one.important]) == set(two.important)
     assert np.sort(one.distance) == pytest.approx(np.sort(two.distance))
-    assert [shell.n_all for shell in one.shells] == [shell.n_all for shell in two.shells]
-    assert [shell.enrichment for shell in one.shells] == pytest.approx([shell.enrichment for shell in two.shells])
+    assert [shell.n_all for shell in one.shells.itertuples()] == [shell.n_all for shell in two.shells.itertuples()]
+    assert [shell.enrichment for shell in one.shells.itertuples()] == pytest.approx(
+        [shell.enrichment for shell in two.shells.itertuples()]
+    )
 
 
 def test_results_are_tables_and_json(random_glass, explain_by_hand):
@@ -205,10 +209,10 @@ def test_results_are_tables_and_json(random_glass, explain_by_hand):
     explanation = explain_by_hand(glass, 3)
     analysis = shell_analysis(explanation, glass)
     assert analysis.summary() == json.loads(json.dumps(analysis.summary(), allow_nan=False))
-    assert list(analysis.to_frame()["n_all"]) == [shell.n_all for shell in analysis.shells]
+    assert list(analysis.to_frame()["n_all"]) == [shell.n_all for shell in analysis.shells.itertuples()]
     assert analysis.atoms_frame()["shell"].value_counts().sum() == len(analysis.important)
     counted = analysis.atoms_frame()["shell"].value_counts()
-    assert all(counted.get(shell.name, 0) == shell.n_important for shell in analysis.shells)
+    assert all(counted.get(shell.name, 0) == shell.n_important for shell in analysis.shells.itertuples())
     assert shell_analysis(explanation, glass).to_frame().equals(analysis.to_frame())
     assert json.dumps(analysis.radial_distribution.summary(), allow_nan=False)
 
@@ -247,9 +251,13 @@ def test_short_and_medium_range_share_the_important_atoms(random_glass, explain_
     short, medium = analysis.fraction("short"), analysis.fraction("medium")
     assert short[0] + medium[0] == pytest.approx(1.0)
     assert short[0] == pytest.approx(np.mean(analysis.distance < analysis.short_range))
-    assert short[0] == sum(s.n_important for s in analysis.shells if s.order == "short") / len(analysis.important)
+    assert short[0] == sum(s.n_important for s in analysis.shells.itertuples() if s.order == "short") / len(
+        analysis.important
+    )
     assert short[1] < short[0] < short[2]
-    assert [shell.order for shell in analysis.shells] == ["short"] + ["medium"] * (len(analysis.shells) - 1)
+    assert [shell.order for shell in analysis.shells.itertuples()] == ["short"] + ["medium"] * (
+        len(analysis.shells) - 1
+    )
 
 
 def test_mean_distances_are_those_of_the_atoms_and_of_their_importances(random_glass, explain_by_hand):
@@ -276,6 +284,6 @@ def test_glass_without_minima_has_no_short_range(explain_by_hand):
     assert rdf.minima.size == 0
     analysis = shell_analysis(explain_by_hand(gas, 3, cutoff=6.0), gas, rdf=rdf)
     assert analysis.fraction("short") is None
-    assert [shell.order for shell in analysis.shells] == ["any"]
-    assert "coordination_matched" not in set(analysis.nulls_frame()["null"])
+    assert [shell.order for shell in analysis.shells.itertuples()] == ["any"]
+    assert "coordination_matched" not in set(analysis.nulls["null"])
     assert json.dumps(analysis.summary(), allow_nan=False)

@@ -8,7 +8,14 @@ from scipy.stats import hypergeom
 
 from symgnn_explain.analysis.explained.mro import shell_analysis
 from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates, edge_candidates
-from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, Matched, two_sided_p
+from symgnn_explain.analysis.nulls.null_models import (
+    ATOM_NULLS,
+    EDGE_NULLS,
+    LENGTH_TOLERANCE,
+    Matched,
+    NullModel,
+    two_sided_p,
+)
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.pairs import pairs_within
 from symgnn_explain.structure.radial import radial_distribution
@@ -74,10 +81,10 @@ def test_distance_matched_atoms_are_as_far_away():
 def test_counterparts_are_alike_and_lie_along_no_important_bond(random_glass, explain_by_hand):
     explanation = explain_by_hand(random_glass(7), 5)
     pool = edge_candidates(explanation, 25)
-    model = Matched("like", "edges of the same hop and length", ("hop",), {"distance": 0.3})
+    model = Matched("like", "edges of the same hop and length", by=("hop", ("distance", 0.3)))
     rows = model.draw(pool, 100, np.random.default_rng(1))
     length, hop = pool.attributes["distance"], pool.attributes["hop"]
-    important = np.flatnonzero(pool.chosen)[rows.matched]
+    important = np.flatnonzero(pool.chosen)[[like.size > 0 for like in model.counterparts(pool)]]
     assert np.abs(length[rows.rows] - length[important]).max() <= 0.3
     np.testing.assert_array_equal(hop[rows.rows], np.tile(hop[important], (100, 1)))
 
@@ -104,7 +111,7 @@ def test_expectation_is_the_mean_of_many_draws(null):
     rng = np.random.default_rng(5)
     pool = candidates(random_choice(120, 25, rng), rng)
     drawn = ATOM_NULLS[null].draw(pool, 4000, rng)
-    assert drawn.expectation.sum() == pytest.approx(drawn.matched.sum())
+    assert drawn.expectation.sum() == pytest.approx(drawn.rows.shape[1])
     frequency = np.bincount(drawn.rows.ravel(), minlength=120) / 4000
     np.testing.assert_allclose(frequency, drawn.expectation, atol=0.06)
 
@@ -154,12 +161,12 @@ def test_random_null_is_the_hypergeometric_distribution(random_glass, explain_by
     glass = random_glass(9)
     analysis = shell_analysis(explain_by_hand(glass, 3), glass, k=40, draws=4000)
     n_all, n_important = len(analysis.all_distance), len(analysis.important)
-    for shell in analysis.shells:
+    for shell in analysis.shells.itertuples():
         unit = n_important * shell.n_all / n_all
         exact = hypergeom(n_all, shell.n_all, n_important).ppf([0.025, 0.975])
         assert shell.null_low * unit == pytest.approx(exact[0], abs=1.01)
         assert shell.null_high * unit == pytest.approx(exact[1], abs=1.01)
-    table = analysis.nulls_frame().set_index(["shell", "null"])
+    table = analysis.nulls.set_index(["shell", "null"])
     assert table.xs("random", level="null")["expected"].to_numpy() == pytest.approx(1.0)
     assert table.xs("distance_ordered", level="null")["p_value"].isna().all()
 
@@ -178,13 +185,13 @@ def test_important_ones_without_a_counterpart_are_left_out():
     rng = np.random.default_rng(0)
     pool = candidates(random_choice(60, 5, rng), rng)
     pool.attributes["distance"][np.flatnonzero(pool.chosen)[:2]] = 50.0
-    like = Matched("like", "atoms as far away", within={"distance": 0.3})
+    like = Matched("like", "atoms as far away", by=(("distance", 0.3),))
     drawn = like.draw(pool, 20, rng)
-    assert drawn.matched.tolist() == [False, False, True, True, True]
+    assert [rows.size > 0 for rows in like.counterparts(pool)] == [False, False, True, True, True]
     assert drawn.rows.shape == (20, 3)
     assert pool.attributes["distance"][drawn.rows].max() < 13
-    nothing = Matched("none", "nothing", within={"distance": -1.0}).draw(pool, 20, rng)
-    assert not nothing.matched.any()
+    nothing = Matched("none", "nothing", by=(("distance", -1.0),)).draw(pool, 20, rng)
+    assert not nothing.expectation.any()
     assert nothing.rows.shape == (20, 0)
 
 
@@ -208,14 +215,6 @@ def test_equal_seeds_draw_equally(random_glass, explain_by_hand, seed, null):
 
 
 def test_wrong_candidates_are_refused(random_glass, explain_by_hand):
-    rng = np.random.default_rng(0)
-    pool = candidates(random_choice(60, 5, rng), rng)
-    with pytest.raises(InputError, match="have no 'charge'"):
-        pool.attribute("charge")
-    with pytest.raises(InputError, match="larger k"):
-        candidates(np.zeros(20, dtype=bool), rng)
-    with pytest.raises(InputError, match="hop has shape"):
-        Candidates(np.arange(3), np.ones(3, bool), {"hop": np.ones(2)}, np.ones(3), np.ones(3, bool))
     glass = random_glass(6)
     explanation = explain_by_hand(glass, 2)
     with pytest.raises(InputError, match="does not fit"):
@@ -230,3 +229,17 @@ def test_pairs_of_a_cluster_and_of_a_slab_ignore_the_box(random_glass):
         pairs_within(random_glass(4), 500.0)
     with pytest.raises(InputError, match="positive"):
         pairs_within(block, -1.0)
+
+
+def test_draws_have_the_classes_of_the_chosen_ones():
+    rng = np.random.default_rng(0)
+    attributes = {"distance": rng.random(60) * 3, "number": rng.integers(0, 2, 60)}
+    chosen = rng.random(60) < 0.4
+    pool = Candidates(np.arange(60), chosen, attributes, chosen * 1.0, chosen)
+    rows, expectation = NullModel("like", "of each class", by=(("distance", 0.5), "number")).draw(pool, 3000, rng)
+    for label in (attributes["distance"] // 0.5, attributes["number"]):
+        assert (label[rows] == label[chosen]).all()
+    assert all(len(set(row)) == len(row) for row in rows[:100])
+    assert expectation.sum() == pytest.approx(chosen.sum())
+    frequency = np.bincount(rows.ravel(), minlength=60) / 3000
+    np.testing.assert_allclose(frequency, expectation, atol=0.04)

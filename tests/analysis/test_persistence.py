@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import gudhi
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 
 from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, periodic_complex, wrapped_positions
-from symgnn_explain.analysis.topology.persistence import describe_pairs, persistence_pairs
+from symgnn_explain.analysis.topology.persistence import persistence_of as pairs_of
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 
@@ -24,8 +23,7 @@ FAR = [[0, 0, 60.0], [0, 0, -60.0]]
 
 
 def persistence_of(glass, largest_void=4.5):
-    alpha = periodic_complex(glass, largest_void)
-    return describe_pairs(alpha, persistence_pairs(alpha), largest_void, glass.content_hash)
+    return pairs_of(periodic_complex(glass, largest_void), largest_void, glass.content_hash)[0]
 
 
 def cluster(points):
@@ -136,8 +134,8 @@ def test_betti_numbers_obey_eulers_rule_at_every_radius(random_glass):
     assert len(persistence.rows(0)) == len(glass) - 1
     for radius in (0.9, 1.2, 1.4, 1.6, 1.8, 2.2):
         euler = len(glass)
-        for sign, values in ((-1, alpha.edge_values), (1, alpha.triangle_values), (-1, alpha.tetrahedron_values)):
-            euler += sign * int((values <= radius**2).sum())
+        for sign, simplices in ((-1, alpha.edges), (1, alpha.triangles), (-1, alpha.tetrahedra)):
+            euler += sign * int((simplices.entry <= radius**2).sum())
         components, rings, voids, filled = persistence.betti_numbers(radius)
         assert components - rings + voids - filled == euler
 
@@ -252,14 +250,13 @@ def test_small_cell_has_the_pairs_of_its_supercell(random_glass):
     assert one.betti_numbers() == eight.betti_numbers() == TORUS
 
 
-def test_table_and_summary_hold_every_class_and_are_json(random_glass):
+def test_table_holds_every_class(random_glass):
     persistence = persistence_of(random_glass(5))
     table = persistence.to_frame()
     assert len(table) == len(persistence)
     assert table["essential"].sum() == 8
     assert (table["life"] > 0).all()
-    summary = json.loads(json.dumps(persistence.summary(), allow_nan=False))
-    assert sum(summary["pairs"].values()) == len(persistence) - 8
+    assert sum(len(persistence.rows(dimension)) for dimension in range(3)) == len(persistence) - 8
     with pytest.raises(InputError, match="dimension=3"):
         persistence.diagram(3)
 

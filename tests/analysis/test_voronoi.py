@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -121,7 +120,7 @@ def test_slab_is_bulk_inside_and_open_at_its_surfaces(random_glass):
     assert not cut.closed[topmost].any()
     assert np.isnan(cut.volume[topmost]).all()
     assert (cut.index[topmost] == -1).all()
-    assert cut.summary()["n_closed"] == cut.closed.sum() < len(slab)
+    assert 0 < cut.closed.sum() < len(slab)
 
 
 def test_thresholds_only_take_away(random_glass):
@@ -134,11 +133,9 @@ def test_thresholds_only_take_away(random_glass):
     assert large.area.min() >= 0.5
 
 
-def test_results_are_tables_and_json(random_glass):
+def test_results_are_tables(random_glass):
     glass = random_glass(6)
     cells = voronoi_cells(glass)
-    summary = cells.summary()
-    assert summary == json.loads(json.dumps(summary, allow_nan=False))
     table = cells.to_frame()
     assert (table["coordination"] == table["coordination_Cu"] + table["coordination_Zr"]).all()
     frequencies = cells.frequencies()
@@ -165,6 +162,6 @@ def test_unusable_input_is_said(random_glass, crystal):
 
 def test_published_glass_has_its_icosahedra_around_copper(published):
     cells = voronoi_cells(published("train2"))
-    by_species = cells.summary()["fraction_full_icosahedra_by_species"]
-    assert by_species["Cu"] > 0.05 > 10 * by_species["Zr"]
+    copper, zirconium = (cells.has_index()[cells.numbers == number].mean() for number in (29, 40))
+    assert copper > 0.05 > 10 * zirconium
     assert cells.frequencies()["index"][0] == "⟨0,0,12,0⟩"

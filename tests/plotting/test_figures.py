@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from symgnn_explain.analysis.explained.cycle_comparison import cycle_comparison
 from symgnn_explain.analysis.explained.mro import shell_analysis
 from symgnn_explain.analysis.topology import of_glass as topology
-from symgnn_explain.analysis.topology.of_glass import cycle_comparison
 from symgnn_explain.errors import InputError
 from symgnn_explain.plotting import (
     cycle_figure,
@@ -139,7 +139,7 @@ def test_distance_figure_shows_every_atom_and_the_expectation(glass, explanation
     assert (np.array(expected.y) <= high).all()
     assert sum(bars.y) == len(analysis.important) == pytest.approx(sum(expected.y))
     [points] = [trace for trace in figure.data if "by number" in trace.name]
-    np.testing.assert_allclose(points.customdata[:, 0], [shell.enrichment for shell in analysis.shells])
+    np.testing.assert_allclose(points.customdata[:, 0], analysis.shells["enrichment"])
     positive = points.customdata[:, 0] > 0
     np.testing.assert_allclose(np.array(points.y)[positive], points.customdata[positive, 0])
     assert all("Å" in figure.layout[axis].title.text for axis in ("xaxis", "xaxis2", "yaxis"))
@@ -149,10 +149,11 @@ def test_cycle_figure_shows_both_nulls(glass, explanation):
     comparison = cycle_comparison(explanation, glass, k=10)
     figure = cycle_figure(comparison)
     heights = {row: y for trace in figure.data if trace.type == "bar" for row, y in zip(trace.x, trace.y, strict=True)}
-    assert [heights[row] for row in range(5)] == pytest.approx([group.mean for group in comparison.groups])
+    groups = comparison.to_frame()
+    assert [heights[row] for row in range(5)] == pytest.approx(groups["mean"].tolist())
     for trace in (trace for trace in figure.data if trace.type == "bar"):
         lows = np.array(trace.y) - np.array(trace.error_y.arrayminus)
-        assert lows == pytest.approx([comparison.groups[row].low for row in trace.x])
+        assert lows == pytest.approx(groups["low"][list(trace.x)].tolist())
     assert sum(len(trace.x) for trace in figure.data if trace.type == "scatter") == 30
     assert f"{comparison.p_matched:.2g}" in figure.layout.title.subtitle.text
 

@@ -48,17 +48,15 @@ def test_radial_figure_shows_every_curve_with_its_maxima_and_the_shells(crystal)
     assert "Å" in figure.layout.xaxis.title.text
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_enrichment_figure_shows_the_ratio_and_the_nulls(glass, explanation, weighted):
+def test_enrichment_figure_shows_the_ratio_and_the_nulls(glass, explanation):
     curve = enrichment_curve(shell_analysis(explanation, glass, k=20), draws=30)
-    shown = curve.weighted if weighted else curve.unweighted
-    figure = enrichment_figure(curve, weighted=weighted)
-    ratio = named(figure, "important atoms, by importance" if weighted else "important atoms, by number")
-    known = np.isfinite(shown.value) & (shown.value > 0.02)
-    np.testing.assert_allclose(np.array(ratio.y)[known], shown.value[known])
+    figure = enrichment_figure(curve)
+    ratio = named(figure, "important atoms, by number")
+    known = np.isfinite(curve.value) & (curve.value > 0.02)
+    np.testing.assert_allclose(np.array(ratio.y)[known], curve.value[known])
     [important] = [trace for trace in figure.data if trace.name == "important atoms"]
     np.testing.assert_allclose(named(figure, "all atoms").y, curve.density)
-    np.testing.assert_allclose(np.array(important.y)[known], (curve.density * shown.value)[known])
+    np.testing.assert_allclose(np.array(important.y)[known], curve.density_important[known])
     names = {trace.name for trace in figure.data if trace.name}
     for label in ("random atoms", "same hops", "same coordination numbers"):
         [name] = [name for name in names if name.startswith(label)]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from symgnn_explain.analysis.topology.homology import compute_topology
+from symgnn_explain.analysis.topology.of_glass import compute_topology
 from symgnn_explain.errors import InputError
 from symgnn_explain.plotting import persistence_figure
 from symgnn_explain.structure.glass import Glass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -10,96 +10,20 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates
-from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, CONFIDENCE, DRAWS, NullDraws, interval, two_sided_p
+from symgnn_explain.analysis.nulls.null_models import (
+    ATOM_NULLS,
+    DRAWS,
+    NullDraws,
+    interval,
+    share_interval,
+    two_sided_p,
+)
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
-from symgnn_explain.structure.radial import (
-    RadialDistribution,
-    partial_distributions,
-    radial_distribution,
-)
-
-__all__ = [
-    "RadialDistribution",
-    "Shell",
-    "ShellAnalysis",
-    "ShellNull",
-    "partial_distributions",
-    "radial_distribution",
-    "shell_analysis",
-]
+from symgnn_explain.structure.radial import RadialDistribution, radial_distribution
 
 SHELL_NULLS = ("random", "hop_matched", "coordination_matched", "distance_ordered")
 """Null models of the shells; atoms matched in distance would fill them by construction."""
-
-
-@dataclass(frozen=True)
-class Shell:
-    """How many atoms of one shell are important, against two nulls; enrichment 1 means no more than expected.
-
-    Parameters
-    ----------
-    name, inner, outer
-        The shell and its bounds, Å.
-    order
-        ``short`` inside the first minimum of g(r), ``medium`` beyond; ``any`` where g(r) has no minimum.
-    n_important, n_all
-        Important atoms, and atoms of the receptive field, in the shell.
-    enrichment, enrichment_low, enrichment_high
-        Share of the important atoms over share of all atoms, with a Clopper-Pearson 95 % interval.
-    weighted_enrichment, weighted_low, weighted_high
-        The same with each important atom weighted by its importance, with a bootstrap 95 % interval.
-    null_low, null_high
-        95 % of equally many atoms drawn at random from the receptive field fall here.
-    hop_expected
-        Enrichment that is expected of atoms drawn at random with the hops of the important ones.
-    hop_null_low, hop_null_high
-        95 % of such draws fall here.
-    """
-
-    name: str
-    inner: float
-    outer: float
-    order: Literal["short", "medium", "any"]
-    n_important: int
-    n_all: int
-    enrichment: float
-    enrichment_low: float
-    enrichment_high: float
-    weighted_enrichment: float
-    weighted_low: float
-    weighted_high: float
-    null_low: float
-    null_high: float
-    hop_expected: float
-    hop_null_low: float
-    hop_null_high: float
-
-
-@dataclass(frozen=True)
-class ShellNull:
-    """Enrichment of one shell that one null model expects.
-
-    Parameters
-    ----------
-    shell, null
-        Names of the shell and of the null model.
-    enrichment
-        Of the important atoms, as in :class:`Shell`.
-    expected, low, high
-        Expected enrichment, and where 95 % of the draws fall.
-    p_value
-        Share of draws as far from the expectation as the important atoms, on either side; None for a null model that
-        always draws the same. One shell of several: correct for that before calling one of them significant.
-    """
-
-    shell: str
-    null: str
-    enrichment: float
-    expected: float
-    low: float
-    high: float
-    p_value: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,20 +36,19 @@ class ShellAnalysis:
         What was analysed.
     important, importance, distance, hop
         The important atoms, shape (K,), their scores, distance from the explained atom (Å) and hop.
-    all_distance, all_hop
-        The same of every atom of the receptive field but the explained one, shape (M,).
     shells
-        One entry a shell, inside out.
+        One row a shell, inside out, see :meth:`to_frame`.
     nulls
-        One entry a shell and null model.
+        One row a shell and null model: ``shell``, ``null``, ``enrichment`` of the important atoms, what is
+        ``expected``, where 95 % of the draws fall (``low``, ``high``), and ``p_value``, the share of draws as far from
+        the expectation, on either side (NaN for a null model that always draws the same). One shell of several: correct
+        for that before calling one of them significant.
     candidates
         The atoms that could have been important, as the null models see them.
     number_density
         Of the glass, atoms per Å³.
     radial_distribution
         The g(r) whose minima bound the shells.
-    n_ambiguous
-        Atoms that are as directly connected through another periodic image; 0 in a cell wider than the receptive field.
     draws, seed
         Of the bootstrap and of the null models.
     """
@@ -138,14 +61,11 @@ class ShellAnalysis:
     importance: FloatArray
     distance: FloatArray
     hop: IntArray
-    all_distance: FloatArray
-    all_hop: IntArray
-    shells: tuple[Shell, ...]
-    nulls: tuple[ShellNull, ...]
+    shells: pd.DataFrame
+    nulls: pd.DataFrame
     candidates: Candidates
     number_density: float
     radial_distribution: RadialDistribution
-    n_ambiguous: int
     draws: int
     seed: int
 
@@ -153,6 +73,11 @@ class ShellAnalysis:
         "As many atoms as are important, drawn at random without replacement from the receptive field: from all its "
         "atoms (null), or with the same number at each hop as the important ones (hop-matched null)."
     )
+
+    @property
+    def all_distance(self) -> FloatArray:
+        """Distance of every atom of the receptive field but the explained one, shape (M,), Å."""
+        return self.candidates.attributes["distance"]
 
     @property
     def short_range(self) -> float | None:
@@ -168,7 +93,9 @@ class ShellAnalysis:
         if self.short_range is None:
             return None
         inside = self.distance < self.short_range
-        return _share(int((inside if order == "short" else ~inside).sum()), len(inside))
+        count, total = int((inside if order == "short" else ~inside).sum()), len(inside)
+        low, high = share_interval(count, total)
+        return count / total, float(low), float(high)
 
     def mean_distance(self, *, weighted: bool = False) -> tuple[float, float, float]:
         """Mean distance (Å) of the important atoms, by number or by importance, with a bootstrap 95 % interval."""
@@ -178,46 +105,41 @@ class ShellAnalysis:
         return float(weights @ self.distance / weights.sum()), *interval(means)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a shell, with the columns of :class:`Shell`."""
-        return pd.DataFrame([asdict(shell) for shell in self.shells])
+        """One row a shell.
 
-    def nulls_frame(self) -> pd.DataFrame:
-        """One row a shell and null model, with the columns of :class:`ShellNull`."""
-        return pd.DataFrame([asdict(null) for null in self.nulls])
+        Columns: ``name``, ``inner`` and ``outer`` (Å), ``order`` (``short`` inside the first minimum of g(r),
+        ``medium`` beyond; ``any`` where it has none); ``n_important`` and ``n_all``, important atoms and atoms of the
+        receptive field; ``enrichment``, share of the important atoms over share of all atoms (1: no more than
+        expected), with a Clopper-Pearson 95 % interval; ``weighted_enrichment`` by importance, with a bootstrap 95 %
+        interval; where 95 % of random atoms fall (``null_low``, ``null_high``); what is expected of random atoms of
+        the same hops, and where 95 % of them fall (``hop_expected``, ``hop_null_low``, ``hop_null_high``).
+        """
+        return self.shells.copy()
 
     def atoms_frame(self) -> pd.DataFrame:
         """One row an important atom: atom, distance (Å), hop, score, shell."""
-        bounds = [shell.outer for shell in self.shells]
-        names = np.array([shell.name for shell in self.shells])
-        return pd.DataFrame(
-            {
-                "atom": self.important,
-                "distance": self.distance,
-                "hop": self.hop,
-                "score": self.importance,
-                "shell": names[np.searchsorted(bounds, self.distance, side="right")],
-            }
-        )
+        shell = self.shells["name"].to_numpy()[np.searchsorted(self.shells["outer"], self.distance, side="right")]
+        columns = {"atom": self.important, "distance": self.distance, "hop": self.hop, "score": self.importance}
+        return pd.DataFrame(columns | {"shell": shell})
 
     def summary(self) -> dict[str, Any]:
         """Numbers of every shell, ready for JSON (an unbounded shell ends at null)."""
-        shells = [asdict(shell) for shell in self.shells]
-        nulls = [asdict(null) for null in self.nulls]
+        shells, nulls = self.shells.astype(object), self.nulls.astype(object)
         return {
             "k": self.k,
             "n_important_atoms": len(self.important),
-            "n_receptive_field_atoms": len(self.all_distance),
-            "n_ambiguous_images": self.n_ambiguous,
+            "n_receptive_field_atoms": len(self.candidates),
+            "n_ambiguous_images": int(self.candidates.attributes["ambiguous"].sum()),
             "median_distance_important_angstrom": float(np.median(self.distance)),
             "median_distance_all_angstrom": float(np.median(self.all_distance)),
             "mean_distance_important_angstrom": _named_interval(self.mean_distance()),
             "weighted_mean_distance_important_angstrom": _named_interval(self.mean_distance(weighted=True)),
             "fraction_short_range": _named_interval(self.fraction("short")),
             "fraction_medium_range": _named_interval(self.fraction("medium")),
-            "shells": [shell | {"outer": shell["outer"] if np.isfinite(shell["outer"]) else None} for shell in shells],
-            "nulls": nulls,
+            "shells": shells.where(shells != np.inf, None).to_dict(orient="records"),
+            "nulls": nulls.where(nulls.notna(), None).to_dict(orient="records"),
             "null_model": self.null_model,
-            "null_models": {null: ATOM_NULLS[null].description for null in sorted({row["null"] for row in nulls})},
+            "null_models": {null: ATOM_NULLS[null].description for null in sorted(set(self.nulls["null"]))},
             "draws": self.draws,
             "seed": self.seed,
         }
@@ -258,18 +180,13 @@ def shell_analysis(
     InputError
         If the explanation belongs to another glass, or its ``k`` edges touch no atom but the explained one.
     """
-    explanation.require_glass(glass)
     rdf = radial_distribution(glass) if rdf is None else rdf
     candidates = atom_candidates(explanation, glass, k, rdf=rdf)
-    distance, hop = candidates.attribute("distance"), candidates.attribute("hop")
     by_importance = np.flatnonzero(candidates.chosen)
     by_importance = by_importance[np.argsort(-candidates.weight[by_importance], kind="stable")]
     random = np.random.default_rng(seed)
-    drawn = {
-        name: ATOM_NULLS[name].draw(candidates, draws, random)
-        for name in SHELL_NULLS
-        if name != "coordination_matched" or "coordination" in candidates.attributes
-    }
+    models = (ATOM_NULLS[name] for name in SHELL_NULLS)
+    drawn = {model.name: model.draw(candidates, draws, random) for model in models if model.fits(candidates)}
     bounds = np.concatenate([[0.0], rdf.minima, [np.inf]])
     shells, nulls = _compare_shells(bounds, candidates, drawn, draws=draws, random=random)
     return ShellAnalysis(
@@ -279,16 +196,13 @@ def shell_analysis(
         glass_name=glass.name,
         important=candidates.ids[by_importance],
         importance=candidates.weight[by_importance],
-        distance=distance[by_importance],
-        hop=hop[by_importance],
-        all_distance=distance,
-        all_hop=hop,
+        distance=candidates.attributes["distance"][by_importance],
+        hop=candidates.attributes["hop"][by_importance],
         shells=shells,
         nulls=nulls,
         candidates=candidates,
         number_density=glass.number_density,
         radial_distribution=rdf,
-        n_ambiguous=int(candidates.attribute("ambiguous").sum()),
         draws=draws,
         seed=seed,
     )
@@ -301,52 +215,51 @@ def _compare_shells(
     *,
     draws: int,
     random: np.random.Generator,
-) -> tuple[tuple[Shell, ...], tuple[ShellNull, ...]]:
-    shell = np.searchsorted(bounds, candidates.attribute("distance"), side="right") - 1
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    shell = np.searchsorted(bounds, candidates.attributes["distance"], side="right") - 1
     chosen, n_chosen = candidates.chosen, candidates.n_chosen
     weights = _weights(candidates.weight[chosen])
     resampled = random.integers(n_chosen, size=(draws, n_chosen))
-    shells: list[Shell] = []
-    nulls: list[ShellNull] = []
+    shells: list[dict[str, Any]] = []
+    nulls: list[dict[str, Any]] = []
     for index, name in enumerate(_shell_names(bounds)):
         inside = shell == index
         if not inside.any():
             continue
         share, important = inside.mean(), inside[chosen]
         observed = float(important.mean() / share)
-        against: dict[str, ShellNull] = {}
+        against: dict[str, dict[str, Any]] = {}
         for null, draw in drawn.items():
-            enrichment = inside[draw.rows].mean(axis=1) / share
-            expected = float(draw.expectation @ inside / n_chosen / share)
-            p_value = two_sided_p(observed, enrichment, expected) if ATOM_NULLS[null].exchangeable else None
-            against[null] = ShellNull(name, null, observed, expected, *interval(enrichment), p_value)
-        nulls += against.values()
-        _, low, high = _share(int(important.sum()), n_chosen)
-        weighted_low, weighted_high = interval(
-            (weights * important)[resampled].sum(axis=1) / weights[resampled].sum(axis=1) / share
-        )
+            enrichment, expected = draw.means(inside) / share, float(draw.expected(inside) / share)
+            low, high = interval(enrichment)
+            p_value = two_sided_p(observed, enrichment, expected) if ATOM_NULLS[null].exchangeable else np.nan
+            against[null] = {"expected": expected, "low": low, "high": high, "p_value": p_value}
+            nulls.append({"shell": name, "null": null, "enrichment": observed, **against[null]})
+        bounds_of_share = share_interval(int(important.sum()), n_chosen)
+        weighted = (weights * important)[resampled].sum(axis=1) / weights[resampled].sum(axis=1) / share
+        weighted_low, weighted_high = interval(weighted)
         shells.append(
-            Shell(
-                name=name,
-                inner=float(bounds[index]),
-                outer=float(bounds[index + 1]),
-                order="any" if len(bounds) == 2 else "short" if index == 0 else "medium",
-                n_important=int(important.sum()),
-                n_all=int(inside.sum()),
-                enrichment=observed,
-                enrichment_low=low / share,
-                enrichment_high=high / share,
-                weighted_enrichment=float(weights @ important / weights.sum() / share),
-                weighted_low=weighted_low,
-                weighted_high=weighted_high,
-                null_low=against["random"].low,
-                null_high=against["random"].high,
-                hop_expected=against["hop_matched"].expected,
-                hop_null_low=against["hop_matched"].low,
-                hop_null_high=against["hop_matched"].high,
-            )
+            {
+                "name": name,
+                "inner": float(bounds[index]),
+                "outer": float(bounds[index + 1]),
+                "order": "any" if len(bounds) == 2 else "short" if index == 0 else "medium",
+                "n_important": int(important.sum()),
+                "n_all": int(inside.sum()),
+                "enrichment": observed,
+                "enrichment_low": float(bounds_of_share[0] / share),
+                "enrichment_high": float(bounds_of_share[1] / share),
+                "weighted_enrichment": float(weights @ important / weights.sum() / share),
+                "weighted_low": weighted_low,
+                "weighted_high": weighted_high,
+                "null_low": against["random"]["low"],
+                "null_high": against["random"]["high"],
+                "hop_expected": against["hop_matched"]["expected"],
+                "hop_null_low": against["hop_matched"]["low"],
+                "hop_null_high": against["hop_matched"]["high"],
+            }
         )
-    return tuple(shells), tuple(nulls)
+    return pd.DataFrame(shells), pd.DataFrame(nulls)
 
 
 def _shell_names(bounds: FloatArray) -> list[str]:
@@ -361,14 +274,6 @@ def _shell_names(bounds: FloatArray) -> list[str]:
 
 def _weights(importance: FloatArray) -> FloatArray:
     return importance if importance.sum() > 0 else np.ones(len(importance))
-
-
-def _share(count: int, total: int) -> tuple[float, float, float]:
-    """``count / total`` with its Clopper-Pearson interval."""
-    from scipy.stats import binomtest
-
-    bounds = binomtest(count, total).proportion_ci(CONFIDENCE)
-    return count / total, float(bounds.low), float(bounds.high)
 
 
 def _named_interval(values: tuple[float, float, float] | None) -> dict[str, float] | None:

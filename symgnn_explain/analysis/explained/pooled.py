@@ -2,91 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from symgnn_explain.analysis.nulls.null_models import NullDraws, interval, two_sided_p
-from symgnn_explain.explain.fidelity.intervals import RESAMPLES, bootstrap
+from symgnn_explain.analysis.nulls.candidates import Candidates
+from symgnn_explain.analysis.nulls.null_models import ROUNDING, NullModel, interval, tested, with_q_values
+from symgnn_explain.explain.fidelity.intervals import RESAMPLES, Interval, bootstrap
 from symgnn_explain.structure.glass import FloatArray
 
-ROUNDING = 1e-9
-"""Draws of a null model that differ by less are the same."""
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic over explained atoms, with a 95 % interval from resampling the atoms; nan for a single atom."""
-
-    value: float
-    low: float
-    high: float
-
-    def summary(self) -> dict[str, float | None]:
-        """Value and bounds, ready for JSON; what is undefined is None."""
-        return {name: number if np.isfinite(number) else None for name, number in asdict(self).items()}
-
-
-UNKNOWN = Estimate(np.nan, np.nan, np.nan)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One statistic of explained atoms against what it is compared with.
-
-    Parameters
-    ----------
-    family, name
-        What was compared.
-    compared_with
-        Name of a null model, or of a group of atoms, ``hard atoms``.
-    n
-        Explained atoms that have the statistic.
-    observed, observed_low, observed_high
-        Mean over these atoms (over those with low predictions, where they are compared with those with high ones), and
-        its interval.
-    expected, expected_low, expected_high
-        What the null model expects of that mean, and where 95 % of its draws lie; or mean over the atoms with high
-        predictions, and its interval.
-    difference, difference_low, difference_high
-        Observed minus expected, with an interval from resampling the atoms.
-    effect, effect_low, effect_high
-        Size of the effect, and its interval where it has one.
-    effect_is
-        ``standard deviations of the null``, or ``Cliff's delta``.
-    p_value, q_value
-        Two-sided; and corrected for all tests against the same (Benjamini and Hochberg, 1995).
-    """
-
-    family: str
-    name: str
-    compared_with: str
-    n: int
-    observed: float
-    observed_low: float
-    observed_high: float
-    expected: float
-    expected_low: float
-    expected_high: float
-    difference: float
-    difference_low: float
-    difference_high: float
-    effect: float
-    effect_low: float
-    effect_high: float
-    effect_is: str
-    p_value: float
-    q_value: float = np.nan
-
-
-@dataclass
-class _Pooled:
-    observed: list[float]
-    expected: list[float]
-    drawn: FloatArray
+_BOUNDED = ("observed", "expected", "difference", "effect")
+COLUMNS = (
+    *("family", "name", "compared_with", "n"),
+    *(f"{name}{bound}" for name in _BOUNDED for bound in ("", "_low", "_high")),
+    *("effect_is", "p_value"),
+)
+"""Of a table of comparisons, before its q-values, see :meth:`PopulationAnalysis.statistics_frame`."""
 
 
 class NullPool:
@@ -98,92 +34,87 @@ class NullPool:
     """
 
     def __init__(self) -> None:
-        self._gathered: dict[tuple[str, str, str], _Pooled] = {}
+        self._pairs: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+        self._drawn: dict[tuple[str, str, str], FloatArray] = {}
 
     def add(self, family: str, name: str, null: str, *, observed: float, expected: float, drawn: FloatArray) -> None:
         """Add one atom; ``drawn`` is the statistic of each draw, shape (draws,)."""
-        if not (np.isfinite(observed) and np.isfinite(expected) and np.isfinite(drawn).all()):
-            return
-        pooled = self._gathered.setdefault((family, name, null), _Pooled([], [], np.zeros(len(drawn))))
-        pooled.observed.append(observed)
-        pooled.expected.append(expected)
-        pooled.drawn = pooled.drawn + drawn
+        if np.isfinite(observed) and np.isfinite(expected) and np.isfinite(drawn).all():
+            key = (family, name, null)
+            self._pairs.setdefault(key, []).append((observed, expected))
+            self._drawn[key] = self._drawn.get(key, 0.0) + drawn
 
     def add_means(
         self,
-        family: str,
-        names: Sequence[str],
-        null: str,
-        *,
-        values: FloatArray,
-        chosen: NDArray[np.bool_],
-        drawn: NullDraws,
+        values: Mapping[tuple[str, str], FloatArray],
+        candidates: Candidates,
+        nulls: Iterable[NullModel],
+        draws: int,
+        random: np.random.Generator,
     ) -> None:
-        """Add the means of ``values``, shape (M, P), over one atom's chosen candidates and over those drawn instead."""
-        observed = values[chosen].mean(axis=0)
-        expected = drawn.expectation @ values / drawn.rows.shape[1]
-        means = values[drawn.rows].mean(axis=1)
-        for place, name in enumerate(names):
-            self.add(
-                family,
-                name,
-                null,
-                observed=float(observed[place]),
-                expected=float(expected[place]),
-                drawn=means[:, place],
-            )
+        """Add means of values by family and name, over one atom's candidates, shape (M,), against each null model."""
+        for null in nulls:
+            if null.fits(candidates):
+                drawn = null.draw(candidates, draws, random)
+                for (family, name), column in values.items():
+                    here, there = float(column[candidates.chosen].mean()), float(drawn.expected(column))
+                    self.add(family, name, null.name, observed=here, expected=there, drawn=drawn.means(column))
 
     def of(self, family: str, name: str, null: str) -> tuple[FloatArray, FloatArray]:
         """Observed and expected values of each atom; empty where there are none."""
-        pooled = self._gathered.get((family, name, null))
-        return (np.zeros(0), np.zeros(0)) if pooled is None else (np.array(pooled.observed), np.array(pooled.expected))
+        observed, expected = np.reshape(self._pairs.get((family, name, null), []), (-1, 2)).T
+        return observed, expected
 
-    def comparisons(self, seed: int = 0) -> list[Comparison]:
-        """Test every statistic against every null model that leaves it a choice, without correction."""
-        return [
-            _compare(*key, pooled, seed)
-            for key, pooled in self._gathered.items()
-            if np.ptp(pooled.drawn) > ROUNDING * len(pooled.observed)
-        ]
+    def comparisons(self, seed: int = 0) -> list[dict[str, Any]]:
+        """Test every statistic against every null model that leaves it a choice: rows of :data:`COLUMNS`."""
+        found = []
+        for key, total in self._drawn.items():
+            observed, expected = self.of(*key)
+            if np.ptp(total) <= ROUNDING * len(observed):
+                continue
+            seen, difference = estimate(observed, seed=seed), estimate(observed - expected, seed=seed)
+            test = tested(seen.value, total / len(observed), float(expected.mean()))
+            found.append(
+                dict(zip(("family", "name", "compared_with"), key, strict=True))
+                | _bounded("observed", seen)
+                | _bounded("expected", Interval(test["expected"], test["null_low"], test["null_high"]))
+                | _bounded("difference", difference)
+                | {"n": len(observed), "effect": test["effect"], "p_value": test["p_value"]}
+                | {"effect_is": "standard deviations of the null"}
+            )
+        return found
 
 
-def estimate(sample: ArrayLike, *, seed: int = 0) -> Estimate:
-    """Mean over atoms, those without a value left out, and its interval from resampling the atoms."""
+def estimate(sample: ArrayLike, *, seed: int = 0) -> Interval:
+    """Mean over atoms, those without a value left out, and its 95 % interval from resampling them (nan for one)."""
     values = np.asarray(sample, dtype=np.float64)
     values = values[np.isfinite(values)]
     if len(values) < 2:
-        return Estimate(float(values[0]), np.nan, np.nan) if len(values) else UNKNOWN
-    found = bootstrap(values, seed=seed)
-    return Estimate(found.value, found.low, found.high)
+        return Interval(float(values[0]), np.nan, np.nan) if len(values) else UNKNOWN
+    return bootstrap(values, seed=seed)
 
 
-def ratio_estimate(above: FloatArray, below: FloatArray, *, seed: int = 0) -> Estimate:
+def ratio_estimate(above: FloatArray, below: FloatArray, *, seed: int = 0) -> Interval:
     """Ratio of two means over the same atoms, and its interval from resampling the atoms."""
     if not len(below) or below.sum() <= 0:
         return UNKNOWN
     value = float(above.sum() / below.sum())
     if len(below) < 2:
-        return Estimate(value, np.nan, np.nan)
+        return Interval(value, np.nan, np.nan)
     drawn = np.random.default_rng(seed).integers(len(below), size=(RESAMPLES, len(below)))
     resampled = below[drawn].sum(axis=1)
-    return Estimate(value, *interval(above[drawn].sum(axis=1)[resampled > 0] / resampled[resampled > 0]))
+    return Interval(value, *interval(above[drawn].sum(axis=1)[resampled > 0] / resampled[resampled > 0]))
 
 
-def corrected(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+def corrected(comparisons: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Lay out comparisons a row each, with the q-value among all tests against the same."""
-    from scipy.stats import false_discovery_control
-
-    columns = list(Comparison.__dataclass_fields__)
-    table = pd.DataFrame([asdict(each) for each in comparisons], columns=columns)
-    for rows in table.groupby("compared_with").groups.values():
-        table.loc[rows, "q_value"] = false_discovery_control(table.loc[rows, "p_value"])
-    return table
+    return with_q_values(pd.DataFrame(list(comparisons), columns=COLUMNS), "compared_with")
 
 
 def effects_between(
     low: pd.DataFrame, high: pd.DataFrame, names: Mapping[str, str], *, compared_with: str, seed: int = 0
-) -> list[Comparison]:
-    """Compare two groups of atoms in each column: Cliff's delta, and a Mann-Whitney test, without correction.
+) -> list[dict[str, Any]]:
+    """Compare two groups of atoms in each column: Cliff's delta, and a Mann-Whitney test: rows of :data:`COLUMNS`.
 
     Cliff's delta is the chance that an atom of the first group has the larger value minus the chance that one of the
     second has.
@@ -210,56 +141,18 @@ def effects_between(
         random = np.random.default_rng(seed)
         of_here = random.multinomial(len(here), np.full(len(here), 1 / len(here)), size=RESAMPLES) / len(here)
         of_there = random.multinomial(len(there), np.full(len(there), 1 / len(there)), size=RESAMPLES) / len(there)
+        difference = interval(of_here @ here - of_there @ there)
+        effect = interval(np.einsum("bi,ij,bj->b", of_here, larger, of_there, optimize=True))
         found.append(
-            Comparison(
-                family=family,
-                name=column,
-                compared_with=compared_with,
-                n=len(both),
-                observed=observed.value,
-                observed_low=observed.low,
-                observed_high=observed.high,
-                expected=expected.value,
-                expected_low=expected.low,
-                expected_high=expected.high,
-                difference=observed.value - expected.value,
-                **_bounds("difference", of_here @ here - of_there @ there),
-                effect=float(larger.mean()),
-                **_bounds("effect", np.einsum("bi,ij,bj->b", of_here, larger, of_there, optimize=True)),
-                effect_is="Cliff's delta",
-                p_value=float(mannwhitneyu(here, there).pvalue),
-            )
+            {"family": family, "name": column, "compared_with": compared_with, "n": len(both)}
+            | _bounded("observed", observed)
+            | _bounded("expected", expected)
+            | _bounded("difference", Interval(observed.value - expected.value, *difference))
+            | _bounded("effect", Interval(float(larger.mean()), *effect))
+            | {"effect_is": "Cliff's delta", "p_value": float(mannwhitneyu(here, there).pvalue)}
         )
     return found
 
 
-def _bounds(name: str, resampled: FloatArray) -> dict[str, float]:
-    low, high = interval(resampled)
-    return {f"{name}_low": low, f"{name}_high": high}
-
-
-def _compare(family: str, name: str, null: str, pooled: _Pooled, seed: int) -> Comparison:
-    observed, expected = np.array(pooled.observed), np.array(pooled.expected)
-    means = pooled.drawn / len(observed)
-    seen, difference = estimate(observed, seed=seed), estimate(observed - expected, seed=seed)
-    low, high = interval(means)
-    return Comparison(
-        family=family,
-        name=name,
-        compared_with=null,
-        n=len(observed),
-        observed=seen.value,
-        observed_low=seen.low,
-        observed_high=seen.high,
-        expected=float(expected.mean()),
-        expected_low=low,
-        expected_high=high,
-        difference=difference.value,
-        difference_low=difference.low,
-        difference_high=difference.high,
-        effect=difference.value / float(means.std()),
-        effect_low=np.nan,
-        effect_high=np.nan,
-        effect_is="standard deviations of the null",
-        p_value=two_sided_p(seen.value, means, float(expected.mean())),
-    )
+def _bounded(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from symgnn_explain.analysis.explained.cycle_comparison import Boundary
 from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve, enrichment_curve
-from symgnn_explain.analysis.explained.pooled import (
-    Estimate,
-    NullPool,
-    corrected,
-    effects_between,
-    estimate,
-    ratio_estimate,
-)
+from symgnn_explain.analysis.explained.pooled import NullPool, corrected, effects_between, estimate, ratio_estimate
 from symgnn_explain.analysis.explained.population_atom import DISTANCE_NULLS, AtomAnalyst
 from symgnn_explain.analysis.order.local_order import LocalOrder, local_order_analysis
-from symgnn_explain.analysis.topology.of_glass import Boundary, structure_topology
+from symgnn_explain.analysis.topology.of_glass import structure_topology
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.fidelity.intervals import Interval
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.watch import CancelSignal, Watch
@@ -61,7 +56,7 @@ class PopulationAnalysis:
     atoms
         One row an explained atom, see :meth:`to_frame`.
     statistics
-        One row a statistic and what it is compared with, see :class:`~.pooled.Comparison`.
+        One row a statistic and what it is compared with, see :meth:`statistics_frame`.
     shells
         One row a shell between minima of g(r): enrichment with its interval, and p-value against each null model.
     curve
@@ -112,7 +107,16 @@ class PopulationAnalysis:
         return self.atoms.copy()
 
     def statistics_frame(self) -> pd.DataFrame:
-        """One row a statistic and what it is compared with: a null model, or :attr:`high_atoms`."""
+        """One row a statistic and what it is compared with: a null model, or :attr:`high_atoms`.
+
+        Columns: ``family`` and ``name``, ``compared_with``, and ``n`` explained atoms that have the statistic;
+        ``observed``, the mean over these atoms (over those with low predictions, where they are compared with those
+        with high ones); ``expected``, what the null model expects of that mean, and where 95 % of its draws lie (or the
+        mean over the atoms with high predictions); ``difference``, observed minus expected, with an interval from
+        resampling the atoms; ``effect``, in the measure that ``effect_is`` names; two-sided ``p_value``, and
+        ``q_value``, corrected for all tests against the same (Benjamini and Hochberg, 1995). ``_low`` and ``_high``
+        bound 95 %.
+        """
         return self.statistics.copy()
 
     def of(self, family: str, compared_with: str) -> pd.DataFrame:
@@ -123,9 +127,9 @@ class PopulationAnalysis:
     @property
     def high_atoms(self) -> str:
         """What the atoms with the highest predictions are called in the statistics."""
-        return high_atoms(self.quantity)
+        return f"{self.quantity.high} atoms"
 
-    def mean(self, column: str) -> Estimate:
+    def mean(self, column: str) -> Interval:
         """Mean of one column of the atoms' table, with its interval."""
         return estimate(self.atoms[column], seed=self.seed)
 
@@ -150,8 +154,7 @@ class PopulationAnalysis:
         ``mean_cycles_*`` are mean optimal cycles an edge: of the ``k`` most important edges of each atom, of those in
         the middle and at the end of the ranking, of random ones and of ones of the same hop and length.
         """
-        short, medium = (self.mean(f"fraction_{order}_range") for order in ("short", "medium"))
-        cycles = {f"mean_cycles_{group}": self.mean(f"cycles_{group}").summary() for group in CYCLE_GROUPS}
+        cycles = {f"mean_cycles_{group}": _plain(self.mean(f"cycles_{group}")) for group in CYCLE_GROUPS}
         return {
             "glass": self.glass_name,
             "quantity": self.quantity.name,
@@ -161,16 +164,19 @@ class PopulationAnalysis:
             "n_atoms": len(self),
             "k": self.k,
             **cycles,
-            "cycles_top_over_random": self.mean("cycles_top_over_random").summary(),
-            "cycles_top_over_matched": self.mean("cycles_top_over_matched").summary(),
-            "p_values_of_cycles": self._p_values("cycles"),
-            "important_distance_peaks": self.curve.unweighted.distance_peaks.round(2).tolist(),
+            "cycles_top_over_random": _plain(self.mean("cycles_top_over_random")),
+            "cycles_top_over_matched": _plain(self.mean("cycles_top_over_matched")),
+            "p_values_of_cycles": {
+                row["compared_with"]: {"p": row["p_value"], "q": row["q_value"]}
+                for row in self.statistics[self.statistics["family"] == "cycles"].to_dict(orient="records")
+            },
+            "important_distance_peaks": self.curve.distance_peaks.round(2).tolist(),
             "rdf_peaks": self.radial_distribution.maxima.round(2).tolist(),
-            "p_values_of_distances": {name: null.p_value for name, null in self.curve.unweighted.nulls.items()},
-            "fraction_short_range": short.summary(),
-            "fraction_medium_range": medium.summary(),
+            "p_values_of_distances": {name: null.p_value for name, null in self.curve.nulls.items()},
+            "fraction_short_range": _plain(self.mean("fraction_short_range")),
+            "fraction_medium_range": _plain(self.mean("fraction_medium_range")),
             "enrichment_by_shell": self._shells(),
-            "mean_distance_angstrom": self.mean("mean_distance").summary(),
+            "mean_distance_angstrom": _plain(self.mean("mean_distance")),
             f"{self.quantity.low}_against_{self.quantity.high}": self._low_against_high(),
             "n_distinct_important_atoms": self.n_distinct_atoms,
             "n_distinct_important_bonds": self.n_distinct_bonds,
@@ -180,15 +186,11 @@ class PopulationAnalysis:
             "caveats": list(self.caveats),
         }
 
-    def _p_values(self, family: str) -> dict[str, dict[str, float]]:
-        table = self.statistics[self.statistics["family"] == family]
-        return {row["compared_with"]: {"p": row["p_value"], "q": row["q_value"]} for _, row in table.iterrows()}
-
     def _shells(self) -> dict[str, dict[str, Any]]:
         shells = {}
         for row in self.shells.to_dict(orient="records"):
             shells[str(row["name"])] = {
-                **Estimate(row["enrichment"], row["enrichment_low"], row["enrichment_high"]).summary(),
+                **_plain(Interval(row["enrichment"], row["enrichment_low"], row["enrichment_high"])),
                 "inner_angstrom": row["inner"],
                 "outer_angstrom": row["outer"] if np.isfinite(row["outer"]) else None,
                 "against": {
@@ -210,7 +212,7 @@ class PopulationAnalysis:
             "n_compared": len(table),
             "significant": {
                 row["name"]: {
-                    "cliffs_delta": Estimate(row["effect"], row["effect_low"], row["effect_high"]).summary(),
+                    "cliffs_delta": _plain(Interval(row["effect"], row["effect_low"], row["effect_high"])),
                     "q": row["q_value"],
                 }
                 for _, row in differ.iterrows()
@@ -302,8 +304,9 @@ def population_analysis(
     curve = enrichment_curve([one.shells for one in analysed], draws=draws, seed=seed)
     watch.advance(0.98)
     low, high = _extremes(atoms)
-    compared = {name: name.partition(": ")[0] if ": " in name else "own" for name in _quantities(atoms)}
-    groups = effects_between(low, high, compared, compared_with=high_atoms(first.quantity), seed=seed)
+    names = [str(name) for name in atoms if name not in _IDENTITY]
+    compared = {name: name.partition(": ")[0] if ": " in name else "own" for name in names}
+    groups = effects_between(low, high, compared, compared_with=f"{first.quantity.high} atoms", seed=seed)
     statistics = corrected([*pool.comparisons(seed), *groups])
     watch.advance(1.0)
     return PopulationAnalysis(
@@ -316,7 +319,7 @@ def population_analysis(
         shells=_shell_table(pool, analyst.shells, statistics, seed),
         curve=curve,
         radial_distribution=rdf,
-        n_distinct_atoms=len(set().union(*(one.important_atoms for one in analysed))),
+        n_distinct_atoms=len(set().union(*(one.shells.important.tolist() for one in analysed))),
         n_distinct_bonds=len(set().union(*(one.important_bonds for one in analysed))),
         n_low=len(low),
         n_high=len(high),
@@ -327,13 +330,9 @@ def population_analysis(
     )
 
 
-def high_atoms(quantity: Target) -> str:
-    """Return what the atoms with the highest predictions are called."""
-    return f"{quantity.high} atoms"
-
-
-def _quantities(atoms: pd.DataFrame) -> list[str]:
-    return [str(name) for name in atoms if name not in _IDENTITY]
+def _plain(found: Interval) -> dict[str, float | None]:
+    """Value and bounds, ready for JSON; what is undefined is None."""
+    return {name: number if np.isfinite(number) else None for name, number in asdict(found).items()}
 
 
 def _extremes(atoms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -348,16 +347,13 @@ def _shell_table(
     tests = statistics[statistics["family"] == "shell"]
     rows = []
     for name, (inner, outer) in shells.items():
-        found = ratio_estimate(*pool.of("shell", name, "random"), seed=seed)
-        row = {"name": name, "inner": inner, "outer": outer, "enrichment": found.value}
-        row |= {"enrichment_low": found.low, "enrichment_high": found.high}
-        below = pool.of("shell", name, "random")[1].mean()
+        observed, below = pool.of("shell", name, "random")
+        row = {"name": name, "inner": inner, "outer": outer}
+        found = ratio_estimate(observed, below, seed=seed)
+        row |= {"enrichment": found.value, "enrichment_low": found.low, "enrichment_high": found.high}
         for test in tests[tests["name"] == name].to_dict(orient="records"):
-            null = test["compared_with"]
-            row |= {f"{null}_{part}": test[column] / below for part, column in _NULL_PARTS.items()}
-            row |= {f"{null}_p": test["p_value"], f"{null}_q": test["q_value"]}
+            for bound in ("", "_low", "_high"):
+                row[f"{test['compared_with']}{bound or '_expected'}"] = test[f"expected{bound}"] / below.mean()
+            row |= {f"{test['compared_with']}_{part}": test[f"{part}_value"] for part in ("p", "q")}
         rows.append(row)
     return pd.DataFrame(rows).sort_values("inner", ignore_index=True)
-
-
-_NULL_PARTS = {"expected": "expected", "low": "expected_low", "high": "expected_high"}

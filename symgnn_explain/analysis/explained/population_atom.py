@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, compare_cycles
-from symgnn_explain.analysis.explained.motifs import AtomFeatures, atom_features
+from symgnn_explain.analysis.explained.cycle_comparison import Boundary, CycleComparison, cycle_comparison
+from symgnn_explain.analysis.explained.motifs import atom_features
 from symgnn_explain.analysis.explained.mro import SHELL_NULLS, ShellAnalysis, shell_analysis
 from symgnn_explain.analysis.explained.pooled import NullPool
 from symgnn_explain.analysis.networks.field_bonds import field_bonds
 from symgnn_explain.analysis.networks.graph_statistics import GraphBatch, statistics
-from symgnn_explain.analysis.nulls.candidates import BoolArray, Candidates, edge_candidates
-from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, NullModel, Permuted
+from symgnn_explain.analysis.networks.network_analysis import BOND_NULLS
+from symgnn_explain.analysis.nulls.candidates import Candidates, edge_candidates
+from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, EDGE_NULLS, LENGTH_TOLERANCE, NullModel
 from symgnn_explain.analysis.order.local_order import LocalOrder
-from symgnn_explain.analysis.topology.of_glass import Boundary, cycles_through_edges
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -30,36 +28,25 @@ N_INDICES = 4
 DISTANCE_NULLS = tuple(name for name in SHELL_NULLS if ATOM_NULLS[name].exchangeable)
 """Null models of distances and shells."""
 
-MOTIF_NULLS = ("random", "hop_matched", "distance_matched", "distance_and_species_matched")
-
-POPULATION_NULLS: Mapping[str, NullModel] = MappingProxyType(
-    {
-        **{name: ATOM_NULLS[name] for name in ("random", "hop_matched", "coordination_matched", "distance_matched")},
-        "distance_and_species_matched": Permuted(
-            "distance_and_species_matched",
-            f"as many atoms of each species and each {LENGTH_TOLERANCE:g} Å of distance from the explained atom",
-            same=("number",),
-            within={"distance": LENGTH_TOLERANCE},
-        ),
-    }
-)
-"""Null models of important atoms that a population is compared with, by name."""
-
 FINE_LENGTH = 0.1
 """Width (Å) of the finer classes of length: cycles depend on length even within 0.3 Å."""
 
-POPULATION_EDGE_NULLS: Mapping[str, NullModel] = MappingProxyType(
-    {
-        **EDGE_NULLS,
-        "hop_fine_length_matched": Permuted(
-            "hop_fine_length_matched",
-            f"as many edges of each hop and each {FINE_LENGTH:g} Å of length",
-            same=("hop",),
-            within={"distance": FINE_LENGTH},
-        ),
-    }
+_MOTIF_NULLS = (
+    *(ATOM_NULLS[name] for name in ("random", "hop_matched", "distance_matched")),
+    NullModel(
+        "distance_and_species_matched",
+        f"as many atoms of each species and each {LENGTH_TOLERANCE:g} Å of distance from the explained atom",
+        by=("number", ("distance", LENGTH_TOLERANCE)),
+    ),
 )
-"""Null models of important edges that a population is compared with, by name."""
+_EDGE_NULLS = (
+    *EDGE_NULLS.values(),
+    NullModel(
+        "hop_fine_length_matched",
+        f"as many edges of each hop and each {FINE_LENGTH:g} Å of length",
+        by=("hop", ("distance", FINE_LENGTH)),
+    ),
+)
 
 NETWORK_STATISTICS = (
     ("size", "atoms"),
@@ -86,13 +73,12 @@ class AnalysedAtom:
         Its row in the population's table.
     shells
         Where its important atoms sit.
-    important_atoms, important_bonds
-        What is important; bonds as the first atom, the second, and their distance in hundredths of an Å.
+    important_bonds
+        As the first atom, the second, and their distance in hundredths of an Å.
     """
 
     row: dict[str, Any]
     shells: ShellAnalysis
-    important_atoms: frozenset[int]
     important_bonds: frozenset[tuple[int, ...]]
 
 
@@ -111,16 +97,21 @@ class AtomAnalyst:
 
     def __post_init__(self) -> None:
         self.order.require_glass(self.glass)
-        self._closed = np.flatnonzero(self.order.cells.closed)
-        self._features: AtomFeatures = atom_features(self.order, self._closed, N_INDICES)
+        self._features = atom_features(self.order, np.flatnonzero(self.order.cells.closed), N_INDICES)
 
     def analyse(self, explanation: AtomExplanation, pool: NullPool) -> AnalysedAtom:
         """Analyse one atom, and add what its null models draw to the pool."""
         atom = explanation.atom
         random = np.random.default_rng([self.seed, atom])
+        draws, seed = self.draws, self.seed
         try:
-            shells = shell_analysis(explanation, self.glass, self.k, rdf=self.rdf, draws=self.draws, seed=self.seed)
-            comparison = self._cycles(explanation, pool, random)
+            shells = shell_analysis(explanation, self.glass, self.k, rdf=self.rdf, draws=draws, seed=seed)
+            comparison = cycle_comparison(
+                explanation, self.glass, self.k, draws=draws, seed=seed, boundary=self.boundary
+            )
+            edges = edge_candidates(explanation, self.k)
+            cycles = {("cycles", "cycles_top"): comparison.cycles}
+            pool.add_means(cycles, edges, _EDGE_NULLS, self.draws, random)
             network = self._network(explanation, pool, random)
         except InputError as error:
             raise InputError(f"atom {atom} cannot be analysed: {error}") from error
@@ -146,74 +137,43 @@ class AtomAnalyst:
         row |= {f"network: {name}": value for name, value in network.items()}
         ends = np.sort(top[["source", "target"]].to_numpy(), axis=1)
         bonds = np.column_stack([ends, np.rint(100 * top["distance"].to_numpy())]).astype(np.int64)
-        return AnalysedAtom(
-            row, shells, frozenset(shells.important.tolist()), frozenset(tuple(bond) for bond in bonds.tolist())
-        )
+        return AnalysedAtom(row, shells, frozenset(tuple(bond) for bond in bonds.tolist()))
 
     def _distances(self, shells: ShellAnalysis, pool: NullPool, random: np.random.Generator) -> None:
-        candidates = shells.candidates
-        distance = candidates.attribute("distance")
-        self.shells |= {shell.name: (shell.inner, shell.outer) for shell in shells.shells}
-        inside = [(distance >= shell.inner) & (distance < shell.outer) for shell in shells.shells]
-        shares = np.column_stack(inside).astype(np.float64)
-        names = [shell.name for shell in shells.shells]
-        for null in DISTANCE_NULLS:
-            if null != "coordination_matched" or "coordination" in candidates.attributes:
-                drawn = POPULATION_NULLS[null].draw(candidates, self.draws, random)
-                pool.add_means("shell", names, null, values=shares, chosen=candidates.chosen, drawn=drawn)
-                pool.add_means(
-                    "distance",
-                    ["mean_distance"],
-                    null,
-                    values=distance[:, None],
-                    chosen=candidates.chosen,
-                    drawn=drawn,
-                )
+        distance = shells.all_distance
+        values: dict[tuple[str, str], FloatArray] = {}
+        for name, inner, outer in shells.shells[["name", "inner", "outer"]].itertuples(index=False):
+            self.shells[name] = (inner, outer)
+            values["shell", name] = ((distance >= inner) & (distance < outer)).astype(np.float64)
+        values["distance", "mean_distance"] = distance
+        nulls = (ATOM_NULLS[name] for name in DISTANCE_NULLS)
+        pool.add_means(values, shells.candidates, nulls, self.draws, random)
 
     def _motifs(self, candidates: Candidates, pool: NullPool, random: np.random.Generator) -> dict[str, float]:
         """Compare the motifs of important atoms with closed cells, and return their means; none without such atoms."""
-        closed = self.order.cells.closed[candidates.ids]
-        names = [f"{group}: {name}" for group, name in zip(self._features.group, self._features.name, strict=True)]
-        if not (candidates.chosen & closed).any():
+        kept = candidates.only(self.order.cells.closed[candidates.ids])
+        names = self._features.columns.map(": ".join).to_list()
+        if not kept.chosen.any():
             return dict.fromkeys(names, np.nan)
-        kept = _subset(candidates, closed)
-        values = self._features.table[np.searchsorted(self._closed, kept.ids)]
-        for null in MOTIF_NULLS:
-            drawn = POPULATION_NULLS[null].draw(kept, self.draws, random)
-            pool.add_means("motif", names, null, values=values, chosen=kept.chosen, drawn=drawn)
+        values = self._features.loc[kept.ids].to_numpy()
+        columns = {("motif", name): column for name, column in zip(names, values.T, strict=True)}
+        pool.add_means(columns, kept, _MOTIF_NULLS, self.draws, random)
         return dict(zip(names, values[kept.chosen].mean(axis=0).tolist(), strict=True))
-
-    def _cycles(self, explanation: AtomExplanation, pool: NullPool, random: np.random.Generator) -> CycleComparison:
-        cycles = cycles_through_edges(explanation, self.glass, boundary=self.boundary)
-        edges = edge_candidates(explanation, self.k)
-        values = cycles[edges.ids].astype(np.float64)[:, None]
-        for name, null in POPULATION_EDGE_NULLS.items():
-            drawn = null.draw(edges, self.draws, random)
-            pool.add_means("cycles", ["cycles_top"], name, values=values, chosen=edges.chosen, drawn=drawn)
-        return compare_cycles(
-            explanation,
-            cycles,
-            self.k,
-            length_tolerance=LENGTH_TOLERANCE,
-            draws=self.draws,
-            seed=self.seed,
-            glass_name=self.glass.name,
-        )
 
     def _network(self, explanation: AtomExplanation, pool: NullPool, random: np.random.Generator) -> dict[str, float]:
         top = explanation.rank()[: self.k]
         if (explanation.source[top] == explanation.target[top]).all():
             return {}
-        bonds = field_bonds(explanation, self.glass, self.k)
+        bonds, candidates = field_bonds(explanation, self.glass, self.k)
         _, kind = np.unique(self.glass.numbers, return_inverse=True)
 
         def describe(rows: IntArray) -> dict[str, FloatArray]:
-            batch = GraphBatch.of(*bonds.ends(rows))
+            batch = GraphBatch.of(bonds[rows, 0], bonds[rows, 1])
             found = statistics(batch, kind[batch.label], largest_ring=_LARGEST_RING)
             return {f"{group}: {name}": found[group, name] for group, name in NETWORK_STATISTICS}
 
-        observed = describe(np.flatnonzero(bonds.important)[None])
-        drawn = describe(bonds.draw(self.draws, random, matched=True))
+        observed = describe(np.flatnonzero(candidates.chosen)[None])
+        drawn = describe(BOND_NULLS["matched"].draw(candidates, self.draws, random).rows)
         for name, values in drawn.items():
             pool.add(
                 "network",
@@ -228,7 +188,7 @@ class AtomAnalyst:
 
 def _cycle_columns(comparison: CycleComparison) -> dict[str, float]:
     """Mean cycles of each group, and what the top edges have more than random and than matched ones."""
-    means = {group.name: group.mean for group in comparison.groups}
+    means = comparison.groups.set_index("group")["mean"]
     edges = comparison.edges
     # Top edges without a counterpart enter the mean of the top, but not the comparison with the matched.
     with_counterpart = edges["cycles"][edges["matches"] > 0].mean()
@@ -241,14 +201,3 @@ def _cycle_columns(comparison: CycleComparison) -> dict[str, float]:
         "cycles_top_over_random": means["top"] - means["random"],
         "cycles_top_over_matched": float(with_counterpart) - means.get("matched", np.nan),
     }
-
-
-def _subset(candidates: Candidates, kept: BoolArray) -> Candidates:
-    return replace(
-        candidates,
-        ids=candidates.ids[kept],
-        chosen=candidates.chosen[kept],
-        attributes={name: values[kept] for name, values in candidates.attributes.items()},
-        weight=candidates.weight[kept],
-        reserved=candidates.reserved[kept],
-    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from symgnn_explain.analysis.fields.blocks import spatial_blocks
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength, exponential_length, integral_length
-from symgnn_explain.analysis.nulls.null_models import CONFIDENCE
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.fidelity.intervals import quantiles
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.pairs import Pairs, pairs_within
@@ -61,12 +61,6 @@ class Autocorrelation:
         Mean over the pairs closer than 4 Å, and the share of permutations with as much of it.
     integral_length, exponential_length
         Correlation lengths by two definitions; None where the field is not correlated, or the data do not define one.
-    within
-        What the values were centred and permuted in: ``all`` atoms, or atoms of one ``species``.
-    glass_name, n_atoms
-        What was analysed.
-    draws, seed
-        Of the bootstrap and of the permutations.
     """
 
     field: str
@@ -81,36 +75,11 @@ class Autocorrelation:
     p_value: float
     integral_length: CorrelationLength | None
     exponential_length: CorrelationLength | None
-    within: str
-    glass_name: str
-    n_atoms: int
-    draws: int
-    seed: int
 
     def to_frame(self) -> pd.DataFrame:
         """One row a bin: r (Å), n_pairs, correlation with its interval, null band."""
         columns = ("r", "n_pairs", "correlation", "low", "high", "null_low", "null_high")
         return pd.DataFrame({name: getattr(self, name) for name in columns})
-
-    def summary(self) -> dict[str, Any]:
-        """Correlation lengths (Å) and significance, ready for JSON."""
-        lengths = {"integral": self.integral_length, "exponential": self.exponential_length}
-        return {
-            "field": self.field,
-            "near_correlation": self.near_correlation,
-            "p_value": self.p_value,
-            "correlation_length_angstrom": {
-                name: None if length is None else asdict(length) for name, length in lengths.items()
-            },
-            "within": self.within,
-            "n_atoms": self.n_atoms,
-            "null_model": f"random permutations of the values among the atoms of {_WITHIN[self.within]}",
-            "draws": self.draws,
-            "seed": self.seed,
-        }
-
-
-_WITHIN = {"all": "the glass", "species": "one species"}
 
 
 def field_autocorrelation(
@@ -184,9 +153,7 @@ def field_autocorrelation(
     near_correlation = float(correlation[near] @ share)
     p_value = float((1 + (permuted[:, near] @ share >= near_correlation - 1e-12).sum()) / (1 + draws))
     correlated = p_value < SIGNIFICANCE
-    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    low, high = np.quantile(resampled, tails, axis=0)
-    null_low, null_high = np.quantile(permuted, tails, axis=0)
+    (low, high), (null_low, null_high) = quantiles(resampled), quantiles(permuted)
     watch.advance(1.0)
     return Autocorrelation(
         field=field,
@@ -201,11 +168,6 @@ def field_autocorrelation(
         p_value=p_value,
         integral_length=integral_length(distance, correlation, resampled) if correlated else None,
         exponential_length=exponential_length(distance, correlation, resampled) if correlated else None,
-        within=within,
-        glass_name=glass.name,
-        n_atoms=len(glass),
-        draws=draws,
-        seed=seed,
     )
 
 

@@ -2,86 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
-from symgnn_explain.analysis.nulls.null_models import LENGTH_TOLERANCE
-from symgnn_explain.analysis.nulls.stratified import classes_of, draw_in_classes, length_classes
+from symgnn_explain.analysis.nulls.candidates import Candidates
 from symgnn_explain.analysis.topology.alpha import name_bonds
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.glass import Glass, IntArray
 
 SWAPS_PER_BOND = 10
 """Swaps that are tried for each bond when a graph is rewired: more change nothing any more (Milo et al., 2003)."""
 
 
-@dataclass(frozen=True, eq=False)
-class FieldBonds:
-    """Undirected bonds of a receptive field, without those of an atom to itself or its own image.
-
-    Parameters
-    ----------
-    bonds
-        Atoms and shift of each, named as by :func:`~.alpha.canonical_bonds`, shape (B, 5).
-    length
-        Shape (B,), Å.
-    hop
-        Hops of the nearer and the farther atom from the explained one, shape (B, 2).
-    score
-        Sum of the absolute scores of both directions, shape (B,).
-    important
-        Which bonds belong to a direction that is among the most important edges, shape (B,).
-    """
-
-    bonds: IntArray
-    length: FloatArray
-    hop: IntArray
-    score: FloatArray
-    important: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.bonds)
-
-    @property
-    def classes(self) -> IntArray:
-        """Class of each bond by hops of both atoms and by length, 0.3 Å wide, shape (B,)."""
-        return classes_of(self.hop[:, 0], self.hop[:, 1], length_classes(self.length, LENGTH_TOLERANCE))
-
-    def ends(self, rows: IntArray) -> tuple[IntArray, IntArray]:
-        """Atoms at either end of bonds, each of the shape of ``rows``."""
-        return self.bonds[rows, 0], self.bonds[rows, 1]
-
-    def draw(self, draws: int, random: np.random.Generator, *, matched: bool) -> IntArray:
-        """Draw as many bonds as are important, shape (draws, K): of the same classes if matched, else any."""
-        label = self.classes if matched else np.zeros(len(self), dtype=np.int64)
-        rows, _ = draw_in_classes(label, self.important, draws, random)
-        return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row an important bond, the most important first: first, second, length (Å), hops, score."""
-        rows = np.flatnonzero(self.important)
-        rows = rows[np.argsort(-self.score[rows], kind="stable")]
-        return pd.DataFrame(
-            {
-                "first": self.bonds[rows, 0],
-                "second": self.bonds[rows, 1],
-                "length": self.length[rows],
-                "hop_near": self.hop[rows, 0],
-                "hop_far": self.hop[rows, 1],
-                "score": self.score[rows],
-            }
-        )
-
-
-def field_bonds(explanation: AtomExplanation, glass: Glass, k: int = 50) -> FieldBonds:
+def field_bonds(explanation: AtomExplanation, glass: Glass, k: int = 50) -> tuple[IntArray, Candidates]:
     """Merge both directions of each edge; bonds with a direction among the ``k`` most important edges are important.
 
     An atom's edges to itself and its own images are no bonds: where they are among the ``k`` there are the fewer bonds.
+
+    Returns
+    -------
+    bonds, candidates
+        Bonds, named as by :func:`~.alpha.canonical_bonds`, shape (B, 5); and which are important, with ``hop_near`` and
+        ``hop_far`` (hops of both atoms from the explained one) and ``distance`` (length, Å). The weight is the sum of
+        the absolute scores of both directions.
 
     Raises
     ------
@@ -100,13 +44,11 @@ def field_bonds(explanation: AtomExplanation, glass: Glass, k: int = 50) -> Fiel
     if not important.any():
         raise InputError(f"the {k} most important edges are self-loops, and join no two atoms: choose a larger k.")
     placement = place_atoms(explanation)
-    hops = placement.hop[placement.rows_of(bonds[:, :2])]
-    return FieldBonds(
-        bonds=bonds,
-        length=explanation.distance[edges][first],
-        hop=np.sort(hops, axis=1),
-        score=np.bincount(row, np.abs(explanation.score[edges]), minlength=len(bonds)).astype(np.float64),
-        important=important,
+    near, far = np.sort(placement.hop[placement.rows_of(bonds[:, :2])], axis=1).T
+    attributes = {"hop_near": near, "hop_far": far, "distance": explanation.distance[edges][first]}
+    score = np.bincount(row, np.abs(explanation.score[edges]), minlength=len(bonds))
+    return bonds, Candidates(
+        np.arange(len(bonds)), important, attributes, np.where(important, score, 0.0), reserved=important
     )
 
 

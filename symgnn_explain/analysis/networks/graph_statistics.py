@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symgnn_explain.analysis.topology.rings import Graph, kings_rings, primitive_rings
+from symgnn_explain.analysis.topology.rings import Graph, contains, kings_rings, primitive_rings
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 LARGEST_RING = 6
@@ -78,23 +79,6 @@ class GraphBatch:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class Centralities:
-    """Centralities of each node within its own graph, as networkx has them by default.
-
-    Parameters
-    ----------
-    closeness, betweenness
-        Shapes (n,); closeness is scaled by the share of the nodes that are reached (Wasserman and Faust).
-    harmonic
-        Mean inverse distance to the other nodes, shape (n,); its mean is the global efficiency of the graph.
-    """
-
-    closeness: FloatArray
-    betweenness: FloatArray
-    harmonic: FloatArray
-
-
 def statistics(
     batch: GraphBatch, kind: IntArray, *, largest_ring: int = LARGEST_RING
 ) -> dict[tuple[str, str], FloatArray]:
@@ -104,87 +88,76 @@ def statistics(
     ----------
     kind
         Species of each node, shape (n,), numbered from 0.
+    largest_ring
+        Most nodes in a ring; motifs are counted from 4 on.
     """
-    edges = batch.graph.edges()
+    import networkx as nx
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph, edges, degree = batch.graph, batch.graph.edges(), batch.graph.degree
     owner = batch.owner[edges[:, 0]]
-    degree = batch.graph.degree
-    triangles = list_triangles(batch.graph)
-    through = np.bincount(triangles.ravel(), minlength=batch.graph.n_nodes)
+    primitive, king = primitive_rings(graph, largest_ring), kings_rings(graph, largest_ring)
+    triangles = primitive.rings[0]
+    through = np.bincount(triangles.ravel(), minlength=graph.n_nodes)
     n_nodes, n_edges = batch.total(np.ones(len(degree))), batch.total(np.ones(len(edges)), owner)
-    component = components(batch.graph)
-    n_components = batch.total(component == np.arange(len(component)))
-    size = np.bincount(component, minlength=len(component))
+    ones = np.ones(len(graph.neighbour), dtype=np.int8)
+    matrix = csr_array((ones, graph.neighbour, graph.start), shape=(graph.n_nodes, graph.n_nodes))
+    _, component = connected_components(matrix, directed=False)
+    _, first_node, size = np.unique(component, return_index=True, return_counts=True)
+    n_components = batch.total(np.ones(len(size)), batch.owner[first_node])
     corners = degree * (degree - 1) / 2
-    central = centralities(batch)
+    core = nx.core_number(nx.Graph(edges.tolist()))
+    closeness, betweenness, harmonic = centralities(batch)
     found: dict[tuple[str, str], FloatArray] = {
         ("size", "atoms"): n_nodes,
         ("size", "components"): n_components,
-        ("size", "share of atoms in the largest component"): ratio(batch.largest(size), n_nodes),
+        ("size", "share of atoms in the largest component"): ratio(batch.largest(size[component]), n_nodes),
         ("size", "independent cycles"): n_edges - n_nodes + n_components,
         ("clustering", "mean clustering"): batch.mean(ratio(through, corners, otherwise=0.0)),
         ("clustering", "transitivity"): ratio(batch.total(through), batch.total(corners), otherwise=0.0),
         ("assortativity", "species"): species_assortativity(batch, edges, kind),
         ("assortativity", "degree"): degree_assortativity(batch, edges, degree),
         ("centrality", "largest degree"): batch.largest(degree),
-        ("centrality", "mean closeness"): batch.mean(central.closeness),
-        ("centrality", "largest betweenness"): batch.largest(central.betweenness),
-        ("centrality", "efficiency"): batch.mean(central.harmonic),
-        ("core", "largest core number"): batch.largest(core_numbers(batch.graph)),
+        ("centrality", "mean closeness"): batch.mean(closeness),
+        ("centrality", "largest betweenness"): batch.largest(betweenness),
+        ("centrality", "efficiency"): batch.mean(harmonic),
+        ("core", "largest core number"): batch.largest(np.array([core.get(node, 0) for node in range(graph.n_nodes)])),
     }
-    found |= {("motif", name): counts for name, counts in motif_census(batch, triangles).items()}
-    for name, listed in (
-        ("primitive", primitive_rings(batch.graph, largest_ring)),
-        ("King's", kings_rings(batch.graph, largest_ring)),
-    ):
+    if largest_ring > 3:
+        census = motif_census(batch, triangles, squares=primitive.rings[1])
+        found |= {("motif", name): counts for name, counts in census.items()}
+    for name, listed in (("primitive", primitive), ("King's", king)):
         for ring_size, rings in zip(listed.sizes, listed.rings, strict=True):
             found["rings", f"{name} rings of {ring_size}"] = batch.total(np.ones(len(rings)), batch.owner[rings[:, 0]])
     return found
 
 
-def components(graph: Graph) -> IntArray:
-    """Lowest node of the component that each node belongs to, shape (n_nodes,)."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
+def centralities(batch: GraphBatch) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Compute centralities from all shortest paths (Brandes, J. Math. Sociol. 25, 163, 2001), shapes (n,).
 
-    ones = np.ones(len(graph.neighbour), dtype=np.int8)
-    matrix = csr_array((ones, graph.neighbour, graph.start), shape=(graph.n_nodes, graph.n_nodes))
-    _, label = connected_components(matrix, directed=False)
-    _, lowest = np.unique(label, return_index=True)
-    return lowest[label].astype(np.int64)
-
-
-def list_triangles(graph: Graph) -> IntArray:
-    """Every triangle once, nodes ascending, shape (T, 3)."""
-    edges = graph.edges()
-    row, third = graph.step(edges[:, 1])
-    triples = np.column_stack([edges[row], third])[third > edges[row, 1]]
-    return triples[_joined(graph, triples[:, 0], triples[:, 2])]
-
-
-def core_numbers(graph: Graph) -> IntArray:
-    """Find for each node the largest k of a subgraph around it whose nodes all have k neighbours; shape (n_nodes,)."""
-    degree, core = graph.degree.copy(), np.zeros(graph.n_nodes, dtype=np.int64)
-    alive = np.ones(graph.n_nodes, dtype=bool)
-    level = 0
-    while alive.any():
-        leaving = np.flatnonzero(alive & (degree <= level))
-        if not leaving.size:
-            level += 1
-            continue
-        core[leaving] = level
-        alive[leaving] = False
-        _, neighbour = graph.step(leaving)
-        degree -= np.bincount(neighbour, minlength=graph.n_nodes)
-    return core
-
-
-def centralities(batch: GraphBatch) -> Centralities:
-    """Compute closeness and betweenness from all shortest paths (Brandes, J. Math. Sociol. 25, 163, 2001)."""
+    Returns
+    -------
+    closeness, betweenness, harmonic
+        Of each node within its own graph, as networkx has them by default: closeness is scaled by the share of the
+        nodes that are reached; harmonic is the mean inverse distance, whose mean is the efficiency of the graph.
+    """
     graph, n_nodes = batch.graph, batch.graph.n_nodes
-    shells, total, inverse, reached = _shortest_paths(graph)
-    betweenness: FloatArray = np.zeros(n_nodes)
+    everyone = np.arange(n_nodes)
+    shells = [_Shell(everyone * (n_nodes + 1), everyone, everyone, np.ones(n_nodes))]
+    total, inverse, reached, betweenness = np.zeros((4, n_nodes))
+    while len(shells[-1].codes):
+        last = shells[-1]
+        row, node = graph.step(last.node)
+        codes, place = np.unique(last.origin[row] * n_nodes + node, return_inverse=True)
+        paths = np.bincount(place.reshape(-1), last.paths[row], minlength=len(codes))
+        fresh = ~np.any([contains(seen.codes, codes) for seen in shells[-2:]], axis=0)
+        origin, node = np.divmod(codes[fresh], n_nodes)
+        here = np.bincount(origin, minlength=n_nodes)
+        total, inverse, reached = total + len(shells) * here, inverse + here / len(shells), reached + here
+        shells.append(_Shell(codes[fresh], origin, node, paths[fresh]))
     # From the farthest pairs inwards: how many shortest paths from an origin run on beyond each node, as shares.
-    beyond: FloatArray = np.zeros(len(shells[-1].codes))
+    beyond: FloatArray = np.zeros(0)
     for nearer, farther in zip(reversed(shells[:-1]), reversed(shells[1:]), strict=True):
         betweenness += np.bincount(farther.node, beyond, minlength=n_nodes)
         row, before = graph.step(farther.node)
@@ -196,38 +169,47 @@ def centralities(batch: GraphBatch) -> Centralities:
     others = batch.total(np.ones(n_nodes))[batch.owner] - 1
     closeness = ratio(reached, total, otherwise=0.0) * ratio(reached, others, otherwise=0.0)
     # Each pair of ends was met from both.
-    return Centralities(
-        closeness, ratio(betweenness, others * (others - 1), otherwise=0.0), ratio(inverse, others, otherwise=0.0)
-    )
+    return closeness, ratio(betweenness, others * (others - 1), otherwise=0.0), ratio(inverse, others, otherwise=0.0)
 
 
-def motif_census(batch: GraphBatch, triangles: IntArray) -> dict[str, FloatArray]:
-    """Count the connected motifs of three and four nodes in every graph, see :data:`MOTIFS`."""
+class _Shell(NamedTuple):
+    """Pairs of nodes so many edges apart: ascending codes, both nodes, and how many shortest paths join them."""
+
+    codes: IntArray
+    origin: IntArray
+    node: IntArray
+    paths: FloatArray
+
+
+def motif_census(batch: GraphBatch, triangles: IntArray, squares: IntArray) -> dict[str, FloatArray]:
+    """Count the connected motifs of three and four nodes in every graph, see :data:`MOTIFS`.
+
+    Triangles and squares without a diagonal are given, shapes (T, 3) and (S, 4), nodes of triangles ascending.
+    """
     graph, edges = batch.graph, batch.graph.edges()
-    owner = batch.owner[edges[:, 0]]
-    degree = graph.degree
+    owner, degree = batch.owner[edges[:, 0]], graph.degree
     n_triangles = batch.total(np.ones(len(triangles)), batch.owner[triangles[:, 0]])
+    n_squares = batch.total(np.ones(len(squares)), batch.owner[squares[:, 0]])
     through = np.bincount(triangles.ravel(), minlength=graph.n_nodes)
-    on_edge = _triangles_on_edges(graph, edges, triangles)
-    # Counts of subgraphs with or without further edges among their nodes come first.
+    sides = triangles[:, [[0, 1], [0, 2], [1, 2]]].reshape(-1, 2) @ [graph.n_nodes, 1]
+    on_edge = np.bincount(np.searchsorted(edges @ [graph.n_nodes, 1], sides), minlength=len(edges))
+    row, fourth = graph.step(triangles[:, 2])
+    whole = fourth > triangles[row, 2]
+    for corner in (0, 1):
+        whole &= contains(graph.codes, triangles[row, corner] * graph.n_nodes + fourth)
+    tetrahedra = batch.total(np.ones(int(whole.sum())), batch.owner[fourth[whole]])
+    # Counts of subgraphs with or without further edges among their nodes come first; what a denser motif contains of a
+    # sparser one is then taken away.
+    diamonds = batch.total(on_edge * (on_edge - 1) / 2, owner) - 6 * tetrahedra
+    tailed = batch.total(through * (degree - 2)) - 4 * diamonds - 12 * tetrahedra
+    stars = batch.total(degree * (degree - 1) * (degree - 2) / 6) - tailed - 2 * diamonds - 4 * tetrahedra
     paths = batch.total((degree[edges] - 1).prod(axis=1), owner) - 3 * n_triangles
-    stars = batch.total(degree * (degree - 1) * (degree - 2) / 6)
-    tailed = batch.total(through * (degree - 2))
-    diamonds = batch.total(on_edge * (on_edge - 1) / 2, owner)
-    squares = _squares(batch)
-    tetrahedra = _tetrahedra(batch, triangles)
-    # What a denser motif contains of a sparser one is then taken away.
-    diamonds = diamonds - 6 * tetrahedra
-    squares = squares - diamonds - 3 * tetrahedra
-    tailed = tailed - 4 * diamonds - 12 * tetrahedra
-    stars = stars - tailed - 2 * diamonds - 4 * tetrahedra
-    paths = paths - 2 * tailed - 4 * squares - 6 * diamonds - 12 * tetrahedra
     return {
         "open triad": batch.total(degree * (degree - 1) / 2) - 3 * n_triangles,
         "triangle": n_triangles,
-        "path": paths,
+        "path": paths - 2 * tailed - 4 * n_squares - 6 * diamonds - 12 * tetrahedra,
         "star": stars,
-        "square": squares,
+        "square": n_squares,
         "tailed triangle": tailed,
         "diamond": diamonds,
         "tetrahedron": tetrahedra,
@@ -264,75 +246,3 @@ def ratio(
     """Divide where the divisor is positive; ``otherwise`` elsewhere."""
     divisor = np.asarray(whole, dtype=np.float64)
     return np.where(divisor > 0, np.asarray(part) / np.where(divisor > 0, divisor, 1.0), otherwise)
-
-
-@dataclass(frozen=True, eq=False)
-class _Shell:
-    """Pairs of nodes so many edges apart: ascending codes, both nodes, and how many shortest paths join them."""
-
-    codes: IntArray
-    origin: IntArray
-    node: IntArray
-    paths: FloatArray
-
-
-def _shortest_paths(graph: Graph) -> tuple[list[_Shell], FloatArray, FloatArray, FloatArray]:
-    """All pairs by distance; and for each node the sum of distances, of inverse distances, and nodes reached."""
-    n_nodes = graph.n_nodes
-    everyone = np.arange(n_nodes)
-    shells = [_Shell(everyone * (n_nodes + 1), everyone, everyone, np.ones(n_nodes))]
-    total: FloatArray = np.zeros(n_nodes)
-    inverse: FloatArray = np.zeros(n_nodes)
-    reached: FloatArray = np.zeros(n_nodes)
-    while len(shells[-1].codes):
-        last = shells[-1]
-        row, node = graph.step(last.node)
-        codes, place = np.unique(last.origin[row] * n_nodes + node, return_inverse=True)
-        paths = np.bincount(place.reshape(-1), last.paths[row], minlength=len(codes))
-        fresh = np.ones(len(codes), dtype=bool)
-        for seen in shells[-2:]:
-            found = np.minimum(np.searchsorted(seen.codes, codes), len(seen.codes) - 1)
-            fresh &= seen.codes[found] != codes
-        codes, paths = codes[fresh], paths[fresh]
-        origin, node = np.divmod(codes, n_nodes)
-        distance = len(shells)
-        here = np.bincount(origin, minlength=n_nodes)
-        total, inverse, reached = total + distance * here, inverse + here / distance, reached + here
-        shells.append(_Shell(codes, origin, node, paths))
-    return shells[:-1], total, inverse, reached
-
-
-def _joined(graph: Graph, one: IntArray, other: IntArray) -> NDArray[np.bool_]:
-    source = np.repeat(np.arange(graph.n_nodes), graph.degree)
-    codes = source * graph.n_nodes + graph.neighbour
-    wanted = one * graph.n_nodes + other
-    if not len(codes):
-        return np.zeros(len(wanted), dtype=bool)
-    return codes[np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)] == wanted
-
-
-def _triangles_on_edges(graph: Graph, edges: IntArray, triangles: IntArray) -> IntArray:
-    codes = edges[:, 0] * graph.n_nodes + edges[:, 1]
-    sides = np.concatenate([triangles[:, [0, 1]], triangles[:, [0, 2]], triangles[:, [1, 2]]])
-    place = np.searchsorted(codes, sides[:, 0] * graph.n_nodes + sides[:, 1])
-    return np.bincount(place, minlength=len(edges))
-
-
-def _squares(batch: GraphBatch) -> FloatArray:
-    """Rings of four nodes in every graph, with or without diagonals."""
-    graph = batch.graph
-    first, middle = graph.step(np.arange(graph.n_nodes))
-    row, second = graph.step(middle)
-    ends = first[row] * graph.n_nodes + second
-    pairs, ways = np.unique(ends[first[row] < second], return_counts=True)
-    # Each ring has two diagonals, and was met from either.
-    return batch.total(ways * (ways - 1) / 2, batch.owner[pairs // max(graph.n_nodes, 1)]) / 2
-
-
-def _tetrahedra(batch: GraphBatch, triangles: IntArray) -> FloatArray:
-    graph = batch.graph
-    row, fourth = graph.step(triangles[:, 2])
-    corners = triangles[row]
-    row, corners, fourth = (array[fourth > corners[:, 2]] for array in (row, corners, fourth))
-    whole = _joined(graph, corners[:, 0], fourth) & _joined(graph, corners[:, 1], fourth)
-    return batch.total(np.ones(int(whole.sum())), batch.owner[corners[whole, 0]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Atoms or edges that could have been important, and which of them are.
+    """Atoms, edges or bonds that could have been important, and which of them are.
 
     Parameters
     ----------
@@ -45,15 +44,6 @@ class Candidates:
     weight: FloatArray
     reserved: BoolArray
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
-        named = {**self.attributes, "chosen": self.chosen, "weight": self.weight, "reserved": self.reserved}
-        for name, array in named.items():
-            if array.shape != self.ids.shape:
-                raise InputError(f"{name} has shape {array.shape}, expected {self.ids.shape}: one value a candidate.")
-        if not self.chosen.any():
-            raise InputError("no candidate is important: choose a larger k.")
-
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -62,11 +52,10 @@ class Candidates:
         """How many candidates are important."""
         return int(self.chosen.sum())
 
-    def attribute(self, name: str) -> NDArray[Any]:
-        """One attribute by its name; raises InputError where the candidates do not have it."""
-        if name not in self.attributes:
-            raise InputError(f"the candidates have no {name!r}: they have {', '.join(self.attributes)}.")
-        return self.attributes[name]
+    def only(self, kept: BoolArray) -> Candidates:
+        """Leave out all but some candidates; ``kept`` has shape (M,)."""
+        attributes = {name: values[kept] for name, values in self.attributes.items()}
+        return Candidates(self.ids[kept], self.chosen[kept], attributes, self.weight[kept], self.reserved[kept])
 
 
 def atom_candidates(

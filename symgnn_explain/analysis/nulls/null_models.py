@@ -1,4 +1,4 @@
-"""What important atoms and edges are compared with: one small interface for every null model.
+"""What important atoms and edges are compared with.
 
 A null model draws, again and again, as many atoms (or edges) as are important from those that could have been. What
 is common to the drawn and the important ones by construction is what the model *matches*; a property in which they
@@ -7,256 +7,201 @@ still differ is not explained by what was matched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from symgnn_explain.analysis.nulls.candidates import BoolArray, Candidates
-from symgnn_explain.analysis.nulls.stratified import classes_of, draw_in_classes, length_classes
+from symgnn_explain.analysis.nulls.candidates import Candidates
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.fidelity.intervals import CONFIDENCE, quantiles
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
-CONFIDENCE = 0.95
 DRAWS = 2000
 
 LENGTH_TOLERANCE = 0.3
 """Atoms' distances and edges' lengths that differ by at most this (Å) are matched: the width of a class."""
 
+ROUNDING = 1e-9
+"""Draws of a null model that differ by less are the same."""
 
-@dataclass(frozen=True, eq=False)
-class NullDraws:
-    """Candidates that a null model drew.
 
-    Parameters
-    ----------
-    rows
-        Candidates of each draw, shape (draws, k).
-    matched
-        Important candidates that have a counterpart, in the order of ``np.flatnonzero(chosen)``, shape (K,). Column
-        ``c`` of ``rows`` stands for the ``c``-th matched one.
-    expectation
-        How often each candidate is drawn on average, shape (M,); it sums to k.
-    """
+class NullDraws(NamedTuple):
+    """Candidates that a null model drew, shape (draws, k), and how often each is drawn on average, shape (M,)."""
 
     rows: IntArray
-    matched: BoolArray
     expectation: FloatArray
 
+    def means(self, values: NDArray[Any]) -> FloatArray:
+        """Mean of values, shape (M,) or (M, P), over the candidates of each draw, shape (draws,) or (draws, P)."""
+        return row_means(values, self.rows)
 
-class NullModel(Protocol):
-    """Draws candidates that are like the important ones in what it matches, and random otherwise."""
-
-    @property
-    def name(self) -> str:
-        """Short name, as it stands in tables."""
-        ...
-
-    @property
-    def description(self) -> str:
-        """What is drawn, in a sentence."""
-        ...
-
-    @property
-    def exchangeable(self) -> bool:
-        """Whether random importances would be one draw among the others, so that there is a p-value."""
-        ...
-
-    def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
-        """Draw ``draws`` times as many candidates as are important."""
-        ...
+    def expected(self, values: NDArray[Any]) -> Any:
+        """Return the expectation of :meth:`means`."""
+        return self.expectation @ values / self.rows.shape[1]
 
 
 @dataclass(frozen=True)
-class Permuted:
+class NullModel:
     """As many candidates as are important, without replacement, with the same number in each class.
 
     The important ones can be drawn too, so that random importances are one draw among the others: p-values are exact.
 
     Parameters
     ----------
-    same
-        Attributes whose values make the classes; one class of all candidates where empty.
-    within
-        Attributes that are cut into intervals of so much, which divide the classes further.
+    name, description
+        Short name, as it stands in tables, and what is drawn, in a sentence.
+    by
+        Attributes whose values make the classes, or attributes with the width of the intervals that they are cut into;
+        one class of all candidates where empty.
     """
 
     name: str
     description: str
-    same: tuple[str, ...] = ()
-    within: Mapping[str, float] = field(default_factory=dict)
+    by: tuple[str | tuple[str, float], ...] = ()
 
-    @property
-    def exchangeable(self) -> bool:
-        """See :class:`NullModel`."""
-        return True
+    exchangeable: ClassVar[bool] = True
+    """Whether random importances would be one draw among the others, so that there is a p-value."""
+
+    def fits(self, candidates: Candidates) -> bool:
+        """Whether the candidates have what is matched: coordination numbers, say, need a minimum of g(r)."""
+        return all((key if isinstance(key, str) else key[0]) in candidates.attributes for key in self.by)
 
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
-        """See :class:`NullModel`."""
-        label = _classes(candidates, self.same, self.within)
-        rows, expectation = draw_in_classes(label, candidates.chosen, draws, random)
-        return NullDraws(rows, np.ones(candidates.n_chosen, dtype=bool), expectation)
+        """Draw ``draws`` times as many candidates as are important; column c has the class of the c-th of these."""
+        label = self._classes(candidates)
+        of_chosen = label[candidates.chosen]
+        rows = np.empty((draws, len(of_chosen)), dtype=np.int64)
+        expectation = np.zeros(len(label))
+        for value in np.unique(of_chosen):
+            members, columns = np.flatnonzero(label == value), np.flatnonzero(of_chosen == value)
+            expectation[members] = len(columns) / len(members)
+            rows[:, columns] = members[_subsets(len(members), len(columns), draws, random)]
+        return NullDraws(rows, expectation)
+
+    def _classes(self, candidates: Candidates) -> IntArray:
+        columns: list[NDArray[Any]] = [np.zeros(len(candidates))]
+        for key in self.by:
+            name, width = (key, None) if isinstance(key, str) else key
+            values = candidates.attributes[name]
+            columns.append(values if width is None else np.floor(values / width))
+        return np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-@dataclass(frozen=True)
-class Matched:
+class Matched(NullModel):
     """For each important candidate another that is not important, equal in some attributes and close in others.
 
-    It answers what the like of the important ones have. Counterparts of two important candidates are drawn
-    independently, and can be the same one; important candidates without any counterpart are left out. There is no
-    p-value: where most of the like are important, the few that are left are drawn over and over, and the draws spread
-    less than random importances would. :class:`Permuted` has the test.
-
-    Parameters
-    ----------
-    same
-        Attributes that are equal.
-    within
-        Attributes that differ by at most so much.
+    It answers what the like of the important ones have. Attributes with a width differ by at most so much. Counterparts
+    of two important candidates are drawn independently, and can be the same one; important candidates without any
+    counterpart are left out. There is no p-value: where most of the like are important, the few that are left are drawn
+    over and over, and the draws spread less than random importances would. :class:`NullModel` has the test.
     """
 
-    name: str
-    description: str
-    same: tuple[str, ...] = ()
-    within: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def exchangeable(self) -> bool:
-        """See :class:`NullModel`."""
-        return False
+    exchangeable = False
 
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
-        """See :class:`NullModel`."""
-        counterparts = self.counterparts(candidates)
-        matched = np.array([rows.size > 0 for rows in counterparts])
+        """Draw a counterpart of each important candidate that has one, ``draws`` times."""
+        counterparts = [rows for rows in self.counterparts(candidates) if rows.size]
         expectation = np.zeros(len(candidates))
-        columns = []
-        for rows in counterparts:
-            if rows.size:
-                expectation[rows] += 1 / rows.size
-                columns.append(random.choice(rows, size=draws))
-        rows = np.stack(columns, axis=1) if columns else np.empty((draws, 0), dtype=np.int64)
-        return NullDraws(rows, matched, expectation)
+        rows = np.empty((draws, len(counterparts)), dtype=np.int64)
+        for column, like in enumerate(counterparts):
+            expectation[like] += 1 / like.size
+            rows[:, column] = random.choice(like, size=draws)
+        return NullDraws(rows, expectation)
 
     def counterparts(self, candidates: Candidates) -> list[IntArray]:
         """Candidates that each important one is matched with, in the order of ``np.flatnonzero(chosen)``."""
-        free = np.flatnonzero(~candidates.reserved)
-        label = _classes(candidates, self.same, {})
         found = []
         for row in np.flatnonzero(candidates.chosen):
-            like = label[free] == label[row]
-            for name, tolerance in self.within.items():
-                values = candidates.attribute(name)
-                like &= np.abs(values[free] - values[row]) <= tolerance
-            found.append(free[like])
+            like = ~candidates.reserved
+            for key in self.by:
+                name, width = (key, 0.0) if isinstance(key, str) else key
+                values = candidates.attributes[name]
+                like = like & (np.abs(values - values[row]) <= width)
+            found.append(np.flatnonzero(like))
         return found
 
 
-@dataclass(frozen=True)
-class Nearest:
+class Nearest(NullModel):
     """The nearest candidates, as many as are important: what a network would choose that minds nothing but distance.
 
     Every draw is the same, so there is no p-value.
-
-    Parameters
-    ----------
-    by
-        The attribute that is smallest for them.
     """
 
-    name: str
-    description: str
-    by: str = "distance"
-
-    @property
-    def exchangeable(self) -> bool:
-        """See :class:`NullModel`."""
-        return False
+    exchangeable = False
 
     def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:  # noqa: ARG002
-        """See :class:`NullModel`."""
-        nearest = np.argsort(candidates.attribute(self.by), kind="stable")[: candidates.n_chosen]
-        expectation = np.zeros(len(candidates))
-        expectation[nearest] = 1.0
-        rows = np.broadcast_to(nearest, (draws, len(nearest)))
-        return NullDraws(rows, np.ones(len(nearest), dtype=bool), expectation)
+        """Repeat the nearest candidates ``draws`` times."""
+        nearest = np.argsort(candidates.attributes["distance"], kind="stable")[: candidates.n_chosen]
+        expectation = np.isin(np.arange(len(candidates)), nearest).astype(np.float64)
+        return NullDraws(np.broadcast_to(nearest, (draws, len(nearest))), expectation)
 
 
 _FIELD = "the receptive field without the explained atom"
 _EDGES = "the receptive field's edges without self-loops"
+_LENGTH = ("distance", LENGTH_TOLERANCE)
 
-ATOM_NULLS: Mapping[str, NullModel] = MappingProxyType(
-    {
-        model.name: model
-        for model in (
-            Permuted("random", f"as many atoms drawn from {_FIELD}"),
-            Permuted("hop_matched", f"as many atoms of each hop drawn from {_FIELD}", same=("hop",)),
-            Permuted(
-                "coordination_matched",
-                f"as many atoms of each coordination number (g(r)'s first minimum) drawn from {_FIELD}",
-                same=("coordination",),
-            ),
-            Permuted(
-                "distance_matched",
-                f"as many atoms of each {LENGTH_TOLERANCE:g} Å of distance from the explained atom drawn from {_FIELD}",
-                within={"distance": LENGTH_TOLERANCE},
-            ),
-            Nearest("distance_ordered", "the atoms nearest to the explained one, as many as are important"),
-        )
-    }
+
+def by_name(*models: NullModel) -> Mapping[str, NullModel]:
+    """Key null models by their names."""
+    return MappingProxyType({model.name: model for model in models})
+
+
+ATOM_NULLS = by_name(
+    NullModel("random", f"as many atoms drawn from {_FIELD}"),
+    NullModel("hop_matched", f"as many atoms of each hop drawn from {_FIELD}", by=("hop",)),
+    NullModel(
+        "coordination_matched",
+        f"as many atoms of each coordination number (g(r)'s first minimum) drawn from {_FIELD}",
+        by=("coordination",),
+    ),
+    NullModel(
+        "distance_matched",
+        f"as many atoms of each {LENGTH_TOLERANCE:g} Å of distance from the explained atom drawn from {_FIELD}",
+        by=(_LENGTH,),
+    ),
+    Nearest("distance_ordered", "the atoms nearest to the explained one, as many as are important"),
 )
 """Null models of important atoms, by name."""
 
-EDGE_NULLS: Mapping[str, NullModel] = MappingProxyType(
-    {
-        model.name: model
-        for model in (
-            Permuted("random", f"as many edges drawn from {_EDGES} (the null of Li et al., ICML 2024)"),
-            Permuted("hop_matched", f"as many edges of each hop drawn from {_EDGES}", same=("hop",)),
-            Permuted(
-                "length_matched",
-                f"as many edges of each {LENGTH_TOLERANCE:g} Å of length drawn from {_EDGES}",
-                within={"distance": LENGTH_TOLERANCE},
-            ),
-            Permuted(
-                "hop_length_matched",
-                f"as many edges of each hop and each {LENGTH_TOLERANCE:g} Å of length drawn from {_EDGES}",
-                same=("hop",),
-                within={"distance": LENGTH_TOLERANCE},
-            ),
-        )
-    }
+EDGE_NULLS = by_name(
+    NullModel("random", f"as many edges drawn from {_EDGES} (the null of Li et al., ICML 2024)"),
+    NullModel("hop_matched", f"as many edges of each hop drawn from {_EDGES}", by=("hop",)),
+    NullModel(
+        "length_matched", f"as many edges of each {LENGTH_TOLERANCE:g} Å of length drawn from {_EDGES}", by=(_LENGTH,)
+    ),
+    NullModel(
+        "hop_length_matched",
+        f"as many edges of each hop and each {LENGTH_TOLERANCE:g} Å of length drawn from {_EDGES}",
+        by=("hop", _LENGTH),
+    ),
 )
 """Null models of important edges, by name."""
 
 
+def row_means(values: NDArray[Any], rows: IntArray) -> FloatArray:
+    """Mean of values, shape (M,) or (M, P), over the rows of each draw, shape (draws, k)."""
+    columns = [column[rows].mean(axis=1) for column in np.atleast_2d(values.T)]  # one by one, to spare memory
+    return columns[0] if values.ndim == 1 else np.stack(columns, axis=1)
+
+
 def interval(values: FloatArray) -> tuple[float, float]:
     """Bounds between which 95 % of the values lie."""
-    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = quantiles(values)
     return float(low), float(high)
 
 
-def against(tests: pd.DataFrame, null: str, nulls: Mapping[str, str]) -> pd.DataFrame:
-    """Return the rows of a table of tests against one null model; raises InputError where there is no such model."""
-    if null not in nulls:
-        raise InputError(f"{null=} is no null model here: choose from {', '.join(nulls)}.")
-    return tests[tests["null"] == null].reset_index(drop=True)
+def share_interval(count: NDArray[Any] | int, total: int) -> tuple[FloatArray, FloatArray]:
+    """Clopper-Pearson 95 % interval of the share ``count / total``."""
+    from scipy.stats import beta
 
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values ready for JSON, None where one is not a number."""
-    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in values.items()}
-
-
-def false_discovery_rates(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995)."""
-    from scipy.stats import false_discovery_control
-
-    rates: list[float] = false_discovery_control(p_values).tolist() if len(p_values) else []
-    return rates
+    tail = (1 - CONFIDENCE) / 2
+    low, high = beta.ppf(tail, count, total - count + 1), beta.ppf(1 - tail, count + 1, total - count)
+    return np.nan_to_num(low, nan=0.0), np.nan_to_num(high, nan=1.0)
 
 
 def two_sided_p(observed: float, draws: FloatArray, expected: float) -> float:
@@ -265,7 +210,49 @@ def two_sided_p(observed: float, draws: FloatArray, expected: float) -> float:
     return float((1 + as_far.sum()) / (1 + len(draws)))
 
 
-def _classes(candidates: Candidates, same: tuple[str, ...], within: Mapping[str, float]) -> IntArray:
-    """Return the number of the class that each candidate belongs to."""
-    lengths = [length_classes(candidates.attribute(name), width) for name, width in within.items()]
-    return classes_of(np.zeros(len(candidates)), *(candidates.attribute(name) for name in same), *lengths)
+def tested(observed: float, draws: FloatArray, expected: float) -> dict[str, float]:
+    """Test one observation against the draws of a null model.
+
+    Returns
+    -------
+    dict
+        ``observed``, ``expected``, where 95 % of the draws lie (``null_low``, ``null_high``), ``effect`` (difference in
+        standard deviations of the null; NaN where its draws are all the same) and the two-sided ``p_value``.
+    """
+    low, high = interval(draws)
+    spread = float(draws.std())
+    return {
+        "observed": observed,
+        "expected": expected,
+        "null_low": low,
+        "null_high": high,
+        "effect": (observed - expected) / spread if spread > ROUNDING else np.nan,
+        "p_value": two_sided_p(observed, draws, expected),
+    }
+
+
+def with_q_values(tests: pd.DataFrame, against: str = "null") -> pd.DataFrame:
+    """Add ``q_value``, corrected for all tests against the same (Benjamini, Hochberg, J. R. Stat. Soc. B 57, 289)."""
+    from scipy.stats import false_discovery_control
+
+    return tests.assign(q_value=tests.groupby(against)["p_value"].transform(false_discovery_control))
+
+
+def against(tests: pd.DataFrame, null: str, nulls: Collection[str]) -> pd.DataFrame:
+    """Return the rows of a table of tests against one null model; raises InputError where there is no such model."""
+    if null not in nulls:
+        raise InputError(f"{null=} is no null model here: choose from {', '.join(nulls)}.")
+    return tests[tests["null"] == null].reset_index(drop=True)
+
+
+def _subsets(n: int, size: int, draws: int, random: np.random.Generator) -> IntArray:
+    """Draw subsets of ``range(n)``, all of one size equally likely: shape (draws, size), by Floyd's algorithm."""
+    taken = np.zeros((draws, n), dtype=bool)
+    rows = np.empty((draws, size), dtype=np.int64)
+    every = np.arange(draws)
+    for column, last in enumerate(range(n - size, n)):
+        drawn = random.integers(0, last, size=draws, endpoint=True)
+        drawn[taken[every, drawn]] = last
+        taken[every, drawn] = True
+        rows[:, column] = drawn
+    return rows

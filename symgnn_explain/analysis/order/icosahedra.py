@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,20 +80,6 @@ class PolyhedronConnections:
         joined[self.shared_atom[self.of_kind(kind)[self.shared_row]]] = True
         return joined
 
-    def clusters(self, *kinds: str) -> list[IntArray]:
-        """Group centres joined by connections of these kinds (volume sharing where none is named), largest first.
-
-        Centres without such a connection stand alone.
-        """
-        import networkx as nx
-
-        chosen = np.any([self.of_kind(kind) for kind in kinds or ("volume",)], axis=0)
-        network = nx.Graph()
-        network.add_nodes_from(self.centres.tolist())
-        network.add_edges_from(zip(self.first[chosen].tolist(), self.second[chosen].tolist(), strict=True))
-        groups = [np.array(sorted(group), dtype=np.int64) for group in nx.connected_components(network)]
-        return sorted(groups, key=lambda group: (-len(group), group[0]))
-
     def to_frame(self) -> pd.DataFrame:
         """One row a connection: first, second, distance (Å), shared atoms, kind."""
         return pd.DataFrame(
@@ -106,23 +91,6 @@ class PolyhedronConnections:
                 "kind": self.kind,
             }
         )
-
-    def summary(self) -> dict[str, Any]:
-        """Count connections by kind and clusters of interpenetrating polyhedra, ready for JSON."""
-        clusters = self.clusters()
-        n_centres = len(self.centres)
-        return {
-            "n_polyhedra": n_centres,
-            "share_of_atoms_in_polyhedra": float(
-                np.mean((self.members > 0) | np.isin(np.arange(len(self.members)), self.centres))
-            ),
-            "n_connections": {kind: int(self.of_kind(kind).sum()) for kind in KINDS},
-            "connections_per_polyhedron": {
-                kind: 2 * float(self.of_kind(kind).sum()) / n_centres if n_centres else None for kind in KINDS
-            },
-            "n_clusters_by_volume_sharing": len(clusters),
-            "largest_cluster_by_volume_sharing": len(clusters[0]) if clusters else 0,
-        }
 
 
 def polyhedron_connections(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.order.steinhardt import mean_and_spread
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.neighbours import Neighbours, neighbours_within
@@ -30,29 +28,14 @@ class PairEntropy:
         Of the atom itself, shape (N,); never positive.
     averaged
         Mean over the atom and its neighbours, shape (N,).
-    reach, broadening, averaging
-        Upper bound of the integral, width of the Gaussians, and distance up to which neighbours are averaged over, Å.
     """
 
     s2: FloatArray
     averaged: FloatArray
-    reach: float
-    broadening: float
-    averaging: float
 
     def to_frame(self) -> pd.DataFrame:
         """One row an atom: atom, s2, s2_averaged (k_B)."""
         return pd.DataFrame({"atom": np.arange(len(self.s2)), "s2": self.s2, "s2_averaged": self.averaged})
-
-    def summary(self) -> dict[str, Any]:
-        """Means and standard deviations (k_B) with the settings, ready for JSON."""
-        return {
-            "s2": mean_and_spread(self.s2),
-            "s2_averaged": mean_and_spread(self.averaged),
-            "reach_angstrom": self.reach,
-            "broadening_angstrom": self.broadening,
-            "averaging_angstrom": self.averaging,
-        }
 
 
 def pair_entropy(
@@ -85,7 +68,7 @@ def pair_entropy(
     centre, neighbour = neighbours.centre[near], neighbours.neighbour[near]
     around = np.bincount(centre, s2[neighbour], minlength=len(glass))
     averaged = (s2 + around) / (1 + np.bincount(centre, minlength=len(glass)))
-    return PairEntropy(s2, averaged, reach, broadening, averaging)
+    return PairEntropy(s2, averaged)
 
 
 def _own_entropy(neighbours: Neighbours, n_atoms: int, density: float, reach: float, broadening: float) -> FloatArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
@@ -65,17 +64,6 @@ class LocalOrder:
         corner of.
         """
         return self._frame.copy()
-
-    def summary(self) -> dict[str, Any]:
-        """Gather the summaries of all parts, ready for JSON."""
-        return {
-            "voronoi": self.cells.summary(),
-            "bond_order": self.bond_order.summary(),
-            "pair_entropy": self.pair_entropy.summary(),
-            "chemical_order": self.chemical_order.summary(),
-            "icosahedra": self.connections.summary(),
-            "cutoff_angstrom": self.cutoff,
-        }
 
     def require_glass(self, glass: Glass) -> None:
         """Raise InputError unless this describes ``glass``."""

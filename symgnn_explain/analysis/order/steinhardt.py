@@ -48,12 +48,6 @@ class BondOrder:
         table.insert(0, "atom", np.arange(len(table)))
         return table
 
-    def summary(self) -> dict[str, Any]:
-        """Mean and standard deviation over the atoms where each is defined, ready for JSON."""
-        named = {f"q{degree}": values for degree, values in self.q.items()}
-        named |= {f"w{degree}": values for degree, values in self.w.items()}
-        return {name: mean_and_spread(values) for name, values in named.items()}
-
 
 def bond_order(
     neighbours: Neighbours, n_atoms: int, *, degrees: Sequence[int] = DEGREES, weight: FloatArray | None = None
@@ -98,14 +92,6 @@ def bond_order(
         q[degree] = np.sqrt(4 * np.pi / (2 * degree + 1) * power)
         w[degree] = _third_order(degree, moments, power)
     return BondOrder(q, w)
-
-
-def mean_and_spread(values: FloatArray) -> dict[str, float | None]:
-    """Mean and standard deviation of the finite values; None where there are none."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return {"mean": None, "standard_deviation": None}
-    return {"mean": float(finite.mean()), "standard_deviation": float(finite.std())}
 
 
 def _spherical_harmonics(degree: int, vectors: FloatArray) -> list[Any]:

@@ -49,16 +49,6 @@ class DiffractionPeak:
     width: float
     prominence: float
 
-    @property
-    def spacing(self) -> float:
-        """Repeat distance 2π / q in real space, Å."""
-        return 2 * np.pi / self.position
-
-    @property
-    def coherence_length(self) -> float:
-        """Distance 2π / width over which that repetition persists, Å."""
-        return 2 * np.pi / self.width
-
 
 @dataclass(frozen=True, eq=False)
 class StructureFactor:

@@ -132,32 +132,6 @@ class VoronoiCells:
         counts = counts.rename_axis(columns=None).reset_index()
         return counts.sort_values(["count", "index"], ascending=[False, True], ignore_index=True)
 
-    def summary(self) -> dict[str, Any]:
-        """Full icosahedra, mean coordination and the ten most frequent indices, ready for JSON."""
-        full = self.has_index()
-        counted = self.closed
-        means = self.coordination_by_species()
-        of_species = {symbol: counted & (self.numbers == number) for symbol, number in self._species_numbers()}
-        return {
-            "n_atoms": len(self),
-            "n_closed": int(counted.sum()),
-            "mean_coordination": _mean(self.coordination[counted]),
-            "mean_coordination_by_species": {
-                centre: {
-                    "all": _mean(self.coordination[chosen]),
-                    **{symbol: _mean(means[chosen, place]) for place, symbol in enumerate(self.species)},
-                }
-                for centre, chosen in of_species.items()
-            },
-            "fraction_full_icosahedra": _mean(full[counted]),
-            "fraction_full_icosahedra_by_species": {
-                symbol: _mean(full[chosen]) for symbol, chosen in of_species.items()
-            },
-            "most_frequent": self.frequencies().head(10)[["index", "count", "share"]].to_dict(orient="records"),
-            "shortest_edge_angstrom": self.shortest_edge,
-            "smallest_face_square_angstrom": self.smallest_face,
-        }
-
     def require_glass(self, glass: Glass) -> None:
         """Raise InputError unless these are the cells of ``glass``."""
         if self.glass_sha256 != glass.content_hash:
@@ -165,9 +139,6 @@ class VoronoiCells:
                 f"these Voronoi cells belong to another structure ({self.glass_name!r}) than {glass.name!r}: "
                 "compute them anew."
             )
-
-    def _species_numbers(self) -> list[tuple[str, int]]:
-        return list(zip(self.species, np.unique(self.numbers).tolist(), strict=True))
 
 
 def voronoi_cells(
@@ -339,7 +310,3 @@ def _mirrored(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
 def _label(faces: IntArray) -> str:
     last = max(4, int(np.flatnonzero(faces).max(initial=0)) + 1)
     return f"⟨{','.join(map(str, faces[:last].tolist()))}⟩"
-
-
-def _mean(values: NDArray[Any]) -> float | None:
-    return float(values.mean()) if len(values) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
 
@@ -19,40 +19,6 @@ from symgnn_explain.structure.radial import radial_distribution
 RESAMPLES = 1000
 
 
-@dataclass(frozen=True)
-class PairOrder:
-    """Neighbours of one species around another in one shell.
-
-    Parameters
-    ----------
-    inner, outer
-        Bounds of the shell, Å.
-    centre, neighbour
-        Chemical symbols.
-    coordination
-        Mean number of such neighbours of such a centre.
-    share
-        Of all neighbours of such centres in the shell.
-    warren_cowley, low, high
-        ``1 - share / concentration of the neighbour``, with a bootstrap 95 % interval over the centres: 0 where species
-        are mixed at random, negative where the pair is preferred, 1 where there is none.
-    size_corrected
-        ``1 - share / expected share``, where neighbours are expected in proportion to how many neighbours each species
-        has in all: large atoms have more of them and stand around others more often, whatever their chemistry.
-    """
-
-    inner: float
-    outer: float
-    centre: str
-    neighbour: str
-    coordination: float
-    share: float
-    warren_cowley: float
-    low: float
-    high: float
-    size_corrected: float
-
-
 @dataclass(frozen=True, eq=False)
 class ChemicalOrder:
     """Coordination numbers and Warren-Cowley parameters of every pair of species in every shell.
@@ -60,35 +26,26 @@ class ChemicalOrder:
     Parameters
     ----------
     pairs
-        One entry a shell, centre and neighbour.
+        One row a shell, centre and neighbour, see :meth:`to_frame`.
     like_neighbours
         Share of an atom's neighbours in the first shell that are of its own species, shape (N,); NaN without any.
-    seed
-        Of the bootstrap.
     """
 
-    pairs: tuple[PairOrder, ...]
+    pairs: pd.DataFrame
     like_neighbours: FloatArray
-    seed: int
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a shell, centre and neighbour, with the columns of :class:`PairOrder`."""
-        return pd.DataFrame([asdict(pair) for pair in self.pairs])
+        """One row a shell, centre and neighbour.
 
-    def summary(self) -> list[dict[str, Any]]:
-        """Return the same rows, ready for JSON; what is undefined is None."""
-        rows = (asdict(pair) for pair in self.pairs)
-        return [
-            {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
-            for row in rows
-        ]
-
-    def pair(self, centre: str, neighbour: str, number: int = 1) -> PairOrder:
-        """One pair of species in the shell of this number, from 1; raises InputError where there is no such entry."""
-        found = [pair for pair in self.pairs if (pair.centre, pair.neighbour) == (centre, neighbour)]
-        if not 1 <= number <= len(found):
-            raise InputError(f"there is no shell {number} of {neighbour} around {centre}: it was not analysed.")
-        return found[number - 1]
+        Columns: ``inner`` and ``outer`` bound of the shell (Å); species ``centre`` and ``neighbour``;
+        ``coordination``, mean number of such neighbours of such a centre; their ``share`` of all neighbours of such
+        centres in the shell; ``warren_cowley``, ``1 - share / concentration of the neighbour``, with a bootstrap 95 %
+        interval over the centres (``low``, ``high``): 0 where species are mixed at random, negative where the pair is
+        preferred, 1 where there is none; ``size_corrected``, ``1 - share / expected share``, where neighbours are
+        expected in proportion to how many neighbours each species has in all: large atoms have more of them and stand
+        around others more often, whatever their chemistry.
+        """
+        return self.pairs.copy()
 
 
 def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed: int = 0) -> ChemicalOrder:
@@ -135,21 +92,21 @@ def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed:
             if np.isfinite(shares).all():
                 low, high = interval(1 - shares / concentration[neighbour])
             pairs.append(
-                PairOrder(
-                    inner=inner,
-                    outer=outer,
-                    centre=glass.species[centre],
-                    neighbour=glass.species[neighbour],
-                    coordination=float(around[:, neighbour].mean()),
-                    share=share,
-                    warren_cowley=1 - share / float(concentration[neighbour]),
-                    low=low,
-                    high=high,
-                    size_corrected=1 - float(_ratio(share, contacts[neighbour])),
-                )
+                {
+                    "inner": inner,
+                    "outer": outer,
+                    "centre": glass.species[centre],
+                    "neighbour": glass.species[neighbour],
+                    "coordination": float(around[:, neighbour].mean()),
+                    "share": share,
+                    "warren_cowley": 1 - share / float(concentration[neighbour]),
+                    "low": low,
+                    "high": high,
+                    "size_corrected": 1 - float(_ratio(share, contacts[neighbour])),
+                }
             )
     first = counts[:, 0]
-    return ChemicalOrder(tuple(pairs), _ratio(first[np.arange(len(glass)), kind], first.sum(axis=1)), seed)
+    return ChemicalOrder(pd.DataFrame(pairs), _ratio(first[np.arange(len(glass)), kind], first.sum(axis=1)))
 
 
 def _count(neighbours: Neighbours, shell: IntArray, kind: IntArray, *, n_shells: int, n_kinds: int) -> IntArray:

@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from symgnn_explain.analysis.topology.delaunay import (
-    AlphaFiltration,
-    alpha_filtration,
-    delaunay_tetrahedra,
-    simplex_rows,
-)
+from symgnn_explain.analysis.topology.delaunay import Simplices, alpha_filtration, delaunay_tetrahedra, simplex_rows
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -60,46 +56,24 @@ class PeriodicComplex:
     ----------
     n_atoms, n_vertices
         Atoms, and atoms times copies of the cell: vertex ``v`` is a copy of atom ``v % n_atoms``.
-    edges, edge_values, length
-        Vertices of each edge, ascending and in lexicographic order, shape (E, 2); squared radius at which it enters
-        (Å²) and length (Å), shapes (E,).
-    triangles, triangle_values
-        The same of the triangles, shapes (T, 3) and (T,).
-    tetrahedra, tetrahedron_values
-        The same of the tetrahedra, shapes (S, 4) and (S,).
+    edges, triangles, tetrahedra
+        Copies of each other are those that stand for one simplex of the cell.
+    length
+        Of each edge, shape (E,), Å.
     bonds
         Each edge as a bond of the original structure, see :func:`canonical_bonds`, shape (E, 5).
-    edge_copies, triangle_copies, tetrahedron_copies
-        Simplices with the same number are copies of each other, shapes (E,), (T,) and (S,). Where the cell was not
-        repeated each simplex has a number of its own.
     complete
         Whether no simplex was left out, so that the complex fills the torus, or the convex hull of a cluster.
     """
 
     n_atoms: int
     n_vertices: int
-    edges: IntArray
-    edge_values: FloatArray
+    edges: Simplices
+    triangles: Simplices
+    tetrahedra: Simplices
     length: FloatArray
-    triangles: IntArray
-    triangle_values: FloatArray
-    tetrahedra: IntArray
-    tetrahedron_values: FloatArray
     bonds: IntArray
-    edge_copies: IntArray
-    triangle_copies: IntArray
-    tetrahedron_copies: IntArray
     complete: bool
-
-    @property
-    def counted(self) -> NDArray[np.bool_]:
-        """Which edges stand for all their copies, shape (E,): all where the cell was not repeated."""
-        return _first_of_each(self.edge_copies)
-
-    @property
-    def counted_triangles(self) -> NDArray[np.bool_]:
-        """Which triangles stand for all their copies, shape (T,)."""
-        return _first_of_each(self.triangle_copies)
 
 
 def wrapped_positions(glass: Glass) -> FloatArray:
@@ -128,6 +102,11 @@ def name_bonds(glass: Glass, first: IntArray, second: IntArray, displacement: Fl
     wrapped = wrapped_positions(glass)
     beyond = displacement - (wrapped[second] - wrapped[first])
     return canonical_bonds(first, second, np.rint(glass.fractional(beyond)).astype(np.int64))
+
+
+def bond_index(bonds: IntArray) -> pd.MultiIndex:
+    """Index that finds bonds, all named by :func:`canonical_bonds`, shape (B, 5)."""
+    return pd.MultiIndex.from_arrays(list(bonds.T))
 
 
 def pad_with_ghosts(position: FloatArray, cell: FloatArray, pbc: NDArray[np.bool_], pad: float) -> PaddedPoints:
@@ -182,7 +161,8 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
             pad *= 2  # so few atoms in so wide a cell that none has images all around
             continue
         filtration = alpha_filtration(points.position, tetrahedra)
-        radius = _largest_radius(filtration, points)
+        touching = filtration[2].vertices[:, 0] < len(glass) * len(copies)
+        radius = float(np.sqrt(filtration[2].entry[touching].max()))
         if radius > void and void < largest_void:
             void, pad = largest_void, max(pad, 2 * largest_void)
             continue
@@ -191,9 +171,9 @@ def periodic_complex(glass: Glass, largest_void: float = LARGEST_VOID) -> Period
             repeats = needed
             continue
         merged = _merge_images(filtration, points, void**2, complete=radius <= void, closed=bool(glass.pbc.all()))
-        described = None if merged is None else _describe(merged, points, copies, len(glass), repeats)
-        if described is not None:
-            return described
+        found = None if merged is None else _named(merged, points, copies, repeats, complete=radius <= void)
+        if found is not None:
+            return found
         tries += 1
     raise InputError(
         f"the periodic images of {glass.name!r} have no common Delaunay complex: look for atoms in one place, and move "
@@ -215,77 +195,38 @@ def _nudged(points: PaddedPoints, n_atoms: int, nudge: float) -> FloatArray:
     return points.position + moved + points.position @ random.uniform(-nudge, nudge, (3, 3))
 
 
-def _largest_radius(padded: AlphaFiltration, points: PaddedPoints) -> float:
-    touching = padded.tetrahedra[:, 0] < _n_vertices(points)
-    return float(np.sqrt(padded.tetrahedron_values[touching].max()))
-
-
-@dataclass(frozen=True, eq=False)
-class _Merged:
-    """Simplices on the torus with their values, and one image of each among the points."""
-
-    edges: IntArray
-    edge_values: FloatArray
-    shown_edges: IntArray
-    triangles: IntArray
-    triangle_values: FloatArray
-    shown_triangles: IntArray
-    tetrahedra: IntArray
-    tetrahedron_values: FloatArray
-    shown_tetrahedra: IntArray
-    complete: bool
-
-
 def _merge_images(
-    padded: AlphaFiltration, points: PaddedPoints, limit: float, *, complete: bool, closed: bool
-) -> _Merged | None:
-    """Make images one; None where they differ, so that together they are no complex."""
+    padded: tuple[Simplices, ...], points: PaddedPoints, limit: float, *, complete: bool, closed: bool
+) -> list[tuple[Simplices, IntArray]] | None:
+    """Make images one, with one image of each among the points; None where together they are no complex."""
     # Values of images differ by rounding, which must not separate a simplex at the limit from its faces.
-    edges, edge_values, shown_edges = _merge(padded.edges, padded.edge_values, points, limit * (1 + 2e-9))
-    triangles, triangle_values, shown_triangles = _merge(
-        padded.triangles, padded.triangle_values, points, limit * (1 + 1e-9)
-    )
-    tetrahedra, tetrahedron_values, shown_tetrahedra = _merge(
-        padded.tetrahedra, padded.tetrahedron_values, points, limit
-    )
-    sides, faces = _face_rows(triangles, edges), _face_rows(tetrahedra, triangles)
+    slack = (1 + 2e-9, 1 + 1e-9, 1.0)
+    merged = [_merge(simplices, points, limit * more) for simplices, more in zip(padded, slack, strict=True)]
+    (edges, _), (triangles, _), (tetrahedra, _) = merged
+    sides = _face_rows(triangles.vertices, edges.vertices)
+    faces = _face_rows(tetrahedra.vertices, triangles.vertices)
     if sides is None or faces is None:
         return None
-    bounded = np.bincount(faces.reshape(-1), minlength=len(triangles))
+    bounded = np.bincount(faces.reshape(-1), minlength=len(triangles.vertices))
     if (bounded > 2).any() or (complete and closed and (bounded < 2).any()):
         return None
     # Nor must rounding let a face enter after what it bounds.
-    triangle_values = np.maximum(triangle_values, edge_values[sides].max(axis=1, initial=0.0))
-    tetrahedron_values = np.maximum(tetrahedron_values, triangle_values[faces].max(axis=1, initial=0.0))
-    return _Merged(
-        edges=edges,
-        edge_values=edge_values,
-        shown_edges=shown_edges,
-        triangles=triangles,
-        triangle_values=triangle_values,
-        shown_triangles=shown_triangles,
-        tetrahedra=tetrahedra,
-        tetrahedron_values=tetrahedron_values,
-        shown_tetrahedra=shown_tetrahedra,
-        complete=complete,
-    )
+    for upper, lower, rows in ((triangles, edges, sides), (tetrahedra, triangles, faces)):
+        np.maximum(upper.entry, lower.entry[rows].max(axis=1, initial=0.0), out=upper.entry)
+    return merged
 
 
-def _merge(
-    simplices: IntArray, values: FloatArray, points: PaddedPoints, limit: float
-) -> tuple[IntArray, FloatArray, IntArray]:
-    """Simplices on the torus in lexicographic order, their values, and the vertices of one image of each."""
-    kept = np.flatnonzero((simplices[:, 0] < _n_vertices(points)) & (values <= limit))
-    vertices = np.sort(points.original[simplices[kept]], axis=1)
+def _merge(simplices: Simplices, points: PaddedPoints, limit: float) -> tuple[Simplices, IntArray]:
+    """Simplices on the torus, and the points of one image of each."""
+    n_vertices = int(points.original.max()) + 1
+    kept = np.flatnonzero((simplices.vertices[:, 0] < n_vertices) & (simplices.entry <= limit))
+    vertices = np.sort(points.original[simplices.vertices[kept]], axis=1)
     order = np.lexsort(vertices.T[::-1])
     vertices, kept = vertices[order], kept[order]
     is_first = np.ones(len(order), dtype=bool)
     is_first[1:] = (vertices[1:] != vertices[:-1]).any(axis=1)
-    return vertices[is_first], values[kept[is_first]], simplices[kept[is_first]]
-
-
-def _n_vertices(points: PaddedPoints) -> int:
-    return int(points.original.max()) + 1
+    kept = kept[is_first]
+    return Simplices(vertices[is_first], simplices.entry[kept], np.arange(len(kept))), simplices.vertices[kept]
 
 
 def _face_rows(simplices: IntArray, known: IntArray) -> IntArray | None:
@@ -298,39 +239,38 @@ def _face_rows(simplices: IntArray, known: IntArray) -> IntArray | None:
     return rows if (known[rows] == faces).all() else None
 
 
-def _describe(
-    merged: _Merged, points: PaddedPoints, copies: IntArray, n_atoms: int, repeats: IntArray
+def _named(
+    merged: list[tuple[Simplices, IntArray]],
+    points: PaddedPoints,
+    copies: IntArray,
+    repeats: IntArray,
+    *,
+    complete: bool,
 ) -> PeriodicComplex | None:
-    """Name bonds and copies; None where the copies of the cell differ."""
+    """Name copies of simplices, and edges as bonds; None where the copies of the cell differ."""
+    n_vertices = int(points.original.max()) + 1
+    n_atoms = n_vertices // len(copies)
     atom = points.original % n_atoms
     lattice = points.shift * repeats + copies[points.original // n_atoms]
     rank = np.empty(len(atom), dtype=np.int64)
     rank[np.lexsort((*lattice.T[::-1], atom))] = np.arange(len(atom))
-    start, end = merged.shown_edges.T
-    shown = (merged.shown_edges, merged.shown_triangles, merged.shown_tetrahedra)
-    values = [merged.edge_values, merged.triangle_values, merged.tetrahedron_values]
-    numbers: list[IntArray] = [np.arange(len(rows)) for rows in shown]
-    if len(copies) > 1:
-        numbers = [_number_copies(rows, atom, lattice, rank) for rows in shown]
-        if any((np.bincount(number) != len(copies)).any() for number in numbers):
-            return None
-        values = [_smallest_of_copies(value, number) for value, number in zip(values, numbers, strict=True)]
-    return PeriodicComplex(
-        n_atoms=n_atoms,
-        n_vertices=_n_vertices(points),
-        edges=merged.edges,
-        edge_values=values[0],
-        length=np.linalg.norm(points.position[start] - points.position[end], axis=1),
-        triangles=merged.triangles,
-        triangle_values=values[1],
-        tetrahedra=merged.tetrahedra,
-        tetrahedron_values=values[2],
-        bonds=canonical_bonds(atom[start], atom[end], lattice[end] - lattice[start]),
-        edge_copies=numbers[0],
-        triangle_copies=numbers[1],
-        tetrahedron_copies=numbers[2],
-        complete=merged.complete,
-    )
+    found = []
+    for (vertices, entry, number), shown in merged:
+        if len(copies) > 1:
+            copy = _number_copies(shown, atom, lattice, rank)
+            if (np.bincount(copy) != len(copies)).any():
+                return None
+            # Values of copies differ by rounding, which must not separate them.
+            smallest = np.full(copy.max(initial=-1) + 1, np.inf)
+            np.minimum.at(smallest, copy, entry)
+            found.append(Simplices(vertices, smallest[copy], copy))
+        else:
+            found.append(Simplices(vertices, entry, number))
+    edges, triangles, tetrahedra = found
+    start, end = merged[0][1].T
+    length = np.linalg.norm(points.position[start] - points.position[end], axis=1)
+    bonds = canonical_bonds(atom[start], atom[end], lattice[end] - lattice[start])
+    return PeriodicComplex(n_atoms, n_vertices, edges, triangles, tetrahedra, length, bonds, complete)
 
 
 def _number_copies(shown: IntArray, atom: IntArray, lattice: IntArray, rank: IntArray) -> IntArray:
@@ -339,16 +279,3 @@ def _number_copies(shown: IntArray, atom: IntArray, lattice: IntArray, rank: Int
     apart = lattice[ordered] - lattice[ordered[:, :1]]
     named = np.column_stack([atom[ordered], apart.reshape(len(shown), 3 * shown.shape[1])])
     return np.unique(named, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def _first_of_each(number: IntArray) -> NDArray[np.bool_]:
-    is_first = np.zeros(len(number), dtype=bool)
-    is_first[np.unique(number, return_index=True)[1]] = True
-    return is_first
-
-
-def _smallest_of_copies(values: FloatArray, number: IntArray) -> FloatArray:
-    """Values of copies differ by rounding, which must not separate them."""
-    smallest = np.full(number.max(initial=-1) + 1, np.inf)
-    np.minimum.at(smallest, number, values)
-    return smallest[number]

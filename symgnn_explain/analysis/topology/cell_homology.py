@@ -14,7 +14,7 @@ import numpy as np
 
 from symgnn_explain.analysis.topology.alpha import PeriodicComplex
 from symgnn_explain.analysis.topology.delaunay import simplex_rows
-from symgnn_explain.structure.glass import FloatArray, IntArray
+from symgnn_explain.structure.glass import IntArray
 
 
 def pairs_of_cell(alpha: PeriodicComplex) -> list[tuple[list[int], list[int]]]:
@@ -25,25 +25,19 @@ def pairs_of_cell(alpha: PeriodicComplex) -> list[tuple[list[int], list[int]]]:
     list of pairs
         Vertices of one copy of each simplex that makes a class and of the one that ends it, none where none does.
     """
-    atoms: IntArray = np.arange(alpha.n_atoms)
-    shown: list[IntArray] = [atoms[:, None]]
-    place: IntArray = (
-        np.arange(alpha.n_vertices) % alpha.n_atoms
-    )  # of each simplex of the dimension below, in its order
-    below: IntArray = np.arange(alpha.n_vertices)[:, None]
+    below = np.arange(alpha.n_vertices)[:, None]
+    shown = [below[: alpha.n_atoms]]
+    place = below[:, 0] % alpha.n_atoms  # of each simplex of the dimension below, in the order of the cell's own
     boundaries: list[IntArray] = []
-    for simplices, values, number in (
-        (alpha.edges, alpha.edge_values, alpha.edge_copies),
-        (alpha.triangles, alpha.triangle_values, alpha.triangle_copies),
-        (alpha.tetrahedra, alpha.tetrahedron_values, alpha.tetrahedron_copies),
-    ):
-        rows, number_place = _in_order(values, number)
-        faces = simplices[rows][:, list(combinations(range(simplices.shape[1]), simplices.shape[1] - 1))]
-        boundaries.append(
-            place[_rows(faces.reshape(-1, faces.shape[-1]), below)].reshape(len(rows), simplices.shape[1])
-        )
-        shown.append(simplices[rows])
-        place, below = number_place[number], simplices
+    for vertices, values, number in (alpha.edges, alpha.triangles, alpha.tetrahedra):
+        size = vertices.shape[1]
+        _, first = np.unique(number, return_index=True)
+        order = np.argsort(values[first], kind="stable")
+        rows = first[order]
+        faces = vertices[rows][:, list(combinations(range(size), size - 1))].reshape(-1, size - 1)
+        boundaries.append(place[faces[:, 0] if size == 2 else simplex_rows(faces, below)].reshape(-1, size))
+        shown.append(vertices[rows])
+        place, below = np.argsort(order)[number], vertices
     found: list[tuple[list[int], list[int]]] = []
     makes_none: set[int] = set()  # columns that end a class, or whose class is ended
     for dimension in (3, 2, 1, 0):
@@ -55,17 +49,6 @@ def pairs_of_cell(alpha: PeriodicComplex) -> list[tuple[list[int], list[int]]]:
         ]
         makes_none = set(reduced)
     return found
-
-
-def _in_order(values: FloatArray, number: IntArray) -> tuple[IntArray, IntArray]:
-    """Return one row of each number by value, ties by number, and the place of each number in that order."""
-    _, first = np.unique(number, return_index=True)
-    order = np.argsort(values[first], kind="stable")
-    return first[order], np.argsort(order)
-
-
-def _rows(simplices: IntArray, among: IntArray) -> IntArray:
-    return simplices[:, 0] if among.shape[1] == 1 else simplex_rows(simplices, among)
 
 
 def _reduce(boundary: IntArray, cleared: set[int]) -> dict[int, int]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.topology.alpha import PeriodicComplex, name_bonds, wrapped_positions
+from symgnn_explain.analysis.topology.alpha import bond_index, name_bonds, wrapped_positions
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -41,13 +40,6 @@ class CyclePath:
 
     def __len__(self) -> int:
         return len(self.source)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a bond: source, target, and x, y, z of both ends, Å."""
-        table: dict[str, FloatArray | IntArray] = {"source": self.source, "target": self.target}
-        for name, place in (("start", self.start), ("end", self.end)):
-            table |= {f"{name}_{axis}": place[:, column] for column, axis in enumerate("xyz")}
-        return pd.DataFrame(table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +77,6 @@ class CycleCounts:
     def __len__(self) -> int:
         return len(self.length)
 
-    @property
-    def life(self) -> FloatArray:
-        """Death minus birth, shape (C,), Å."""
-        return self.death - self.birth
-
     @cached_property
     def count(self) -> IntArray:
         """Cycles through each bond, shape (B,)."""
@@ -99,7 +86,8 @@ class CycleCounts:
         """Rows of the bonds of one cycle."""
         if not 0 <= cycle < len(self):
             raise InputError(f"{cycle=} does not exist: there are {len(self)}, numbered from 0.")
-        return self.bond[self._offset[cycle] : self._offset[cycle + 1]]
+        end = int(self.length[: cycle + 1].sum())
+        return self.bond[end - self.length[cycle] : end]
 
     def path(self, glass: Glass, cycle: int) -> CyclePath:
         """Lay out one cycle in space, from its lowest atom in the cell.
@@ -143,30 +131,13 @@ class CycleCounts:
         return np.unique(self._cycle[is_asked[self.bond]])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a bond on a cycle: first, second, shift_a, shift_b, shift_c, and what its cycles are like.
-
-        ``cycles`` counts them; mean_birth, mean_death, mean_life and longest_life are in Å.
-        """
-        table: dict[str, Any] = {"first": self.first, "second": self.second}
-        table |= {f"shift_{axis}": self.shift[:, place] for place, axis in enumerate("abc")}
+        """One row a bond on a cycle: first, second, shift_a … shift_c, cycles, their mean_birth and mean_death (Å)."""
+        table = pd.DataFrame({"first": self.first, "second": self.second})
+        table[["shift_a", "shift_b", "shift_c"]] = self.shift
         table["cycles"] = self.count
-        for name, value in (("birth", self.birth), ("death", self.death), ("life", self.life)):
+        for name, value in (("birth", self.birth), ("death", self.death)):
             table[f"mean_{name}"] = np.bincount(self.bond, value[self._cycle], len(self.first)) / self.count
-        longest = np.full(len(self.first), -np.inf)
-        np.maximum.at(longest, self.bond, self.life[self._cycle])
-        return pd.DataFrame(table | {"longest_life": longest})
-
-    def summary(self) -> dict[str, Any]:
-        """Numbers of cycles and bonds, ready for JSON."""
-        return {
-            "n_cycles": len(self),
-            "n_bonds_on_cycles": len(self.count),
-            "mean_bonds_per_cycle": float(self.length.mean()) if len(self) else None,
-        }
-
-    @cached_property
-    def _offset(self) -> IntArray:
-        return np.concatenate([[0], np.cumsum(self.length)])
+        return table
 
     @cached_property
     def _cycle(self) -> IntArray:
@@ -175,7 +146,7 @@ class CycleCounts:
 
     @cached_property
     def _index(self) -> pd.MultiIndex:
-        return pd.MultiIndex.from_arrays(list(np.column_stack([self.first, self.second, self.shift]).T))
+        return bond_index(np.column_stack([self.first, self.second, self.shift]))
 
     def _require(self, glass: Glass) -> None:
         if glass.content_hash != self.glass_sha256:
@@ -184,32 +155,8 @@ class CycleCounts:
     def _bond_rows(self, glass: Glass, source: IntArray, target: IntArray, displacement: FloatArray) -> IntArray:
         """Row of the bond that each edge runs along; -1 where it is on no cycle."""
         self._require(glass)
-        asked = name_bonds(glass, target, source, displacement)
-        return np.asarray(self._index.get_indexer(pd.MultiIndex.from_arrays(list(asked.T))), dtype=np.int64)
-
-
-def count_cycles(
-    alpha: PeriodicComplex,
-    cycles: list[IntArray],
-    birth: FloatArray,
-    death: FloatArray,
-    *,
-    glass_sha256: str,
-) -> CycleCounts:
-    """Count the cycles through each bond, given the rows of each cycle's edges in ``alpha``."""
-    passed = alpha.bonds[np.concatenate([*cycles, np.zeros(0, dtype=np.int64)])]
-    bonds, bond = np.unique(passed, axis=0, return_inverse=True)
-    return CycleCounts(
-        first=bonds[:, 0],
-        second=bonds[:, 1],
-        shift=bonds[:, 2:],
-        birth=birth,
-        death=death,
-        length=np.array([len(cycle) for cycle in cycles], dtype=np.int64),
-        bond=bond.reshape(-1),
-        n_atoms=alpha.n_atoms,
-        glass_sha256=glass_sha256,
-    )
+        asked = bond_index(name_bonds(glass, target, source, displacement))
+        return np.asarray(self._index.get_indexer(asked), dtype=np.int64)
 
 
 def _walk(

@@ -43,7 +43,7 @@ def _numbered_adjacency(rings_of: PeriodicComplex) -> Any:
     """Both directions of every edge as a sparse matrix whose entries are edge rows, counted from one."""
     from scipy.sparse import coo_array
 
-    edges, n_vertices = rings_of.edges, rings_of.n_vertices
+    edges, n_vertices = rings_of.edges.vertices, rings_of.n_vertices
     both_ways = np.concatenate([edges, edges[:, ::-1]])
     numbers = np.tile(np.arange(1, len(edges) + 1), 2)
     return coo_array((numbers, both_ways.T), shape=(n_vertices, n_vertices)).tocsr()
@@ -54,7 +54,7 @@ def _closing_triangles(rings_of: PeriodicComplex, neighbours: Any, birth_edge: I
 
     Most rings are triangles, and all of them are found at once.
     """
-    edges, values, length = rings_of.edges, rings_of.edge_values, rings_of.length
+    (edges, values, _), length = rings_of.edges, rings_of.length
     start, end = edges[birth_edge].T
     degree = np.diff(neighbours.indptr)[start]
     ring = np.repeat(np.arange(len(birth_edge)), degree)
@@ -78,7 +78,7 @@ def _closing_triangles(rings_of: PeriodicComplex, neighbours: Any, birth_edge: I
 def _closing_paths(
     rings_of: PeriodicComplex, neighbours: Any, birth_edge: IntArray, step: Callable[[float], None]
 ) -> list[IntArray]:
-    edges, values = rings_of.edges, rings_of.edge_values
+    edges, values, _ = rings_of.edges
     weight = 1 + FEWEST_FIRST * rings_of.length
     entry_edge = neighbours.data - 1
     entries = np.argsort(entry_edge, kind="stable").reshape(len(edges), 2)

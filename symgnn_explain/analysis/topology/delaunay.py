@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +17,22 @@ FLAT = 1e-10
 _MOST_VERTICES = 2**21
 
 
-@dataclass(frozen=True, eq=False)
-class AlphaFiltration:
-    """Simplices of an alpha complex, vertices ascending, with their filtration values (squared radius, Å²).
+class Simplices(NamedTuple):
+    """Simplices of one dimension d, in lexicographic order (tetrahedra of points may be in any).
 
     Parameters
     ----------
-    edges, edge_values
-        Shapes (E, 2) and (E,); in lexicographic order.
-    triangles, triangle_values
-        Shapes (T, 3) and (T,); in lexicographic order.
-    tetrahedra, tetrahedron_values
-        Shapes (S, 4) and (S,).
+    vertices
+        Ascending, shape (S, d + 1).
+    entry
+        Squared radius (Å²) at which each enters, shape (S,).
+    number
+        Simplices with the same number are copies of each other, shape (S,); each has its own where there are none.
     """
 
-    edges: IntArray
-    edge_values: FloatArray
-    triangles: IntArray
-    triangle_values: FloatArray
-    tetrahedra: IntArray
-    tetrahedron_values: FloatArray
+    vertices: IntArray
+    entry: FloatArray
+    number: IntArray
 
 
 def delaunay_tetrahedra(points: FloatArray) -> IntArray:
@@ -57,24 +53,13 @@ def delaunay_tetrahedra(points: FloatArray) -> IntArray:
         ) from error
 
 
-def alpha_filtration(points: FloatArray, tetrahedra: IntArray | None = None) -> AlphaFiltration:
-    """Filter the Delaunay complex of ``points``, shape (P, 3), Å.
+def alpha_filtration(points: FloatArray, tetrahedra: IntArray) -> tuple[Simplices, Simplices, Simplices]:
+    """Filter the Delaunay complex of ``points``, shape (P, 3), Å, given its tetrahedra: edges, triangles, tetrahedra.
 
     A simplex enters at the squared radius of its smallest circumsphere if no vertex lies inside that sphere (Gabriel's
     condition), else together with the first simplex that it is a face of (Edelsbrunner and Mücke, ACM Trans. Graph. 13,
     43, 1994).
-
-    Parameters
-    ----------
-    tetrahedra
-        The Delaunay tetrahedra where they are known, vertices ascending, shape (S, 4).
-
-    Raises
-    ------
-    InputError
-        If there are fewer than four points, or all lie in one plane.
     """
-    tetrahedra = delaunay_tetrahedra(points) if tetrahedra is None else tetrahedra
     triangles, triangle_of, opposite_tetrahedron = _faces(tetrahedra)
     edges, edge_of, opposite_triangle = _faces(triangles)
     triangle_centre, triangle_radius = _triangle_spheres(points[triangles])
@@ -86,7 +71,9 @@ def alpha_filtration(points: FloatArray, tetrahedra: IntArray | None = None) -> 
         triangle_centre, triangle_radius, tetrahedron_values, triangle_of, points[opposite_tetrahedron]
     )
     edge_values = _face_values(edge_centre, edge_radius, triangle_values, edge_of, points[opposite_triangle])
-    return AlphaFiltration(edges, edge_values, triangles, triangle_values, tetrahedra, tetrahedron_values)
+    found = ((edges, edge_values), (triangles, triangle_values), (tetrahedra, tetrahedron_values))
+    of_edges, of_triangles, of_tetrahedra = (Simplices(*each, np.arange(len(each[0]))) for each in found)
+    return of_edges, of_triangles, of_tetrahedra
 
 
 def simplex_codes(simplices: IntArray) -> IntArray:

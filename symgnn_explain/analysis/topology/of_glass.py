@@ -1,31 +1,45 @@
-"""The topology of a structure: persistence pairs, the optimal 1-cycles of its rings, and what passes through an edge.
+"""The topology of a structure: persistence pairs and the optimal 1-cycles of its rings.
 
 Everything is computed once a structure on its torus, and then serves every atom.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, compare_cycles
-from symgnn_explain.analysis.explained.substructure import open_topology
-from symgnn_explain.analysis.nulls.null_models import LENGTH_TOLERANCE
-from symgnn_explain.analysis.topology.alpha import LARGEST_VOID
+import numpy as np
+
+from symgnn_explain.analysis.topology.alpha import LARGEST_VOID, periodic_complex
 from symgnn_explain.analysis.topology.cycle_counts import CycleCounts
-from symgnn_explain.analysis.topology.homology import Progress, StructureTopology, compute_topology
-from symgnn_explain.analysis.topology.persistence import Persistence
+from symgnn_explain.analysis.topology.cycles import shortest_cycles
+from symgnn_explain.analysis.topology.delaunay import simplex_rows
+from symgnn_explain.analysis.topology.persistence import Persistence, persistence_of
 from symgnn_explain.analysis.topology.store import read_topology, store_path, write_topology
-from symgnn_explain.errors import InputError
-from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.runs.watch import CancelSignal
-from symgnn_explain.structure.glass import Glass, IntArray
+from symgnn_explain.runs.watch import CancelSignal, Watch
+from symgnn_explain.structure.glass import Glass
+
+Progress = Callable[[float], None]
 
 _KEPT_IN_MEMORY = 16
 _memory: dict[tuple[str, float], StructureTopology] = {}
 
-Boundary = Literal["periodic", "open"]
-"""The whole structure on its torus, or the atoms around one atom without periodicity (the paper's)."""
+
+@dataclass(frozen=True, eq=False)
+class StructureTopology:
+    """Persistence pairs of a structure, and the optimal 1-cycle of each of its rings.
+
+    Parameters
+    ----------
+    persistence
+        Classes of H0, H1 and H2.
+    cycles
+        One optimal cycle for each H1 pair, in the same order as ``persistence.rows(1)``.
+    """
+
+    persistence: Persistence
+    cycles: CycleCounts
 
 
 def structure_topology(
@@ -79,100 +93,44 @@ def structure_topology(
 
 
 def persistent_homology(
-    glass: Glass,
-    progress: Progress | None = None,
-    cancel: CancelSignal | None = None,
-    *,
-    largest_void: float = LARGEST_VOID,
-    folder: Path | None = None,
+    glass: Glass, progress: Progress | None = None, cancel: CancelSignal | None = None
 ) -> Persistence:
     """Return the persistence pairs (H0, H1, H2) of a periodic structure; see :func:`structure_topology`."""
-    return structure_topology(glass, progress, cancel, largest_void=largest_void, folder=folder).persistence
+    return structure_topology(glass, progress, cancel).persistence
 
 
-def optimal_cycles(
-    glass: Glass,
-    progress: Progress | None = None,
-    cancel: CancelSignal | None = None,
-    *,
-    largest_void: float = LARGEST_VOID,
-    folder: Path | None = None,
-) -> CycleCounts:
-    """Find the optimal 1-cycle of every ring, and count the cycles through each bond; see :func:`structure_topology`.
-
-    Li et al. (ICML 2024) take the atoms around one atom without periodicity (:func:`~.substructure.open_topology`);
-    here the whole structure is analysed once, and serves every atom.
-    """
-    return structure_topology(glass, progress, cancel, largest_void=largest_void, folder=folder).cycles
+def optimal_cycles(glass: Glass, progress: Progress | None = None, cancel: CancelSignal | None = None) -> CycleCounts:
+    """Find the optimal 1-cycle of every ring, and the cycles through each bond; see :func:`structure_topology`."""
+    return structure_topology(glass, progress, cancel).cycles
 
 
-def cycle_comparison(
-    explanation: AtomExplanation,
-    glass: Glass,
-    k: int = 10,
-    *,
-    length_tolerance: float = LENGTH_TOLERANCE,
-    draws: int = 2000,
-    seed: int = 0,
-    boundary: Boundary = "periodic",
-    progress: Progress | None = None,
-    cancel: CancelSignal | None = None,
-) -> CycleComparison:
-    """Compare the optimal cycles through important edges with those through others.
-
-    The paper (Li et al., ICML 2024) finds 4.1 cycles through each of the ten most important edges and 1.1 through
-    random ones. Cycle counts fall steeply with the length of an edge, so that comparison is confounded by length:
-    beside it stands a null matched in hop and length. Edges are directed, as in the explanation; both directions of a
-    bond may be among the top edges and then share their cycles. Self-loops are no bonds and are left out.
-
-    Parameters
-    ----------
-    k
-        Edges in the top, middle and bottom groups.
-    length_tolerance
-        Matched edges differ in length by at most this, Å.
-    draws, seed
-        Of the bootstrap and of the nulls.
-    boundary
-        ``periodic`` counts cycles in the whole structure; ``open`` in the explanation's own atoms, as the paper does.
-    progress, cancel
-        Of :func:`structure_topology`, which is computed where it is not known yet.
-
-    Raises
-    ------
-    InputError
-        If the explanation belongs to another glass or has fewer than ``3 k`` edges.
-    Cancelled
-        If it was asked to stop.
-    """
-    cycles = cycles_through_edges(explanation, glass, boundary=boundary, progress=progress, cancel=cancel)
-    return compare_cycles(
-        explanation, cycles, k, length_tolerance=length_tolerance, draws=draws, seed=seed, glass_name=glass.name
+def compute_topology(
+    glass: Glass, largest_void: float, progress: Progress | None = None, cancel: CancelSignal | None = None
+) -> StructureTopology:
+    """Compute what :func:`structure_topology` keeps; arguments and errors as there."""
+    watch = Watch(progress, cancel)
+    watch.advance(0.0)
+    alpha = periodic_complex(glass, largest_void)
+    watch.advance(0.3)
+    persistence, birth_simplex = persistence_of(alpha, largest_void, glass.content_hash)
+    watch.advance(0.5)
+    rings = persistence.rows(1)
+    birth_edge = simplex_rows(birth_simplex[rings, :2], alpha.edges.vertices)
+    found = shortest_cycles(alpha, birth_edge, lambda fraction: watch.advance(0.5 + 0.5 * fraction))
+    passed = alpha.bonds[np.concatenate([*found, np.zeros(0, dtype=np.int64)])]
+    bonds, bond = np.unique(passed, axis=0, return_inverse=True)
+    cycles = CycleCounts(
+        first=bonds[:, 0],
+        second=bonds[:, 1],
+        shift=bonds[:, 2:],
+        birth=persistence.birth[rings],
+        death=persistence.death[rings],
+        length=np.array([len(cycle) for cycle in found], dtype=np.int64),
+        bond=bond.reshape(-1),
+        n_atoms=alpha.n_atoms,
+        glass_sha256=glass.content_hash,
     )
-
-
-def cycles_through_edges(
-    explanation: AtomExplanation,
-    glass: Glass,
-    *,
-    boundary: Boundary = "periodic",
-    progress: Progress | None = None,
-    cancel: CancelSignal | None = None,
-) -> IntArray:
-    """Count the optimal cycles through each edge of an explanation, shape (E,); see :func:`cycle_comparison`.
-
-    Raises
-    ------
-    InputError
-        If the explanation belongs to another glass.
-    """
-    explanation.require_glass(glass)
-    edges = explanation.source, explanation.target, explanation.displacement
-    if boundary == "periodic":
-        return optimal_cycles(glass, progress, cancel).of_edges(glass, *edges)
-    if boundary == "open":
-        return open_topology(explanation, glass, progress=progress, cancel=cancel).of_edges(*edges)
-    raise InputError(f"{boundary=} must be periodic or open.")
+    return StructureTopology(persistence, cycles)
 
 
 def cycle_cache_folder() -> Path:

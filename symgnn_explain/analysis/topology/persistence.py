@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from symgnn_explain.analysis.topology.alpha import PeriodicComplex
 from symgnn_explain.analysis.topology.cell_homology import pairs_of_cell
@@ -17,8 +15,6 @@ from symgnn_explain.structure.glass import FloatArray, IntArray
 
 SHORTEST_LIFE = 1e-9
 """A class lives at least this long in the squared radius (Å²): less is rounding."""
-
-DIMENSIONS = (0, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +56,11 @@ class Persistence:
     def __len__(self) -> int:
         return len(self.dimension)
 
-    @property
-    def life(self) -> FloatArray:
-        """Death minus birth, shape (P,), Å; ∞ for essential classes."""
-        return self.death - self.birth
-
     def rows(self, dimension: int) -> IntArray:
         """Rows of the classes of one dimension that die."""
-        return np.flatnonzero((self.dimension == _checked(dimension)) & np.isfinite(self.death))
+        if dimension not in (0, 1, 2):
+            raise InputError(f"{dimension=} must be 0 (components), 1 (rings) or 2 (voids).")
+        return np.flatnonzero((self.dimension == dimension) & np.isfinite(self.death))
 
     def diagram(self, dimension: int) -> FloatArray:
         """Birth and death of the classes of one dimension that die, shape (R, 2), Å."""
@@ -91,54 +84,23 @@ class Persistence:
                 "dimension": self.dimension,
                 "birth": self.birth,
                 "death": self.death,
-                "life": self.life,
+                "life": self.death - self.birth,
                 "essential": np.isinf(self.death),
             }
         )
 
-    def summary(self) -> dict[str, Any]:
-        """Numbers of classes, births of the essential ones and Betti numbers, ready for JSON."""
-        return {
-            "unit": "radius (Å)",
-            "pairs": {f"H{dimension}": len(self.rows(dimension)) for dimension in DIMENSIONS},
-            "essential_births": {f"H{dimension}": self.essential(dimension).tolist() for dimension in range(4)},
-            "betti_numbers": list(self.betti_numbers()),
-            "complete": self.complete,
-            "largest_void": self.largest_void,
-        }
 
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Pairs of simplices of a complex: one makes a class, the other ends it.
-
-    Parameters
-    ----------
-    dimension
-        Of the class, shape (P,).
-    birth, death
-        Filtration values (squared radius, Å²), shape (P,); ∞ for classes that never die.
-    birth_simplex, death_simplex
-        Vertices, ascending and then -1, shape (P, 4); of one of the copies where the cell was repeated.
-    """
-
-    dimension: IntArray
-    birth: FloatArray
-    death: FloatArray
-    birth_simplex: IntArray
-    death_simplex: IntArray
-
-    def rings(self) -> NDArray[np.bool_]:
-        """Which pairs are rings that die, shape (P,)."""
-        return (self.dimension == 1) & np.isfinite(self.death)
-
-
-def persistence_pairs(alpha: PeriodicComplex) -> Pairs:
+def persistence_of(alpha: PeriodicComplex, largest_void: float, glass_sha256: str) -> tuple[Persistence, IntArray]:
     """Pair the births and deaths of the classes that live longer than :data:`SHORTEST_LIFE`, over the field of two.
 
     The torus is that of the cell, however narrow: one of N atoms has N - 1 components that die. The reduction is that
     of GUDHI's simplex tree (persistent cohomology), and :mod:`~.topology.cell_homology`'s where the cell was repeated.
-    Pairs are sorted by dimension, birth, death.
+
+    Returns
+    -------
+    persistence, birth_simplex
+        The pairs, and the vertices of the simplex that makes each class, ascending and then -1, shape (P, 4); of one
+        of the copies where the cell was repeated.
     """
     found = _pairs_of_simplices(alpha) if alpha.n_vertices == alpha.n_atoms else pairs_of_cell(alpha)
     dimension = np.array([len(birth) - 1 for birth, _ in found], dtype=np.int64)
@@ -149,7 +111,19 @@ def persistence_pairs(alpha: PeriodicComplex) -> Pairs:
     death = np.where(is_essential, np.inf, _values(alpha, death_simplex, dimension + 1))
     order = np.lexsort((death, birth, dimension))
     order = order[death[order] - birth[order] > SHORTEST_LIFE]
-    return Pairs(dimension[order], birth[order], death[order], birth_simplex[order], death_simplex[order])
+    births, deaths = birth_simplex[order], death_simplex[order]
+    persistence = Persistence(
+        dimension=dimension[order],
+        birth=np.sqrt(birth[order]),
+        death=np.sqrt(death[order]),
+        birth_atoms=np.where(births >= 0, births % alpha.n_atoms, -1),
+        death_atoms=np.where(deaths >= 0, deaths % alpha.n_atoms, -1),
+        n_atoms=alpha.n_atoms,
+        complete=alpha.complete,
+        largest_void=largest_void,
+        glass_sha256=glass_sha256,
+    )
+    return persistence, births
 
 
 def _pairs_of_simplices(alpha: PeriodicComplex) -> list[tuple[list[int], list[int]]]:
@@ -158,33 +132,11 @@ def _pairs_of_simplices(alpha: PeriodicComplex) -> list[tuple[list[int], list[in
 
     tree = SimplexTree()
     tree.insert_batch(np.arange(alpha.n_vertices, dtype=np.int32)[None], np.zeros(alpha.n_vertices))
-    for simplices, values in (
-        (alpha.edges, alpha.edge_values),
-        (alpha.triangles, alpha.triangle_values),
-        (alpha.tetrahedra, alpha.tetrahedron_values),
-    ):
-        tree.insert_batch(simplices.T.astype(np.int32), values)
+    for simplices in (alpha.edges, alpha.triangles, alpha.tetrahedra):
+        tree.insert_batch(simplices.vertices.T.astype(np.int32), simplices.entry)
     tree.compute_persistence(homology_coeff_field=2, min_persistence=SHORTEST_LIFE, persistence_dim_max=True)
     pairs: list[tuple[list[int], list[int]]] = tree.persistence_pairs()
     return pairs
-
-
-def describe_pairs(alpha: PeriodicComplex, pairs: Pairs, largest_void: float, glass_sha256: str) -> Persistence:
-    """Name the atoms of each pair, and turn squared radii into radii."""
-    birth_atoms, death_atoms = (
-        np.where(simplex >= 0, simplex % alpha.n_atoms, -1) for simplex in (pairs.birth_simplex, pairs.death_simplex)
-    )
-    return Persistence(
-        dimension=pairs.dimension,
-        birth=np.sqrt(pairs.birth),
-        death=np.sqrt(pairs.death),
-        birth_atoms=birth_atoms,
-        death_atoms=death_atoms,
-        n_atoms=alpha.n_atoms,
-        complete=alpha.complete,
-        largest_void=largest_void,
-        glass_sha256=glass_sha256,
-    )
 
 
 def _table(simplices: list[list[int]]) -> IntArray:
@@ -199,17 +151,7 @@ def _table(simplices: list[list[int]]) -> IntArray:
 
 def _values(alpha: PeriodicComplex, simplices: IntArray, dimension: IntArray) -> FloatArray:
     values = np.zeros(len(simplices))
-    for size, known, known_values in (
-        (2, alpha.edges, alpha.edge_values),
-        (3, alpha.triangles, alpha.triangle_values),
-        (4, alpha.tetrahedra, alpha.tetrahedron_values),
-    ):
+    for size, known in ((2, alpha.edges), (3, alpha.triangles), (4, alpha.tetrahedra)):
         asked = np.flatnonzero((dimension == size - 1) & (simplices[:, size - 1] >= 0))
-        values[asked] = known_values[simplex_rows(simplices[asked, :size], known)]
+        values[asked] = known.entry[simplex_rows(simplices[asked, :size], known.vertices)]
     return values
-
-
-def _checked(dimension: int) -> int:
-    if dimension not in DIMENSIONS:
-        raise InputError(f"{dimension=} must be 0 (components), 1 (rings) or 2 (voids).")
-    return dimension

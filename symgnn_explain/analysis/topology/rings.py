@@ -49,10 +49,15 @@ class Graph:
         """Neighbours of each node, shape (n_nodes,)."""
         return np.diff(self.start)
 
+    @property
+    def codes(self) -> IntArray:
+        """Both directions of each edge as ``source * n_nodes + target``, ascending."""
+        return np.repeat(np.arange(self.n_nodes), self.degree) * self.n_nodes + self.neighbour
+
     def edges(self) -> IntArray:
         """Return each edge once, lower node first, in lexicographic order, shape (E, 2)."""
-        source = np.repeat(np.arange(self.n_nodes), self.degree)
-        return np.column_stack([source, self.neighbour])[source < self.neighbour]
+        source, target = np.divmod(self.codes, max(self.n_nodes, 1))
+        return np.column_stack([source, target])[source < target]
 
     def step(self, nodes: IntArray) -> tuple[IntArray, IntArray]:
         """Walk from each of ``nodes`` to each of its neighbours: the row that it began in, and the neighbour."""
@@ -94,7 +99,7 @@ class HopTable:
             front = np.unique(origin[row] * n_nodes + reached)
             # From one shell a walk leads to the next one, or back to this one or the one before.
             for seen in shells[-2:]:
-                front = front[~_contains(seen, front)]
+                front = front[~contains(seen, front)]
             shells.append(front)
         codes = np.concatenate(shells)
         hops = np.repeat(np.arange(len(shells)), [len(shell) for shell in shells])
@@ -286,7 +291,8 @@ def _in_order(rings: IntArray) -> IntArray:
     return np.unique(_turned(rings), axis=0) if len(rings) else rings
 
 
-def _contains(ascending: IntArray, wanted: IntArray) -> NDArray[np.bool_]:
+def contains(ascending: IntArray, wanted: IntArray) -> NDArray[np.bool_]:
+    """Whether each of ``wanted`` is among ascending values."""
     if not len(ascending):
         return np.zeros(len(wanted), dtype=bool)
     place = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
