@@ -19,6 +19,12 @@ _HEAD = 0.8
 _MARKER = 4.5
 
 
+def draw3d(figure: go.Figure, points: FloatArray, *, mode: str = "markers", **look: Any) -> None:
+    """Draw points (n, 3), Å, or lines between them."""
+    x, y, z = points.reshape(-1, 3).T
+    figure.add_scatter3d(x=x, y=y, z=z, mode=mode, **look)
+
+
 def drawn_arrows(vectors: FloatArray) -> FloatArray:
     """Scale vectors, shape (n, 3), so that the longest is ``LONGEST_ARROW``; zeros stay zeros."""
     largest = float(np.linalg.norm(vectors, axis=1).max(initial=0.0))
@@ -29,8 +35,7 @@ def add_arrows(figure: go.Figure, tail: FloatArray, arrow: FloatArray, *, colour
     """Draw arrows (n, 3) from their tails (n, 3), Å; those of no length have no head."""
     shafts = np.full((len(tail), 3, 3), np.nan)
     shafts[:, 0], shafts[:, 1] = tail, tail + arrow
-    x, y, z = shafts.reshape(-1, 3).T
-    figure.add_scatter3d(x=x, y=y, z=z, mode="lines", line={"width": 6, "color": colour}, name=name, hoverinfo="skip")
+    draw3d(figure, shafts, mode="lines", line={"width": 6, "color": colour}, name=name, hoverinfo="skip")
     length = np.linalg.norm(arrow, axis=1)
     drawn = length > 0
     tip, direction = (tail + arrow)[drawn], arrow[drawn] / length[drawn, None]
@@ -63,29 +68,11 @@ def add_atoms(
     species = np.array(symbols)
     for symbol in sorted(set(symbols[:-1])):
         members = np.flatnonzero(species[:-1] == symbol)
-        x, y, z = position[members].T
         marker = {"size": _MARKER * species_radius(symbol), "color": species_colour(symbol)}
-        figure.add_scatter3d(
-            x=x,
-            y=y,
-            z=z,
-            mode="markers",
-            marker={**marker, "line": {"width": 1, "color": BLACK}},
-            hovertext=[texts[member] for member in members],
-            hoverinfo="text",
-            name=symbol,
-        )
-    x, y, z = position[-1:].T
-    figure.add_scatter3d(
-        x=x,
-        y=y,
-        z=z,
-        mode="markers",
-        marker={"size": 10, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}},
-        hovertext=[texts[-1]],
-        hoverinfo="text",
-        name=centre,
-    )
+        said: dict[str, Any] = {"hovertext": [texts[member] for member in members], "hoverinfo": "text"}
+        draw3d(figure, position[members], marker=marker | {"line": {"width": 1, "color": BLACK}}, name=symbol, **said)
+    marker = {"size": 10, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}}
+    draw3d(figure, position[-1:], marker=marker, hovertext=[texts[-1]], hoverinfo="text", name=centre)
 
 
 def space_axes(points: FloatArray, *, margin: float, size: float) -> dict[str, Any]:

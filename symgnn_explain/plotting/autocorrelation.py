@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from symgnn_explain.analysis.fields.autocorrelation import Autocorrelation
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength
-from symgnn_explain.plotting.curves import SERIES, add_band
-from symgnn_explain.plotting.style import BLACK, GREY, new_figure
+from symgnn_explain.plotting.curves import SERIES, add_band, draw
+from symgnn_explain.plotting.style import BLACK, GREY, legend_below, new_figure
 from symgnn_explain.runs.markup import figure_text
 
 
@@ -26,32 +26,17 @@ def autocorrelation_figure(results: Autocorrelation | Sequence[Autocorrelation])
     for number, result in enumerate(shown):
         colour, dash = SERIES[number % len(SERIES)]
         add_band(figure, result.r, result.low, result.high, colour=colour)
-        figure.add_scatter(
-            x=result.r,
-            y=result.correlation,
-            mode="lines+markers",
-            line={"color": colour, "width": 2.4, "dash": dash},
-            marker={"size": 6},
-            name=_label(result),
-            hovertemplate=f"{figure_text(result.field)}, %{{x:.2f}} Å: C = %{{y:.3f}}<extra></extra>",
-        )
+        line = {"color": colour, "width": 2.4, "dash": dash}
+        hover = f"{figure_text(result.field)}, %{{x:.2f}} Å: C = %{{y:.3f}}"
+        draw(figure, result.r, result.correlation, line=line, marker={"size": 6}, name=_label(result), hover=hover)
         fit = result.exponential_length
         if fit is not None:
             r = np.linspace(fit.r_min, fit.r_zero, 60)
-            figure.add_scatter(
-                x=r,
-                y=fit.amplitude * np.exp(-r / fit.value),
-                mode="lines",
-                line={"color": colour, "width": 1.0},
-                showlegend=False,
-                hoverinfo="skip",
-            )
+            draw(figure, r, fit.amplitude * np.exp(-r / fit.value), line={"color": colour, "width": 1.0})
     figure.add_hline(y=0.0, line={"color": BLACK, "width": 1})
     figure.update_xaxes(title_text="distance r (Å)", range=[0, max(result.r[-1] for result in shown) + 0.3])
     figure.update_yaxes(title_text="autocorrelation C(r)")
-    figure.update_layout(
-        legend={"y": -0.18, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin={"b": 110 + 25 * len(shown)}
-    )
+    figure.update_layout(legend=legend_below(0.5, -0.18), margin={"b": 110 + 25 * len(shown)})
     return figure
 
 

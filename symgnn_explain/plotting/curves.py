@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,30 @@ def error_bars(value: ArrayLike, low: ArrayLike, high: ArrayLike, **look: Any) -
     value = np.asarray(value, dtype=np.float64)
     above, below = np.asarray(high) - value, value - np.asarray(low)
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 2, **look}
+
+
+def draw(
+    figure: go.Figure,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    line: Mapping[str, Any] | None = None,
+    marker: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    hover: str | None = None,
+    **more: Any,
+) -> None:
+    """Draw a curve, points or both; without a name they have no legend entry, without a text nothing to hover over."""
+    mode = "+".join(word for word, look in (("lines", line), ("markers", marker)) if look is not None)
+    answer = {"hoverinfo": "skip"} if hover is None else {"hovertemplate": f"{hover}<extra></extra>"}
+    shown = {"x": x, "y": y, "mode": mode, "line": line, "marker": marker, "name": name, **answer}
+    figure.add_scatter(**({"showlegend": name is not None} | shown | more))
+
+
+def note_in_corner(figure: go.Figure, text: str, **look: Any) -> None:
+    """Write a text into the upper left corner."""
+    place = {"x": 0.03, "y": 0.97, "xanchor": "left", "yanchor": "top", "align": "left"}
+    figure.add_annotation(text=text, showarrow=False, **place, **look)
 
 
 def add_band(

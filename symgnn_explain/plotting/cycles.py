@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, by_importance
-from symgnn_explain.plotting.curves import error_bars
-from symgnn_explain.plotting.style import BLUE, GREY, VERMILION, new_figure, translucent
+from symgnn_explain.plotting.curves import draw, error_bars
+from symgnn_explain.plotting.style import BLUE, GREY, VERMILION, legend_below, new_figure, translucent
 from symgnn_explain.structure.glass import FloatArray
 
 _LABELS = {
@@ -43,21 +43,17 @@ def cycle_figure(comparison: CycleComparison) -> go.Figure:
             hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
         )
     singles = list(enumerate(by_importance(comparison.cycles, comparison.k).values()))
-    figure.add_scatter(
-        x=np.concatenate([row + _spread(cycles) for row, cycles in singles]),
-        y=np.concatenate([cycles for _, cycles in singles]),
-        mode="markers",
-        marker={"color": VERMILION, "size": 7, "line": {"color": "white", "width": 1}},
-        name="single edges",
-        hovertemplate="%{y} cycles<extra></extra>",
-    )
+    x = np.concatenate([row + _spread(cycles) for row, cycles in singles])
+    y = np.concatenate([cycles for _, cycles in singles])
+    marker = {"color": VERMILION, "size": 7, "line": {"color": "white", "width": 1}}
+    draw(figure, x, y, marker=marker, name="single edges", hover="%{y} cycles")
     p_matched = (
         "" if comparison.p_matched is None else f", against the same hop and length p = {comparison.p_matched:.2g}"
     )
     figure.update_layout(
         xaxis={"tickvals": list(range(len(labels))), "ticktext": labels},
         yaxis={"title": {"text": "optimal cycles per edge"}, "rangemode": "tozero"},
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.16, "yanchor": "top"},
+        legend=legend_below(0.5, -0.16, orientation="h"),
         title={"subtitle": {"text": f"top edges against random ones: p = {comparison.p_random:.2g}{p_matched}"}},
         margin={"t": 85, "b": 110},
     )

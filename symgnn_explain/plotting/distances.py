@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from scipy.stats import hypergeom
 
 from symgnn_explain.analysis.explained.mro import ShellAnalysis
 from symgnn_explain.explain.fidelity.intervals import CONFIDENCE
-from symgnn_explain.plotting.curves import error_bars
+from symgnn_explain.plotting.curves import draw, error_bars
 from symgnn_explain.plotting.style import (
     BLACK,
     BLUE,
@@ -18,8 +19,9 @@ from symgnn_explain.plotting.style import (
     ORANGE,
     SKY_BLUE,
     VERMILION,
-    template,
+    legend_below,
     translucent,
+    two_panels,
 )
 from symgnn_explain.structure.glass import FloatArray
 
@@ -35,21 +37,12 @@ def distance_figure(analysis: ShellAnalysis) -> go.Figure:
     enrichment of each shell (1 = as expected of random atoms) with its 95 % interval, by number and by importance, over
     the 95 % bands of the two nulls; the axis is logarithmic and ends in 0.
     """
-    figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.11)
+    title = f"Distances of the {len(analysis.important)} important atoms of atom {analysis.atom}"
+    legends: dict[str, Any] = {"legend": legend_below(0.22), "legend2": legend_below(0.78)}
+    bars: dict[str, Any] = {"bargap": 0.0, "barmode": "overlay"}
+    figure = two_panels(title, height=600, spacing=0.11, margin={"b": 175}, **legends, **bars)
     _add_histogram(figure, analysis)
     _add_enrichment(figure, analysis)
-    legend = {"y": -0.2, "yanchor": "top", "xanchor": "center"}
-    figure.update_layout(
-        template=template(),
-        width=1180,
-        height=600,
-        title={"text": f"Distances of the {len(analysis.important)} important atoms of atom {analysis.atom}"},
-        bargap=0.0,
-        barmode="overlay",
-        legend=legend | {"x": 0.22},
-        legend2=legend | {"x": 0.78},
-        margin={"b": 175},
-    )
     return figure
 
 
@@ -64,7 +57,7 @@ def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
     low, high = hypergeom.interval(CONFIDENCE, len(analysis.all_distance), everything, len(analysis.distance))
     low, high = (np.where(everything > 0, bound, 0.0) for bound in (low, high))
     tallest = float(max(important.max(), high.max()))
-    panel = {"row": 1, "col": 1}
+    panel: dict[str, Any] = {"row": 1, "col": 1}
     figure.add_bar(
         x=centres,
         base=low,
@@ -85,37 +78,16 @@ def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
         hovertemplate="%{x:.1f} Å: %{y} important atoms<extra></extra>",
         **panel,
     )
-    figure.add_scatter(
-        x=centres,
-        y=expected,
-        mode="lines",
-        line={"color": BLACK, "width": 2, "shape": "hvh"},
-        name="mean of random atoms",
-        hovertemplate="%{x:.1f} Å: %{y:.1f} expected<extra></extra>",
-        **panel,
-    )
+    steps = {"color": BLACK, "width": 2, "shape": "hvh"}
+    hover = "%{x:.1f} Å: %{y:.1f} expected"
+    draw(figure, centres, expected, line=steps, name="mean of random atoms", hover=hover, **panel)
     rdf = analysis.radial_distribution
     shown = rdf.r <= longest
-    figure.add_scatter(
-        x=rdf.r[shown],
-        y=rdf.g[shown] * tallest / rdf.g.max(),
-        mode="lines",
-        line={"color": ORANGE, "width": 1.5},
-        name="g(r), to scale",
-        customdata=rdf.g[shown],
-        hovertemplate="g(%{x:.2f} Å) = %{customdata:.2f}<extra></extra>",
-        **panel,
-    )
-    minima = rdf.minima
-    figure.add_scatter(
-        x=np.repeat(minima, 3),
-        y=np.tile([0, 1.1 * tallest, np.nan], len(minima)),
-        mode="lines",
-        line={"color": GREY, "width": 1.5, "dash": "dot"},
-        name="minima of g(r)",
-        hoverinfo="skip",
-        **panel,
-    )
+    known: dict[str, Any] = {"customdata": rdf.g[shown], "hover": "g(%{x:.2f} Å) = %{customdata:.2f}"}
+    line = {"color": ORANGE, "width": 1.5}
+    draw(figure, rdf.r[shown], rdf.g[shown] * tallest / rdf.g.max(), line=line, name="g(r), to scale", **known, **panel)
+    x, y = np.repeat(rdf.minima, 3), np.tile([0, 1.1 * tallest, np.nan], len(rdf.minima))
+    draw(figure, x, y, line={"color": GREY, "width": 1.5, "dash": "dot"}, name="minima of g(r)", **panel)
     figure.update_xaxes(title_text="distance from the explained atom (Å)", range=[0, longest], **panel)
     figure.update_yaxes(title_text=f"atoms per {BIN_WIDTH:g} Å", range=[0, 1.1 * tallest], **panel)
 
@@ -127,7 +99,7 @@ def _add_enrichment(figure: go.Figure, analysis: ShellAnalysis) -> None:
     # Zero has no logarithm: it is drawn at the foot of the axis, a third below the smallest decade that is needed.
     floor = 10 ** np.floor(np.log10(values[values > 0].min())) / 3
     ceiling = 10 ** np.ceil(np.log10(values.max()))
-    panel = {"row": 1, "col": 2, "legend": "legend2"}
+    panel: dict[str, Any] = {"row": 1, "col": 2, "legend": "legend2"}
 
     def shown(column: str) -> FloatArray:
         return np.maximum(table[column].to_numpy(dtype=np.float64), floor)
@@ -151,15 +123,15 @@ def _add_enrichment(figure: go.Figure, analysis: ShellAnalysis) -> None:
         (-0.07, "important atoms, by number", BLUE, "circle", "enrichment", "enrichment"),
         (0.07, "important atoms, by importance", VERMILION, "square", "weighted_enrichment", "weighted"),
     ):
-        figure.add_scatter(
-            x=place + offset,
-            y=shown(value),
-            mode="markers",
+        draw(
+            figure,
+            place + offset,
+            shown(value),
             marker={"color": colour, "size": 10, "symbol": symbol},
             error_y=error_bars(shown(value), shown(f"{bound}_low"), shown(f"{bound}_high")),
             name=name,
             customdata=table[[value, f"{bound}_low", f"{bound}_high"]],
-            hovertemplate="%{customdata[0]:.2f} (%{customdata[1]:.2f} to %{customdata[2]:.2f})<extra></extra>",
+            hover="%{customdata[0]:.2f} (%{customdata[1]:.2f} to %{customdata[2]:.2f})",
             **panel,
         )
     decades = 10.0 ** np.arange(np.log10(3 * floor).round(), np.log10(ceiling).round() + 1)

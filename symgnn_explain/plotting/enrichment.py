@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve
-from symgnn_explain.plotting.curves import add_band
-from symgnn_explain.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, template
+from symgnn_explain.plotting.curves import add_band, draw
+from symgnn_explain.plotting.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, legend_below, two_panels
 from symgnn_explain.structure.glass import FloatArray
 
 LABELS = {
@@ -35,8 +34,18 @@ def enrichment_figure(curve: EnrichmentCurve) -> go.Figure:
     former. Right: their ratio with its bootstrap band, over the 95 % bands of the null models; the axis is logarithmic
     and ends at 0.02. 1 is what random atoms have.
     """
-    figure = make_subplots(rows=1, cols=2, column_widths=[0.45, 0.55], horizontal_spacing=0.1)
-    _add_densities(figure, curve)
+    atoms = "one explained atom" if curve.n_targets == 1 else f"{curve.n_targets} explained atoms"
+    title = f"Where the {curve.n_important} important atoms of {atoms} sit"
+    legends: dict[str, Any] = {
+        "legend": legend_below(0.2, tracegroupgap=0),
+        "legend2": legend_below(0.76, tracegroupgap=0),
+    }
+    figure = two_panels(title, height=600, widths=(0.45, 0.55), margin={"b": 190}, **legends)
+    left: dict[str, Any] = {"row": 1, "col": 1}
+    add_densities(figure, curve, "important atoms", "all atoms of the receptive field", **left)
+    tallest = float(np.nanmax(curve.density_important))
+    add_peaks(figure, curve, curve.r[-1], tallest, name="peaks (Å)", hover="peak at %{x:.1f} Å", **left)
+    figure.update_yaxes(title_text="density of distances (1/Å)", range=[0, 1.2 * tallest], **left)
     ceiling = 2 * float(np.nanmax([np.nanmax(curve.high), *(np.nanmax(null.high) for null in curve.nulls.values())]))
     panel: dict[str, Any] = {"row": 1, "col": 2, "legend": "legend2"}
 
@@ -51,27 +60,12 @@ def enrichment_figure(curve: EnrichmentCurve) -> go.Figure:
         # A null model that always draws the same has one line; bands over bands could not be told apart.
         lines = [null.expected] if name in BANDS or null.p_value is None else [null.low, null.high]
         for number, values in enumerate(lines):
-            figure.add_scatter(
-                x=curve.r,
-                y=clipped(values),
-                mode="lines",
-                line={"color": colour, "width": 1.6, "dash": "dot"},
-                name=text,
-                legendgroup=name,
-                showlegend=name not in BANDS and number == 0,
-                hovertemplate=f"{label}, %{{x:.1f}} Å: %{{y:.2f}}<extra></extra>",
-                **panel,
-            )
+            legend: dict[str, Any] = {"legendgroup": name, "showlegend": name not in BANDS and number == 0}
+            line, hover = {"color": colour, "width": 1.6, "dash": "dot"}, f"{label}, %{{x:.1f}} Å: %{{y:.2f}}"
+            draw(figure, curve.r, clipped(values), line=line, name=text, hover=hover, **legend, **panel)
     add_band(figure, curve.r, clipped(curve.low), clipped(curve.high), colour=BLUE, opacity=0.3, **panel)
-    figure.add_scatter(
-        x=curve.r,
-        y=clipped(curve.value),
-        mode="lines",
-        line={"color": BLUE, "width": 2.6},
-        name="important atoms, by number, bootstrap 95 %",
-        hovertemplate="%{x:.1f} Å: %{y:.2f}<extra></extra>",
-        **panel,
-    )
+    line, name = {"color": BLUE, "width": 2.6}, "important atoms, by number, bootstrap 95 %"
+    draw(figure, curve.r, clipped(curve.value), line=line, name=name, hover="%{x:.1f} Å: %{y:.2f}", **panel)
     figure.add_hline(y=1.0, line={"color": BLACK, "width": 1.2, "dash": "dash"}, row=1, col=2)
     figure.update_xaxes(title_text="distance from the explained atom (Å)", range=[1.5, curve.r[-1]])
     figure.update_yaxes(
@@ -82,46 +76,25 @@ def enrichment_figure(curve: EnrichmentCurve) -> go.Figure:
         row=1,
         col=2,
     )
-    legend = {"y": -0.2, "yanchor": "top", "xanchor": "center", "tracegroupgap": 0}
-    atoms = "one explained atom" if curve.n_targets == 1 else f"{curve.n_targets} explained atoms"
-    figure.update_layout(
-        template=template(),
-        width=1180,
-        height=600,
-        title={"text": f"Where the {curve.n_important} important atoms of {atoms} sit"},
-        legend=legend | {"x": 0.2},
-        legend2=legend | {"x": 0.76},
-        margin={"b": 190},
-    )
     return figure
 
 
-def _add_densities(figure: go.Figure, curve: EnrichmentCurve) -> None:
-    important = curve.density_important
-    panel = {"row": 1, "col": 1}
+def add_densities(figure: go.Figure, curve: EnrichmentCurve, important: str, everything: str, **panel: Any) -> None:
+    """Draw the densities of the distances of important atoms and of all atoms, under these names."""
     for values, colour, dash, name in (
-        (important, BLUE, "solid", "important atoms"),
-        (curve.density, BLACK, "dash", "all atoms of the receptive field"),
+        (curve.density_important, BLUE, "solid", important),
+        (curve.density, BLACK, "dash", everything),
     ):
-        figure.add_scatter(
-            x=curve.r,
-            y=values,
-            mode="lines",
-            line={"color": colour, "width": 2.4, "dash": dash},
-            name=name,
-            hovertemplate="%{x:.1f} Å: %{y:.3f} per Å<extra></extra>",
-            **panel,
-        )
-    peaks = curve.distance_peaks
-    figure.add_scatter(
-        x=peaks,
-        y=important[np.searchsorted(curve.r, peaks - 1e-9)] + 0.03 * np.nanmax(important),
-        mode="markers+text",
-        marker={"color": VERMILION, "symbol": "triangle-down", "size": 10},
-        text=[f"{peak:.1f}" for peak in peaks],
-        textposition="top center",
-        name="peaks (Å)",
-        hovertemplate="peak at %{x:.1f} Å<extra></extra>",
-        **panel,
-    )
-    figure.update_yaxes(title_text="density of distances (1/Å)", range=[0, 1.2 * float(np.nanmax(important))], **panel)
+        line = {"color": colour, "width": 2.4, "dash": dash}
+        draw(figure, curve.r, values, line=line, name=name, hover="%{x:.1f} Å: %{y:.3f} per Å", **panel)
+
+
+def add_peaks(
+    figure: go.Figure, curve: EnrichmentCurve, r_max: float, tallest: float, *, unit: str = "", **look: Any
+) -> None:
+    """Mark the peaks of the important atoms' distances up to ``r_max`` (Å), a little above the curve."""
+    peaks = curve.distance_peaks[curve.distance_peaks <= r_max]
+    heights = np.interp(peaks, curve.r, np.nan_to_num(curve.density_important)) + 0.03 * tallest
+    marker = {"color": VERMILION, "symbol": "triangle-down", "size": 10}
+    text: dict[str, Any] = {"text": [f"{peak:.1f}{unit}" for peak in peaks], "textposition": "top center"}
+    draw(figure, peaks, heights, marker=marker, mode="markers+text", **text, **look)

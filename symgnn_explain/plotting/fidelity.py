@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.explain.fidelity.nulls import FidelityAgainstNulls
 from symgnn_explain.models.target import Target
+from symgnn_explain.plotting.curves import draw
 from symgnn_explain.plotting.style import (
     BLUE,
     GREEN,
@@ -21,27 +23,20 @@ from symgnn_explain.plotting.style import (
     PURPLE,
     SKY_BLUE,
     VERMILION,
+    legend_below,
     new_figure,
-    template,
     translucent,
+    two_panels,
 )
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
-_NAMES = {
-    "explanation": "explanation",
-    "random": "random",
-    "nearest": "nearest first",
-    "even_attention": "even attention (graph alone)",
-    "hop_matched": "random, same hops",
-    "hop_length_matched": "random, same hops and lengths",
-}
-_COLOURS = {
-    "explanation": BLUE,
-    "random": GREY,
-    "nearest": VERMILION,
-    "even_attention": GREEN,
-    "hop_matched": ORANGE,
-    "hop_length_matched": PURPLE,
+_RANKINGS = {
+    "explanation": ("explanation", BLUE),
+    "random": ("random", GREY),
+    "nearest": ("nearest first", VERMILION),
+    "even_attention": ("even attention (graph alone)", GREEN),
+    "hop_matched": ("random, same hops", ORANGE),
+    "hop_length_matched": ("random, same hops and lengths", PURPLE),
 }
 _CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, GREY)
 _NONE_AT = 0.5
@@ -59,12 +54,9 @@ def fidelity_figure(report: FidelityAgainstNulls, *, title: str | None = None) -
         Instead of the usual one.
     """
     table = report.to_frame()
-    figure = make_subplots(
-        rows=1,
-        cols=2,
-        horizontal_spacing=0.12,
-        subplot_titles=["only the k most important", "all but the k most important"],
-    )
+    titles = ("only the k most important", "all but the k most important")
+    look: dict[str, Any] = {"legend": legend_below(0.5, -0.22, orientation="h"), "margin": {"t": 90, "b": 130}}
+    figure = two_panels(title or "Fidelity of one explanation", height=560, spacing=0.12, titles=titles, **look)
     for column, quantity in enumerate(("sufficiency", "necessity"), start=1):
         for ranking in dict.fromkeys(table["ranking"]):
             rows = table[table["ranking"] == ranking]
@@ -72,14 +64,6 @@ def fidelity_figure(report: FidelityAgainstNulls, *, title: str | None = None) -
         figure.update_yaxes(title_text=_change_title(report.quantity), rangemode="tozero", row=1, col=column)
         _count_axis(figure, int(table["count"].max()), column)
     _tolerance_line(figure, report.quantity, row=1, col=1)
-    figure.update_layout(
-        template=template(),
-        width=1180,
-        height=560,
-        title={"text": title or "Fidelity of one explanation"},
-        legend={"y": -0.22, "yanchor": "top", "x": 0.5, "xanchor": "center", "orientation": "h"},
-        margin={"t": 90, "b": 130},
-    )
     return figure
 
 
@@ -101,26 +85,17 @@ def sufficiency_figure(checked: Mapping[str, Fidelity]) -> go.Figure:
         raise InputError("no explanation was given to draw.")
     quantity = next(iter(checked.values())).quantity
     figure = new_figure("Sufficiency against sparsity", width=900, height=560)
-    for (name, curve), colour in zip(checked.items(), _colours(len(checked)), strict=False):
-        figure.add_scatter(
-            x=_shown_counts(curve.count),
-            y=curve.sufficiency,
-            mode="lines",
-            line={"color": colour, "width": 2.5},
-            name=name,
-            customdata=curve.count,
-            hovertemplate=_hover("%{customdata} units", quantity, name),
-        )
+    for (name, curve), colour in zip(checked.items(), cycle(_CYCLE), strict=False):
+        known: dict[str, Any] = {"customdata": curve.count, "hovertemplate": _hover(quantity, name)}
+        line = {"color": colour, "width": 2.5}
+        draw(figure, _shown_counts(curve.count), curve.sufficiency, line=line, name=name, **known)
         needed = curve.sufficient_count()
         if needed is not None:
-            figure.add_scatter(
-                x=_shown_counts(np.array([needed])),
-                y=curve.sufficiency[curve.count == needed],
-                mode="markers",
-                marker={"color": colour, "size": 12, "symbol": "diamond", "line": {"color": "white", "width": 1}},
-                name=f"{needed} units suffice",
-                hovertemplate=f"{needed} units suffice<extra>{name}</extra>",
-            )
+            marker = {"color": colour, "size": 12, "symbol": "diamond", "line": {"color": "white", "width": 1}}
+            words = f"{needed} units suffice"
+            said: dict[str, Any] = {"name": words, "hovertemplate": f"{words}<extra>{name}</extra>"}
+            at = curve.sufficiency[curve.count == needed]
+            draw(figure, _shown_counts(np.array([needed])), at, marker=marker, **said)
     _tolerance_line(figure, quantity)
     _count_axis(figure, max(int(curve.count[-1]) for curve in checked.values()))
     figure.update_yaxes(title_text=_change_title(quantity), rangemode="tozero")
@@ -129,42 +104,28 @@ def sufficiency_figure(checked: Mapping[str, Fidelity]) -> go.Figure:
 
 def _add_curve(figure: go.Figure, rows: pd.DataFrame, quantity: str, column: int, predicted: Target) -> None:
     ranking = str(rows["ranking"].iloc[0])
-    colour, name = _COLOURS[ranking], _NAMES[ranking]
+    name, colour = _RANKINGS[ranking]
     x, y = _shown_counts(rows["count"].to_numpy()), rows[quantity]
-    panel = {"row": 1, "col": column, "legendgroup": ranking}
+    panel: dict[str, Any] = {"row": 1, "col": column, "legendgroup": ranking}
     low, high = rows.get(f"{quantity}_low"), rows.get(f"{quantity}_high")
     if low is not None and high is not None and low.notna().all() and (high > low).any():
-        figure.add_scatter(
-            x=np.concatenate([x, x[::-1]]),
-            y=np.concatenate([high, low[::-1]]),
-            fill="toself",
-            fillcolor=translucent(colour, 0.18),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            **panel,
-        )
-    figure.add_scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line={"color": colour, "width": 3 if ranking == "explanation" else 2},
-        name=name,
-        showlegend=column == 1,
-        customdata=rows["count"],
-        hovertemplate=_hover("%{customdata} units", predicted, name),
-        **panel,
-    )
+        filled = {"fill": "toself", "fillcolor": translucent(colour, 0.18), "line": {"width": 0}}
+        draw(figure, np.concatenate([x, x[::-1]]), np.concatenate([high, low[::-1]]), **(filled | panel))
+    line = {"color": colour, "width": 3 if ranking == "explanation" else 2}
+    known: dict[str, Any] = {
+        "customdata": rows["count"],
+        "hovertemplate": _hover(predicted, name),
+        "showlegend": column == 1,
+    }
+    draw(figure, x, y, line=line, name=name, **known, **panel)
 
 
 def _change_title(quantity: Target) -> str:
     return quantity.axis(f"|change of the predicted {quantity.word}|")
 
 
-def _hover(what: str, quantity: Target, name: str) -> str:
-    value = quantity.with_unit(f"%{{y:{quantity.spec}}}")
-    return f"{what}: {value}<extra>{name}</extra>"
+def _hover(quantity: Target, name: str) -> str:
+    return f"%{{customdata}} units: {quantity.with_unit(f'%{{y:{quantity.spec}}}')}<extra>{name}</extra>"
 
 
 def _tolerance_line(figure: go.Figure, quantity: Target, **panel: int) -> None:
@@ -186,7 +147,3 @@ def _count_axis(figure: go.Figure, largest: int, column: int | None = None) -> N
         row=None if column is None else 1,
         col=column,
     )
-
-
-def _colours(count: int) -> list[str]:
-    return [_CYCLE[place % len(_CYCLE)] for place in range(count)]

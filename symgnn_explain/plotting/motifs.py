@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from symgnn_explain.analysis.explained.motifs import MotifAnalysis
 from symgnn_explain.analysis.order.icosahedra import KINDS
-from symgnn_explain.plotting.observed import add_null_bands, add_observed, null_legend
-from symgnn_explain.plotting.style import GREY, new_figure, template
+from symgnn_explain.plotting.observed import add_null_bands, add_observed
+from symgnn_explain.plotting.style import GREY, legend_below, new_figure, two_panels
 
 NULL_LABELS = {
     "random": "random atoms",
@@ -38,27 +37,14 @@ def voronoi_figure(analysis: MotifAnalysis, *, null: str = "distance_and_species
         f"Voronoi indices of the {analysis.n_important} important atoms of atom {analysis.atom}", width=900
     )
     place = np.arange(len(table))
-    add_null_bands(
-        figure,
-        place,
-        100 * table["null_low"],
-        100 * table["null_high"],
-        100 * table["expected"],
-        name=NULL_LABELS[null],
-    )
-    add_observed(
-        figure,
-        place,
-        100 * table["observed"],
-        100 * table["observed_low"],
-        100 * table["observed_high"],
-        name="important atoms",
-        hover=_hover(table),
-    )
+    band = (100 * table[name] for name in ("null_low", "null_high", "expected"))
+    add_null_bands(figure, place, *band, name=NULL_LABELS[null])
+    observed = (100 * table[name] for name in ("observed", "observed_low", "observed_high"))
+    add_observed(figure, place, *observed, name="important atoms", hover=_hover(table))
     figure.update_layout(
         xaxis={"title": {"text": "Voronoi index ⟨n<sub>3</sub>,n<sub>4</sub>,n<sub>5</sub>,n<sub>6</sub>⟩"}},
         yaxis={"title": {"text": "share of atoms (%)"}, "rangemode": "tozero"},
-        legend=null_legend(0.5, -0.42) | {"orientation": "h"},
+        legend=legend_below(0.5, -0.42, orientation="h"),
         margin={"b": 150},
     )
     figure.update_xaxes(tickvals=place, ticktext=table["name"], tickangle=-45)
@@ -81,35 +67,21 @@ def connection_figure(analysis: MotifAnalysis, *, null: str = "distance_and_spec
     atoms = table[table["group"].isin(["icosahedron", "connection"])]
     pairs = table[table["group"] == "joined pairs"].set_index("name")
     pairs = pairs.reindex([kind for kind in KINDS if kind in pairs.index])
-    figure = make_subplots(rows=1, cols=2, column_widths=[0.68, 0.32], horizontal_spacing=0.1)
+    title = f"Full icosahedra and their connections around atom {analysis.atom}"
+    legend = legend_below(0.5, -0.34, orientation="h")
+    figure = two_panels(title, height=620, widths=(0.68, 0.32), legend=legend, margin={"b": 190})
     place = np.arange(len(atoms))
     panel: dict[str, Any] = {"row": 1, "col": 1}
-    add_null_bands(
-        figure,
-        place,
-        atoms["null_low"] / atoms["expected"],
-        atoms["null_high"] / atoms["expected"],
-        np.ones(len(atoms)),
-        name=NULL_LABELS[null],
-        **panel,
-    )
-    add_observed(
-        figure,
-        place,
-        atoms["enrichment"],
-        atoms["enrichment_low"],
-        atoms["enrichment_high"],
-        name="important atoms",
-        hover=_hover(atoms),
-        **panel,
-    )
+    band = (atoms[name] / atoms["expected"] for name in ("null_low", "null_high", "expected"))
+    add_null_bands(figure, place, *band, name=NULL_LABELS[null], **panel)
+    enrichment = (atoms[f"enrichment{bound}"] for bound in ("", "_low", "_high"))
+    add_observed(figure, place, *enrichment, name="important atoms", hover=_hover(atoms), **panel)
     figure.update_xaxes(tickvals=place, ticktext=_connection_labels(atoms), tickangle=-45, **panel)
     figure.update_yaxes(title_text="enrichment (1 = as expected)", rangemode="tozero", **panel)
     place = np.arange(len(pairs))
     panel = {"row": 1, "col": 2, "showlegend": False}
-    add_null_bands(
-        figure, place, pairs["null_low"], pairs["null_high"], pairs["expected"], name=NULL_LABELS[null], **panel
-    )
+    band = (pairs[name] for name in ("null_low", "null_high", "expected"))
+    add_null_bands(figure, place, *band, name=NULL_LABELS[null], **panel)
     add_observed(figure, place, pairs["observed"], name="important atoms", **panel)
     figure.update_xaxes(tickvals=place, ticktext=list(pairs.index), tickangle=-45, row=1, col=2)
     figure.update_yaxes(title_text="connections of important centres", rangemode="tozero", row=1, col=2)
@@ -118,14 +90,6 @@ def connection_figure(analysis: MotifAnalysis, *, null: str = "distance_and_spec
             text="no connection<br>within reach", x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False
         )
     figure.add_hline(y=1.0, line={"color": GREY, "width": 1.5, "dash": "dash"}, row=1, col=1)
-    figure.update_layout(
-        template=template(),
-        width=1180,
-        height=620,
-        title={"text": f"Full icosahedra and their connections around atom {analysis.atom}"},
-        legend=null_legend(0.5, -0.34) | {"orientation": "h"},
-        margin={"b": 190},
-    )
     return figure
 
 

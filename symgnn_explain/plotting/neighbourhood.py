@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.plotting.arrows import space_axes
+from symgnn_explain.plotting.arrows import draw3d, space_axes
 from symgnn_explain.plotting.style import (
     BLACK,
     GREEN,
@@ -31,6 +32,8 @@ FIGURE_PIXELS = 88.0
 
 _BINS = ((0.75, 9.0), (0.5, 6.5), (0.25, 4.0), (0.0, 2.0))
 """Lower bounds of importance relative to the most important edge, and line widths in pixels."""
+
+_ARROW = {"x": 0, "y": 0, "z": 0, "ax": -90, "ay": -110, "bgcolor": "rgba(255,255,255,0.8)", "arrowwidth": 1.2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,33 +88,19 @@ def neighbourhood_figure(
     _add_atoms(figure, glass, explanation, drawn, values, scale=scale)
     _add_self_loops(figure, explanation, drawn, scale=scale)
     _add_target(figure, glass, explanation)
+    colour_title = quantity.axis(quantity.word) if values is not None else _sum_title(explanation)
     figure.update_layout(
         scene={
             **space_axes(drawn.place, margin=0.8, size=1.2),
             # An arrow stays visible where other atoms hide the explained one.
-            "annotations": [
-                {
-                    "x": 0,
-                    "y": 0,
-                    "z": 0,
-                    "text": f"atom {explanation.atom}",
-                    "ax": -90,
-                    "ay": -110,
-                    "bgcolor": "rgba(255,255,255,0.8)",
-                    "arrowwidth": 1.2,
-                }
-            ],
+            "annotations": [{**_ARROW, "text": f"atom {explanation.atom}"}],
             "camera": {"eye": {"x": 1.15, "y": 1.0, "z": 0.6}, "projection": {"type": "orthographic"}},
             "domain": {"x": [0.0, 0.74], "y": [0.0, 1.0]},
         },
         coloraxis={
             "colorscale": VALUE_SCALE,
             "colorbar": {
-                "title": {
-                    "text": quantity.axis(quantity.word) if values is not None else _sum_title(explanation),
-                    "side": "right",
-                    "font": {"size": 14},
-                },
+                "title": {"text": colour_title, "side": "right", "font": {"size": 14}},
                 "x": 1.0,
                 "y": 0.0,
                 "yanchor": "bottom",
@@ -158,11 +147,9 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
                 continue
             ends = np.full((len(rows), 3, 3), np.nan)
             ends[:, 0], ends[:, 1] = drawn.place[drawn.tail[rows]], drawn.place[drawn.head[rows]]
-            x, y, z = ends.reshape(-1, 3).T
-            figure.add_scatter3d(
-                x=x,
-                y=y,
-                z=z,
+            draw3d(
+                figure,
+                ends,
                 mode="lines",
                 line={"width": width, "color": colour},
                 opacity=0.5 + 0.5 * lower,
@@ -184,18 +171,9 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
             f"{_score_title(explanation)} {explanation.score[edge]:.4g}",
         )
         texts.append("<br>".join(lines))
-    figure.add_scatter3d(
-        x=middle[:, 0],
-        y=middle[:, 1],
-        z=middle[:, 2],
-        mode="markers",
-        marker={"size": 6, "color": GREY, "opacity": 0.0},
-        hovertext=texts,
-        hoverinfo="text",
-        name="edges",
-        uid="edges",
-        showlegend=False,
-    )
+    marker = {"size": 6, "color": GREY, "opacity": 0.0}
+    named: dict[str, Any] = {"name": "edges", "uid": "edges", "showlegend": False}
+    draw3d(figure, middle, marker=marker, hovertext=texts, hoverinfo="text", **named)
 
 
 def _add_atoms(
@@ -222,65 +200,31 @@ def _add_atoms(
                 text += f"<br>{explanation.quantity.word} {explanation.quantity.text(predictions[atom])}"
             texts.append(f"{text}<br>{_sum_title(explanation)} {importance[atom]:.4g}")
         atoms = drawn.atom[rows]
-        figure.add_scatter3d(
-            x=drawn.place[rows, 0],
-            y=drawn.place[rows, 1],
-            z=drawn.place[rows, 2],
-            mode="markers",
-            marker={
-                "size": scale * species_radius(symbol),
-                "color": importance[atoms] if predictions is None else predictions[atoms],
-                "coloraxis": "coloraxis",
-            },
-            customdata=atoms,
-            hovertext=texts,
-            hoverinfo="text",
-            name=symbol,
-            uid=symbol,
-            showlegend=False,
-        )
+        size, colour = scale * species_radius(symbol), species_colour(symbol)
+        values = importance[atoms] if predictions is None else predictions[atoms]
+        marker = {"size": size, "color": values, "coloraxis": "coloraxis"}
+        named: dict[str, Any] = {"name": symbol, "uid": symbol, "showlegend": False, "customdata": atoms}
+        draw3d(figure, drawn.place[rows], marker=marker, hovertext=texts, hoverinfo="text", **named)
         # The outline of a filled marker is at most a hair wide in WebGL, so the species is a ring of its own.
-        figure.add_scatter3d(
-            x=drawn.place[rows, 0],
-            y=drawn.place[rows, 1],
-            z=drawn.place[rows, 2],
-            mode="markers",
-            marker={
-                "size": scale * species_radius(symbol) + 2,
-                "symbol": "circle-open",
-                "color": species_colour(symbol),
-                "line": {"width": 4, "color": species_colour(symbol)},
-            },
-            hoverinfo="skip",
-            name=f"{symbol} (ring)",
-            uid=f"{symbol}-ring",
-        )
+        ring = {"size": size + 2, "symbol": "circle-open", "color": colour, "line": {"width": 4, "color": colour}}
+        named = {"name": f"{symbol} (ring)", "uid": f"{symbol}-ring", "hoverinfo": "skip"}
+        draw3d(figure, drawn.place[rows], marker=ring, **named)
 
 
 def _add_self_loops(figure: go.Figure, explanation: AtomExplanation, drawn: _Drawn, *, scale: float) -> None:
     loops = explanation.is_self_loop[drawn.edges]
     if not loops.any():
         return
-    places = drawn.place[drawn.head[loops]]
-    figure.add_scatter3d(
-        x=places[:, 0],
-        y=places[:, 1],
-        z=places[:, 2],
-        mode="markers",
-        marker={"size": 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": {"width": 4, "color": GREEN}},
-        name="self-loop among the important edges",
-        uid="self-loops",
-        hoverinfo="skip",
-    )
+    marker = {"size": 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": {"width": 4, "color": GREEN}}
+    named: dict[str, Any] = {"name": "self-loop among the important edges", "uid": "self-loops", "hoverinfo": "skip"}
+    draw3d(figure, drawn.place[drawn.head[loops]], marker=marker, **named)
 
 
 def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -> None:
     symbol = glass.symbols[explanation.atom]
-    figure.add_scatter3d(
-        x=[0.0],
-        y=[0.0],
-        z=[0.0],
-        mode="markers",
+    draw3d(
+        figure,
+        np.zeros((1, 3)),
         marker={"size": 15, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}},
         hovertext=[f"atom {explanation.atom} ({symbol}), explained<br>{_predicted(explanation)}"],
         customdata=[explanation.atom],

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from symgnn_explain.plotting.curves import error_bars
+from symgnn_explain.plotting.curves import draw, error_bars
 from symgnn_explain.plotting.style import BLUE, GREY, LIGHT_GREY
 
 BAND_WIDTH = 0.62
@@ -22,8 +22,6 @@ def add_null_bands(
     expected: ArrayLike,
     *,
     name: str,
-    colour: str = LIGHT_GREY,
-    width: float = BAND_WIDTH,
     **panel: Any,
 ) -> None:
     """Add a bar from ``low`` to ``high`` at each place on the x axis, with a line where the null expects the value.
@@ -40,22 +38,16 @@ def add_null_bands(
         x=place,
         base=low,
         y=high - low,
-        width=width,
-        marker={"color": colour, "line": {"color": GREY, "width": 1}},
+        width=BAND_WIDTH,
+        marker={"color": LIGHT_GREY, "line": {"color": GREY, "width": 1}},
         name=f"{name}, 95 %",
         customdata=np.column_stack([low, high, expected]),
         hovertemplate="%{customdata[2]:.3g} expected (%{customdata[0]:.3g} to %{customdata[1]:.3g})<extra></extra>",
         **panel,
     )
-    figure.add_scatter(
-        x=np.column_stack([place - width / 2, place + width / 2, place * np.nan]).ravel(),
-        y=np.column_stack([expected, expected, expected * np.nan]).ravel(),
-        mode="lines",
-        line={"color": GREY, "width": 2},
-        name=f"{name}, expected",
-        hoverinfo="skip",
-        **panel,
-    )
+    x = np.column_stack([place - BAND_WIDTH / 2, place + BAND_WIDTH / 2, place * np.nan]).ravel()
+    y = np.column_stack([expected, expected, expected * np.nan]).ravel()
+    draw(figure, x, y, line={"color": GREY, "width": 2}, name=f"{name}, expected", **panel)
 
 
 def add_observed(
@@ -66,7 +58,6 @@ def add_observed(
     high: ArrayLike | None = None,
     *,
     name: str,
-    colour: str = BLUE,
     hover: ArrayLike | None = None,
     **panel: Any,
 ) -> None:
@@ -85,19 +76,6 @@ def add_observed(
     bounds: dict[str, Any] = {}
     if low is not None and high is not None:
         bounds["error_y"] = error_bars(value, low, high)
-    figure.add_scatter(
-        x=np.asarray(place),
-        y=value,
-        mode="markers",
-        marker={"color": colour, "size": 10, "line": {"color": "white", "width": 1}},
-        name=name,
-        hovertext=hover,
-        hovertemplate="%{y:.3g}<extra></extra>" if hover is None else "%{hovertext}<extra></extra>",
-        **bounds,
-        **panel,
-    )
-
-
-def null_legend(x: float, y: float = -0.24) -> dict[str, Any]:
-    """Place a legend below a panel whose middle is at ``x``."""
-    return {"x": x, "y": y, "xanchor": "center", "yanchor": "top"}
+    marker = {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}}
+    text = "%{y:.3g}" if hover is None else "%{hovertext}"
+    draw(figure, np.asarray(place), value, marker=marker, name=name, hover=text, hovertext=hover, **bounds, **panel)

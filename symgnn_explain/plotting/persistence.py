@@ -9,14 +9,8 @@ import plotly.graph_objects as go
 
 from symgnn_explain.analysis.topology.persistence import Persistence
 from symgnn_explain.errors import InputError
-from symgnn_explain.plotting.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    VERMILION,
-    new_figure,
-    translucent,
-)
+from symgnn_explain.plotting.curves import draw
+from symgnn_explain.plotting.style import BLUE, GREEN, GREY, VERMILION, new_figure, translucent
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 MOST_POINTS = 1500
@@ -65,14 +59,7 @@ def persistence_figure(
     figure = new_figure(f"Persistence diagram of {_CLASSES[dimension]}", width=760, height=700)
     low, high = _bounds(diagram, essential)
     _add_density(figure, diagram, low, high)
-    figure.add_scatter(
-        x=[low, high],
-        y=[low, high],
-        mode="lines",
-        line={"color": GREY, "width": 1.5, "dash": "dash"},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    draw(figure, [low, high], [low, high], line={"color": GREY, "width": 1.5, "dash": "dash"})
     longest = np.argsort(diagram[:, 0] - diagram[:, 1], kind="stable")[:most_points]
     if len(longest):
         named = "all pairs" if len(longest) == len(diagram) else f"the {len(longest)} longest-lived pairs"
@@ -81,15 +68,10 @@ def persistence_figure(
         marker = {"color": VERMILION, "size": 7, "line": {"color": "white", "width": 0.8}}
         _add_pairs(figure, diagram, rows, f"{highlighted_name} ({len(rows)})", marker)
     if essential.size:
-        figure.add_scatter(
-            x=essential,
-            y=np.full(len(essential), high),
-            mode="markers",
-            marker={"symbol": "triangle-up", "size": 12, "color": GREEN, "line": {"color": "white", "width": 1}},
-            name="never die" if persistence.complete else f"outlive {persistence.largest_void:g} Å",
-            hovertemplate="birth %{x:.4f} Å, never dies<extra></extra>",
-            cliponaxis=False,
-        )
+        marker = {"symbol": "triangle-up", "size": 12, "color": GREEN, "line": {"color": "white", "width": 1}}
+        name = "never die" if persistence.complete else f"outlive {persistence.largest_void:g} Å"
+        look: dict[str, Any] = {"marker": marker, "name": name, "cliponaxis": False}
+        draw(figure, essential, np.full(len(essential), high), hover="birth %{x:.4f} Å, never dies", **look)
     figure.update_layout(
         title={"subtitle": {"text": f"{len(diagram)} pairs of {persistence.n_atoms} atoms"}},
         xaxis={"title": {"text": "birth: radius (Å)"}, "range": [low, high], "constrain": "domain"},
@@ -137,12 +119,5 @@ def _add_density(figure: go.Figure, diagram: FloatArray, low: float, high: float
 
 
 def _add_pairs(figure: go.Figure, diagram: FloatArray, rows: IntArray, name: str, marker: dict[str, Any]) -> None:
-    figure.add_scatter(
-        x=diagram[rows, 0],
-        y=diagram[rows, 1],
-        mode="markers",
-        marker=marker,
-        customdata=rows,
-        name=name,
-        hovertemplate="pair %{customdata}: birth %{x:.4f} Å, death %{y:.4f} Å<extra></extra>",
-    )
+    hover = "pair %{customdata}: birth %{x:.4f} Å, death %{y:.4f} Å"
+    draw(figure, *diagram[rows].T, marker=marker, customdata=rows, name=name, hover=hover)

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from symgnn_explain.analysis.explained.population import CYCLE_GROUPS, PopulationAnalysis
-from symgnn_explain.plotting.curves import add_band, error_bars
+from symgnn_explain.plotting.curves import add_band, draw, error_bars
+from symgnn_explain.plotting.enrichment import add_densities, add_peaks
 from symgnn_explain.plotting.style import (
     BLACK,
     BLUE,
@@ -19,6 +20,7 @@ from symgnn_explain.plotting.style import (
     ORANGE,
     PURPLE,
     VERMILION,
+    legend_below,
     new_figure,
     template,
     translucent,
@@ -59,62 +61,19 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
     panel: dict[str, Any] = {"row": 1, "col": 1}
     density = curve.density
     hops = curve.nulls["hop_matched"]
-    add_band(
-        figure,
-        curve.r,
-        density * hops.low,
-        density * hops.high,
-        colour=PURPLE,
-        name="random atoms of the same hops, 95 %",
-        **panel,
-    )
+    of_hops: dict[str, Any] = {"colour": PURPLE, "name": "random atoms of the same hops, 95 %"}
+    add_band(figure, curve.r, density * hops.low, density * hops.high, **of_hops, **panel)
     add_band(figure, curve.r, density * curve.low, density * curve.high, colour=BLUE, opacity=0.3, **panel)
-    for values, colour, dash, name in (
-        (density * curve.value, BLUE, "solid", "important atoms, bootstrap 95 %"),
-        (density, BLACK, "dash", "all atoms of the receptive fields"),
-    ):
-        figure.add_scatter(
-            x=curve.r,
-            y=values,
-            mode="lines",
-            line={"color": colour, "width": 2.4, "dash": dash},
-            name=name,
-            hovertemplate="%{x:.1f} Å: %{y:.3f} per Å<extra></extra>",
-            **panel,
-        )
+    names = ("important atoms, bootstrap 95 %", "all atoms of the receptive fields")
+    add_densities(figure, curve, *names, **panel)
     tallest = float(np.nanmax(density * np.fmax(curve.high, hops.high)))
-    peaks = curve.distance_peaks[curve.distance_peaks <= r_max]
-    heights = np.interp(peaks, curve.r, np.nan_to_num(density * curve.value))
-    figure.add_scatter(
-        x=peaks,
-        y=heights + 0.03 * tallest,
-        mode="markers+text",
-        marker={"color": VERMILION, "symbol": "triangle-down", "size": 10},
-        text=[f"{peak:.1f} Å" for peak in peaks],
-        textposition="top center",
-        name="peaks",
-        hoverinfo="skip",
-        **panel,
-    )
-    figure.add_scatter(
-        x=np.repeat(PUBLISHED_PEAKS, 3),
-        y=np.tile([0, 1.15 * tallest, np.nan], len(PUBLISHED_PEAKS)),
-        mode="lines",
-        line={"color": ORANGE, "width": 1.8, "dash": "dash"},
-        name="published peaks (Li et al.)",
-        hoverinfo="skip",
-        **panel,
-    )
+    add_peaks(figure, curve, r_max, tallest, unit=" Å", name="peaks", **panel)
+    x, y = np.repeat(PUBLISHED_PEAKS, 3), np.tile([0, 1.15 * tallest, np.nan], len(PUBLISHED_PEAKS))
+    dashed = {"color": ORANGE, "width": 1.8, "dash": "dash"}
+    draw(figure, x, y, line=dashed, name="published peaks (Li et al.)", **panel)
     below: dict[str, Any] = {"row": 2, "col": 1}
-    figure.add_scatter(
-        x=rdf.r,
-        y=rdf.g,
-        mode="lines",
-        line={"color": GREEN, "width": 2},
-        name="g(r) of the glass",
-        hovertemplate="%{x:.2f} Å: g = %{y:.2f}<extra></extra>",
-        **below,
-    )
+    line, hover = {"color": GREEN, "width": 2}, "%{x:.2f} Å: g = %{y:.2f}"
+    draw(figure, rdf.r, rdf.g, line=line, name="g(r) of the glass", hover=hover, **below)
     for minimum in rdf.minima:
         figure.add_vline(x=minimum, line={"color": GREY, "width": 1.2, "dash": "dot"}, **below)
     figure.update_xaxes(range=[0, r_max])
@@ -147,31 +106,19 @@ def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
         x=np.arange(len(groups)),
         y=value,
         width=0.62,
-        marker={
-            "color": [translucent(colour, 0.45) for colour in colours],
-            "line": {"color": colours, "width": 1.5},
-        },
+        marker={"color": [translucent(colour, 0.45) for colour in colours], "line": {"color": colours, "width": 1.5}},
         error_y=error_bars(value, [mean.low for mean in means], [mean.high for mean in means], width=7),
         name="mean over atoms, bootstrap 95 %",
         hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
     )
     spread = 0.22 * np.random.default_rng(0).uniform(-1, 1, size=len(atoms))
-    figure.add_scatter(
-        x=np.concatenate([place + spread for place in range(len(groups))]),
-        y=np.concatenate([atoms[f"cycles_{group}"] for group in groups]),
-        mode="markers",
-        marker={"color": VERMILION, "size": 5, "opacity": 0.7},
-        name="single atoms",
-        hovertemplate="%{y:.2f} cycles an edge<extra></extra>",
-    )
-    figure.add_scatter(
-        x=[groups.index(group) for group in PUBLISHED_CYCLES],
-        y=list(PUBLISHED_CYCLES.values()),
-        mode="markers",
-        marker={"color": ORANGE, "size": 13, "symbol": "diamond", "line": {"color": BLACK, "width": 1}},
-        name="published (Li et al.)",
-        hovertemplate="published: %{y:.1f}<extra></extra>",
-    )
+    x = np.concatenate([place + spread for place in range(len(groups))])
+    y = np.concatenate([atoms[f"cycles_{group}"] for group in groups])
+    marker: dict[str, Any] = {"color": VERMILION, "size": 5, "opacity": 0.7}
+    draw(figure, x, y, marker=marker, name="single atoms", hover="%{y:.2f} cycles an edge")
+    published = [groups.index(group) for group in PUBLISHED_CYCLES], list(PUBLISHED_CYCLES.values())
+    marker = {"color": ORANGE, "size": 13, "symbol": "diamond", "line": {"color": BLACK, "width": 1}}
+    draw(figure, *published, marker=marker, name="published (Li et al.)", hover="published: %{y:.1f}")
     said = []
     for column, words in (("random", "random ones"), ("matched", "the same hop and length")):
         more = analysis.mean(f"cycles_top_over_{column}")
@@ -183,7 +130,7 @@ def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
             "ticktext": [_CYCLE_LABELS[group].format(k=analysis.k) for group in groups],
         },
         yaxis={"title": {"text": "optimal cycles per edge"}, "rangemode": "tozero"},
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.16, "yanchor": "top"},
+        legend=legend_below(0.5, -0.16, orientation="h"),
         title={"subtitle": {"text": f"top edges against {'; against '.join(said)}"}},
         margin={"t": 85, "b": 110},
     )
@@ -207,20 +154,16 @@ def soft_hard_figure(analysis: PopulationAnalysis) -> go.Figure:
         height=200 + 24 * max(4, len(table)),
     )
     significant = table["q_value"] < 0.05
-    figure.add_scatter(
-        x=table["effect"],
-        y=table["name"],
-        mode="markers",
+    filled = np.where(significant, BLUE, "white").tolist()
+    draw(
+        figure,
+        table["effect"],
+        table["name"],
         error_x=error_bars(table["effect"], table["effect_low"], table["effect_high"]),
-        marker={
-            "size": 10,
-            "color": np.where(significant, BLUE, "white").tolist(),
-            "line": {"color": BLUE, "width": 1.8},
-        },
+        marker={"size": 10, "color": filled, "line": {"color": BLUE, "width": 1.8}},
         customdata=table[["observed", "expected", "q_value"]],
-        hovertemplate=f"%{{y}}: %{{x:.2f}}; {quantity.low} %{{customdata[0]:.3g}}, {quantity.high} "
-        "%{customdata[1]:.3g}, q = %{customdata[2]:.2g}<extra></extra>",
-        showlegend=False,
+        hover=f"%{{y}}: %{{x:.2f}}; {quantity.low} %{{customdata[0]:.3g}}, {quantity.high} "
+        "%{customdata[1]:.3g}, q = %{customdata[2]:.2g}",
     )
     figure.add_vline(x=0, line={"color": LIGHT_GREY, "width": 1.5})
     figure.update_layout(

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.target import BARRIER, Target
+from symgnn_explain.plotting.curves import draw, note_in_corner
 from symgnn_explain.plotting.style import BLACK, GREY, VALUE_SCALE, VERMILION, new_figure, species_colour, translucent
 from symgnn_explain.runs.markup import figure_text
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -96,64 +97,29 @@ def parity_figure(glass: Glass, predictions: ArrayLike, *, target: Target = BARR
         for what, axis in (("known", "x"), ("predicted", "y"))
     )
     if len(known) >= DENSE:
+        bins = {"start": bounds[0], "end": bounds[1], "size": (bounds[1] - bounds[0]) / 70}
         figure.add_histogram2d(
             x=known,
             y=predicted,
-            xbins={"start": bounds[0], "end": bounds[1], "size": (bounds[1] - bounds[0]) / 70},
-            ybins={"start": bounds[0], "end": bounds[1], "size": (bounds[1] - bounds[0]) / 70},
+            xbins=bins,
+            ybins=bins,
             colorscale=[[0.0, "white"], [1e-6, "#D9E2F0"], [1.0, "#00224E"]],
             colorbar={"title": {"text": "atoms", "side": "right"}, "thickness": 16},
             hovertemplate=f"{known_and_predicted}<br>%{{z}} atoms<extra></extra>",
         )
     else:
-        figure.add_scatter(
-            x=known,
-            y=predicted,
-            mode="markers",
-            marker={"size": 6, "color": np.abs(predicted - known), "colorscale": VALUE_SCALE, "opacity": 0.7},
-            hovertemplate=f"{known_and_predicted}<extra></extra>",
-            showlegend=False,
-        )
-    figure.add_scatter(
-        x=bounds,
-        y=bounds,
-        mode="lines",
-        line={"color": BLACK, "width": 1.5, "dash": "dash"},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+        marker = {"size": 6, "color": np.abs(predicted - known), "colorscale": VALUE_SCALE, "opacity": 0.7}
+        draw(figure, known, predicted, marker=marker, hover=known_and_predicted)
+    draw(figure, bounds, bounds, line={"color": BLACK, "width": 1.5, "dash": "dash"})
     error = float(np.abs(predicted - known).mean())
-    score = f"Pearson r = {_pearson(known, predicted):.3f}<br>" if np.ptp(known) > 0 and np.ptp(predicted) > 0 else ""
-    figure.add_annotation(
-        x=0.03,
-        y=0.97,
-        xref="paper",
-        yref="paper",
-        xanchor="left",
-        yanchor="top",
-        align="left",
-        showarrow=False,
-        text=f"{score}mean absolute error = {target.text(error)}<br>{n_atoms} atoms",
-        font={"size": 14},
-        bgcolor="rgba(255,255,255,0.85)",
-        bordercolor=GREY,
-        borderpad=5,
-    )
-    figure.update_layout(
-        xaxis={
-            "title": {"text": target.axis(f"known {target.name}")},
-            "range": bounds,
-            "nticks": 7,
-            "constrain": "domain",
-        },
-        yaxis={
-            "title": {"text": target.axis(f"predicted {target.name}")},
-            "range": bounds,
-            "nticks": 7,
-            "scaleanchor": "x",
-            "constrain": "domain",
-        },
-    )
+    varied = np.ptp(known) > 0 and np.ptp(predicted) > 0
+    score = f"Pearson r = {np.corrcoef(known, predicted)[0, 1]:.3f}<br>" if varied else ""
+    text = f"{score}mean absolute error = {target.text(error)}<br>{n_atoms} atoms"
+    box = {"bgcolor": "rgba(255,255,255,0.85)", "bordercolor": GREY, "borderpad": 5}
+    note_in_corner(figure, text, xref="paper", yref="paper", font={"size": 14}, **box)
+    axis = {"range": bounds, "nticks": 7, "constrain": "domain"}
+    figure.update_xaxes(title_text=target.axis(f"known {target.name}"), **axis)
+    figure.update_yaxes(title_text=target.axis(f"predicted {target.name}"), scaleanchor="x", **axis)
     return figure
 
 
@@ -173,7 +139,3 @@ def _bin_width(values: FloatArray) -> float:
     ideal = 2 * (high - low) / len(values) ** (1 / 3) or 0.05 * (np.abs(values).max() or 1.0)
     decade = 10.0 ** np.floor(np.log10(ideal))
     return float(decade * min((1, 2, 5, 10), key=lambda step: abs(np.log(step * decade / ideal))))
-
-
-def _pearson(first: FloatArray, second: FloatArray) -> float:
-    return float(np.corrcoef(first, second)[0, 1])

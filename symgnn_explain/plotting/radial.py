@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from symgnn_explain.plotting.curves import pair_style
+from symgnn_explain.plotting.curves import draw, pair_style
 from symgnn_explain.plotting.style import BLACK, BLUE, GREY, new_figure, translucent
 from symgnn_explain.structure.radial import RadialDistribution
 
@@ -39,19 +39,8 @@ def radial_figure(
 
 
 def _add(figure: go.Figure, rdf: RadialDistribution, colour: str, dash: str) -> None:
-    figure.add_scatter(
-        x=rdf.r,
-        y=rdf.g,
-        mode="lines",
-        line={"color": colour, "dash": dash, "width": 2.2},
-        name=rdf.label,
-        hovertemplate=f"{rdf.label}, %{{x:.2f}} Å: g = %{{y:.2f}}<extra></extra>",
-    )
-    figure.add_scatter(
-        x=rdf.maxima,
-        y=rdf.g[np.searchsorted(rdf.r, rdf.maxima - 1e-9)] + 0.12,
-        mode="markers",
-        marker={"color": colour, "symbol": "triangle-down", "size": 9},
-        showlegend=False,
-        hovertemplate=f"{rdf.label}: maximum at %{{x:.2f}} Å<extra></extra>",
-    )
+    line, hover = {"color": colour, "dash": dash, "width": 2.2}, f"{rdf.label}, %{{x:.2f}} Å: g = %{{y:.2f}}"
+    draw(figure, rdf.r, rdf.g, line=line, name=rdf.label, hover=hover)
+    heights = rdf.g[np.searchsorted(rdf.r, rdf.maxima - 1e-9)] + 0.12
+    marker = {"color": colour, "symbol": "triangle-down", "size": 9}
+    draw(figure, rdf.maxima, heights, marker=marker, hover=f"{rdf.label}: maximum at %{{x:.2f}} Å")

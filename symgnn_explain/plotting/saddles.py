@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.plotting.arrows import add_arrows, add_atoms, drawn_arrows, show_surroundings
+from symgnn_explain.plotting.curves import draw, note_in_corner
 from symgnn_explain.plotting.style import BLACK, BLUE, GREEN, GREY, new_figure
 from symgnn_explain.saddles.atom_barrier import AtomBarrier
 from symgnn_explain.structure.glass import Glass
@@ -53,13 +54,8 @@ def saddle_figure(glass: Glass, barrier: AtomBarrier, number: int, *, k: int = A
     moved = dict(zip(saddle.atoms.tolist(), length, strict=True))
     shown = np.append(saddle.atoms[rows][saddle.atoms[rows] != barrier.atom], barrier.atom)
     texts = [f"atom {atom} ({symbols[atom]})<br>moves {moved.get(int(atom), 0.0):.2f} Å" for atom in shown]
-    add_atoms(
-        figure,
-        symbols[shown].tolist(),
-        place[shown],
-        texts,
-        centre=f"pushed atom {barrier.atom} ({symbols[barrier.atom]})",
-    )
+    centre = f"pushed atom {barrier.atom} ({symbols[barrier.atom]})"
+    add_atoms(figure, symbols[shown].tolist(), place[shown], texts, centre=centre)
     show_surroundings(figure, np.concatenate([tail, tail + arrow, np.zeros((1, 3))]))
     return figure
 
@@ -88,9 +84,7 @@ def computed_barrier_figure(table: pd.DataFrame, other: str, *, named: str) -> g
     both = known[["barrier_eV", other]].to_numpy()
     bounds = [float(both.min() - 0.1), float(both.max() + 0.1)]
     figure = new_figure(f"Computed barriers beside the {named}s", width=640, height=600)
-    figure.add_scatter(
-        x=bounds, y=bounds, mode="lines", line={"color": GREY, "dash": "dash"}, hoverinfo="skip", showlegend=False
-    )
+    draw(figure, bounds, bounds, line={"color": GREY, "dash": "dash"})
     figure.add_scatter(
         x=known[other],
         y=known["barrier_eV"],
@@ -101,17 +95,8 @@ def computed_barrier_figure(table: pd.DataFrame, other: str, *, named: str) -> g
         showlegend=False,
     )
     r, offset = known["barrier_eV"].corr(known[other]), (known["barrier_eV"] - known[other]).mean()
-    figure.add_annotation(
-        x=0.03,
-        y=0.97,
-        xref="x domain",
-        yref="y domain",
-        xanchor="left",
-        yanchor="top",
-        showarrow=False,
-        align="left",
-        text=f"{len(known)} atoms<br>Pearson r = {r:.2f}<br>mean difference {offset:+.3f} eV",
-    )
+    text = f"{len(known)} atoms<br>Pearson r = {r:.2f}<br>mean difference {offset:+.3f} eV"
+    note_in_corner(figure, text, xref="x domain", yref="y domain")
     figure.update_xaxes(title_text=f"{named} (eV)", range=bounds, constrain="domain")
     figure.update_yaxes(title_text="computed barrier (eV)", range=bounds, scaleanchor="x", constrain="domain")
     return figure

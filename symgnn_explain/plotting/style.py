@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from ase.data import covalent_radii, missing
 from ase.data.colors import jmol_colors
+from plotly.subplots import make_subplots
 
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import atomic_number
@@ -108,6 +111,25 @@ FIGURE_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCl
 def new_figure(title: str, *, width: int = 820, height: int = 520) -> go.Figure:
     """Return an empty figure in the common style; size in pixels."""
     return go.Figure(layout={"template": template(), "title": {"text": title}, "width": width, "height": height})
+
+
+def two_panels(
+    title: str,
+    *,
+    height: int,
+    widths: tuple[float, float] = (0.5, 0.5),
+    spacing: float = 0.1,
+    titles: tuple[str, str] | None = None,
+    **layout: Any,
+) -> go.Figure:
+    """Return an empty figure of two panels side by side in the common style."""
+    figure = make_subplots(1, 2, column_widths=list(widths), horizontal_spacing=spacing, subplot_titles=titles)
+    return figure.update_layout(template=template(), title={"text": title}, width=1180, height=height, **layout)
+
+
+def legend_below(x: float, y: float = -0.2, **more: Any) -> dict[str, Any]:
+    """Place a legend below a panel whose middle is at ``x``."""
+    return {"x": x, "y": y, "xanchor": "center", "yanchor": "top", **more}
 
 
 def naming(figure: go.Figure, quantity: Target) -> go.Figure:

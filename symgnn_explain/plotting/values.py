@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.plotting.curves import draw
 from symgnn_explain.plotting.style import BLACK, PURPLE, new_figure, species_colour, translucent
 from symgnn_explain.runs.markup import figure_text
 from symgnn_explain.structure.glass import Glass
@@ -46,31 +48,19 @@ def values_figure(
             raise InputError(f"{name!r} has shape {values.shape}, expected ({len(glass)},): one value an atom.")
     across, up = map(figure_text, names)
     figure = new_figure(f"{up} against {across}", width=720, height=560)
-    hover = f"<br>{across} %{{x:.4g}}<br>{up} %{{y:.4g}}<extra></extra>"
+    hover = f"<br>{across} %{{x:.4g}}<br>{up} %{{y:.4g}}"
     symbols = np.array(glass.symbols)
     known = np.isfinite(x) & np.isfinite(y)
     groups = [(symbol, known & (symbols == symbol)) for symbol in glass.species]
     for symbol, members in groups:
         atoms = np.flatnonzero(members)
-        figure.add_scatter(
-            x=x[atoms],
-            y=y[atoms],
-            mode="markers",
-            marker={"size": 4, "color": translucent(species_colour(symbol), 0.6)},
-            customdata=atoms,
-            name=f"{symbol} ({len(atoms)})",
-            hovertemplate=f"{symbol} %{{customdata}}{hover}",
-        )
+        marker = {"size": 4, "color": translucent(species_colour(symbol), 0.6)}
+        named: dict[str, Any] = {"customdata": atoms, "name": f"{symbol} ({len(atoms)})"}
+        draw(figure, x[atoms], y[atoms], marker=marker, hover=f"{symbol} %{{customdata}}{hover}", **named)
     marked = np.array([atom for atom in highlighted if known[atom]], dtype=np.int64)
     if len(marked):
-        figure.add_scatter(
-            x=x[marked],
-            y=y[marked],
-            mode="markers",
-            marker={"size": 10, "color": PURPLE, "line": {"width": 1.2, "color": BLACK}},
-            customdata=marked,
-            name="selected",
-            hovertemplate=f"selected atom %{{customdata}}{hover}",
-        )
+        marker = {"size": 10, "color": PURPLE, "line": {"width": 1.2, "color": BLACK}}
+        named = {"customdata": marked, "name": "selected"}
+        draw(figure, x[marked], y[marked], marker=marker, hover=f"selected atom %{{customdata}}{hover}", **named)
     figure.update_layout(xaxis={"title": {"text": across}}, yaxis={"title": {"text": up}})
     return figure
