@@ -28,14 +28,14 @@ def test_whole_cluster_is_its_own_sub_structure(random_glass, explain_by_hand):
     assert whole.max() > 0
 
 
-def test_cut_adds_cycles_on_its_surface_and_few_deep_inside(random_glass, explain_by_hand):
+def test_cut_changes_few_cycles_deep_inside(random_glass, explain_by_hand):
     glass = random_glass(10, seed=1)
     explanation = explain_by_hand(glass, 0, cutoff=5.0, layers=2)
     alone, whole = both(explanation, glass)
     inside = (explanation.hop == 0) & (explanation.distance < 3.2) & ~explanation.is_self_loop
     assert inside.sum() > 5
-    assert np.mean(alone[inside] == whole[inside]) > 0.8
-    assert (alone != whole).any()
+    assert np.abs(alone - whole)[inside].max() <= 2 < whole[inside].max()
+    assert 0.7 < np.mean(alone == whole) < 1
 
 
 def test_edges_across_the_cut_have_no_cycles(random_glass, explain_by_hand):
