@@ -34,7 +34,7 @@ from symgnn_explain.training.benchmark import time_step
 from symgnn_explain.training.settings import TRAINING_PRESETS, Precision
 
 PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
-TRAINED = ("light", "paper")
+TRAINED = ("symgnn", "paper")
 REHEARSAL = "rehearsal.extxyz"
 GRACE = 20.0
 """Seconds that a stage gets to end by itself once its time is up."""

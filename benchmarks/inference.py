@@ -52,7 +52,7 @@ def main() -> None:
         print(f"{'shipped':8} {size:>8}{seconds:>10.2f} s")
         rows.append({"network": "shipped", "atoms": len(glass), "seconds": seconds})
     print(f"{'network':8} {'atoms':>8}" + "".join(f"{samples:>10} T" for samples in SAMPLES))
-    for name in ("light", "paper"):
+    for name in ("symgnn", "paper"):
         for size, glass in glasses().items():
             times = {}
             for samples in SAMPLES:

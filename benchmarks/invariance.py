@@ -1,8 +1,8 @@
 """How much predictions change when a glass is rotated or reflected, by what a network is symmetrized over.
 
 The shipped predictor as it is; and a trained SymGNN with displacement vectors, its weights kept and its fixed
-transformations replaced. Run ``python benchmarks/invariance.py --weights out/light/predictor.safetensors``, with what
-``symgnn-explain train --preset light --out out/light`` wrote; without it, only the shipped predictor is measured.
+transformations replaced. Run ``python benchmarks/invariance.py --weights out/symgnn/predictor.safetensors``, with what
+``symgnn-explain train --preset symgnn --out out/symgnn`` wrote; without it, only the shipped predictor is measured.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
     if arguments.weights is not None:
         trained = Predictor.load(arguments.weights)
         if not isinstance(trained.model, SymGNN) or trained.model.config.distribution == "none":
-            raise InputError(f"{arguments.weights} holds no SymGNN with displacement vectors: train --preset light.")
+            raise InputError(f"{arguments.weights} holds no SymGNN with displacement vectors: train --preset symgnn.")
         for distribution, samples in SETTINGS:
             add(distribution, Predictor(symmetrized(trained.model, distribution, samples)), samples)
     write_json(arguments.json, {"machine": machine(shipped.device), "rows": rows})

@@ -396,7 +396,7 @@ def test_defaults_that_a_help_names_are_those_of_the_code(capsys: pytest.Capture
         [named] = re.findall(r"such as schnet; default: (\w+)\.", said)
         chosen = hyperparameters(None, None, 0)
         assert chosen[0] == RECIPES[named].config
-        assert {"accurate", "light", "paper", "schnet"} <= set(RECIPES)
+        assert {"accurate", "symgnn", "paper", "schnet"} <= set(RECIPES)
         if verb == "train":
             assert f"(default {','.join(DEFAULT_VALIDATION)})" in said
 

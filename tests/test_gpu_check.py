@@ -42,9 +42,9 @@ def test_every_preset_and_precision_is_timed(check: ModuleType, monkeypatch: pyt
 
 def test_trainings_are_commands_that_train(check: ModuleType, tmp_path: Path) -> None:
     write_glass(check.labelled(6), tmp_path / check.REHEARSAL)
-    command = check.commands(tmp_path, "cpu", tiny=True)["training_light"]
+    command = check.commands(tmp_path, "cpu", tiny=True)["training_symgnn"]
     assert command_line(command[command.index("train") :]) == 0
-    assert (tmp_path / "light" / "predictor.safetensors").is_file()
+    assert (tmp_path / "symgnn" / "predictor.safetensors").is_file()
 
 
 def test_stages_are_cut_short_kept_and_taken_up_again(

@@ -71,7 +71,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     one, two, three = files
     runs = [
         (
-            f"train {one} {two} --validate {three} --target {array} --unit {TARGETS[array]} --preset light --epochs 2 "
+            f"train {one} {two} --validate {three} --target {array} --unit {TARGETS[array]} --preset symgnn --epochs 2 "
             f"--out {folder}/train"
         ),
         *(

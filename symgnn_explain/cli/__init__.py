@@ -70,16 +70,16 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
         "Explain many atoms and analyse what is important to them: order, cycles, soft against hard.",
         "population glass.extxyz --atoms central:50 --method gnnexplainer --workers 2 --out out/population",
     ),
-    (train, "Train a predictor.", "train --validate train0,train1 --preset light --out out/train"),
+    (train, "Train a predictor.", "train --validate train0,train1 --preset symgnn --out out/train"),
     (
         cross_validate,
         "Cross-validate a predictor over glasses.",
-        "cross-validate --preset light --seeds 0,1,2 --epochs 100 --out out/cross_validation",
+        "cross-validate --preset symgnn --seeds 0,1,2 --out out/cross_validation",
     ),
     (
         benchmark,
         "Compare networks under one budget.",
-        "benchmark --models ridge,schnet,light --budget 15min --seeds 0,1,2 --json out/benchmark.json",
+        "benchmark --models ridge,schnet,symgnn --budget 15min --seeds 0,1,2 --json out/benchmark.json",
     ),
     (
         barriers,

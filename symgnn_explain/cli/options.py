@@ -55,7 +55,7 @@ PresetOption = Annotated[
     typer.Option(
         metavar="NAME",
         show_default=False,
-        help="Network and hyperparameters: accurate, sturdy, light or paper, a SymGNN; or a baseline, such as schnet; "
+        help="Network and hyperparameters: accurate, sturdy, symgnn or paper, a SymGNN; or a baseline, such as schnet; "
         f"default: {DEFAULT_PRESET}.",
     ),
 ]

@@ -130,6 +130,14 @@ TRAINING_PRESETS = {
         patience=200,
         validate_every=10,
     ),
-    "light": TrainingSettings(),
+    "symgnn": TrainingSettings(
+        epochs=300,
+        learning_rate=4e-3,
+        weight_decay=0.01,
+        validate_every=10,
+        auxiliary=_ACCURATE.auxiliary,
+        auxiliary_weight=0.2,
+        level_weight=0.1,
+    ),
 }
 """Settings for the model presets of the same names; ``paper`` stops on validation glasses, never on test glasses."""
