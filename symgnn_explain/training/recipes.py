@@ -48,7 +48,10 @@ RECIPES: dict[str, Recipe] = {
 """By name: the presets of SymGNN, and what they are compared with."""
 
 BENCHMARKED = tuple(name for name in RECIPES if name not in {"paper", "sturdy"})
-"""What is compared by default, without variants of others: ``paper``, with its 20 000 epochs, stands there as ``symgnn_published``."""
+"""What is compared by default, without variants of others.
+
+``paper``, with its 20 000 epochs, stands there as ``symgnn_published``.
+"""
 
 
 def recipe(name: str) -> Recipe:
