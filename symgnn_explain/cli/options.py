@@ -193,7 +193,7 @@ class Explaining:
             "default: that of the method.",
         ),
     ] = None
-    unit: Annotated[str, typer.Option(metavar="edge|bond|atom|polyhedron|shell", help="What is masked as one.")] = (
+    unit: Annotated[str, typer.Option(metavar="pair|edge|bond|atom|polyhedron|shell", help="What is masked as one.")] = (
         "edge"
     )
     settings: SettingsOption = None

@@ -40,7 +40,7 @@ from symgnn_explain.explain.methods.perturbation_methods import (
 )
 from symgnn_explain.explain.methods.pg_explainer import PGExplainerSettings, pg_explainer
 from symgnn_explain.explain.methods.rankings import RandomSettings, distance_ranking, random_ranking
-from symgnn_explain.explain.result.explanation import DOMAIN_OUTSIDE, DOMAIN_SCORE, AtomExplanation
+from symgnn_explain.explain.result.explanation import DOMAIN_OUTSIDE, DOMAIN_SCORE, LEFT_OUT, AtomExplanation
 from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import with_tolerance
@@ -62,6 +62,9 @@ class Method:
     semantics: MaskSemantics = "reference"
     run_many: Callable[[Sequence[MaskedPrediction], Any, Watch], Sequence[UnitScores]] | None = None
     """The same for several atoms of one glass side by side, where the method can."""
+    of_member: Callable[[Any], Any] | None = None
+    """Settings with which members of an ensemble are explained where nobody asks for it, as it takes no longer than
+    the explanation itself; None where it does."""
 
     def configure(self, **settings: Any) -> Any:
         """Build the method's settings; raises InputError on a name that it does not have or a value it cannot use."""
@@ -121,6 +124,7 @@ METHODS = {
             "Splits the prediction into signed contributions of the edges, in its unit, by integrating over the mask.",
             IntegratedGradientsSettings,
             integrated_gradients,
+            of_member=lambda settings: replace(settings, steps=max(2, settings.steps // 2), complete=False),
         ),
         Method(
             "input_gradient",
@@ -128,6 +132,7 @@ METHODS = {
             "How fast the prediction falls as a message fades, in its unit, signed: one pass, a first-order estimate.",
             NoSettings,
             input_gradient,
+            of_member=lambda settings: settings,
         ),
         Method(
             "saliency",
@@ -198,6 +203,7 @@ def explain_atom(
     *,
     semantics: MaskSemantics | None = None,
     unit: Unit = "edge",
+    members: bool | None = None,
     prepared: PreparedGlass | None = None,
     progress: Callable[[float], None] | None = None,
     preview: Callable[[AtomExplanation], None] | None = None,
@@ -221,7 +227,11 @@ def explain_atom(
     semantics
         What masking a message means; the method's own default where None.
     unit
-        What one mask value is for: an edge, or a group of edges.
+        What one mask value is for: a pair of atoms or a group of pairs, with all that is learned of them, or messages
+        alone; see :data:`~symgnn_explain.explain.engine.units.Unit`.
+    members
+        Whether each member of an ensemble is explained too, so that every score has its spread over members; where
+        None, by methods of which it takes no longer than the explanation itself.
     prepared
         What ``prepare(predictor, glass)`` returned; saves predicting the whole glass again for each atom.
     progress
@@ -255,7 +265,7 @@ def explain_atom(
     watch.advance(0.0)
     prepared = require_prepared(predictor, glass, prepared) or prepare(predictor, glass)
     [explanation] = explain_prepared(
-        prepared, [atom], chosen, configured, watch, semantics=semantics, unit=unit, preview=preview
+        prepared, [atom], chosen, configured, watch, semantics=semantics, unit=unit, members=members, preview=preview
     )
     return replace(explanation, wall_time=time.perf_counter() - started)
 
@@ -286,6 +296,7 @@ def explain_prepared(
     *,
     semantics: MaskSemantics | None = None,
     unit: Unit = "edge",
+    members: bool | None = None,
     preview: Callable[[AtomExplanation], None] | None = None,
 ) -> list[AtomExplanation]:
     """Explain atoms of a glass that was prepared, with settings that ``method.configure`` returned.
@@ -308,12 +319,13 @@ def explain_prepared(
 
             watch = replace(watch, preview=Preview(show_mask))
         scores: Sequence[UnitScores]
-        if len(predictions) > 1 and method.run_many is not None:
+        if len(predictions) > 1 and method.run_many is not None and not members:
             scores = method.run_many(predictions, configured, watch)
         else:
             parts = watch.parts(len(predictions))
             scores = [
-                method.run(prediction, configured, part) for prediction, part in zip(predictions, parts, strict=True)
+                _run(prepared, method, configured, prediction, part, each_member=members)
+                for prediction, part in zip(predictions, parts, strict=True)
             ]
         explanations = [
             _explanation(prepared, prediction, method, configured, scores=its, checked=_checked(prediction, its))
@@ -321,6 +333,38 @@ def explain_prepared(
         ]
     seconds = (time.perf_counter() - started) / len(atoms)
     return [replace(explanation, wall_time=seconds) for explanation in explanations]
+
+
+def _run(
+    prepared: PreparedGlass,
+    method: Method,
+    configured: Any,
+    prediction: MaskedPrediction,
+    watch: Watch,
+    *,
+    each_member: bool | None,
+) -> UnitScores:
+    """Explain one atom, and where it is wanted how far the members of an ensemble are from each other."""
+    if prepared.n_members < 2 or not (method.of_member is not None if each_member is None else each_member):
+        return method.run(prediction, configured, watch)
+    whole, *parts = watch.parts(1 + prepared.n_members)
+    found = method.run(prediction, configured, whole)
+    of_member = configured if method.of_member is None else method.of_member(configured)
+    scores = []
+    for member, part in enumerate(parts):
+        alone = prepared.masked_prediction(
+            prediction.atom, semantics=prediction.semantics, unit=prediction.units.kind, member=member
+        )
+        scores.append(method.run(alone, of_member, part).score)
+    return replace(found, member_spread=np.std(scores, axis=0, ddof=1))
+
+
+def _left_out(prepared: PreparedGlass, prediction: MaskedPrediction) -> dict[str, float]:
+    """Say what masks over messages alone leave as it is: how far masking descriptors too moves the prediction."""
+    if not prepared.describes or prediction.over_pairs:
+        return {}
+    whole = prepared.masked_forward(prediction.atom, prediction.semantics, over_pairs=True)
+    return {LEFT_OUT: prediction.baseline - float(whole.baseline())}
 
 
 def _domain(prepared: PreparedGlass, prediction: MaskedPrediction) -> dict[str, float]:
@@ -345,6 +389,11 @@ def _explanation(
     checked: Fidelity | None = None,
 ) -> AtomExplanation:
     units = prediction.units
+
+    def over_edges(values: FloatArray | None) -> FloatArray | None:
+        return None if values is None else units.spread_over_edges(values, share=scores.signed)
+
+    left_out = {} if checked is None else _left_out(prepared, prediction)
     return AtomExplanation(
         atom=prediction.atom,
         method=method.name,
@@ -355,7 +404,9 @@ def _explanation(
         score=units.spread_over_edges(scores.score, share=scores.signed),
         signed=scores.signed,
         units=None if units.kind == "edge" else units,
-        spread=None if scores.spread is None else units.spread_over_edges(scores.spread, share=scores.signed),
+        covers=prepared.covers(units.kind),
+        spread=over_edges(scores.spread),
+        member_spread=over_edges(scores.member_spread),
         prediction=prediction.original,
         prediction_range=(float(prepared.predictions.min()), float(prepared.predictions.max())),
         masked_prediction=scores.masked_prediction,
@@ -368,6 +419,7 @@ def _explanation(
             **scores.diagnostics,
             **getattr(prediction.forward, "diagnostics", {}),
             **_domain(prepared, prediction),
+            **left_out,
         },
         glass_name=prepared.glass.name,
         glass_sha256=prepared.glass.content_hash,

@@ -27,6 +27,8 @@ class UnitScores:
         Prediction under the scores as a mask, where the method makes one.
     spread
         Standard deviation of each score over repetitions, shape (n_units,), where the method repeats itself.
+    member_spread
+        Standard deviation of each score over the members of an ensemble, shape (n_units,), where each was explained.
     diagnostics
         Further numbers, by name.
     """
@@ -35,4 +37,5 @@ class UnitScores:
     signed: bool
     masked_prediction: float | None = None
     spread: FloatArray | None = None
+    member_spread: FloatArray | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)

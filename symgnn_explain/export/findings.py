@@ -73,13 +73,15 @@ class Findings:
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw every figure, by name."""
-        from symgnn_explain.plotting import cycle_figure, distance_figure, neighbourhood_figure
+        from symgnn_explain.plotting import contribution_figure, cycle_figure, distance_figure, neighbourhood_figure
         from symgnn_explain.plotting.style import naming
 
         figures = {
             "neighbourhood": neighbourhood_figure(self.glass, self.explanation, k=self.k, predictions=self.predictions),
             "distances": distance_figure(self.shells),
         }
+        if self.explanation.signed:
+            figures["contributions"] = contribution_figure(self.explanation)
         if self.cycles is not None:
             figures["cycles"] = cycle_figure(self.cycles)
         return {name: naming(figure, self.explanation.quantity) for name, figure in figures.items()}
@@ -99,6 +101,8 @@ class Findings:
             "shells": self.shells.to_frame(),
             "predictions": pd.DataFrame({**atoms, **predicted}),
         }
+        if self.explanation.signed:
+            tables["contributions"] = self.explanation.by_distance()
         if self.explanation.fidelity is not None:
             tables["fidelity"] = self.explanation.fidelity.to_frame().assign(**quantity.columns())
         if self.cycles is not None:
@@ -119,6 +123,7 @@ class Findings:
             "settings": dict(explanation.settings),
             "seed": explanation.seed,
             "mask_semantics": explanation.mask_semantics,
+            "masks_cover": explanation.covers,
             "unit": explanation.unit,
             "target": quantity.name,
             "target_unit": quantity.unit,

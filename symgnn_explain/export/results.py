@@ -33,7 +33,11 @@ EXPLANATION_FILES = (
     "atoms.csv",
     "glass.extxyz",
     "edges.graphml",
-    *(f"{name}{suffix}" for name in ("neighbourhood", "distances", "cycles") for suffix in (".html", ".png")),
+    *(
+        f"{name}{suffix}"
+        for name in ("neighbourhood", "distances", "contributions", "cycles")
+        for suffix in (".html", ".png")
+    ),
     SUMMARY,
 )
 """What :func:`export_explanation` writes."""

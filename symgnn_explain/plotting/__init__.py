@@ -1,6 +1,7 @@
 """Figures: pure functions from results to plotly figures."""
 
 from symgnn_explain.plotting.autocorrelation import autocorrelation_figure
+from symgnn_explain.plotting.contributions import contribution_figure
 from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
@@ -25,6 +26,7 @@ __all__ = [
     "autocorrelation_figure",
     "computed_barrier_figure",
     "connection_figure",
+    "contribution_figure",
     "cycle_figure",
     "distance_figure",
     "enrichment_figure",

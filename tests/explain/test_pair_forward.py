@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain import METHODS, AtomExplanation
 from symgnn_explain.explain.engine.joint_prediction import JointPrediction
 from symgnn_explain.explain.engine.masked_surroundings import ALONE
 from symgnn_explain.explain.engine.pair_forward import PairForward, PairList
@@ -25,6 +26,8 @@ from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.environment import ANGULAR_CENTRES, ANGULAR_RANGE, ANGULAR_TAPER, ANGULAR_WIDTH, NEAREST
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN
+from symgnn_explain.plotting import contribution_figure
+from symgnn_explain.runs.watch import Watch
 
 from .conftest import double_graph, random_glass, random_model
 from .test_semantics import STRUCTURES, written_out
@@ -204,3 +207,41 @@ def test_a_graph_whose_edges_are_no_pairs_is_refused(prepared) -> None:
     other.pair_attr = other.pair_attr + 0.5
     with pytest.raises(InputError, match="none of its pairs"):
         PreparedGraph.of(prepared.model, other).masked_prediction(5, semantics="zero", unit="pair")
+
+
+def test_contributions_resolved_by_distance_sum_to_all(prepared) -> None:
+    found = prepared.explain(5, "integrated_gradients", unit="pair")
+    table = found.by_distance(0.5)
+    np.testing.assert_allclose(table["score"].sum(), found.score.sum(), atol=1e-12)
+    np.testing.assert_allclose(table["raises"] + table["lowers"], table["score"], atol=1e-12)
+    assert table["edges"].sum() == len(found)
+    assert table["share"].sum() == pytest.approx(1.0)
+    beyond = table["share"][table["inner"] >= 3.0].sum()
+    assert found.share_beyond(3.0) == pytest.approx(beyond)
+    waterfall = contribution_figure(found).data[-1]
+    assert sum(waterfall.y[:-1]) == pytest.approx(found.prediction)
+
+
+def test_members_are_told_apart(prepared) -> None:
+    """The spread of what two members say is their difference over √2; the mean of both is what the ensemble says."""
+    found = prepared.explain(5, "input_gradient", unit="pair")
+    scores = []
+    for member in range(2):
+        alone = prepared.masked_prediction(5, semantics="reference", unit="pair", member=member)
+        scores.append(METHODS["input_gradient"].run(alone, None, Watch()).score)
+    np.testing.assert_allclose(found.score, np.mean(scores, axis=0), atol=1e-6)
+    assert found.member_spread is not None
+    np.testing.assert_allclose(found.member_spread, np.abs(scores[0] - scores[1]) / np.sqrt(2), atol=1e-6)
+    again = AtomExplanation.from_dict(found.to_dict())
+    np.testing.assert_array_equal(again.member_spread, found.member_spread)
+    assert again.covers == "everything"
+
+
+def test_message_masks_say_what_they_leave_out(prepared) -> None:
+    found = prepared.explain(5, "integrated_gradients", unit="edge")
+    everything = prepared.masked_prediction(5, semantics="reference", unit="pair")
+    assert found.covers == "messages"
+    expected = found.diagnostics["baseline_prediction"] - everything.baseline
+    assert found.diagnostics["left_out_by_messages"] == pytest.approx(expected, abs=1e-6)
+    assert any("messages alone" in caveat for caveat in found.caveats)
+    assert not any("messages alone" in one for one in prepared.explain(5, "input_gradient", unit="atom").caveats)

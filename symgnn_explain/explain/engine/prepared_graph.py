@@ -16,7 +16,7 @@ from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.network_features import NetworkFeatures, network_features
 from symgnn_explain.explain.engine.pair_forward import PairForward, PairList
-from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
+from symgnn_explain.explain.engine.protocol import Covers, ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import OF_MESSAGES, SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.models.ensemble import SymGNNLike, members_of, with_description
@@ -132,6 +132,17 @@ class PreparedGraph:
     def describes(self) -> bool:
         """Whether atoms know of others by descriptors too, and not by messages alone."""
         return isinstance(self.model, SymGNNLike) and self.model.describes
+
+    @property
+    def n_members(self) -> int:
+        """Number of networks whose predictions are averaged."""
+        return len(members_of(self.model)) if isinstance(self.model, SymGNNLike) else 1
+
+    def covers(self, unit: Unit) -> Covers:
+        """Say what masks over units of a kind act on."""
+        if not isinstance(self.model, SymGNNLike):
+            return "known messages"
+        return "messages" if self.describes and unit in OF_MESSAGES else "everything"
 
     def masked_forward(
         self, atoms: int | list[int], semantics: MaskSemantics, *, over_pairs: bool = False, member: int | None = None

@@ -21,6 +21,12 @@ MaskSemantics = Literal["zero", "removal", "reference"]
 
 MASK_SEMANTICS: tuple[MaskSemantics, ...] = get_args(MaskSemantics)
 
+Covers = Literal["everything", "messages", "known messages"]
+"""What masks act on: all that an atom learns from others, messages alone though the network describes surroundings too,
+or the messages of a network of which nothing else is known."""
+
+COVERS: tuple[Covers, ...] = get_args(Covers)
+
 
 class ForwardUnderMask(Protocol):
     """A network's prediction of one atom, or several, as a function of a mask over their receptive field's edges."""

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.protocol import MaskSemantics
-from symgnn_explain.explain.engine.units import Unit, Units, group_edges
+from symgnn_explain.explain.engine.protocol import Covers, MaskSemantics
+from symgnn_explain.explain.engine.units import OF_MESSAGES, Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.explain.result.plain_explanation import read_parts
 from symgnn_explain.models.target import BARRIER, Target
@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch_geometric.explain import Explanation
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+BEFORE_PAIRS = 3
+"""Masks of this format and of those before act on messages alone; nothing is known of the members of an ensemble."""
 BEFORE_TARGETS = 2
 """Explanations of this format are of energy barriers: they do not say what was predicted."""
+LEFT_OUT = "left_out_by_messages"
+"""Diagnostic: by how much the prediction moves when, beside all messages, descriptors are masked too."""
 DOMAIN_SCORE, DOMAIN_OUTSIDE = "domain_score", "share_of_atoms_outside_the_domain"
 """Diagnostics: the score of the explained atom, and the share of the atoms of its receptive field beyond the edge."""
 MANY_OUTSIDE = 0.1
@@ -66,6 +70,9 @@ class AtomExplanation:
         The groups of edges that the method masked together; None for single edges.
     spread
         Standard deviation of each edge's score over repetitions of the method, shape (E,); None for a single run.
+    member_spread
+        Standard deviation of each edge's score over the members of an ensemble, shape (E,); None where they were not
+        explained one by one. What one training run alone says is its own accident.
     prediction
         Of the explained atom, in the unit of ``quantity``.
     masked_prediction
@@ -80,6 +87,8 @@ class AtomExplanation:
         Which glass was explained.
     mask_semantics
         What a mask value does to a message.
+    covers
+        What masks act on: all that atoms learn from each other, or messages alone.
     reference_name
         The glass whose mean messages replace masked ones, under the semantics ``reference``.
     fidelity
@@ -106,9 +115,11 @@ class AtomExplanation:
     glass_name: str = "glass"
     glass_sha256: str = ""
     mask_semantics: MaskSemantics = "zero"
+    covers: Covers = "everything"
     reference_name: str = ""
     units: Units | None = None
     spread: FloatArray | None = None
+    member_spread: FloatArray | None = None
     fidelity: Fidelity | None = None
     quantity: Target = BARRIER
 
@@ -122,9 +133,11 @@ class AtomExplanation:
             expected = (n_edges, 3) if name == "displacement" else (n_edges,)
             if getattr(self, name).shape != expected:
                 raise InputError(f"{name} has shape {getattr(self, name).shape}, expected {expected}.")
-        if self.spread is not None:
-            object.__setattr__(self, "spread", np.array(self.spread, dtype=np.float64))
-        for name, value in (("spread", self.spread), ("units", self.units and self.units.of_edge)):
+        for name in ("spread", "member_spread"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.array(getattr(self, name), dtype=np.float64))
+        spreads = [("spread", self.spread), ("member_spread", self.member_spread)]
+        for name, value in (*spreads, ("units", self.units and self.units.of_edge)):
             if value is not None and len(value) != n_edges:
                 raise InputError(f"{name} describes {len(value)} edges, expected {n_edges}.")
         if n_edges == 0 or not np.isfinite(self.score).all():
@@ -211,6 +224,17 @@ class AtomExplanation:
                 f"Training did not cover {share:.0%} of the atoms that this prediction depends on (domain score "
                 "above 1)."
             )
+        if self.covers == "messages" and (moved := self.diagnostics.get(LEFT_OUT)) is not None:
+            said.append(
+                "Masks act on messages alone, and leave out what descriptors tell atoms of their surroundings: masked "
+                f"too, they move the prediction by a further {quantity.text(-moved, sign=True)}. The unit 'pair' "
+                "sees them."
+            )
+        if self.covers == "known messages" and self.unit not in OF_MESSAGES:
+            said.append(
+                "Of this network nothing but messages is known to be learned from other atoms: a pair is masked as the "
+                "message along its edge."
+            )
         if edges := self.diagnostics.get("whole_graph_edges"):
             said.append(
                 f"Each masked prediction was made on the whole graph ({edges:.0f} edges): on a part of it this network "
@@ -244,8 +268,12 @@ class AtomExplanation:
         return np.argsort(-np.abs(self.score), kind="stable")
 
     def top_edges(self, k: int = 50) -> pd.DataFrame:
-        """List the ``k`` most important edges: rank, source, target, distance (Å), hop, score, self_loop."""
+        """List the ``k`` most important edges: rank, source, target, distance (Å), hop, score, self_loop.
+
+        Where members of an ensemble were explained one by one, ``member_spread`` is how far they are from each other.
+        """
         chosen = self.rank()[: _require_positive(k)]
+        spread = {} if self.member_spread is None else {"member_spread": self.member_spread[chosen]}
         return pd.DataFrame(
             {
                 "rank": np.arange(1, len(chosen) + 1),
@@ -254,6 +282,7 @@ class AtomExplanation:
                 "distance": self.distance[chosen],
                 "hop": self.hop[chosen],
                 "score": self.score[chosen],
+                **spread,
                 "self_loop": self.is_self_loop[chosen],
                 "edge": chosen,
             }
@@ -275,6 +304,58 @@ class AtomExplanation:
             atoms = pd.Index(self.units.table["atom"], name="atom")
             return pd.Series(np.abs(self.unit_score), index=atoms, name="score")
         return pd.Series(np.abs(self.score)).groupby(self.source).sum().rename("score").rename_axis("atom")
+
+    def by_distance(self, width: float = 1.0) -> pd.DataFrame:
+        """Resolve the scores by the distance between the explained atom and the atom that is learned of.
+
+        Parameters
+        ----------
+        width
+            Thickness of the shells, Å.
+
+        Returns
+        -------
+        DataFrame
+            One row a shell: inner, outer (Å), edges, score (their sum, for a signed method in the unit of the
+            prediction), raises and lowers (the sums of positive and of negative scores), share (of the sum of absolute
+            scores).
+
+        Raises
+        ------
+        InputError
+            If the width is not positive.
+
+        Examples
+        --------
+        ::
+
+            why = prepared.explain(1501, "integrated_gradients", unit="pair")
+            why.by_distance()                        # how many eV come from which shell
+            why.share_beyond(5.0)                    # of all that raises or lowers the prediction
+        """
+        if not width > 0:
+            raise InputError(f"{width=} must be a positive length in Å.")
+        shell = (self._distance_from_explained() // width).astype(np.int64)
+        score = pd.DataFrame({"score": self.score, "raises": self.score.clip(0), "lowers": self.score.clip(max=0)})
+        table = score.groupby(shell).sum().reindex(range(int(shell.max()) + 1), fill_value=0.0)
+        table.insert(0, "edges", np.bincount(shell))
+        table.insert(0, "outer", width * (table.index + 1))
+        table.insert(0, "inner", width * table.index)
+        total = np.abs(self.score).sum()
+        return table.assign(share=(table["raises"] - table["lowers"]) / (total if total > 0 else 1.0))
+
+    def share_beyond(self, distance: float) -> float:
+        """Share of all absolute scores that belongs to atoms farther from the explained one than ``distance`` (Å)."""
+        size = np.abs(self.score)
+        return float(size[self._distance_from_explained() > distance].sum() / max(size.sum(), np.finfo(float).tiny))
+
+    def _distance_from_explained(self) -> FloatArray:
+        """Distance of the atom that is learned of from the explained one, at its image, shape (E,), Å."""
+        from symgnn_explain.explain.result.placement import place_atoms
+
+        placement = place_atoms(self)
+        place = placement.position[placement.rows_of(self.target)] + self.displacement
+        return np.linalg.norm(place, axis=1)
 
     def atom_contributions(self) -> pd.Series:
         """Contribution of each sending atom: the signed sum over the edges that leave it, itself included.
@@ -388,6 +469,7 @@ class AtomExplanation:
             "diagnostics": dict(self.diagnostics),
             "prediction_range": list(self.prediction_range),
             "spread": None if self.spread is None else self.spread.tolist(),
+            "member_spread": None if self.member_spread is None else self.member_spread.tolist(),
             "units": None if self.units is None else self.units.to_dict(),
             "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
             "quantity": self.quantity.to_dict(),
@@ -399,11 +481,13 @@ class AtomExplanation:
     def from_dict(cls, plain: Mapping[str, Any]) -> AtomExplanation:
         """Invert :meth:`to_dict`; raise InputError where that is not what was given."""
         version = plain.get("format_version")
-        if not isinstance(version, int) or version not in (FORMAT_VERSION, BEFORE_TARGETS):
+        if not isinstance(version, int) or version not in (FORMAT_VERSION, BEFORE_PAIRS, BEFORE_TARGETS):
             raise InputError(f"this is not an explanation of format {FORMAT_VERSION} (found {shown(version)}).")
         content = {name: value for name, value in plain.items() if name != "format_version"}
         if version == BEFORE_TARGETS:
             content["quantity"] = BARRIER.to_dict()
+        if version in (BEFORE_PAIRS, BEFORE_TARGETS):
+            content |= {"covers": "messages", "member_spread": None}
         try:
             parts = read_parts(content)
         except NotPlainError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
+from symgnn_explain.explain.engine.protocol import COVERS, MASK_SEMANTICS
 from symgnn_explain.explain.engine.units import Units
 from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.models.target import Target
@@ -57,9 +57,13 @@ def read_parts(content: Mapping[str, Any]) -> dict[str, Any]:
         "glass_name": word(content, "glass_name"),
         "glass_sha256": word(content, "glass_sha256", longest=64),
         "mask_semantics": one_of(content, "mask_semantics", MASK_SEMANTICS),
+        "covers": one_of(content, "covers", COVERS),
         "reference_name": word(content, "reference_name"),
         "units": _optional(content, "units", lambda held, name: _units(held[name], n_edges)),
         "spread": _optional(content, "spread", lambda held, name: numbers(held, name, np.float64, (n_edges,))),
+        "member_spread": _optional(
+            content, "member_spread", lambda held, name: numbers(held, name, np.float64, (n_edges,))
+        ),
         "fidelity": _optional(content, "fidelity", lambda held, name: Fidelity.from_dict(held[name], quantity)),
         "quantity": quantity,
     }

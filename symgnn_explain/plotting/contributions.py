@@ -1,0 +1,82 @@
+"""How much of a prediction comes from which distance, and that nothing is left out."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.plotting.style import BLACK, BLUE, GREY, VERMILION, template
+
+
+def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> go.Figure:
+    """Draw how many eV (or whatever is predicted) atoms contribute, by their distance from the explained atom.
+
+    Left: what raises and what lowers the prediction in each shell, and the sum of both. Right: the way from the
+    prediction with everything masked to the prediction, shell by shell; what is missing at its end is drawn too.
+
+    Parameters
+    ----------
+    explanation
+        By a method that gives signed contributions.
+    width
+        Thickness of the shells, Å.
+
+    Raises
+    ------
+    InputError
+        If the method gives no signed contributions.
+    """
+    if not explanation.signed:
+        raise InputError(
+            f"{explanation.method} gives no signed contributions to resolve by distance: choose integrated_gradients."
+        )
+    table, quantity = explanation.by_distance(width), explanation.quantity
+    names = [f"{inner:g}-{outer:g}" for inner, outer in zip(table["inner"], table["outer"], strict=True)]
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12)
+    bars = (("raises", "raise", VERMILION), ("lowers", "lower", BLUE))
+    for column, said, colour in bars:
+        figure.add_bar(
+            x=names,
+            y=table[column],
+            name=f"what atoms there {said}",
+            marker={"color": colour},
+            hovertemplate="%{x} Å: %{y:+.3f}<extra></extra>",
+            row=1,
+            col=1,
+        )
+    figure.add_scatter(
+        x=names, y=table["score"], name="both together", mode="lines+markers", line={"color": BLACK}, row=1, col=1
+    )
+    missing = -explanation.diagnostics.get("completeness_error", 0.0)
+    start = explanation.prediction - float(table["score"].sum()) - missing
+    figure.add_waterfall(
+        x=["all masked", *names, "missing", "prediction"],
+        y=[start, *table["score"], missing, explanation.prediction],
+        measure=["absolute", *["relative"] * (len(names) + 1), "total"],
+        base=0.0,
+        increasing={"marker": {"color": VERMILION}},
+        decreasing={"marker": {"color": BLUE}},
+        totals={"marker": {"color": GREY}},
+        connector={"line": {"width": 1, "color": GREY}},
+        hovertemplate="%{x}: %{y:.3f}<extra></extra>",
+        showlegend=False,
+        row=1,
+        col=2,
+    )
+    reached = start + table["score"].cumsum()
+    low, high = min(start, reached.min()), max(start, reached.max())
+    room = 0.1 * max(high - low, 1e-6)
+    figure.update_yaxes(title_text=quantity.axis("contribution"), row=1, col=1)
+    figure.update_yaxes(title_text=quantity.axis(quantity.word), range=[low - room, high + room], row=1, col=2)
+    figure.update_xaxes(title_text="distance from the explained atom (Å)")
+    figure.update_layout(
+        template=template(),
+        width=1180,
+        height=560,
+        barmode="relative",
+        title={"text": f"Contributions to the prediction of atom {explanation.atom}, by distance"},
+        legend={"y": -0.25, "yanchor": "top", "x": 0.22, "xanchor": "center", "orientation": "h"},
+    )
+    return figure
