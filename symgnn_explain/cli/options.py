@@ -193,9 +193,9 @@ class Explaining:
             "default: that of the method.",
         ),
     ] = None
-    unit: Annotated[str, typer.Option(metavar="pair|edge|bond|atom|polyhedron|shell", help="What is masked as one.")] = (
-        "edge"
-    )
+    unit: Annotated[
+        str, typer.Option(metavar="pair|edge|bond|atom|polyhedron|shell", help="What is masked as one.")
+    ] = "edge"
     settings: SettingsOption = None
     seed: SeedOption = 0
 

@@ -74,7 +74,7 @@ class MaskedSurroundings:
         self._environment, self._pairs, self._replaced = environment, pairs, replaced
         distance = pairs.vector.norm(dim=1)
         own = pairs.kind[: pairs.n_targets]
-        mean = own @ environment.mean
+        mean = own @ environment.mean.to(own)
         n_near = environment.n_species * environment.n_radial
         n_far = environment.n_species * environment.n_far
         n_angular = environment.n_raw - n_near - n_far

@@ -102,12 +102,13 @@ class PairForward:
             looped = _looped(pairs.index[:, field.edges], vector)
             passes = _are_edges(graph, pairs, field)
             self._environment = environment
-            self._kind = graph.x[field.nodes]
-            self._own_kind = self._kind[: field.n_nodes[depth]]
+            # In double precision, as the network itself describes.
+            kind = graph.x[field.nodes].double()
+            self._own_kind = kind[: field.n_nodes[depth]]
             self._surroundings = MaskedSurroundings(
                 environment,
                 NeighbourPairs(
-                    self._kind, field.source, field.target, vector, passes & ~looped, looped, field.n_nodes[depth]
+                    kind, field.source, field.target, vector.double(), passes & ~looped, looped, field.n_nodes[depth]
                 ),
                 replaced=semantics == "reference",
             )
@@ -141,8 +142,8 @@ class PairForward:
 
     def parted(self, of_messages: Tensor, of_descriptors: Tensor) -> Tensor:
         """Predict with one mask (n_edges,) on messages and another on descriptors."""
-        described = self._environment.features(self._own_kind, self._surroundings(of_descriptors))
-        node = torch.stack([encoder(described) for encoder in self._encoders])
+        described = self._environment.features(self._own_kind, self._surroundings(of_descriptors.double()))
+        node = torch.stack([encoder(described.to(of_messages)) for encoder in self._encoders])
         messages = of_messages.index_select(0, self._messages)
         predictions: Tensor = _Passed.apply(node, messages, self._layers, self._edge, self._from_edge)
         return predictions.squeeze(0) if self._one else predictions

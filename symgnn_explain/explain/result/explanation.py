@@ -338,7 +338,7 @@ class AtomExplanation:
         shell = (self._distance_from_explained() // width).astype(np.int64)
         score = pd.DataFrame({"score": self.score, "raises": self.score.clip(0), "lowers": self.score.clip(max=0)})
         table = score.groupby(shell).sum().reindex(range(int(shell.max()) + 1), fill_value=0.0)
-        table.insert(0, "edges", np.bincount(shell))
+        table.insert(0, "edges", np.bincount(shell).tolist())
         table.insert(0, "outer", width * (table.index + 1))
         table.insert(0, "inner", width * table.index)
         total = np.abs(self.score).sum()
