@@ -44,21 +44,8 @@ def add_arrows(figure: go.Figure, tail: FloatArray, arrow: FloatArray, *, colour
         these = np.minimum(_HEAD, length[drawn] / 2).round(2) == size
         x, y, z = tip[these].T
         u, v, w = (direction[these] * max(size, 0.01)).T
-        figure.add_cone(
-            x=x,
-            y=y,
-            z=z,
-            u=u,
-            v=v,
-            w=w,
-            anchor="tip",
-            sizemode="raw",
-            sizeref=1.0,
-            colorscale=[[0, colour], [1, colour]],
-            showscale=False,
-            hoverinfo="skip",
-            name="arrow heads",
-        )
+        look = {"anchor": "tip", "sizemode": "raw", "sizeref": 1.0, "colorscale": [[0, colour], [1, colour]]}
+        figure.add_cone(x=x, y=y, z=z, u=u, v=v, w=w, showscale=False, hoverinfo="skip", name="arrow heads", **look)
 
 
 def add_atoms(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from symgnn_explain.analysis.networks.network_analysis import NetworkAnalysis
+from symgnn_explain.plotting.curves import draw
 from symgnn_explain.plotting.style import BLUE, GREEN, GREY, LIGHT_GREY, VERMILION, new_figure
 
 NULL_LABELS = {
@@ -51,24 +54,12 @@ def network_figure(analysis: NetworkAnalysis) -> go.Figure:
         symbols = np.where(beyond, np.where(effect > 0, "triangle-right", "triangle-left"), "circle")
         symbols = np.where(rows["q_value"] < 0.05, symbols, np.char.add(symbols.astype(str), "-open"))
         places = [row_of[key] for key in zip(rows["group"], rows["name"], strict=True)]
-        figure.add_scatter(
-            x=np.clip(effect, -WIDEST, WIDEST),
-            y=np.array(places) + _OFFSETS[null],
-            mode="markers",
-            marker={"color": _COLOURS[null], "size": 9, "symbol": symbols, "line": {"width": 1.5}},
-            showlegend=False,
-            hovertext=_hover(rows),
-            hovertemplate="%{hovertext}<extra></extra>",
-            customdata=effect,
-            name=null,
-        )
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"color": _COLOURS[null], "size": 9},
-            name=f"against {label}",
-        )
+        x, y = np.clip(effect, -WIDEST, WIDEST), np.array(places) + _OFFSETS[null]
+        marker = {"color": _COLOURS[null], "size": 9, "symbol": symbols, "line": {"width": 1.5}}
+        said: dict[str, Any] = {"hovertext": _hover(rows), "hover": "%{hovertext}", "customdata": effect}
+        draw(figure, x, y, marker=marker, name=null, showlegend=False, **said)
+        named = {"marker": {"color": _COLOURS[null], "size": 9}, "name": f"against {label}"}
+        figure.add_scatter(x=[None], y=[None], mode="markers", **named)
     figure.update_layout(
         xaxis={
             "title": {

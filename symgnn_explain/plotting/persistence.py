@@ -26,8 +26,6 @@ def persistence_figure(
     dimension: int = 1,
     *,
     highlighted: IntArray | None = None,
-    highlighted_name: str = "cycles through important edges",
-    most_points: int = MOST_POINTS,
 ) -> go.Figure:
     """Draw the birth and death of each class of one dimension, as radii in Å.
 
@@ -41,10 +39,6 @@ def persistence_figure(
         0 for components, 1 for rings, 2 for voids.
     highlighted
         Rows of pairs to highlight, from :meth:`~.cycle_counts.CycleCounts.through_edges` say.
-    highlighted_name
-        What they are called.
-    most_points
-        Longest-lived pairs that are drawn as points.
 
     Raises
     ------
@@ -60,13 +54,13 @@ def persistence_figure(
     low, high = _bounds(diagram, essential)
     _add_density(figure, diagram, low, high)
     draw(figure, [low, high], [low, high], line={"color": GREY, "width": 1.5, "dash": "dash"})
-    longest = np.argsort(diagram[:, 0] - diagram[:, 1], kind="stable")[:most_points]
+    longest = np.argsort(diagram[:, 0] - diagram[:, 1], kind="stable")[:MOST_POINTS]
     if len(longest):
         named = "all pairs" if len(longest) == len(diagram) else f"the {len(longest)} longest-lived pairs"
         _add_pairs(figure, diagram, np.sort(longest), named, {"color": translucent(BLUE, 0.3), "size": 4})
     if rows.size:
         marker = {"color": VERMILION, "size": 7, "line": {"color": "white", "width": 0.8}}
-        _add_pairs(figure, diagram, rows, f"{highlighted_name} ({len(rows)})", marker)
+        _add_pairs(figure, diagram, rows, f"cycles through important edges ({len(rows)})", marker)
     if essential.size:
         marker = {"symbol": "triangle-up", "size": 12, "color": GREEN, "line": {"color": "white", "width": 1}}
         name = "never die" if persistence.complete else f"outlive {persistence.largest_void:g} Å"

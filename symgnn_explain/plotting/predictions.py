@@ -36,29 +36,20 @@ def prediction_histogram(
     width = _bin_width(shown)
     start = width * np.floor(shown.min() / width)
     for symbol in glass.species:
+        colour = species_colour(symbol)
         figure.add_histogram(
             x=shown[symbols == symbol],
             xbins={"start": start, "end": shown.max() + width, "size": width},
-            marker={
-                "color": translucent(species_colour(symbol), 0.6),
-                "line": {"color": species_colour(symbol), "width": 1},
-            },
+            marker={"color": translucent(colour, 0.6), "line": {"color": colour, "width": 1}},
             name=f"{symbol} ({np.count_nonzero(symbols == symbol)} atoms)",
             hovertemplate=f"{target.with_unit('%{x}')}: %{{y}} atoms<extra>{symbol}</extra>",
         )
     if atom is not None:
         value = of_atom[glass.require_atom(atom)]
     if atom is not None and known[atom]:
-        figure.add_vline(
-            x=value,
-            line={"color": VERMILION, "width": 2.5, "dash": "dash"},
-            annotation={
-                "text": f"atom {atom}: {target.text(value)}",
-                "font": {"color": VERMILION, "size": 14},
-                "yshift": 8,
-            },
-            annotation_position="top",
-        )
+        said = {"text": f"atom {atom}: {target.text(value)}", "font": {"color": VERMILION, "size": 14}, "yshift": 8}
+        line = {"color": VERMILION, "width": 2.5, "dash": "dash"}
+        figure.add_vline(x=value, line=line, annotation=said, annotation_position="top")
     figure.update_layout(
         barmode="overlay",
         bargap=0.0,

@@ -101,8 +101,8 @@ def test_cells_are_intersections_of_half_spaces(random_glass):
 def test_faces_are_seen_alike_from_both_sides(random_glass):
     cells = voronoi_cells(random_glass(3, seed=8))  # 8 Å across: some atoms see several images of another
     pairs = cells.neighbours
-    rows = np.column_stack([pairs.centre, pairs.neighbour, cells.shift, cells.n_edges])
-    mirrored = np.column_stack([pairs.neighbour, pairs.centre, -cells.shift, cells.n_edges])
+    rows = np.column_stack([pairs.centre, pairs.neighbour, cells.shift, cells.area])
+    mirrored = np.column_stack([pairs.neighbour, pairs.centre, -cells.shift, cells.area])
     assert sorted(rows.tolist()) == sorted(mirrored.tolist())
     vectors = cells.position[pairs.neighbour] + cells.shift @ cells.cell - cells.position[pairs.centre]
     np.testing.assert_allclose(vectors, pairs.displacement, atol=1e-9)

@@ -7,6 +7,7 @@ import pytest
 
 from symgnn_explain.analysis.topology.of_glass import compute_topology
 from symgnn_explain.errors import InputError
+from symgnn_explain.plotting import persistence as persistence_module
 from symgnn_explain.plotting import persistence_figure
 from symgnn_explain.structure.glass import Glass
 
@@ -22,9 +23,10 @@ def trace_named(figure, word):
 
 
 @pytest.mark.parametrize("dimension", [0, 1, 2])
-def test_diagram_holds_every_pair_in_its_density(topology, dimension):
+def test_diagram_holds_every_pair_in_its_density(topology, dimension, monkeypatch):
+    monkeypatch.setattr(persistence_module, "MOST_POINTS", 50)
     persistence = topology.persistence
-    figure = persistence_figure(persistence, dimension, most_points=50)
+    figure = persistence_figure(persistence, dimension)
     diagram = persistence.diagram(dimension)
     [density] = [trace for trace in figure.data if trace.type == "heatmap"]
     assert density.customdata.sum() == len(diagram)
@@ -44,8 +46,8 @@ def test_diagram_holds_every_pair_in_its_density(topology, dimension):
 
 def test_highlighted_pairs_can_be_told_by_their_rows(topology, random_glass):
     rows = np.array([2, 30, 31])
-    figure = persistence_figure(topology.persistence, 1, highlighted=rows, highlighted_name="some rings")
-    trace = trace_named(figure, "some rings")
+    figure = persistence_figure(topology.persistence, 1, highlighted=rows)
+    trace = trace_named(figure, "important edges")
     np.testing.assert_array_equal(trace.customdata, rows)
     np.testing.assert_array_equal(np.column_stack([trace.x, trace.y]), topology.persistence.diagram(1)[rows])
     # What a click tells is enough to show the ring.

@@ -65,16 +65,9 @@ _LARGEST_RING = 3
 
 @dataclass(frozen=True, eq=False)
 class AnalysedAtom:
-    """What was found of one explained atom.
+    """What was found of one explained atom: its row in the population's table, and where its important atoms sit.
 
-    Parameters
-    ----------
-    row
-        Its row in the population's table.
-    shells
-        Where its important atoms sit.
-    important_bonds
-        As the first atom, the second, and their distance in hundredths of an Å.
+    Important bonds are the first atom, the second, and their distance in hundredths of an Å.
     """
 
     row: dict[str, Any]

@@ -33,18 +33,9 @@ MOTIFS: Mapping[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class GraphBatch:
-    """Several graphs as one; only nodes with edges.
+    """Several graphs as one, without any edge between two; only nodes with edges.
 
-    Parameters
-    ----------
-    graph
-        All of them, without any edge between two.
-    owner
-        The graph that each node belongs to, ascending, shape (n,).
-    label
-        What each node stands for, shape (n,).
-    n_graphs
-        How many graphs; some may be empty.
+    ``owner`` is the graph that each node belongs to, ascending, and ``label`` what it stands for, shapes (n,).
     """
 
     graph: Graph

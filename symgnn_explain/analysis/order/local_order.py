@@ -10,7 +10,7 @@ import pandas as pd
 from symgnn_explain.analysis.order.icosahedra import PolyhedronConnections, polyhedron_connections
 from symgnn_explain.analysis.order.local_entropy import PairEntropy, pair_entropy
 from symgnn_explain.analysis.order.steinhardt import BondOrder, bond_order
-from symgnn_explain.analysis.order.voronoi import SHORTEST_EDGE, SMALLEST_FACE, VoronoiCells, voronoi_cells
+from symgnn_explain.analysis.order.voronoi import VoronoiCells, voronoi_cells
 from symgnn_explain.analysis.order.warren_cowley import ChemicalOrder, chemical_order
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.neighbours import neighbours_within
@@ -70,14 +70,7 @@ class LocalOrder:
         self.cells.require_glass(glass)
 
 
-def local_order_analysis(
-    glass: Glass,
-    *,
-    cutoff: float | None = None,
-    shortest_edge: float = SHORTEST_EDGE,
-    smallest_face: float = SMALLEST_FACE,
-    seed: int = 0,
-) -> LocalOrder:
+def local_order_analysis(glass: Glass, *, cutoff: float | None = None, seed: int = 0) -> LocalOrder:
     """Analyse the local order of a structure; about a second for 3 000 atoms, and serves every explained atom.
 
     Parameters
@@ -85,8 +78,6 @@ def local_order_analysis(
     cutoff
         End of the first shell of neighbours (Å), for bond order, averages and the first shell of chemical order; the
         first minimum of the total g(r) where None.
-    shortest_edge, smallest_face
-        Thresholds of :func:`~.voronoi.voronoi_cells`.
     seed
         Of the bootstrap intervals of the chemical order.
 
@@ -96,7 +87,7 @@ def local_order_analysis(
         If the atoms fill no space, or g(r) has no minimum and no cut-off is given.
     """
     end = first_shell_cutoff(glass) if cutoff is None else cutoff
-    cells = voronoi_cells(glass, shortest_edge=shortest_edge, smallest_face=smallest_face)
+    cells = voronoi_cells(glass)
     return LocalOrder(
         cells=cells,
         bond_order=bond_order(neighbours_within(glass, end), len(glass)),

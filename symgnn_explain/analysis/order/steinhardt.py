@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray
 from symgnn_explain.structure.neighbours import Neighbours
 
@@ -49,41 +48,28 @@ class BondOrder:
         return table
 
 
-def bond_order(
-    neighbours: Neighbours, n_atoms: int, *, degrees: Sequence[int] = DEGREES, weight: FloatArray | None = None
-) -> BondOrder:
+def bond_order(neighbours: Neighbours, n_atoms: int, *, degrees: Sequence[int] = DEGREES) -> BondOrder:
     """Steinhardt's q_l and w_l of every atom (Steinhardt, Nelson, Ronchetti, Phys. Rev. B 28, 784, 1983).
 
     q_l = sqrt(4π/(2l+1) Σ_m |q_lm|²) with q_lm the mean of the spherical harmonics Y_lm over an atom's neighbours, and
     w_l = Σ (l l l; m1 m2 m3) q_lm1 q_lm2 q_lm3 / (Σ_m |q_lm|²)^(3/2). Both depend on who counts as a neighbour:
-    neighbours within the first minimum of g(r) are usual; faces of the Voronoi cell, weighted by their area, need no
-    cut-off and change continuously (Mickel et al., J. Chem. Phys. 138, 044501, 2013).
+    neighbours within the first minimum of g(r) are usual.
 
     Parameters
     ----------
     neighbours
         Of every atom, from :func:`~.neighbours.neighbours_within` or of Voronoi cells.
-    weight
-        Of each pair, shape (P,); equal where None.
-
-    Raises
-    ------
-    InputError
-        If a degree is not a whole number from 1, or weights do not fit.
+    degrees
+        Degrees l, from 1.
     """
-    if any(degree != int(degree) or degree < 1 for degree in degrees):
-        raise InputError(f"degrees={list(degrees)} must be whole numbers from 1, for example 4 and 6.")
-    weight = np.ones(len(neighbours)) if weight is None else np.asarray(weight, dtype=np.float64)
-    if weight.shape != (len(neighbours),) or not (np.isfinite(weight) & (weight >= 0)).all():
-        raise InputError(f"weights have shape {weight.shape}, expected ({len(neighbours)},), finite and not negative.")
-    total = np.bincount(neighbours.centre, weight, minlength=n_atoms)
+    total = np.bincount(neighbours.centre, minlength=n_atoms)
     share = np.where(total > 0, 1 / np.where(total > 0, total, 1), np.nan)
     q, w = {}, {}
     for degree in degrees:
         moments = np.stack(
             [
-                (np.bincount(neighbours.centre, weight * part.real, minlength=n_atoms))
-                + 1j * np.bincount(neighbours.centre, weight * part.imag, minlength=n_atoms)
+                np.bincount(neighbours.centre, part.real, minlength=n_atoms)
+                + 1j * np.bincount(neighbours.centre, part.imag, minlength=n_atoms)
                 for part in _spherical_harmonics(degree, neighbours.displacement)
             ]
         )

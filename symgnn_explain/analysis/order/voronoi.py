@@ -52,10 +52,8 @@ class VoronoiCells:
         Atoms with a common face, from both sides, sorted by atom, P in all.
     shift
         Cell vectors that lead from the wrapped position of each centre to the neighbour's image, shape (P, 3).
-    area, n_edges
-        Of each face, shapes (P,), Å².
-    shortest_edge, smallest_face
-        Thresholds under which edges (Å) and faces (Å²) are not counted.
+    area
+        Of each face, shape (P,), Å².
     glass_name, glass_sha256
         The structure.
     """
@@ -69,9 +67,6 @@ class VoronoiCells:
     neighbours: Neighbours
     shift: IntArray
     area: FloatArray
-    n_edges: IntArray
-    shortest_edge: float
-    smallest_face: float
     glass_name: str
     glass_sha256: str
 
@@ -207,9 +202,6 @@ def voronoi_cells(
         neighbours=Neighbours(centre[kept], neighbour[kept], displacement[kept]),
         shift=shift[kept],
         area=area[kept],
-        n_edges=n_edges[kept],
-        shortest_edge=shortest_edge,
-        smallest_face=smallest_face,
         glass_name=glass.name,
         glass_sha256=glass.content_hash,
     )

@@ -31,16 +31,9 @@ NUDGES = (0.0, 1e-6, 1e-5, 1e-4)
 
 @dataclass(frozen=True, eq=False)
 class PaddedPoints:
-    """The points of a cell, first and in their order, followed by the ghosts around them.
+    """The points of a cell, first and in their order, followed by the ghosts around them: positions (P, 3), Å.
 
-    Parameters
-    ----------
-    position
-        Shape (P, 3), Å.
-    original
-        The point of the cell that each is an image of, shape (P,).
-    shift
-        The lattice vector added to it, in cell vectors, shape (P, 3).
+    ``original`` is the point of the cell that each is an image of, ``shift`` the cell vectors added to it, (P, 3).
     """
 
     position: FloatArray

@@ -69,16 +69,10 @@ class Graph:
 
 @dataclass(frozen=True, eq=False)
 class HopTable:
-    """Fewest edges between nodes that are near each other.
+    """Fewest edges between nodes that are near each other, up to ``farthest``.
 
-    Parameters
-    ----------
-    n_nodes, farthest
-        Nodes, and the number of edges up to which distances are known.
-    codes, hops
-        ``first * n_nodes + second`` of each ordered pair, ascending, and the edges between, shapes (P,).
-    square
-        The same as a square table, for networks small enough: ten times faster to look up.
+    ``codes`` are ``first * n_nodes + second`` of each ordered pair, ascending, and ``hops`` the edges between;
+    ``square`` is the same as a square table, for networks small enough: ten times faster to look up.
     """
 
     n_nodes: int
