@@ -65,6 +65,12 @@ def smooth_field(glass: Glass, values: ArrayLike, *, length: float = LENGTH, spa
     ------
     InputError
         If there is not one finite value an atom, or a length is not positive.
+
+    Examples
+    --------
+    >>> b2 = Glass([[0, 0, 0], [1.63, 1.63, 1.63]], [29, 40], np.eye(3) * 3.26)
+    >>> smooth_field(b2, [1.0, 2.0]).values.shape
+    (5, 5, 5)
     """
     quantity = np.asarray(values, dtype=np.float64)
     if quantity.shape != (len(glass),) or not np.isfinite(quantity).all():

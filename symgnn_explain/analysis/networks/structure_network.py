@@ -127,6 +127,12 @@ def bond_network(
         If there are no bonds, or g(r) has no minimum where one is needed.
     Cancelled
         If it was asked to stop.
+
+    Examples
+    --------
+    >>> b2 = Glass([[0, 0, 0], [1.63, 1.63, 1.63]], [29, 40], np.eye(3) * 3.26)
+    >>> bond_network(b2, cutoff=3.0).primitive.count.astype(int).tolist()  # of three, four … atoms
+    [0, 24, 0, 8, 0]
     """
     cutoff = first_shell_cutoff(glass) if cutoff is None else cutoff
     neighbours = neighbours_within(glass, cutoff)

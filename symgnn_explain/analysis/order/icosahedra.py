@@ -113,6 +113,13 @@ def polyhedron_connections(
     ------
     InputError
         If a centre is not an atom with a closed cell.
+
+    Examples
+    --------
+    >>> from symgnn_explain import datasets
+    >>> from symgnn_explain.analysis import voronoi_cells
+    >>> len(polyhedron_connections(voronoi_cells(datasets.sample())).centres)  # full icosahedra
+    246
     """
     chosen = _as_mask(cells, centres)
     pairs = np.flatnonzero(chosen[cells.neighbours.centre])

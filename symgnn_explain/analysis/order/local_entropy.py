@@ -58,6 +58,12 @@ def pair_entropy(
     ------
     InputError
         If a length is not positive.
+
+    Examples
+    --------
+    >>> b2 = Glass([[0, 0, 0], [1.63, 1.63, 1.63]], [29, 40], np.eye(3) * 3.26)
+    >>> pair_entropy(b2, 3.0).s2.round(2).tolist()
+    [-6.22, -6.22]
     """
     if not (np.isfinite([averaging, reach, broadening]).all() and 0 < broadening < reach and averaging > 0):
         raise InputError(f"{averaging=}, {reach=} and {broadening=} must be lengths in Å with broadening below reach.")

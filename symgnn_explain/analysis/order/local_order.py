@@ -85,6 +85,12 @@ def local_order_analysis(glass: Glass, *, cutoff: float | None = None, seed: int
     ------
     InputError
         If the atoms fill no space, or g(r) has no minimum and no cut-off is given.
+
+    Examples
+    --------
+    >>> from symgnn_explain import datasets
+    >>> float(round(local_order_analysis(datasets.sample()).to_frame()["full_icosahedron"].mean(), 3))
+    0.082
     """
     end = first_shell_cutoff(glass) if cutoff is None else cutoff
     cells = voronoi_cells(glass)

@@ -157,6 +157,12 @@ def static_structure_factor(
         If the glass is not periodic in all directions, or the range does not fit.
     Cancelled
         If it was asked to stop.
+
+    Examples
+    --------
+    >>> b2 = Glass([[0, 0, 0], [1.63, 1.63, 1.63]], [29, 40], np.eye(3) * 3.26)
+    >>> static_structure_factor(b2, q_max=4.0).n_vectors.tolist()
+    [3, 6, 4, 3]
     """
     if not glass.pbc.all():
         raise InputError(f"{glass.name!r} is not periodic in all directions, as wave vectors that fit a cell need it.")

@@ -168,6 +168,12 @@ def voronoi_cells(
     InputError
         If a threshold is negative, two atoms coincide, or the atoms have no cells (fewer than five, or all in a plane
         or on a sphere) and there are no images all around them.
+
+    Examples
+    --------
+    >>> b2 = Glass([[0, 0, 0], [1.63, 1.63, 1.63]], [29, 40], np.eye(3) * 3.26)
+    >>> print(*voronoi_cells(b2).labels)
+    ⟨0,6,0,8⟩ ⟨0,6,0,8⟩
     """
     if not (shortest_edge >= 0 and smallest_face >= 0 and np.isfinite([shortest_edge, smallest_face]).all()):
         raise InputError(f"{shortest_edge=} and {smallest_face=} must be lengths in Å and areas in Å² from 0.")

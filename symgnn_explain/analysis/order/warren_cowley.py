@@ -66,6 +66,13 @@ def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed:
     ------
     InputError
         If the bounds are not ascending lengths, or g(r) has no minimum.
+
+    Examples
+    --------
+    >>> b2 = Glass([[0, 0, 0], [1.63, 1.63, 1.63]], [29, 40], np.eye(3) * 3.26)
+    >>> table = chemical_order(b2).to_frame()
+    >>> float(table["warren_cowley"][1])  # Zr around Cu in the first shell: nothing else
+    -1.0
     """
     bounds = np.asarray(radial_distribution(glass).minima if shells is None else shells, dtype=np.float64)
     if not (bounds.ndim == 1 and bounds.size and np.isfinite(bounds).all() and (np.diff([0, *bounds]) > 0).all()):

@@ -95,7 +95,14 @@ def structure_topology(
 def persistent_homology(
     glass: Glass, progress: Progress | None = None, cancel: CancelSignal | None = None
 ) -> Persistence:
-    """Return the persistence pairs (H0, H1, H2) of a periodic structure; see :func:`structure_topology`."""
+    """Return the persistence pairs (H0, H1, H2) of a periodic structure; see :func:`structure_topology`.
+
+    Examples
+    --------
+    >>> b2 = Glass([[0, 0, 0], [1.63, 1.63, 1.63]], [29, 40], np.eye(3) * 3.26)
+    >>> persistent_homology(b2).betti_numbers()  # of the torus
+    (1, 3, 3, 1)
+    """
     return structure_topology(glass, progress, cancel).persistence
 
 
