@@ -74,16 +74,17 @@ class FAENet(Baseline):
         aligned = displacement @ axes
         signs = self.signs[torch.randint(len(self.signs), (1,), device="cpu")] if self.training else self.signs
         radial = self.radial_encoder(expand_distance(displacement.norm(dim=1), self.config.cutoff, self.radial_basis))
+        by_length = [layer.weigh_length(nn.functional.silu(radial)) for layer in self.layers]  # alike in all frames
         total = x.new_zeros(len(x))
         for sign in signs:
-            total = total + self._in_frame(x, joined, aligned * sign, radial)
+            total = total + self._in_frame(x, joined, aligned * sign, by_length)
         return total / len(signs)
 
-    def _in_frame(self, x: Tensor, edge_index: Tensor, displacement: Tensor, radial: Tensor) -> Tensor:
-        edge = nn.functional.silu(torch.cat([self.vector_encoder(displacement / self.config.cutoff), radial], dim=1))
+    def _in_frame(self, x: Tensor, edge_index: Tensor, displacement: Tensor, by_length: list[Tensor]) -> Tensor:
+        vector = nn.functional.silu(self.vector_encoder(displacement / self.config.cutoff))
         node = nn.functional.silu(self.species_embedding(x))
-        for layer in self.layers:
-            node = node + layer(node, edge_index, edge)
+        for layer, of_layer in zip(self.layers, by_length, strict=True):
+            node = node + layer(node, edge_index, vector, of_layer)
         predicted: Tensor = self.decoder(node).squeeze(-1)
         return predicted
 
@@ -96,6 +97,11 @@ def principal_axes(displacement: Tensor) -> Tensor:
 
 
 class _Interaction(MessagePassing):
+    """Messages weighted by a linear map of vector, length and both ends of an edge, taken apart.
+
+    Atoms are fewer than edges, and lengths the same in every frame: what each gives is computed once.
+    """
+
     def __init__(self, dim: int, filters: int) -> None:
         super().__init__(aggr="add")
         self.geometry = nn.Sequential(nn.Linear(2 * filters + 2 * dim, filters), nn.SiLU())
@@ -103,10 +109,21 @@ class _Interaction(MessagePassing):
         self.norm = nn.BatchNorm1d(filters)
         self.up = nn.Sequential(nn.Linear(filters, dim), nn.SiLU())
 
-    def forward(self, node: Tensor, edge_index: Tensor, edge: Tensor) -> Tensor:
+    def weigh_length(self, radial: Tensor) -> Tensor:
+        """Return what the length gives to each edge's weight, shape (E, filters)."""
+        return nn.functional.linear(radial, self._columns()[1], self.geometry[0].bias)
+
+    def forward(self, node: Tensor, edge_index: Tensor, vector: Tensor, by_length: Tensor) -> Tensor:
         source, target = edge_index
-        weight = self.geometry(torch.cat([edge, node[target], node[source]], dim=1))
+        of_vector, _, of_target, of_source = self._columns()
+        ends = (node @ of_target.T)[target] + (node @ of_source.T)[source]
+        weight = self.geometry[1](torch.addmm(by_length, vector, of_vector.T) + ends)
         return self.up(self.norm(self.propagate(edge_index, value=self.down(node), weight=weight)))
+
+    def _columns(self) -> tuple[Tensor, ...]:
+        linear, filters = self.geometry[0], self.down[0].out_features
+        dim = self.down[0].in_features
+        return linear.weight.split([filters, filters, dim, dim], dim=1)
 
     def message(self, value_j: Tensor, weight: Tensor) -> Tensor:
         return value_j * weight
