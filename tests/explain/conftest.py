@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
 
 
+@cache
 def random_glass(n_atoms: int = 60, *, seed: int = 0, edge: float = 9.9) -> Glass:
     """Atoms on a jittered grid: no overlaps, about the density of a metallic glass."""
     rng = np.random.default_rng(seed)
@@ -30,10 +34,24 @@ def random_model(
     environment: tuple[int, int, int] = (0, 0, 0),
     smooth: bool = False,
 ) -> SymGNN:
-    """An untrained network whose normalisation layers are not at their neutral values.
+    """An untrained network whose normalisation layers are not at their neutral values; a copy, anyone's to change.
 
     A smooth one is bounded too: its descriptors, and its predictions, which often leave the range of the labels.
     """
+    model, random_state = _made(seed, heads, dim, radial_basis, environment, smooth)
+    torch.set_rng_state(random_state)  # what is drawn next is the same, made or copied
+    return copy.deepcopy(model)
+
+
+@cache
+def _made(
+    seed: int,
+    heads: tuple[int, ...],
+    dim: int,
+    radial_basis: int,
+    environment: tuple[int, int, int],
+    smooth: bool,
+) -> tuple[SymGNN, torch.Tensor]:
     torch.manual_seed(seed)
     model = SymGNN(
         SymGNNConfig(
@@ -63,7 +81,7 @@ def random_model(
     model.label_scale.fill_(0.3)
     if smooth:
         model.label_range.copy_(torch.tensor([1.5, 1.65]))
-    return model.eval()
+    return model.eval(), torch.get_rng_state()
 
 
 def double_graph(model: SymGNNLike, glass: Glass) -> Data:

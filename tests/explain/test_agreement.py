@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
@@ -22,39 +23,38 @@ def pair(glass: Glass, tiny_predictor: Predictor) -> tuple[AtomExplanation, Atom
     )
 
 
+EDGES, WITHIN = "rank correlation of edges", "rank correlation within hops"
+
+
+def both(first: AtomExplanation, second: AtomExplanation) -> pd.Series:
+    return agreement(first, second).set_index("quantity")["both"].dropna().astype(float)
+
+
 def test_an_explanation_agrees_with_itself(pair: tuple[AtomExplanation, AtomExplanation]) -> None:
-    same = agreement(pair[0], pair[0])
-    assert same.correlation == pytest.approx(1.0)
-    assert same.correlation_within_hops == pytest.approx(1.0)
-    assert (same.edge_overlap, same.atom_overlap) == ((1.0, 1.0), (1.0, 1.0))
+    same = both(pair[0], pair[0])
+    assert len(same) == 6
+    np.testing.assert_allclose(same, 1.0)
 
 
 def test_the_order_of_edges_and_of_explanations_does_not_matter(pair: tuple[AtomExplanation, AtomExplanation]) -> None:
     first, second = pair
     order = np.random.default_rng(0).permutation(len(second))
     arrays = {name: getattr(second, name)[order] for name in ("source", "target", "displacement", "hop", "score")}
-    straight, shuffled, back = (
-        agreement(first, second),
-        agreement(first, replace(second, **arrays)),
-        agreement(*pair[::-1]),
-    )
-    assert straight.correlation == pytest.approx(spearmanr(np.abs(first.score), np.abs(second.score)).statistic)
-    assert shuffled.correlation == pytest.approx(straight.correlation)
-    assert shuffled.edge_overlap == straight.edge_overlap
-    assert back.correlation == pytest.approx(straight.correlation)
-    assert back.atom_overlap == straight.atom_overlap
+    straight = both(first, second)
+    assert straight[EDGES] == pytest.approx(spearmanr(np.abs(first.score), np.abs(second.score)).statistic)
+    for other in (both(first, replace(second, **arrays)), both(second, first)):
+        np.testing.assert_allclose(other, straight)
 
 
 def test_random_scores_agree_in_nothing(pair: tuple[AtomExplanation, AtomExplanation]) -> None:
     random = replace(pair[0], score=np.random.default_rng(1).random(len(pair[0])))
-    assert abs(agreement(pair[0], random).correlation) < 5 / np.sqrt(len(random))
+    assert both(pair[0], random)[[EDGES, WITHIN]].abs().max() < 5 / np.sqrt(len(random))
 
 
 def test_different_atoms_share_atoms_at_most(glass: Glass, tiny_predictor: Predictor) -> None:
     one, other = (explain_atom(tiny_predictor, glass, atom, "distance") for atom in (5, 6))
-    both = agreement(one, other)
-    assert (both.correlation, both.edge_overlap) == (None, None)
-    table = both.to_frame().set_index("quantity")
+    assert set(both(one, other).index) == {f"atoms on the top {k} edges in common" for k in (10, 50)}
+    table = agreement(one, other).set_index("quantity")
     assert table.loc["prediction (eV)", "first"] == one.prediction
     hops = [name for name in table.index if name.startswith("share of edges into hop")]
     assert table.loc[hops, "second"].astype(float).sum() == pytest.approx(1.0)

@@ -100,11 +100,9 @@ def test_each_atom_is_explained_as_it_would_be_alone(method, predictor, glass) -
         assert without_time(together[atom]) == without_time(alone)
 
 
-@pytest.mark.parametrize("where", ["here", pytest.param("processes", marks=pytest.mark.slow), "dask"])
+@pytest.mark.parametrize("where", ["here", "dask"])
 def test_the_bytes_do_not_depend_on_what_computed_them(where, one_process, request, tmp_path, predictor, glass) -> None:
-    how = {"here": {}, "processes": {"workers": 2}}.get(where)
-    if how is None:
-        how = {"client": request.getfixturevalue("client")}
+    how = {} if where == "here" else {"client": request.getfixturevalue("client")}
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -139,15 +137,14 @@ def test_a_stopped_run_continues_to_the_same_bytes(seed, how, one_process, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX ones")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_run_continues_to_the_same_bytes(workers, tmp_path, tiny_weights) -> None:
+def test_a_killed_run_continues_to_the_same_bytes(tmp_path, tiny_weights) -> None:
     from symgnn_explain.structure.io import read_glass, write_glass
 
     path, killed, whole = write_glass(random_glass(), tmp_path / "glass.extxyz"), tmp_path / "killed", tmp_path / "out"
     few = {"epochs": 40}
     arguments = ["explain-many", str(path), "--atoms", "central:20", "--set", "epochs=40", "--out", str(killed)]
     command = [sys.executable, "-m", "symgnn_explain", *arguments, "--weights", str(tiny_weights)]
-    with subprocess.Popen([*command, "--workers", str(workers)], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.DEVNULL) as process:
         while len(list(killed.glob("atom-*.npz"))) < 5:
             assert process.poll() is None
             time.sleep(0.01)
@@ -336,21 +333,24 @@ def test_a_run_that_was_cancelled_before_it_began_does_nothing(tmp_path, predict
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_progress_counts_the_atoms_and_never_falls(workers, tmp_path, predictor, glass) -> None:
+def test_progress_counts_the_atoms_and_never_falls(tmp_path, predictor, glass) -> None:
     explain_many(predictor, glass, ATOMS[:2], out=tmp_path / "out", **FEW)
     seen: list[PopulationProgress] = []
-    explain_many(predictor, glass, ATOMS, out=tmp_path / "out", progress=seen.append, workers=workers, **FEW)
-    assert seen == sorted(seen)
-    assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
-    assert (seen[0].done, seen[-1].done) == (2, 6)
-    assert {progress.total for progress in seen} == {6}
-    assert (seen[0], seen[-1]) == (pytest.approx(2 / 6), 1.0)
+    explain_many(predictor, glass, ATOMS, out=tmp_path / "out", progress=seen.append, **FEW)
+    require_rising(seen, first=2, total=6)
     assert seen[0].seconds_left is None
-    assert seen[-1].seconds_left == 0
-    assert all(progress.seconds_left >= 0 for progress in seen if progress.seconds_left is not None)
     assert str(seen[0]) == "2 of 6 atoms"
     assert str(seen[-1]) == "6 of 6 atoms, about 0 s left"
+
+
+def require_rising(seen: list[PopulationProgress], *, first: int, total: int) -> None:
+    assert seen == sorted(seen)
+    assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
+    assert (seen[0].done, seen[-1].done) == (first, total)
+    assert {progress.total for progress in seen} == {total}
+    assert (seen[0], seen[-1]) == (pytest.approx(first / total), 1.0)
+    assert seen[-1].seconds_left == 0
+    assert all(progress.seconds_left >= 0 for progress in seen if progress.seconds_left is not None)
 
 
 def test_without_a_folder_the_results_are_the_same(one_process, predictor, glass) -> None:
@@ -425,10 +425,11 @@ def test_a_folder_that_holds_nothing_is_no_set(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_atoms_interrupted_or_not_here_in_processes_or_on_dask(tmp_path, client) -> None:
-    """The acceptance of populations, with few epochs."""
-    glass, predictor = random_glass(216, edge=15.2), Predictor(random_model(), device="cpu")
-    settings = {"atoms": "random:200", "epochs": 10}
+def test_forty_atoms_interrupted_or_not_here_in_processes_or_on_dask(tmp_path, client) -> None:
+    """The acceptance of populations, with few epochs and a small network."""
+    glass, predictor = random_glass(125, edge=12.7), Predictor(random_model(heads=(2, 1)), device="cpu")
+    settings = {"atoms": "random:40", "epochs": 3}
+    seen: list[PopulationProgress] = []
     stops = iter(np.sort(np.random.default_rng(0).uniform(0.05, 0.95, 4)))
     at = next(stops)
 
@@ -442,10 +443,11 @@ def test_two_hundred_atoms_interrupted_or_not_here_in_processes_or_on_dask(tmp_p
             explain_many(predictor, glass, out=tmp_path / "interrupted", progress=stop, **settings)
         at = following
     explain_many(predictor, glass, out=tmp_path / "interrupted", progress=stop, **settings)
-    explain_many(predictor, glass, out=tmp_path / "processes", workers=2, **settings)
+    explain_many(predictor, glass, out=tmp_path / "processes", workers=2, progress=seen.append, **settings)
+    require_rising(seen, first=0, total=40)
     explain_many(predictor, glass, out=tmp_path / "dask", client=client, **settings)
     expected = results_in(tmp_path / "whole")
-    assert len(expected) == 201
+    assert len(expected) == 41
     for other in ("interrupted", "processes", "dask"):
         assert results_in(tmp_path / other) == expected
 

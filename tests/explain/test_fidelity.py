@@ -227,7 +227,7 @@ def test_a_matched_null_takes_every_unit_of_a_class_equally_often() -> None:
 def test_geometry_of_units(unit, predictor, glass) -> None:
     prediction = prepare(predictor, glass).masked_prediction(5, semantics="zero", unit=unit)
     found, units = unit_geometry(prediction), prediction.units
-    assert len(found.to_frame()) == prediction.n_units
+    assert len(found.hop) == len(found.flow) == prediction.n_units
     apart = np.linalg.norm(glass.displacements_from(5), axis=1)
     if unit in ("atom", "polyhedron"):
         np.testing.assert_allclose(found.distance, apart[units.table["atom"]], atol=1e-5)
@@ -280,7 +280,7 @@ def test_nulls_of_one_atom(predictor, glass) -> None:
     own = table.loc["explanation", "necessity"]
     assert table.loc["random", "necessity_p"] == pytest.approx((1 + sum(value >= own for value in values)) / 5)
     assert np.isnan(table.loc["nearest", "necessity_p"])
-    assert set(report.summary()["ranking"]) == {"explanation", *NULL_ORDERS}
+    assert set(report.to_frame()["ranking"]) == {"explanation", *NULL_ORDERS}
     with pytest.raises(InputError, match="draws=0"):
         fidelity_against_nulls(prediction, order, draws=0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
@@ -35,10 +34,6 @@ class UnitGeometry:
     distance: FloatArray
     length: FloatArray
     flow: FloatArray
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a unit: hop, distance, length (Å), flow."""
-        return pd.DataFrame(vars(self))
 
     def flow_classes(self, per_hop: int = 20) -> IntArray:
         """Sort units into classes of one hop and about the same flow, ``per_hop`` of equal size; shape (n_units,)."""

@@ -18,7 +18,7 @@ from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, log_coun
 from symgnn_explain.models.target import Target
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
-from symgnn_explain.structure.glass import FloatArray, IntArray
+from symgnn_explain.structure.glass import IntArray
 
 NullOrder = Literal["random", "nearest", "even_attention", "hop_matched", "hop_length_matched"]
 """Rankings that an explanation is compared with:
@@ -106,14 +106,6 @@ class FidelityAgainstNulls:
         """What is predicted."""
         return self.observed.quantity
 
-    def null_necessity(self, null: str) -> FloatArray:
-        """Necessity of each draw at each count, shape (draws, n)."""
-        return np.stack([draw.necessity for draw in self.nulls[null]])
-
-    def null_sufficiency(self, null: str) -> FloatArray:
-        """Sufficiency of each draw at each count, shape (draws, n)."""
-        return np.stack([draw.sufficiency for draw in self.nulls[null]])
-
     def to_frame(self) -> pd.DataFrame:
         """One row a ranking and count: ranking, count, and of sufficiency and necessity the mean, low, high and p.
 
@@ -133,10 +125,8 @@ class FidelityAgainstNulls:
         ]
         for null, draws in self.nulls.items():
             columns: dict[str, object] = {"ranking": null, "count": observed.count}
-            for name, values, better in (
-                ("sufficiency", self.null_sufficiency(null), -1),
-                ("necessity", self.null_necessity(null), 1),
-            ):
+            for name, better in (("sufficiency", -1), ("necessity", 1)):
+                values = np.stack([getattr(draw, name) for draw in draws])
                 low, high = quantiles(values)
                 columns |= {name: values.mean(axis=0), f"{name}_low": low, f"{name}_high": high}
                 if len(draws) > 1:
@@ -144,26 +134,6 @@ class FidelityAgainstNulls:
                     columns[f"{name}_p"] = (1 + as_good.sum(axis=0)) / (1 + len(draws))
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
-
-    def summary(self, tolerance: float | None = None) -> pd.DataFrame:
-        """One row a ranking: insertion_area, deletion_area, sufficient_count, draws; means over the draws.
-
-        A ranking that never suffices counts as needing one unit more than the largest count.
-        """
-        rows = []
-        for name, draws in {"explanation": (self.observed,), **self.nulls}.items():
-            needed = [draw.sufficient_count(tolerance) for draw in draws]
-            never = int(self.observed.count[-1]) + 1
-            rows.append(
-                {
-                    "ranking": name,
-                    "insertion_area": np.mean([draw.insertion_area for draw in draws]),
-                    "deletion_area": np.mean([draw.deletion_area for draw in draws]),
-                    "sufficient_count": np.mean([never if count is None else count for count in needed]),
-                    "draws": len(draws),
-                }
-            )
-        return pd.DataFrame(rows)
 
 
 def fidelity_against_nulls(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -17,55 +15,17 @@ COUNTS = (10, 50)
 """Numbers of most important edges, or atoms, whose overlap is told."""
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How alike two explanations are.
-
-    Parameters
-    ----------
-    first, second
-        The explanations.
-    correlation
-        Spearman's correlation of the absolute scores of the edges; None for different atoms, which rest on different
-        edges.
-    correlation_within_hops
-        The same within each hop: what both share because the near comes before the far is left out.
-    edge_overlap
-        Share of the most important edges in common, for each of :data:`COUNTS`; None for different atoms.
-    atom_overlap
-        Share (Jaccard index) of the atoms at the ends of the most important edges in common, explained atoms left out.
-    """
-
-    first: AtomExplanation
-    second: AtomExplanation
-    correlation: float | None
-    correlation_within_hops: float | None
-    edge_overlap: tuple[float, ...] | None
-    atom_overlap: tuple[float, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a quantity: of the first, of the second, and of both together."""
-        one, other = (_described(explanation) for explanation in (self.first, self.second))
-        names = list(dict.fromkeys([*one, *other]))
-        rows: list[tuple[str, float | None, float | None, float | None]] = [
-            (name, one.get(name), other.get(name), None) for name in names
-        ]
-        rows += [
-            ("rank correlation of edges", None, None, self.correlation),
-            ("rank correlation within hops", None, None, self.correlation_within_hops),
-        ]
-        for place, count in enumerate(COUNTS):
-            edges = None if self.edge_overlap is None else self.edge_overlap[place]
-            rows.append((f"top {count} edges in common", None, None, edges))
-        rows += [
-            (f"atoms on the top {count} edges in common", None, None, self.atom_overlap[place])
-            for place, count in enumerate(COUNTS)
-        ]
-        return pd.DataFrame(rows, columns=["quantity", "first", "second", "both"])
-
-
-def agreement(first: AtomExplanation, second: AtomExplanation) -> Agreement:
+def agreement(first: AtomExplanation, second: AtomExplanation) -> pd.DataFrame:
     """Compare two explanations of atoms of one glass.
+
+    Returns
+    -------
+    DataFrame
+        One row a ``quantity``: of the ``first``, of the ``second``, and of ``both`` together. The latter are Spearman's
+        correlation of the absolute scores of edges, the same within each hop (what both share because the near comes
+        before the far is left out), the share of the most important edges in common, and that of the atoms at their
+        ends (Jaccard index, explained atoms left out). Different atoms rest on different edges: for them only the last
+        is known.
 
     Raises
     ------
@@ -77,18 +37,21 @@ def agreement(first: AtomExplanation, second: AtomExplanation) -> Agreement:
             f"the explanations are of different glasses ({first.glass_name!r} and {second.glass_name!r}): "
             "compare atoms of one."
         )
-    overlaps = tuple(_atom_overlap(first, second, count) for count in COUNTS)
-    if first.atom != second.atom:
-        return Agreement(first, second, None, None, None, overlaps)
-    aligned = _aligned(first, second)
-    return Agreement(
-        first,
-        second,
-        correlation=rank_correlation(first.score, aligned),
-        correlation_within_hops=rank_correlation(first.score, aligned, first.hop),
-        edge_overlap=tuple(top_overlap(first.score, aligned, count) for count in COUNTS),
-        atom_overlap=overlaps,
+    one, other = _described(first), _described(second)
+    rows: list[tuple[str, float | None, float | None, float | None]] = [
+        (name, one.get(name), other.get(name), None) for name in dict.fromkeys([*one, *other])
+    ]
+    both: dict[str, float | None] = dict.fromkeys(
+        ["rank correlation of edges", "rank correlation within hops", *(f"top {k} edges in common" for k in COUNTS)]
     )
+    if first.atom == second.atom:
+        aligned = _aligned(first, second)
+        alike = [rank_correlation(first.score, aligned), rank_correlation(first.score, aligned, first.hop)]
+        alike += [top_overlap(first.score, aligned, k) for k in COUNTS]
+        both = dict(zip(both, alike, strict=True))
+    both |= {f"atoms on the top {k} edges in common": _atom_overlap(first, second, k) for k in COUNTS}
+    rows += [(name, None, None, value) for name, value in both.items()]
+    return pd.DataFrame(rows, columns=["quantity", "first", "second", "both"])
 
 
 def _aligned(first: AtomExplanation, second: AtomExplanation) -> FloatArray:

@@ -132,7 +132,7 @@ class Compare:
 
     def _written(self, first: AtomExplanation, second: AtomExplanation) -> Markup:
         try:
-            compared = agreement(first, second).to_frame()
+            compared = agreement(first, second)
         except InputError as error:
             return element("div", str(error), css="symgnn-error")
         rows = (
