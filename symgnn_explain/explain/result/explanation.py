@@ -208,8 +208,8 @@ class AtomExplanation:
                 f"{quantity.tolerance_text} off)."
             )
         if outside := self._outside_range():
-            low, high = (quantity.number(end, coarse=True) for end in self.prediction_range)
-            which = ", ".join(f"{quantity.text(value, coarse=True)} {how}" for how, value in outside)
+            low, high = (quantity.number(end) for end in self.prediction_range)
+            which = ", ".join(f"{quantity.text(value)} {how}" for how, value in outside)
             said.append(
                 f"Masked predictions leave the range of this glass's predictions, {low} to {quantity.with_unit(high)} "
                 f"({which}): the network has not learned what it predicts there."

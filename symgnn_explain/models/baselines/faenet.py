@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from itertools import product
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,8 @@ class FAENet(Baseline):
         aligned = displacement @ axes
         signs = self.signs[torch.randint(len(self.signs), (1,), device="cpu")] if self.training else self.signs
         radial = self.radial_encoder(expand_distance(displacement.norm(dim=1), self.config.cutoff, self.radial_basis))
-        by_length = [layer.weigh_length(nn.functional.silu(radial)) for layer in self.layers]  # alike in all frames
+        radial = nn.functional.silu(radial)
+        by_length = [cast("_Interaction", layer).weigh_length(radial) for layer in self.layers]  # alike in all frames
         total = x.new_zeros(len(x))
         for sign in signs:
             total = total + self._in_frame(x, joined, aligned * sign, by_length)
@@ -111,7 +113,7 @@ class _Interaction(MessagePassing):
 
     def weigh_length(self, radial: Tensor) -> Tensor:
         """Return what the length gives to each edge's weight, shape (E, filters)."""
-        return nn.functional.linear(radial, self._columns()[1], self.geometry[0].bias)
+        return nn.functional.linear(radial, self._columns()[1], cast("nn.Linear", self.geometry[0]).bias)
 
     def forward(self, node: Tensor, edge_index: Tensor, vector: Tensor, by_length: Tensor) -> Tensor:
         source, target = edge_index
@@ -121,9 +123,9 @@ class _Interaction(MessagePassing):
         return self.up(self.norm(self.propagate(edge_index, value=self.down(node), weight=weight)))
 
     def _columns(self) -> tuple[Tensor, ...]:
-        linear, filters = self.geometry[0], self.down[0].out_features
-        dim = self.down[0].in_features
-        return linear.weight.split([filters, filters, dim, dim], dim=1)
+        down = cast("nn.Linear", self.down[0])
+        dim, filters = down.in_features, down.out_features
+        return cast("nn.Linear", self.geometry[0]).weight.split([filters, filters, dim, dim], dim=1)
 
     def message(self, value_j: Tensor, weight: Tensor) -> Tensor:
         return value_j * weight

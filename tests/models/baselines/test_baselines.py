@@ -24,7 +24,7 @@ from symgnn_explain.models.baselines.descriptors import bond_order, neighbour_av
 from symgnn_explain.models.baselines.dimenet import DimeNetConfig, consecutive_edges
 from symgnn_explain.models.baselines.egat import EGATConfig
 from symgnn_explain.models.baselines.egnn import EGNNConfig
-from symgnn_explain.models.baselines.faenet import FAENetConfig
+from symgnn_explain.models.baselines.faenet import FAENet, FAENetConfig
 from symgnn_explain.models.baselines.gcn import GCNConfig
 from symgnn_explain.models.baselines.mgcn import MGCNConfig
 from symgnn_explain.models.baselines.mlp import MLPConfig
@@ -382,3 +382,16 @@ class TestRidge:
         penalties = (slope / model.coefficient.detach())[large]
         torch.testing.assert_close(penalties, penalties.mean().expand(len(penalties)), rtol=1e-4, atol=1e-6)
         assert 1e-3 * 0.99 < penalties.mean() < 1e7 * 1.01
+
+
+def test_the_weights_of_faenets_edges_are_its_linear_map_of_all_an_edge_has() -> None:
+    """Against the map of vector, length and both ends beside each other, as published; it is computed in parts."""
+    torch.manual_seed(0)
+    layer = FAENet(FAENetConfig(species=("Cu", "Zr"), dim=5, filters=4)).layers[0].eval()
+    node, vector, radial = torch.randn(6, 5), torch.randn(9, 4), torch.randn(9, 4)
+    edge_index = torch.randint(6, (2, 9))
+    source, target = edge_index
+    weight = layer.geometry(torch.cat([vector, radial, node[target], node[source]], dim=1))
+    received = torch.zeros(6, 4).index_add(0, target, layer.down(node)[source] * weight)
+    found = layer(node, edge_index, vector, layer.weigh_length(radial))
+    torch.testing.assert_close(found, layer.up(layer.norm(received)))
