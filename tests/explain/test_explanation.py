@@ -172,7 +172,7 @@ def test_caveats_say_what_is_not_faithful_and_what_is_out_of_range(by_hand) -> N
     assert "1.600 eV, not 1.500 eV" in change
     change, outside = by_hand.caveats
     assert "2.500 eV, not 1.500 eV" in change
-    assert "1.00 to 2.00 eV" in outside
+    assert "1.000 to 2.000 eV" in outside
     [just] = dataclasses.replace(by_hand, prediction_range=(1.0, 1.1988), masked_prediction=1.2012).caveats[-1:]
     assert "1.000 to 1.199 eV (1.201 eV under the mask)" in just  # told apart, as far as they may be
     assert dataclasses.replace(by_hand, masked_prediction=None).caveats == ()
