@@ -87,14 +87,15 @@ def data_block(name: str, value: Any) -> Markup:
     return Markup('<script type="{}" id="{}">{}</script>').format(_DATA_SCRIPT, name, Markup(text))  # noqa: S704
 
 
-def page(title: str, css: str, body: Iterable[object], *, connects: str = "") -> str:
+def page(title: str, css: str, body: Iterable[object], *, connects: str = "", unpacks: Iterable[str] = ()) -> str:
     """Build a page of its own that needs no network, and that runs no script but those of :func:`script` in its body.
 
     ``title``: of the window. ``css``: style sheet. ``body``: built here, or text. ``connects``: sources that its
-    scripts may read from beside the page itself.
+    scripts may read from beside the page itself. ``unpacks``: scripts that those of its body may add, which are in
+    the page as packed data.
     """
     content = joined(body, "\n")
-    found = re.findall(r"<script>(.*?)</script>", str(content), re.DOTALL)
+    found = [*re.findall(r"<script>(.*?)</script>", str(content), re.DOTALL), *unpacks]
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" for code in found)
     policy = {
         "default-src": "'none'",

@@ -48,17 +48,19 @@ def test_the_3d_view_turns_without_a_network(
     path.write_text(explorer.structure_page("A view"), encoding="utf-8")
     offline.goto(path.as_uri())
     offline.wait_for_selector("#view[data-scene=ready]")
-    offline.wait_for_function("() => view.stage.getComponentsByName('selection').list.length === 1")
-    assert offline.evaluate("() => view.stage.getComponentsByName('glass').list[0].structure.atomCount") == 216
+    offline.wait_for_function("() => view.glassScene.stage.getComponentsByName('selection').list.length === 1")
+    assert (
+        offline.evaluate("() => view.glassScene.stage.getComponentsByName('glass').list[0].structure.atomCount") == 216
+    )
     canvas = offline.locator("#view canvas").first.bounding_box()
-    before = offline.evaluate("() => view.stage.viewerControls.getOrientation().elements")
+    before = offline.evaluate("() => view.glassScene.stage.viewerControls.getOrientation().elements")
     x, y = canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2
     offline.mouse.move(x, y)
     offline.mouse.down()
     offline.mouse.move(x + 120, y + 60, steps=5)
     offline.mouse.up()
     offline.wait_for_timeout(500)
-    assert offline.evaluate("() => view.stage.viewerControls.getOrientation().elements") != before
+    assert offline.evaluate("() => view.glassScene.stage.viewerControls.getOrientation().elements") != before
     offline.screenshot(path=str(PICTURES / "view_page.png"))
 
 

@@ -19,7 +19,7 @@ from symgnn_explain.explain import AtomExplanation
 from symgnn_explain.export import SEPARATOR, static_images_available
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.panels.export import Export
-from symgnn_widgets.views import structure_page
+from symgnn_widgets.views import stage
 
 
 def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
@@ -84,7 +84,7 @@ def test_the_picture_of_the_view_is_kept_beside_the_rest(explorer: GlassExplorer
     for _ in range(2):
         export.write.click()
         assert session.picture_wanted
-        explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_picture", "data": "iVBORw=="}, [])
+        explorer.view.stage.receive(None, {"type": "scene_picture", "data": "iVBORw=="}, [])
         assert not session.picture_wanted
         assert export.files[-1].name.endswith(f"{SEPARATOR}view.png")
         assert export.files[-1].read_bytes() == b"\x89PNG"
@@ -175,24 +175,23 @@ def test_the_view_is_exported_as_a_page_that_fetches_nothing(explorer: GlassExpl
     assert "random: atom 7" in page
     assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=", page)
     assert "default-src 'none'" in page
-    assert page.count("</script>") == 4  # the scene's data, and three scripts that the policy names
+    assert page.count("</script>") == 3  # the scene, nglview packed, and the script that the policy names beside it
     assert not re.search(r"\{\{\w+\}\}", page)
     calls = json.loads(re.search(r'id="scene">(.*?)</script>', page)[1])["calls"]
     assert [method for method, _ in calls] == [method for method, _ in explorer.view.stage.calls()]
 
 
-def test_a_bundle_without_ngl_is_one_sentence(
+def test_a_missing_bundle_is_one_sentence(
     explorer: GlassExplorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "other.js").write_text("nothing")
-    monkeypatch.setattr(structure_page, "jupyter_path", lambda *_parts: [str(tmp_path), str(tmp_path / "missing")])
-    with pytest.raises(InputError, match="nglview was not found, or holds no NGL"):
+    monkeypatch.setattr(stage, "jupyter_path", lambda *_parts: [str(tmp_path), str(tmp_path / "missing")])
+    with pytest.raises(InputError, match=r"no nbextensions/.*tested versions 3\.1\.4 and 4\.0"):
         explorer.structure_page("title")
     explained(explorer)
     explorer.export.folder.value = str(tmp_path / "out")
     tick(explorer, "view html")
     assert explorer.export.start(wait=True) == []
-    assert "holds no NGL" in explorer.session.error
+    assert "tested versions" in explorer.session.error
     assert not (tmp_path / "out").exists()
 
 

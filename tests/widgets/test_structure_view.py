@@ -30,7 +30,7 @@ def sent(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def click(explorer: GlassExplorer, atom: int, *, add: bool = False) -> None:
     """Pick as the browser does."""
     message = {"type": "scene_pick", "data": {"atom": atom, "add": add}}
-    explorer.view.stage._handle_nglview_custom_msg(None, message, [])
+    explorer.view.stage.receive(None, message, [])
 
 
 def test_a_click_selects_and_explains(explorer: GlassExplorer) -> None:
@@ -75,13 +75,13 @@ def test_a_page_that_connects_gets_the_present_scene(explorer: GlassExplorer, se
     click(explorer, 3)
     latest = sent[-1]
     sent.clear()
-    explorer.view.stage._handle_nglview_custom_msg(None, {"type": "updateIDs", "data": ["first"]}, [])
+    explorer.view.stage.receive(None, {"type": "updateIDs", "data": ["first"]}, [])
     assert "glassScene" in sent[0]
     calls = [code.split("?.")[1].split("(")[0] for code in sent[1:]]
     assert calls == ["colour", "load", "draw", "draw"]
     assert sent[-1] == latest
     again = len(sent)
-    explorer.view.stage._handle_nglview_custom_msg(None, {"type": "updateIDs", "data": ["first", "second"]}, [])
+    explorer.view.stage.receive(None, {"type": "updateIDs", "data": ["first", "second"]}, [])
     assert len(sent) == 2 * again
 
 
@@ -104,9 +104,9 @@ def test_the_view_starts_no_threads(glass: Glass, explorer: GlassExplorer) -> No
 
 
 def test_a_page_that_has_drawn_or_failed_says_so(explorer: GlassExplorer) -> None:
-    explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_ready"}, [])
+    explorer.view.stage.receive(None, {"type": "scene_ready"}, [])
     assert explorer.session.shown
-    explorer.view.stage._handle_nglview_custom_msg(None, {"type": "scene_error", "data": "no WebGL"}, [])
+    explorer.view.stage.receive(None, {"type": "scene_error", "data": "no WebGL"}, [])
     assert explorer.session.error == "The 3D view could not be drawn (no WebGL)."
 
 

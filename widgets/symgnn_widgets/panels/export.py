@@ -35,7 +35,7 @@ from symgnn_widgets.state.jobs import Progress, Worker
 from symgnn_widgets.state.session import Session, as_sentence
 
 DEFAULT_FOLDER = "out/explorer"
-LINKED_UP_TO = 2_000_000
+LINKED_UP_TO = 3_000_000
 """Files up to this size (bytes) get a link that downloads them through the browser."""
 
 PICTURES = ("png", "svg", "pdf")
