@@ -1,8 +1,9 @@
 """The seam to nglview: the one module that knows how nglview is made.
 
-nglview is a JupyterLab extension that draws with NGL, and a Python class beside it that is not used here: ``NGLWidget``
-keeps an archive of every call, sends it again with each further one, and starts threads that never end. :class:`Stage`
-is a widget of our own for the same view, as ipywidgets lets anyone name a model and a view of the page. What it rests on:
+nglview is a JupyterLab extension that draws with NGL, and a Python class beside it that is not used here:
+``NGLWidget`` keeps an archive of every call, sends it again with each further one, and starts threads that never end.
+:class:`Stage` is a widget of our own for the same view: ipywidgets lets anyone name a model and a view of the page.
+What it rests on:
 
 - the names of model, view and module, and the traits that the view reads (:class:`Stage`);
 - two messages: ``updateIDs`` from a page that has made a view, ``executeCode`` to it, in which ``this`` is the view
