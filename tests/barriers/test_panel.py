@@ -60,7 +60,7 @@ def test_the_button_computes_what_the_library_does(
     explorer.select(ATOM)
     assert panel.start.description == f"Compute barrier of atom {ATOM}"
     panel.start.click()
-    assert (session.error, panel.search.status) == ("", "done")
+    assert (session.error, panel.search.job.status) == ("", "done")
     settings = barrier_search.SearchSettings(searches=3)
     [expected] = compute_barriers(crystal, calculator, [ATOM], settings=settings)
     assert panel.search.barrier.to_dict() == expected.to_dict()
@@ -150,11 +150,11 @@ def test_cancel_stops_at_once(explorer: GlassExplorer, monkeypatch: pytest.Monke
     async def main() -> None:
         explorer.select(ATOM)
         panel.start.click()
-        assert panel.search.status == "running"
+        assert panel.search.job.status == "running"
         assert panel.start.disabled
         assert await asyncio.to_thread(started.wait, 30)
         panel.cancel.click()
-        assert panel.search.status == "cancelled"
+        assert panel.search.job.status == "cancelled"
         assert "Cancelled" in panel.words.value
         assert await asyncio.to_thread(over.wait, 30)
 
@@ -176,7 +176,7 @@ def test_a_potential_that_is_missing_is_one_sentence(
     ):
         panel.potential.value = given
         panel.start.click()
-        assert panel.search.status == "failed"
+        assert panel.search.job.status == "failed"
         assert said in panel.search.reason
         assert f"Failed: {escape(panel.search.reason)}" in panel.words.value
         assert "\n" not in panel.search.reason
@@ -189,10 +189,10 @@ def test_any_calculator_can_be_used(explorer: GlassExplorer, crystal: Glass) -> 
     search = explorer.barrier.search
     search.calculator = AseCalculator(EMT())
     search.searches = 1
-    search.session.glass = glass
+    search.structure.glass = glass
     explorer.select(ATOM)
     barrier = search.compute(wait=True)
-    assert search.session.error == ""
+    assert search.structure.error == ""
     assert barrier is not None
     assert barrier.searches == 1
 

@@ -19,7 +19,7 @@ from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.models.predictor import Predictor
 from symgnn_widgets import GlassExplorer
-from symgnn_widgets.state.explaining import MOST_SHOWN
+from symgnn_widgets.state.threshold import MOST_SHOWN
 
 TIMEOUT = 30.0
 
@@ -72,7 +72,7 @@ def test_a_threshold_holds_for_the_next_atom(explorer: GlassExplorer) -> None:
     session = explorer.session
     session.threshold_by, session.share = "share", 0.1
     drawn: list[int] = []
-    session.observe(lambda change: drawn.append(session.k) if change["new"] else None, "explanation")
+    session.explaining.observe(lambda change: drawn.append(session.k) if change["new"] else None, "explanation")
     for atom in (3, 4):
         explanation = explained(explorer, atom)
         assert drawn[-1] == session.shown_edges(explanation) == session.k
@@ -134,7 +134,7 @@ def test_a_preview_is_drawn_and_goes(explorer: GlassExplorer) -> None:
 def test_previews_arrive_while_an_explanation_runs(explorer: GlassExplorer) -> None:
     session = explorer.session
     seen: list[AtomExplanation] = []
-    session.observe(lambda change: seen.append(change["new"]) if change["new"] else None, "preview")
+    session.explaining.observe(lambda change: seen.append(change["new"]) if change["new"] else None, "preview")
 
     async def main() -> None:
         session.settings = {**session.settings, "epochs": 100_000, "stop_early": False}

@@ -135,7 +135,7 @@ def test_every_data_format_opens(explorer: GlassExplorer, tmp_path: Path) -> Non
 def test_the_resolution_of_pictures_is_chosen_and_panels_add_figures(explorer: GlassExplorer, tmp_path: Path) -> None:
     explained(explorer)
     small = go.Figure(go.Scatter(y=[1, 2]), layout={"width": 120, "height": 80})
-    export = Export(explorer.session, explorer.structure_page, lambda: {"own": small})
+    export = Export(explorer.session.counting, explorer.session.scene, explorer.structure_page, lambda: {"own": small})
     explorer.export = export
     export.folder.value, export.ratio.value = str(tmp_path), 1.0
     tick(explorer, "png")

@@ -14,7 +14,7 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.style import GREEN, PURPLE
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.state.colours import channels_of
-from symgnn_widgets.views.highlight import Highlight, cell_edges, mark_atom, mark_explanation
+from symgnn_widgets.views.highlight import Highlight, cell_edges, mark_atoms, mark_explanation
 
 K = 60
 
@@ -76,7 +76,7 @@ def test_self_loops_are_green_atoms(glass: Glass, tiny_predictor: Predictor) -> 
 
 
 def test_a_selected_atom_is_larger_than_it_was(glass: Glass) -> None:
-    drawn = mark_atom(7, glass, wrapped_positions(glass))
+    drawn = mark_atoms([7], glass, wrapped_positions(glass))
     assert drawn.atoms.tolist() == [7]
     assert drawn.radius[0] > 1.28
 

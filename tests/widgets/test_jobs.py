@@ -1,4 +1,4 @@
-"""A worker delivers the latest work's result and nothing else, on the thread that started it."""
+"""A job delivers the latest work's result and nothing else, on the thread that started it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import asyncio
 import threading
 from typing import Any
 
-from symgnn_widgets.state.jobs import Progress, Worker
+from symgnn_widgets.state.jobs import Job, Progress
 
 TIMEOUT = 10.0
 
 
 class Record:
-    """What a worker has delivered, and on which threads."""
+    """What a job has delivered, and on which threads."""
 
     def __init__(self) -> None:
         self.results: list[Any] = []
         self.errors: list[Exception] = []
         self.fractions: list[float] = []
         self.threads: set[int] = set()
-        self.worker: Worker[Any] = Worker(self._note(self.fractions), self._note(self.results), self._note(self.errors))
+        self.job = Job(self._note(self.errors))
+        self.job.observe(lambda change: self._note(self.fractions)(change["new"]), "progress")
 
     def _note(self, kept: list[Any]) -> Any:
         def note(value: Any) -> None:
@@ -27,6 +28,9 @@ class Record:
             kept.append(value)
 
         return note
+
+    def start(self, work: Any, *, wait: bool = False) -> None:
+        self.job.start(work, self._note(self.results), wait=wait)
 
     async def until_delivered(self, count: int = 1) -> None:
         async with asyncio.timeout(TIMEOUT):
@@ -43,8 +47,8 @@ def test_runs_in_place_where_no_loop_is_running() -> None:
         progress(0.5)
         return "done"
 
-    record.worker.start(work)
-    assert (record.results, record.fractions, record.errors) == (["done"], [0.5], [])
+    record.start(work)
+    assert (record.results, record.fractions, record.errors) == (["done"], [0.5, 1.0], [])
     assert worked_on == [threading.get_ident()]
 
 
@@ -58,12 +62,12 @@ def test_runs_in_a_thread_and_delivers_on_the_loop() -> None:
         return "done"
 
     async def main() -> None:
-        record.worker.start(work)
+        record.start(work)
         assert record.results == []
         await record.until_delivered()
 
     asyncio.run(main())
-    assert (record.results, record.fractions) == (["done"], [0.25])
+    assert (record.results, record.fractions) == (["done"], [0.25, 1.0])
     assert worked_on != [threading.get_ident()]
     assert record.threads == {threading.get_ident()}
 
@@ -72,7 +76,7 @@ def test_waits_inside_a_running_loop_when_told_to() -> None:
     record = Record()
 
     async def main() -> None:
-        record.worker.start(lambda _progress, _cancel: 7, wait=True)
+        record.start(lambda _progress, _cancel: 7, wait=True)
         assert record.results == [7]
 
     asyncio.run(main())
@@ -89,15 +93,15 @@ def test_cancelled_work_is_told_and_delivers_nothing() -> None:
         return "too late"
 
     async def main() -> None:
-        record.worker.start(work)
+        record.start(work)
         await asyncio.to_thread(started.wait, TIMEOUT)
-        record.worker.cancel()
+        record.job.cancel()
         await asyncio.to_thread(stopped.wait, TIMEOUT)
         await asyncio.sleep(0.05)
 
     asyncio.run(main())
     assert stopped.is_set()
-    assert (record.results, record.errors) == ([], [])
+    assert (record.results, record.errors, record.job.status) == ([], [], "cancelled")
 
 
 def test_late_results_progress_and_errors_are_dropped() -> None:
@@ -114,15 +118,15 @@ def test_late_results_progress_and_errors_are_dropped() -> None:
         raise RuntimeError("old")
 
     async def main() -> None:
-        record.worker.start(stubborn)
-        record.worker.start(failing)
-        record.worker.start(lambda _progress, _cancel: "new")
+        record.start(stubborn)
+        record.start(failing)
+        record.start(lambda _progress, _cancel: "new")
         await record.until_delivered()
         release.set()
         await asyncio.sleep(0.1)
 
     asyncio.run(main())
-    assert (record.results, record.errors, record.fractions) == (["new"], [], [])
+    assert (record.results, record.errors, record.fractions) == (["new"], [], [1.0])
 
 
 def test_exceptions_are_handed_over() -> None:
@@ -132,10 +136,10 @@ def test_exceptions_are_handed_over() -> None:
         raise RuntimeError("broken")
 
     async def main() -> None:
-        record.worker.start(work)
+        record.start(work)
         await record.until_delivered(2)
 
-    record.worker.start(work)
+    record.start(work)
     asyncio.run(main())
     assert [str(error) for error in record.errors] == ["broken", "broken"]
 
@@ -147,5 +151,5 @@ def test_progress_is_reported_a_few_times_a_second_at_most() -> None:
         for step in range(10_000):
             progress(step / 10_000)
 
-    record.worker.start(work)
+    record.start(work)
     assert 1 <= len(record.fractions) < 100

@@ -87,7 +87,7 @@ def test_nothing_is_claimed_of_an_atom_that_is_not_explained(explorer: GlassExpl
 def test_cancel_brings_back_what_was_shown(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = explained(explorer, 7)
     session = explorer.session
-    monkeypatch.setattr(session._explaining, "start", lambda *_, **__: None)
+    monkeypatch.setattr(session.explaining.job._worker, "start", lambda *_, **__: None)
     session.method = "saliency"
     session.explain()
     assert (session.status, session.explanation) == ("running", None)

@@ -23,7 +23,7 @@ def test_the_selection_is_explained_and_listed(explorer: GlassExplorer, tmp_path
     assert panel.start.description == "Explain 4 selected"
     panel.folder.value = str(tmp_path / "population")
     panel.start.click()
-    assert (session.error, session.population_status) == ("", "done")
+    assert (session.error, session.many.job.status) == ("", "done")
     expected = explain_many(session.predictor, session.glass, session.selection, **session.settings)
     assert session.population.atoms == session.selection
     for atom in session.selection:
@@ -62,10 +62,10 @@ def test_a_cancelled_population_continues(explorer: GlassExplorer, tmp_path: Pat
 
     async def main() -> None:
         panel.start.click()
-        assert session.population_status == "running"
+        assert session.many.job.status == "running"
         assert await asyncio.to_thread(started.wait, TIMEOUT)
         panel.cancel.click()
-        assert session.population_status == "cancelled"
+        assert session.many.job.status == "cancelled"
         assert await asyncio.to_thread(over.wait, TIMEOUT)
 
     asyncio.run(main())
@@ -74,7 +74,7 @@ def test_a_cancelled_population_continues(explorer: GlassExplorer, tmp_path: Pat
     assert 2 <= len(done) < 8
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     panel.start.click()
-    assert session.population_status == "done"
+    assert session.many.job.status == "done"
     assert session.population.atoms == tuple(range(8))
     kept = [path for path, when in before.items() if path.stat().st_mtime_ns == when]
     assert len(kept) >= len(done)
@@ -101,7 +101,7 @@ def test_a_folder_of_something_else_is_one_sentence(explorer: GlassExplorer, tmp
     session.settings = {**session.settings, "epochs": 5}
     panel.folder.value = str(tmp_path)
     panel.start.click()
-    assert session.population_status == "failed"
+    assert session.many.job.status == "failed"
     assert "epochs" in session.error
 
 

@@ -26,7 +26,7 @@ TIMEOUT = 20.0
 
 async def finished(shown: Session) -> None:
     async with asyncio.timeout(TIMEOUT):
-        while shown.status == "running" or shown.counting:
+        while shown.status == "running" or shown.counting.job.running:
             await asyncio.sleep(0.005)
 
 
@@ -165,7 +165,7 @@ def test_cancelling_leaves_everything_as_it_was(explorer: GlassExplorer, monkeyp
 def test_another_pick_supersedes_the_one_that_is_running(explorer: GlassExplorer) -> None:
     shown = explorer.session
     seen: list[int] = []
-    shown.observe(lambda change: seen.append(change["new"].atom if change["new"] else -1), "explanation")
+    shown.explaining.observe(lambda change: seen.append(change["new"].atom if change["new"] else -1), "explanation")
 
     async def main() -> None:
         shown.settings = {**shown.settings, "epochs": 100_000}
@@ -188,7 +188,7 @@ def test_cycles_are_counted_for_the_shown_explanation(explorer: GlassExplorer) -
 
     async def main() -> None:
         explorer.cycles.count.click()
-        assert shown.counting
+        assert shown.counting.job.running
         await finished(shown)
 
     asyncio.run(main())
@@ -234,7 +234,7 @@ def test_cancel_stops_the_training(explorer: GlassExplorer, tmp_path: Path, monk
     session = explorer.session
     session.method = "pg_explainer"
     explorer.select(2)
-    session.observe(lambda _change: session.cancel(), "progress")
+    session.explaining.job.observe(lambda _change: session.cancel(), "progress")
     session.explain()
     assert session.status == "cancelled"
     assert session.needs_training

@@ -90,7 +90,7 @@ def test_a_defect_is_not_taken_for_a_bad_state(saved: SavedSession, explorer: Gl
     def defect(_change: object) -> None:
         raise KeyError("a defect")
 
-    explorer.session.observe(defect, "colour_by")
+    explorer.session.colours.observe(defect, "colour_by")
     with pytest.raises(KeyError, match="a defect"):
         restore(explorer.session, replace(saved, state={**saved.state, "colour_by": "species"}))
 

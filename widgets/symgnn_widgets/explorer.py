@@ -20,7 +20,7 @@ from symgnn_widgets.panels.analysis import DISTANCES, ENRICHMENT, MOTIFS, NETWOR
 from symgnn_widgets.panels.arrows import Arrows
 from symgnn_widgets.panels.atoms import ImportantAtoms
 from symgnn_widgets.panels.barrier import ComputedBarrier
-from symgnn_widgets.panels.barrier_search import SaddleArrows
+from symgnn_widgets.panels.barrier_search import saddle_arrows
 from symgnn_widgets.panels.compare import Compare
 from symgnn_widgets.panels.controls import Controls
 from symgnn_widgets.panels.cycles import Cycles
@@ -34,7 +34,7 @@ from symgnn_widgets.panels.history import History
 from symgnn_widgets.panels.neighbourhood import Neighbourhood
 from symgnn_widgets.panels.population import Population
 from symgnn_widgets.panels.rings import Rings
-from symgnn_widgets.panels.selection import Selection
+from symgnn_widgets.panels.selection import SelectionBar
 from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
@@ -137,39 +137,42 @@ class GlassExplorer:
 
     def _stop(self) -> None:
         self.session.cancel()
-        self.barrier.search.cancel()
+        self.barrier.search.job.cancel()
         for tabs in (self.pictures, self.lists, self.analyses):
             tabs.close()
 
     def _build(self, session: Session) -> None:
         """Make the panels of a session."""
         self.session = session
+        explaining, scene = session.explaining, session.scene
         # What is quick to draw comes first: panels are told of an explanation in the order in which they are made.
-        self.controls = Controls(self.session)
-        self.selection = Selection(self.session)
-        self.summary = Summary(self.session)
-        self.edges = TopEdges(self.session)
-        self.view = StructureView(self.session)
-        self.neighbourhood = Neighbourhood(self.session)
-        self.cycles = Cycles(self.session, ANALYSIS_HEIGHT)
-        self.export = Export(self.session, self.structure_page, self.page_figures)
-        self.atoms = ImportantAtoms(self.session)
-        self.history = History(self.session)
-        self.compare = Compare(self.session)
-        self.arrows = Arrows(self.session, PICTURE_HEIGHT)
-        self.distances, self.enrichment, self.motifs, self.network, self.fidelity = (
-            AnalysisPanel(self.session, analysis) for analysis in (DISTANCES, ENRICHMENT, MOTIFS, NETWORK, FIDELITY)
+        self.controls = Controls(explaining, session.cancel)
+        self.selection = SelectionBar(explaining, session.steps)
+        self.summary = Summary(scene)
+        self.edges = TopEdges(explaining)
+        self.view = StructureView(session.colours, scene)
+        self.neighbourhood = Neighbourhood(explaining)
+        self.cycles = Cycles(session.counting, ANALYSIS_HEIGHT)
+        self.export = Export(session.counting, scene, self.structure_page, self.page_figures)
+        self.atoms = ImportantAtoms(scene)
+        self.history = History(explaining)
+        self.compare = Compare(explaining)
+        self.arrows = Arrows(scene, PICTURE_HEIGHT)
+        self.distances, self.enrichment, self.motifs, self.network, self.fidelity, *curves = (
+            AnalysisPanel(analysis, explaining)
+            for analysis in (DISTANCES, ENRICHMENT, MOTIFS, NETWORK, FIDELITY, RADIAL, STRUCTURE_FACTOR, CORRELATION)
         )
-        self.rings = Rings(self.session, ANALYSIS_HEIGHT + 120)
-        self.population = Population(self.session, ANALYSIS_HEIGHT + 60)
-        self.values = GlassValues(self.session, ANALYSIS_HEIGHT + 40)
-        curves = {"g(r)": RADIAL, "S(q)": STRUCTURE_FACTOR, "Correlation": CORRELATION}
-        self.glass = Tabs(
-            {"Values": self.values} | {title: AnalysisPanel(self.session, curve) for title, curve in curves.items()},
-            active=False,
+        self.rings = Rings(scene, ANALYSIS_HEIGHT + 120)
+        self.population = Population(session.many, ANALYSIS_HEIGHT + 60)
+        self.values = GlassValues(explaining, ANALYSIS_HEIGHT + 40)
+        named = dict(zip(("g(r)", "S(q)", "Correlation"), curves, strict=True))
+        self.glass = Tabs({"Values": self.values, **named}, active=False)
+        self.barrier = ComputedBarrier(session.selected, session.structure, ANALYSIS_HEIGHT + 40)
+        search = self.barrier.search
+        search.observe(
+            lambda _change: self.view.draw_saddle(saddle_arrows(search, self.view.positions)),
+            ["barrier", "saddle", "in_view"],
         )
-        self.barrier = ComputedBarrier(self.session, ANALYSIS_HEIGHT + 40)
-        self.saddle_arrows = SaddleArrows(self.barrier.search, self.view)
         self.pictures = Tabs({"Neighbourhood": self.neighbourhood, "Arrows": self.arrows, "Compare": self.compare})
         self.analyses = Tabs(
             {
@@ -183,7 +186,7 @@ class GlassExplorer:
                 "Population": self.population,
                 "Glass": self.glass,
                 # What saddle points give is compared with predicted barriers in the same unit alone.
-                **({"Barrier": self.barrier} if self.session.target.is_as_computed else {}),
+                **({"Barrier": self.barrier} if session.structure.target.is_as_computed else {}),
             }
         )
         self.lists = Tabs(
@@ -202,11 +205,11 @@ class GlassExplorer:
     @property
     def explanation(self) -> AtomExplanation | None:
         """What is shown now."""
-        return self.session.explanation
+        return self.session.explaining.explanation
 
     def select(self, atom: int) -> None:
-        """Select an atom, as :meth:`Session.select` does: nothing is computed."""
-        self.session.select(atom)
+        """Select an atom: nothing is computed."""
+        self.session.selected.select(atom)
 
     def explain(self, *, wait: bool = False) -> AtomExplanation | None:
         """Explain the selected atom, in the background unless ``wait``.
@@ -216,9 +219,9 @@ class GlassExplorer:
         InputError
             Where ``wait``, if no atom is selected or the explanation failed.
         """
-        explanation = self.session.explain(wait=wait)
+        explanation = self.session.explaining.explain(wait=wait)
         if wait and explanation is None:
-            raise InputError(self.session.error)
+            raise InputError(self.session.structure.error)
         return explanation
 
     def structure_page(self, title: str) -> str:

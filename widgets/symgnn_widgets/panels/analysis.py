@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,30 @@ from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.networks import network_figure
 from symgnn_explain.runs.markup import note
 from symgnn_explain.runs.watch import CancelSignal
-from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.state.jobs import Reporter, Worker
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.panels.figure import ComputedFigure
+from symgnn_widgets.state.explaining import Explaining
+from symgnn_widgets.state.jobs import Reporter
+from symgnn_widgets.state.method import Key
+from symgnn_widgets.state.structure import Structure
+from symgnn_widgets.views.controls import control
+from symgnn_widgets.views.tabs import Seen
 
 _LEGEND = {"y": -0.34, "borderwidth": 0}
 """Below the axis titles, which take more of a low figure than of a high one."""
 
-Compute = Callable[[Session, Any, int, Reporter, CancelSignal], Any]
+
+_BEGUN = 0.01
+"""Of work that takes seconds and says no more of itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is analysed: an explanation and its ``k`` most important edges, or the whole structure where it is None."""
+
+    structure: Structure
+    explanation: Any  # None for analyses of the glass, which alone do not look at it
+    k: int
+    history: Mapping[Key, AtomExplanation]
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class Analysis:
     note
         A sentence on what the figure shows.
     compute
-        From session, the explanation that is shown, k, reporter and cancel signal to a result; called in a thread.
+        From the subject, reporter and cancel signal to a result; called in a thread.
     draw
         From the result to the figure, for each view of it.
     height
@@ -50,12 +66,12 @@ class Analysis:
     depends_on_k
         Whether it is made of the most important edges alone.
     of_glass
-        Whether it is about the whole structure: ``compute`` is then given None in place of an explanation.
+        Whether it is about the whole structure.
     """
 
     name: str
     note: str
-    compute: Compute
+    compute: Callable[[Subject, Reporter, CancelSignal], Any]
     draw: dict[str, Callable[[Any], go.Figure]]
     height: int
     margin: dict[str, int]
@@ -63,8 +79,9 @@ class Analysis:
     of_glass: bool = False
 
 
-def _distances(session: Session, explanation: AtomExplanation, k: int, _report: Reporter, _cancel: CancelSignal) -> Any:
-    return shell_analysis(explanation, session.glass, k, rdf=session.radial_distribution)
+def _distances(subject: Subject, _report: Reporter, _cancel: CancelSignal) -> ShellAnalysis:
+    structure = subject.structure
+    return shell_analysis(subject.explanation, structure.glass, subject.k, rdf=structure.radial_distribution)
 
 
 def _distance_figure(shells: ShellAnalysis) -> go.Figure:
@@ -72,20 +89,21 @@ def _distance_figure(shells: ShellAnalysis) -> go.Figure:
     return figure.update_layout(title={"text": ""}, legend=_LEGEND, legend2=_LEGEND)
 
 
-def _enrichment(session: Session, explanation: AtomExplanation, k: int, report: Reporter, _cancel: CancelSignal) -> Any:
-    report(0.0)
-    return enrichment_curve(shell_analysis(explanation, session.glass, k, rdf=session.radial_distribution))
+def _enrichment(subject: Subject, report: Reporter, cancel: CancelSignal) -> Any:
+    report(_BEGUN)
+    return enrichment_curve(_distances(subject, report, cancel))
 
 
-def _motifs(session: Session, explanation: AtomExplanation, k: int, report: Reporter, _cancel: CancelSignal) -> Any:
-    report(0.0)
-    return motif_analysis(
-        explanation, session.glass, session.structure.local_order(), k, rdf=session.radial_distribution
-    )
+def _motifs(subject: Subject, report: Reporter, _cancel: CancelSignal) -> Any:
+    report(_BEGUN)
+    structure = subject.structure
+    order, rdf = structure.local_order(), structure.radial_distribution
+    return motif_analysis(subject.explanation, structure.glass, order, subject.k, rdf=rdf)
 
 
-def _network(session: Session, explanation: AtomExplanation, k: int, report: Reporter, cancel: CancelSignal) -> Any:
-    return network_analysis(explanation, session.glass, session.structure.network(report, cancel), k)
+def _network(subject: Subject, report: Reporter, cancel: CancelSignal) -> Any:
+    structure = subject.structure
+    return network_analysis(subject.explanation, structure.glass, structure.network(report, cancel), subject.k)
 
 
 DISTANCES = Analysis(
@@ -122,48 +140,29 @@ NETWORK = Analysis(
 )
 
 
-class AnalysisPanel:
-    """Shows one analysis of the session's explanation or glass, made anew when somebody looks after a change.
+class AnalysisPanel(Seen):
+    """Shows one analysis of the explanation or the glass, made anew when somebody looks after a change."""
 
-    Parameters
-    ----------
-    session
-        What is explained.
-    analysis
-        What is computed and drawn.
-    """
-
-    def __init__(self, session: Session, analysis: Analysis) -> None:
-        self.session = session
+    def __init__(self, analysis: Analysis, explaining: Explaining) -> None:
         self.analysis = analysis
-        self.active = False
+        self._explaining = explaining
         self.result: Any = None
         self._drawn: dict[str, go.Figure] = {}
         self._of: tuple[AtomExplanation | None, int] | None = None
         views = list(analysis.draw)
-        self.view = widgets.Dropdown(options=views, value=views[0], tooltip="Which figure", layout={"width": "170px"})
+        self.view = control(widgets.Dropdown, "", "Which figure", 170, options=views, value=views[0])
         self.note = widgets.HTML(note(analysis.note))
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "display": "none"})
         empty = {"empty": "Being computed …"} if analysis.of_glass else {}
-        self.figure = FigurePanel(analysis.height, analysis.margin, **empty)
+        failed = f"The {analysis.name} could not be analysed"
+        self.figure = ComputedFigure(analysis.height, analysis.margin, explaining.structure, failed, **empty)
         head = [self.view, self.note] if len(views) > 1 else [self.note]
-        self.ui = widgets.VBox([widgets.HBox(head), self.bar, self.figure.ui])
-        self._worker: Worker[tuple[Any, dict[str, go.Figure]]] = Worker(self._advance, self._finish, self._fail)
+        self.ui = widgets.VBox([widgets.HBox(head), self.figure.bar, self.figure.ui])
         self.view.observe(self._show, "value")
-        session.observe(self._update, ["explanation", "k"])
-
-    def activate(self, *, active: bool) -> None:
-        """Say whether the panel is in sight."""
-        self.active = active
-        if active:
-            self._update()
-        else:
-            self._worker.cancel()
-            self._of = self._of if self.result is not None else None
+        explaining.on_shown(self.update)
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw every view of what is known of the shown explanation."""
-        if self.result is None or self._of is None or self._of[0] is not self._subject:
+        if self.result is None or self._of is None or self._of[0] is not self._explanation:
             return {}
         name, views = self.analysis.name, self.analysis.draw
         return {
@@ -172,42 +171,37 @@ class AnalysisPanel:
         }
 
     @property
-    def _subject(self) -> AtomExplanation | None:
-        return None if self.analysis.of_glass else self.session.explanation
+    def _explanation(self) -> AtomExplanation | None:
+        return None if self.analysis.of_glass else self._explaining.explanation
 
-    def _update(self, _change: object = None) -> None:
-        session = self.session
-        explanation, k = self._subject, session.k
-        of = (explanation, k if self.analysis.depends_on_k else 0)
-        if not self.active or self._of == of:
+    def update(self, _change: object = None) -> None:
+        """Compute what is in sight; stop what is not."""
+        if not self.active:
+            self.figure.stop()
+            self._of = self._of if self.result is not None else None
+            return
+        analysis, explanation, k = self.analysis, self._explanation, self._explaining.threshold.k
+        of = (explanation, k if analysis.depends_on_k else 0)
+        if self._of == of:
             return
         self._of, self.result = of, None
-        if explanation is None and not self.analysis.of_glass:
-            self._worker.cancel()
-            self.bar.layout.display = "none"
+        if explanation is None and not analysis.of_glass:
+            self.figure.stop()
             self.figure.clear()
             return
+        subject = Subject(self._explaining.structure, explanation, k, self._explaining.history)
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Any, dict[str, go.Figure]]:
-            result = self.analysis.compute(session, explanation, k, report, cancel)
+            result = analysis.compute(subject, report, cancel)
             # Drawn here, so that clicks are answered meanwhile.
-            return result, {view: self.figure.compact(draw(result)) for view, draw in self.analysis.draw.items()}
+            return result, {view: self.figure.compact(draw(result)) for view, draw in analysis.draw.items()}
 
-        self._worker.start(work)
-
-    def _advance(self, fraction: float) -> None:
-        self.bar.value, self.bar.layout.display = fraction, ""
+        self.figure.compute(work, self._finish)
 
     def _finish(self, finished: tuple[Any, dict[str, go.Figure]]) -> None:
         self.result, self._drawn = finished
-        self.bar.layout.display = "none"
         self._show()
 
     def _show(self, _change: object = None) -> None:
         if self.result is not None:
             self.figure.put(self._drawn[self.view.value])
-
-    def _fail(self, error: Exception) -> None:
-        self.bar.layout.display = "none"
-        self.figure.clear()
-        self.session.error = as_sentence(f"The {self.analysis.name} could not be analysed", error)

@@ -9,35 +9,34 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.runs.markup import Markup, element, note
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.panels.edges import TABLE_LAYOUT, atom_link, html_table
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.scene import Scene
 from symgnn_widgets.views.table import Clickable
+from symgnn_widgets.views.tabs import Seen
 
 
-class ImportantAtoms:
+class ImportantAtoms(Seen):
     """Lists the explained atom and the atoms at the ends of its important edges, with their Voronoi cells."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.active = False
-        self.table = Clickable(lambda _action, atom: session.pick(atom), layout={"width": "100%"})
+    def __init__(self, scene: Scene) -> None:
+        self._explaining, self._scene = scene.explaining, scene
+        self.table = Clickable(lambda _action, atom: scene.explaining.pick(atom), layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
-        session.observe(self._fill, ["explanation", "k", "cells"])
-        self._fill()
+        scene.explaining.on_shown(self.update)
+        scene.observe(self.update, "cells")
+        self.update()
 
-    def activate(self, *, active: bool) -> None:
-        """Say whether the table is in sight."""
-        self.active = active
-        self._fill()
-
-    def _fill(self, _change: object = None) -> None:
-        session = self.session
-        if session.explanation is None:
+    def update(self, _change: object = None) -> None:
+        """List what is shown; the cells are found when somebody looks."""
+        explanation, cells = self._explaining.explanation, self._scene.cells
+        if explanation is None:
             self.table.value = note("The most important atoms will be listed here.")
-        elif self.active and session.cells is not None:
-            self.table.value = atom_table(session.explanation, session.glass, session.cells, session.k)
+        elif self.active and cells is not None:
+            self.table.value = atom_table(
+                explanation, self._explaining.structure.glass, cells, self._explaining.threshold.k
+            )
         elif self.active:
             self.table.value = note("Finding the Voronoi cells of the glass …")
-            session.find_cells()
+            self._scene.find_cells()
 
 
 def atom_table(explanation: AtomExplanation, glass: Glass, cells: VoronoiCells, k: int) -> Markup:

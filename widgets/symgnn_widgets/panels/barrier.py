@@ -11,8 +11,10 @@ from symgnn_explain.saddles import AtomBarrier
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_widgets.panels.barrier_search import BarrierSearch
 from symgnn_widgets.panels.edges import html_table
-from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.panels.figure import IN_SPACE, FigurePanel, shrink_scene
+from symgnn_widgets.state.selection import Selection
+from symgnn_widgets.state.structure import Structure
+from symgnn_widgets.views.controls import button, control, progress_bar, tick
 from symgnn_widgets.views.table import Clickable, marked
 
 _EMPTY = "Compute the barrier of an atom to see its saddle points."
@@ -28,57 +30,46 @@ _NOTE = (
 
 
 class ComputedBarrier:
-    """Computes the selected atom's barrier, lists its saddle points, and draws what moves at each.
+    """Computes the selected atom's barrier, lists its saddle points, and draws what moves at each."""
 
-    Parameters
-    ----------
-    session
-        Whose selected atom is meant.
-    height
-        Of the figure, pixels.
-    """
-
-    def __init__(self, session: Session, height: int) -> None:
-        self.session = session
-        self.search = search = BarrierSearch(session)
-        self.start = widgets.Button(
-            description="Compute barrier",
-            icon="area-chart",
+    def __init__(self, selected: Selection, structure: Structure, height: int) -> None:
+        self._selected, self._structure = selected, structure
+        self.search = search = BarrierSearch(selected, structure)
+        self.start = button(
+            "Compute barrier",
+            "area-chart",
+            "Search for the saddle points around the selected atom",
+            search.compute,
+            245,
             button_style="primary",
-            tooltip="Search for the saddle points around the selected atom",
-            layout={"width": "245px"},
         )
-        self.cancel = widgets.Button(
-            description="Cancel", icon="times", disabled=True, tooltip="Stop searching", layout={"width": "84px"}
-        )
-        self.searches = widgets.BoundedIntText(
-            value=search.searches,
+        self.cancel = button("Cancel", "times", "Stop searching", search.job.cancel, 84, disabled=True)
+        self.searches = control(
+            widgets.BoundedIntText,
+            "searches",
+            "Searches from the atom",
+            140,
+            label=64,
+            sets=(search, "searches"),
             min=1,
             max=1000,
-            description="searches",
-            tooltip="Searches from the atom",
-            style={"description_width": "64px"},
-            layout={"width": "140px"},
         )
-        self.potential = widgets.Text(
-            description="potential",
+        self.potential = control(
+            widgets.Text,
+            "potential",
+            "File of the potential on which saddle points are searched for",
+            label=64,
+            sets=(search, "potential"),
             placeholder=f"eam.fs file; empty: that of {POTENTIAL_VARIABLE}, or of openkim-models",
-            tooltip="File of the potential on which saddle points are searched for",
-            continuous_update=False,
-            style={"description_width": "64px"},
-            layout={"width": "auto", "flex": "1 1 0"},
         )
-        self.in_view = widgets.Checkbox(
-            value=search.in_view,
-            description="in the 3D view too",
-            indent=False,
-            tooltip="Draw the displacements in the 3D view as well",
+        self.in_view = tick(
+            "in the 3D view too", "Draw the displacements in the 3D view as well", {}, sets=(search, "in_view")
         )
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "200px"})
+        self.bar = progress_bar(200)
         self.words = widgets.HTML()
         self.result = widgets.HTML()
         self.table = Clickable(self._choose, layout={"max_height": f"{height - 90}px", "overflow": "auto"})
-        self.figure = FigurePanel(height, margin={"l": 0, "r": 0, "t": 34, "b": 0}, empty=_EMPTY)
+        self.figure = FigurePanel(height, IN_SPACE, empty=_EMPTY)
         left = widgets.VBox(
             [self.result, self.table, self.in_view, widgets.HTML(note(_NOTE))],
             layout={"width": "42%", "min_width": "0"},
@@ -91,15 +82,11 @@ class ComputedBarrier:
                 widgets.HBox([left, right]),
             ]
         )
-        self.start.on_click(lambda _button: search.compute())
-        self.cancel.on_click(lambda _button: search.cancel())
-        self.searches.observe(lambda change: search.set_trait("searches", change["new"]), "value")
-        self.potential.observe(lambda change: search.set_trait("potential", change["new"]), "value")
-        self.in_view.observe(lambda change: search.set_trait("in_view", change["new"]), "value")
-        search.observe(self._show_state, ["status", "progress", "atom", "barrier"])
+        search.job.observe(self._show_state, ["status", "progress"])
+        search.observe(self._show_state, ["barrier", "reason"])
         search.observe(self._show_result, "barrier")
         search.observe(self._draw, ["barrier", "saddle"])
-        session.observe(self._show_state, "selected_atom")
+        selected.observe(self._show_state, "selected_atom")
         self._show_state()
         self._show_result()
 
@@ -107,26 +94,25 @@ class ComputedBarrier:
         self.search.saddle = number
 
     def _show_state(self, _change: object = None) -> None:
-        search, atom = self.search, self.session.selected_atom
-        running = search.status == "running"
-        self.start.disabled, self.cancel.disabled = running or atom is None, not running
+        search, job, atom = self.search, self.search.job, self._selected.selected_atom
+        self.start.disabled, self.cancel.disabled = job.running or atom is None, not job.running
         verb = "Compute barrier" if search.barrier is None else "Search on: barrier"
         self.start.description = verb if atom is None else f"{verb} of atom {atom}"
-        self.bar.value = search.progress if running else 0.0
+        self.bar.value = job.progress if job.running else 0.0
         said = {
-            "running": f"atom {search.atom}: search {int(search.progress * search.searches) + 1} of {search.searches}",
+            "running": f"atom {search.atom}: search {int(job.progress * search.searches) + 1} of {search.searches}",
             "cancelled": "Cancelled",
             "failed": f"Failed: {search.reason}",
         }
-        self.words.value = element("span", said.get(search.status, ""), css="symgnn-note")
+        self.words.value = element("span", said.get(job.status, ""), css="symgnn-note")
 
     def _show_result(self, _change: object = None) -> None:
-        session, barrier = self.session, self.search.barrier
+        structure, barrier = self._structure, self.search.barrier
         if barrier is None:
             self.result.value, self.table.value = "", ""
             return
-        parts = [joined(["predicted ", element("b", f"{session.predictions[barrier.atom]:.3f} eV")])]
-        if (known := session.glass.known_barrier(barrier.atom)) is not None:
+        parts = [joined(["predicted ", element("b", f"{structure.predictions[barrier.atom]:.3f} eV")])]
+        if (known := structure.glass.known_barrier(barrier.atom)) is not None:
             parts.append(joined(["known ", element("b", f"{known:.3f} eV")]))
         values = joined(parts, ", ")
         self.result.value = element("div", f"Atom {barrier.atom}: ", values, ", computed ", _computed(barrier), ".")
@@ -137,7 +123,7 @@ class ComputedBarrier:
         if barrier is None or number is None:
             self.figure.clear()
             return
-        figure = saddle_figure(self.session.glass, barrier, number)
+        figure = saddle_figure(self._structure.glass, barrier, number)
         figure.update_layout(showlegend=False, uirevision=barrier.atom)
         self.figure.show(shrink_scene(figure))
 

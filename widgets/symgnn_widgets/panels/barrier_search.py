@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from traitlets import Any, Bool, Enum, Float, HasTraits, Instance, Int, Unicode
+from traitlets import Any, Bool, HasTraits, Instance, Int, Unicode
 
 from symgnn_explain.plotting.arrows import drawn_arrows
 from symgnn_explain.plotting.style import GREEN
@@ -19,12 +19,15 @@ from symgnn_explain.saddles import (
     compute_barriers,
     find_potential,
 )
+from symgnn_explain.structure.glass import FloatArray
 from symgnn_widgets.state.colours import channels_of
-from symgnn_widgets.state.jobs import Reporter, Worker
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.state.explaining import NO_ATOM
+from symgnn_widgets.state.jobs import Job, Reporter
+from symgnn_widgets.state.selection import Selection
+from symgnn_widgets.state.structure import Structure, as_sentence
 from symgnn_widgets.views.highlight import ARROW_RADIUS, ARROWS
-from symgnn_widgets.views.stage import base64_floats
-from symgnn_widgets.views.structure import StructureView
+
+Arrows = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class BarrierSearch(HasTraits):
 
     Parameters
     ----------
-    session
+    selected, structure
         Whose selected atom is meant.
     """
 
@@ -58,24 +61,23 @@ class BarrierSearch(HasTraits):
     in_view = Bool(False, help="whether that saddle is drawn in the 3D view")
     atom = Int(None, allow_none=True, help="the atom that is or was computed last")
     reason = Unicode(help="one sentence about why the latest search failed")
-    status = Enum(("idle", "running", "done", "cancelled", "failed"), default_value="idle")
-    progress = Float(0.0)
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, selected: Selection, structure: Structure) -> None:
         super().__init__()
-        self.session = session
+        self.structure = structure
+        self._selected = selected
         self._known: dict[int, _Known] = {}
-        self._worker: Worker[_Known] = Worker(self._advance, self._keep, self._fail)
-        session.observe(self._show_known, "selected_atom")
+        self.job = Job(self._fail)
+        selected.observe(self._show_known, "selected_atom")
 
     def compute(self, *, wait: bool = False) -> AtomBarrier | None:
         """Compute the selected atom's barrier, or add searches to it, in the background unless ``wait``."""
-        session, atom = self.session, self.session.selected_atom
+        glass, atom = self.structure.glass, self._selected.selected_atom
         if atom is None:
-            session.error = "No atom is selected: click one in the 3D view, or type its index."
+            self.structure.error = NO_ATOM
             return None
-        session.error = ""
-        self.atom, self.progress, self.status = atom, 0.0, "running"
+        self.structure.error = ""
+        self.atom = atom
         given, path, earlier = self.calculator, self.potential.strip(), self._known.get(atom)
         if earlier is not None and (earlier.calculator, earlier.path) != (given, path):
             earlier = None
@@ -83,36 +85,23 @@ class BarrierSearch(HasTraits):
 
         def work(report: Reporter, cancel: threading.Event) -> _Known:
             calculator = given or EamCalculator(find_potential(Path(path).expanduser() if path else None))
-            [computed] = compute_barriers(
-                session.glass, calculator, [atom], settings=settings, progress=report, cancel=cancel
-            )
+            [computed] = compute_barriers(glass, calculator, [atom], settings=settings, progress=report, cancel=cancel)
             if earlier is None:
                 return _Known(computed, 1, given, path)
             return _Known(earlier.barrier.with_more(computed, settings.same_saddle), earlier.runs + 1, given, path)
 
-        self._worker.start(work, wait=wait)
+        self.job.start(work, self._keep, wait=wait)
         return self.barrier
-
-    def cancel(self) -> None:
-        """Stop; what this run found is dropped."""
-        self._worker.cancel()
-        if self.status == "running":
-            self.status = "cancelled"
-
-    def _advance(self, fraction: float) -> None:
-        self.progress = min(max(float(fraction), 0.0), 1.0)
 
     def _keep(self, known: _Known) -> None:
         self._known[known.barrier.atom] = known
-        self.progress, self.status = 1.0, "done"
         self._show_known()
 
     def _fail(self, error: Exception) -> None:
         self.reason = as_sentence("The barrier could not be computed", error)
-        self.status = "failed"
 
     def _show_known(self, _change: object = None) -> None:
-        atom = self.session.selected_atom
+        atom = self._selected.selected_atom
         known = None if atom is None else self._known.get(atom)
         barrier = None if known is None else known.barrier
         if barrier is not self.barrier:
@@ -121,36 +110,20 @@ class BarrierSearch(HasTraits):
             self.saddle = 0 if barrier is not None and barrier.saddles else None
 
 
-class SaddleArrows:
-    """Draws the displacements at the shown saddle in the 3D view.
+def saddle_arrows(search: BarrierSearch, positions: FloatArray) -> Arrows | None:
+    """Start, end, colour and radius of the displacements at the shown saddle, where they are wanted in the 3D view.
 
     Parameters
     ----------
-    search
-        What is shown.
-    view
-        Where.
+    positions
+        Where the atoms are drawn, shape (N, 3), Å.
     """
-
-    def __init__(self, search: BarrierSearch, view: StructureView) -> None:
-        self._search, self._view = search, view
-        search.observe(self._draw, ["barrier", "saddle", "in_view"])
-
-    def _draw(self, _change: object = None) -> None:
-        search, view = self._search, self._view
-        barrier, number = search.barrier, search.saddle
-        if not search.in_view or barrier is None or number is None:
-            if "saddle" in view.stage.scene_keys:
-                view.stage.set_scene("saddle", "draw", name="saddle", arrows=None)
-            return
-        saddle = barrier.saddles[number]
-        rows = np.argsort(-np.linalg.norm(saddle.displacements, axis=1), kind="stable")[:ARROWS]
-        place = search.session.glass.displacements_from(barrier.atom)[saddle.atoms[rows]]
-        start = view.positions[barrier.atom] + place
-        drawn = {
-            "start": base64_floats(start),
-            "end": base64_floats(start + drawn_arrows(saddle.displacements[rows])),
-            "colour": base64_floats(np.tile(channels_of(GREEN) / 255.0, (len(rows), 1))),
-            "radius": base64_floats(np.full(len(rows), ARROW_RADIUS)),
-        }
-        view.stage.set_scene("saddle", "draw", name="saddle", arrows=drawn)
+    barrier, number = search.barrier, search.saddle
+    if not search.in_view or barrier is None or number is None:
+        return None
+    saddle = barrier.saddles[number]
+    rows = np.argsort(-np.linalg.norm(saddle.displacements, axis=1), kind="stable")[:ARROWS]
+    place = search.structure.glass.displacements_from(barrier.atom)[saddle.atoms[rows]]
+    start = positions[barrier.atom] + place
+    colour = np.tile(channels_of(GREEN) / 255.0, (len(rows), 1))
+    return start, start + drawn_arrows(saddle.displacements[rows]), colour, np.full(len(rows), ARROW_RADIUS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
@@ -16,35 +15,33 @@ from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.runs.markup import Markup, element, note, table
+from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
-from symgnn_widgets.state.base import Key
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.explaining import Explaining
+from symgnn_widgets.state.method import Key
+from symgnn_widgets.views.controls import control
+from symgnn_widgets.views.tabs import Seen
 
 HEIGHT = 260
 _NOTE = "Explain two atoms, or one atom with two methods: both can then be chosen here. Turning one turns the other."
 _groups = itertools.count()
 
 
-class Compare:
+class Compare(Seen):
     """Draws two neighbourhoods that turn together, and a table of how alike they are.
 
     What is shown is compared with the latest other explanation, until others are chosen.
-
-    Parameters
-    ----------
-    session
-        Whose history is compared.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.active = False
+    def __init__(self, explaining: Explaining) -> None:
+        self._explaining = explaining
         self._offered: tuple[Key | None, ...] = (None,)
         group = f"symgnn-compare-{next(_groups)}"
-        self.choices = [_choice("A"), _choice("B")]
+        said = "Which explanation of the history"
+        self.choices = [control(widgets.Dropdown, name, said, {"width": "98%"}, label=16) for name in "AB"]
         margin = {"l": 0, "r": 0, "t": 30, "b": 0}
-        self.figures = [FigurePanel(HEIGHT, margin, on_click=session.pick, camera_group=group) for _ in self.choices]
+        self.figures = [FigurePanel(HEIGHT, margin, on_click=explaining.pick, camera_group=group) for _ in self.choices]
         self.table = widgets.HTML(layout={"max_height": "170px", "overflow": "auto"})
         self.note = widgets.HTML(note(_NOTE))
         half = {"width": "50%", "min_width": "0", "overflow": "hidden"}
@@ -56,13 +53,12 @@ class Compare:
         self._offering = False
         for choice in self.choices:
             choice.observe(self._choose, "value")
-        session.observe(self._follow, ["history", "explanation"])
-        session.observe(self._draw, "k")
+        explaining.observe(self._follow, ["history", "explanation"])
+        explaining.threshold.observe(self._draw, "k")
 
-    def activate(self, *, active: bool) -> None:
-        """Say whether the panel is in sight."""
-        self.active = active
-        if active:
+    def update(self, _change: object = None) -> None:
+        """Offer and draw what there is, if somebody looks."""
+        if self.active:
             self._offer()
             self._draw()
 
@@ -74,18 +70,19 @@ class Compare:
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw both neighbourhoods, where they are being compared."""
         pair = self._pair() if self.active else []
-        if not any(explanation is self.session.explanation for explanation in pair):
+        if not any(explanation is self._explaining.explanation for explanation in pair):
             return {}  # they would go by the name of what is shown
-        return {
-            f"comparison-{side}": neighbourhood_figure(
-                self.session.glass, explanation, k=self.session.k, predictions=self.session.predictions
-            )
-            for side, explanation in zip("ab", pair, strict=False)
-        }
+        return {f"comparison-{side}": self._figure(explanation) for side, explanation in zip("ab", pair, strict=False)}
+
+    def _figure(self, explanation: AtomExplanation) -> go.Figure:
+        structure = self._explaining.structure
+        return neighbourhood_figure(
+            structure.glass, explanation, k=self._explaining.threshold.k, predictions=structure.predictions
+        )
 
     def _pair(self) -> list[AtomExplanation]:
         """Return the explanations that are chosen: two, or fewer where the history does not hold them."""
-        history = self.session.history
+        history = self._explaining.history
         return [history[choice.value] for choice in self.choices if choice.value in history]
 
     def _follow(self, _change: object) -> None:
@@ -98,12 +95,12 @@ class Compare:
 
     def _offer(self) -> bool:
         """Offer the explanations of the history, if somebody looks and they or what is shown are others than before."""
-        history, shown = self.session.history, self.session.shown_key
+        history, shown = self._explaining.history, self._explaining.shown_key
         known = self._offered[1:] == tuple(history) and shown in (None, self._offered[0])
         if not self.active or not history or known:
             return False
         self._offered = (shown, *history)
-        options = [(_name(self.session, key), key) for key in reversed(history)]
+        options = [(_name(self._explaining.structure.glass, key), key) for key in reversed(history)]
         first = [] if shown is None else [shown]
         ranked = first + [key for _, key in options if key != shown]
         self._offering = True  # both are chosen before they are drawn
@@ -116,14 +113,12 @@ class Compare:
     def _draw(self, _change: object = None) -> None:
         if not self.active:
             return
-        session = self.session
         pair = self._pair()
         if len(pair) < len(self.choices):
             self.table.value = ""
             return
         for panel, explanation in zip(self.figures, pair, strict=True):
-            figure = neighbourhood_figure(session.glass, explanation, k=session.k, predictions=session.predictions)
-            compact_neighbourhood(figure, HEIGHT)
+            figure = compact_neighbourhood(self._figure(explanation), HEIGHT)
             figure.update_coloraxes(showscale=False)
             title = f"atom {explanation.atom}, {explanation.quantity.text(explanation.prediction, coarse=True)}"
             figure.update_layout(title={"text": title}, uirevision="compare")
@@ -142,19 +137,10 @@ class Compare:
         return table(rows, ("", "A", "B", "both"), css="symgnn-table symgnn-left")
 
 
-def _choice(name: str) -> Any:
-    return widgets.Dropdown(
-        description=name,
-        tooltip="Which explanation of the history",
-        style={"description_width": "16px"},
-        layout={"width": "98%"},
-    )
-
-
-def _name(session: Session, key: Key) -> str:
+def _name(glass: Glass, key: Key) -> str:
     atom, method, semantics, unit, *_ = key
     masked = f"{MASKED_AS_ONE[unit]}, {MASK_MEANING[semantics]}"
-    return f"{session.glass.symbols[atom]} {atom}, {METHODS[method].label}, {masked}"
+    return f"{glass.symbols[atom]} {atom}, {METHODS[method].label}, {masked}"
 
 
 def _number(value: float | None) -> str:

@@ -9,26 +9,26 @@ import ipywidgets as widgets
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.runs.markup import Markup, element, joined, note, table
 from symgnn_explain.structure.glass import Glass
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.views.table import Clickable, marked
 
 
 class TopEdges:
-    """Lists the ``k`` most important edges of the session's explanation; a click on an atom selects it."""
+    """Lists the ``k`` most important edges of the explanation; a click on an atom calls ``pick`` with it."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.table = Clickable(lambda _action, atom: session.pick(atom), layout={"width": "100%"})
+    def __init__(self, explaining: Explaining) -> None:
+        self._explaining = explaining
+        self.table = Clickable(lambda _action, atom: explaining.pick(atom), layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
-        session.observe(self._fill, ["explanation", "k"])
+        explaining.on_shown(self._fill)
         self._fill()
 
     def _fill(self, _change: object = None) -> None:
-        session = self.session
-        if session.explanation is None:
+        explanation = self._explaining.explanation
+        if explanation is None:
             self.table.value = note("The most important edges will be listed here.")
             return
-        self.table.value = edge_table(session.explanation, session.glass, session.k)
+        self.table.value = edge_table(explanation, self._explaining.structure.glass, self._explaining.threshold.k)
 
 
 TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 0", "min_height": "120px", "max_height": "236px"}

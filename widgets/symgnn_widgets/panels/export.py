@@ -6,13 +6,11 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export import (
     NO_BROWSER,
     PIXEL_RATIO,
@@ -31,8 +29,10 @@ from symgnn_explain.export import (
 )
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.markup import Markup, download, element, joined, note
-from symgnn_widgets.state.jobs import Progress, Worker
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.state.cycles import CycleCount
+from symgnn_widgets.state.jobs import Job, Progress, Work
+from symgnn_widgets.state.scene import Scene
+from symgnn_widgets.views.controls import button, control, tick
 
 DEFAULT_FOLDER = "out/explorer"
 LINKED_UP_TO = 3_000_000
@@ -61,8 +61,10 @@ class Export:
 
     Parameters
     ----------
-    session
+    counting
         What is shown.
+    scene
+        Asked for a picture.
     structure_page
         Makes a page of the 3D view, given its title.
     figures
@@ -71,39 +73,31 @@ class Export:
 
     def __init__(
         self,
-        session: Session,
+        counting: CycleCount,
+        scene: Scene,
         structure_page: Callable[[str], str],
         figures: Callable[[], Mapping[str, go.Figure]] = dict,
     ) -> None:
-        self.session = session
+        self._counting, self._scene = counting, scene
+        self._explaining = explaining = counting.explaining
+        self._structure = explaining.structure
         self.structure_page = structure_page
         self.figures = figures
-        self.formats = {name: _tick(*described) for name, described in _FORMATS.items()}
-        self.view = {name: _tick(*described) for name, described in _VIEW.items()}
-        self.ratio = widgets.Dropdown(
-            options=_RATIOS, value=PIXEL_RATIO, tooltip="Resolution of PNG figures", layout={"width": "100px"}
+        self.formats, self.view = (
+            {
+                name: tick(said, tooltip, {"width": "auto", "margin": "0 8px 0 0"}, value=ticked)
+                for name, (said, ticked, tooltip) in described.items()
+            }
+            for described in (_FORMATS, _VIEW)
         )
-        self.folder = widgets.Text(
-            value=DEFAULT_FOLDER,
-            description="to",
-            tooltip="Folder that the files are written to; made where it is missing",
-            layout={"width": "auto", "min_width": "0", "flex": "1 1 0"},
-            style={"description_width": "20px"},
-        )
-        self.write = widgets.Button(
-            description="Export",
-            icon="download",
-            disabled=True,
-            tooltip="Write everything that is ticked; no file is replaced",
-            layout={"width": "90px", "flex": "0 0 auto"},
-        )
-        self.report = widgets.Button(
-            description="Report",
-            icon="file-text-o",
-            disabled=True,
-            tooltip="One page with sentence, warnings, figures, tables and settings, that needs no network",
-            layout={"width": "90px", "flex": "0 0 auto"},
-        )
+        said = "Resolution of PNG figures"
+        self.ratio = control(widgets.Dropdown, "", said, 100, options=_RATIOS, value=PIXEL_RATIO)
+        said = "Folder that the files are written to; made where it is missing"
+        self.folder = control(widgets.Text, "to", said, label=20, value=DEFAULT_FOLDER)
+        said = "Write everything that is ticked; no file is replaced"
+        self.write = button("Export", "download", said, self.start, 90, disabled=True)
+        said = "One page with sentence, warnings, figures, tables and settings, that needs no network"
+        self.report = button("Report", "file-text-o", said, self.start_report, 90, disabled=True)
         self.result = widgets.HTML()
         ticks = [*self.formats.values(), *self.view.values(), self.ratio]
         self.ui = widgets.VBox(
@@ -114,112 +108,109 @@ class Export:
             ]
         )
         self.files: list[Path] = []
-        self._worker: Worker[list[Path]] = Worker(self._advance, self._finish, self._fail)
+        self._job = Job(self._fail)
         self._view_path: Path | None = None
         self._missing = ""
         if not static_images_available():
             for name in PICTURES:
                 self.formats[name].value, self.formats[name].disabled = False, True
                 self.formats[name].tooltip = NO_BROWSER
-        self.write.on_click(lambda _button: self.start())
-        self.report.on_click(lambda _button: self.start_report())
-        session.observe(self._enable, "explanation")
-        session.observe(self._keep_view, "picture")
+        self._job.observe(self._advance, "progress")
+        explaining.observe(self._enable, "explanation")
+        scene.observe(self._keep_view, "picture")
 
     def start(self, *, wait: bool = False) -> list[Path]:
         """Write everything that is ticked, in the background unless ``wait``; returns the files written so far."""
-        session = self.session
-        if session.explanation is None:
-            session.error = "There is nothing to export yet: explain an atom first."
-            return []
         suffixes = [name for name, box in self.formats.items() if box.value]
-        if not suffixes and not any(box.value for box in self.view.values()):
-            session.error = "Nothing is ticked: choose at least one format to export."
+        problem = ""
+        if self._explaining.explanation is None:
+            problem = "There is nothing to export yet: explain an atom first."
+        elif not suffixes and not any(box.value for box in self.view.values()):
+            problem = "Nothing is ticked: choose at least one format to export."
+        elif not suffixes and not self.view["html"].value and not self._scene.shown:
+            problem = "No page shows the 3D view, so there is no picture of it: tick another format."
+        self._structure.error = problem
+        if problem:
             return []
-        if not suffixes and not self.view["html"].value and not session.shown:
-            session.error = "No page shows the 3D view, so there is no picture of it: tick another format."
-            return []
-        findings = self._findings(session.explanation)
-        folder, ratio = Path(self.folder.value).expanduser(), self.ratio.value
-        stem = free_stem(folder, export_stem(findings.explanation))
-        session.error = ""
+        findings, stem = self._findings()
         try:
             further = self.figures() if any(name in suffixes for name in ("html", *PICTURES)) else {}
             page = self.structure_page(_title(findings)) if self.view["html"].value else None
         except InputError as error:
             self._fail(error)
             return []
-        self.write.disabled = self.report.disabled = True
-        self.files = []
-        self._view_path = _named(folder / stem, "view", "png") if self.view["png"].value and session.shown else None
-
+        view_path = _named(stem, "view", "png") if self.view["png"].value and self._scene.shown else None
+        ratio = self.ratio.value
         pictures = [suffix for suffix in suffixes if suffix in PICTURES]
         others = [suffix for suffix in suffixes if suffix not in PICTURES]
-        self._missing = ""
 
         def work(progress: Progress, _cancel: threading.Event) -> list[Path]:
-            written = write_findings(findings, folder / stem, others, further, pixel_ratio=ratio, progress=progress)
+            written = write_findings(findings, stem, others, further, pixel_ratio=ratio, progress=progress)
             if page is not None:
-                written.append(write_atomically(_named(folder / stem, "view", "html"), page.encode()))
+                written.append(write_atomically(_named(stem, "view", "html"), page.encode()))
             try:
-                written += write_findings(
-                    findings, folder / stem, pictures, further, pixel_ratio=ratio, progress=progress
-                )
+                written += write_findings(findings, stem, pictures, further, pixel_ratio=ratio, progress=progress)
             except PictureError as error:  # all else is written by then, and stays
                 self._missing = f"Pictures are missing. {error.__cause__ or error}"
             return written
 
-        self._worker.start(work, wait=wait)
-        return self.files
+        return self._run(work, view_path, wait=wait)
 
     def start_report(self, *, wait: bool = False) -> list[Path]:
         """Write the report of what is shown, in the background unless ``wait``; returns the files written so far."""
-        session = self.session
-        if session.explanation is None:
-            session.error = "There is nothing to report yet: explain an atom first."
+        if self._explaining.explanation is None:
+            self._structure.error = "There is nothing to report yet: explain an atom first."
             return []
-        findings = self._findings(session.explanation)
-        folder, weights = Path(self.folder.value).expanduser(), session.predictor.weights_sha256
-        stem = free_stem(folder, export_stem(findings.explanation))
-        session.error = ""
-        self.write.disabled = self.report.disabled = True
-        self.files, self._view_path, self._missing = [], None, ""
+        self._structure.error = ""
+        findings, stem = self._findings()
+        weights = self._structure.predictor.weights_sha256
 
         def work(_progress: Progress, _cancel: threading.Event) -> list[Path]:
-            return [write_report(findings, _named(folder / stem, "report", "html"), weights_sha256=weights)]
+            return [write_report(findings, _named(stem, "report", "html"), weights_sha256=weights)]
 
-        self._worker.start(work, wait=wait)
+        return self._run(work, None, wait=wait)
+
+    def _run(self, work: Work[list[Path]], view_path: Path | None, *, wait: bool) -> list[Path]:
+        self.write.disabled = self.report.disabled = True
+        self.files, self._view_path, self._missing = [], view_path, ""
+        self._job.start(work, self._finish, wait=wait)
         return self.files
 
-    def _findings(self, explanation: AtomExplanation) -> Findings:
-        session = self.session
-        return Findings(
-            session.glass,
-            session.predictions,
+    def _findings(self) -> tuple[Findings, Path]:
+        """Return what is shown, and how the names of its files begin."""
+        structure, explanation = self._structure, self._explaining.explanation
+        if explanation is None:
+            raise LookupError("nothing is explained")
+        findings = Findings(
+            structure.glass,
+            structure.predictions,
             explanation,
-            session.k,
-            session.cycles,
-            session.spread,
-            session.domain,
+            self._explaining.threshold.k,
+            self._counting.cycles,
+            structure.spread,
+            structure.domain,
         )
+        folder = Path(self.folder.value).expanduser()
+        return findings, folder / free_stem(folder, export_stem(explanation))
 
     def _enable(self, _change: object = None) -> None:
-        self.write.disabled = self.report.disabled = self.session.explanation is None
+        self.write.disabled = self.report.disabled = self._explaining.explanation is None
 
-    def _advance(self, fraction: float) -> None:
-        self.result.value = note(f"Writing … {fraction:.0%}")
+    def _advance(self, _change: object) -> None:
+        if self._job.running:
+            self.result.value = note(f"Writing … {self._job.progress:.0%}")
 
     def _finish(self, written: list[Path]) -> None:
         self._enable()
         self.files = written
         self._list_files()
-        self.session.error = self._missing
+        self._structure.error = self._missing
         if self._view_path is not None:
-            self.session.picture_wanted = True
+            self._scene.picture_wanted = True
 
     def _keep_view(self, _change: object) -> None:
-        if self._view_path is not None and self.session.picture:
-            self.files = [*self.files, write_atomically(self._view_path, self.session.picture)]
+        if self._view_path is not None and self._scene.picture:
+            self.files = [*self.files, write_atomically(self._view_path, self._scene.picture)]
             self._view_path = None
             self._list_files()
 
@@ -234,7 +225,7 @@ class Export:
     def _fail(self, error: Exception) -> None:
         self._enable()
         self.result.value = ""
-        self.session.error = as_sentence("The export failed", error)
+        self._structure.fail("The export failed", error)
 
 
 def write_findings(
@@ -304,16 +295,6 @@ def _title(findings: Findings) -> str:
     quantity = explanation.quantity
     predicted = f"predicted {quantity.word} {quantity.text(explanation.prediction)}"
     return f"{findings.glass.name}: atom {explanation.atom} ({symbol}), {predicted}"
-
-
-def _tick(description: str, value: bool, tooltip: str) -> Any:
-    return widgets.Checkbox(
-        value=value,
-        description=description,
-        tooltip=tooltip,
-        indent=False,
-        layout={"width": "auto", "margin": "0 8px 0 0"},
-    )
 
 
 def _link(path: Path) -> str | Markup:

@@ -14,9 +14,8 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import CancelSignal, Watch
-from symgnn_widgets.panels.analysis import Analysis
+from symgnn_widgets.panels.analysis import Analysis, Subject
 from symgnn_widgets.state.jobs import Reporter
-from symgnn_widgets.state.session import Session
 
 _NULLS: tuple[NullOrder, ...] = ("random", "nearest", "hop_length_matched")
 _DRAWS = 8
@@ -40,8 +39,9 @@ class Trust:
     known: dict[str, Fidelity]
 
 
-def _trust(session: Session, explanation: AtomExplanation, _k: int, report: Reporter, cancel: CancelSignal) -> Trust:
-    prediction = _prediction(session, explanation)
+def _trust(subject: Subject, report: Reporter, cancel: CancelSignal) -> Trust:
+    explanation: AtomExplanation = subject.explanation
+    prediction = _prediction(subject, explanation)
     against_nulls = fidelity_against_nulls(
         prediction,
         importance_order(explanation.unit_score),
@@ -53,23 +53,25 @@ def _trust(session: Session, explanation: AtomExplanation, _k: int, report: Repo
     with one_thread():
         known = {
             f"{METHODS[known.method].label}, {known.mask_semantics}": fidelity(
-                _prediction(session, known), importance_order(known.unit_score), against_nulls.observed.count
+                _prediction(subject, known), importance_order(known.unit_score), against_nulls.observed.count
             )
-            for known in comparable(session, explanation)
+            for known in comparable(subject)
         }
     return Trust(against_nulls, known)
 
 
-def comparable(session: Session, explanation: AtomExplanation) -> list[AtomExplanation]:
+def comparable(subject: Subject) -> list[AtomExplanation]:
     """Return the explanations of the same atom in the history whose units are of the same kind, this one last."""
-    others = [known for known in session.history.values() if known is not explanation]
-    return [known for known in others if (known.atom, known.unit) == (explanation.atom, explanation.unit)] + [
-        explanation
+    explanation: AtomExplanation = subject.explanation
+    others = [known for known in subject.history.values() if known is not explanation]
+    return [
+        *(known for known in others if (known.atom, known.unit) == (explanation.atom, explanation.unit)),
+        explanation,
     ]
 
 
-def _prediction(session: Session, explanation: AtomExplanation) -> MaskedPrediction:
-    return session.prepared.masked_prediction(
+def _prediction(subject: Subject, explanation: AtomExplanation) -> MaskedPrediction:
+    return subject.structure.prepared.masked_prediction(
         explanation.atom, semantics=explanation.mask_semantics, unit=explanation.unit
     )
 
@@ -78,16 +80,12 @@ def _nulls_figure(trust: Trust) -> go.Figure:
     return fidelity_figure(trust.against_nulls, title="Does it beat rankings that know nothing of the network?")
 
 
-def _methods_figure(trust: Trust) -> go.Figure:
-    return sufficiency_figure(trust.known)
-
-
 FIDELITY = Analysis(
     "fidelity",
     "An explanation is worth reading where its line leaves the bands: keeping its first units keeps the prediction, "
     "masking them changes it. Explain the atom with further methods to compare them.",
     _trust,
-    {"against nulls": _nulls_figure, "sparsity": _methods_figure},
+    {"against nulls": _nulls_figure, "sparsity": lambda trust: sufficiency_figure(trust.known)},
     height=400,
     margin={"l": 60, "r": 10, "t": 64, "b": 110},
     depends_on_k=False,

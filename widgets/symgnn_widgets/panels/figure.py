@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import plotly.graph_objects as go
 
+from symgnn_widgets.state.jobs import Job, Result, Work
+from symgnn_widgets.state.structure import Structure
+from symgnn_widgets.views.controls import HIDDEN, progress_bar, show
 from symgnn_widgets.views.figure import FigureView
 
 SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
@@ -13,6 +17,9 @@ SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
 
 BOX_SHRINKAGE = 0.88
 """Of the box of a small figure in space: its tick labels, which stand around it, do not shrink."""
+
+IN_SPACE = {"l": 0, "r": 0, "t": 34, "b": 0}
+"""Margin of a figure in space."""
 
 _NOTHING = go.Figure()
 
@@ -71,3 +78,41 @@ class FigurePanel:
     def show(self, figure: go.Figure) -> None:
         """Show ``figure``, which was drawn for a page of its own."""
         self.put(self.compact(figure))
+
+
+class ComputedFigure(FigurePanel):
+    """A figure that is computed in the background, with a bar for work that says how far it is.
+
+    Parameters
+    ----------
+    height, margin, options
+        Of :class:`FigurePanel`.
+    structure
+        Told what goes wrong.
+    failed
+        What is said then: "The … could not be …".
+    """
+
+    def __init__(self, height: int, margin: dict[str, int], structure: Structure, failed: str, **options: Any) -> None:
+        super().__init__(height, margin, **options)
+        self.bar = progress_bar({"width": "auto", **HIDDEN})
+        self._structure, self._failed = structure, failed
+        self._job = Job(self._fail)
+        self._job.observe(self._show_progress, ["status", "progress"])
+
+    def compute(self, work: Work[Result], then: Callable[[Result], None]) -> None:
+        """Start the work in place of what is running, and call ``then`` with its result."""
+        self._job.start(work, then)
+
+    def stop(self) -> None:
+        """Stop the work, and drop what it would still deliver."""
+        self._job.cancel()
+
+    def _show_progress(self, _change: object) -> None:
+        # Work that is over in a moment says nothing of itself.
+        self.bar.value = self._job.progress
+        show(self.bar, seen=self._job.running and self._job.progress > 0)
+
+    def _fail(self, error: Exception) -> None:
+        self.clear()
+        self._structure.fail(self._failed, error)

@@ -17,15 +17,17 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.markup import download, element
 from symgnn_explain.structure.io import notes, read_glass
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
-from symgnn_widgets.state.jobs import Progress, Worker
+from symgnn_widgets.state.jobs import Job, Progress
 from symgnn_widgets.state.saved import open_session, restore, save_session
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.structure import as_sentence
+from symgnn_widgets.views.controls import HIDDEN, button, control
 
 Opened = tuple[Session, SavedSession | None]
 """A session, and the state that it was saved in."""
 
-_WIDE = {"width": "auto", "flex": "1 1 0", "min_width": "0"}
-_LABEL = {"description_width": "60px"}
+_LABEL = 60
+"""Pixels."""
 
 
 class Files:
@@ -44,59 +46,40 @@ class Files:
     def __init__(self, session: Callable[[], Session], replace: Callable[[Session], None]) -> None:
         self.session = session
         self.replace = replace
-        self.path = widgets.Text(
-            description="File",
+        self.path = control(
+            widgets.Text,
+            "File",
+            "Path of a structure that ASE reads, or of a saved session",
+            label=_LABEL,
             placeholder="glass.extxyz, quench.lammpstrj, POSCAR, session.symgnn …",
-            tooltip="Path of a structure that ASE reads, or of a saved session",
-            continuous_update=False,
-            style=_LABEL,
-            layout=_WIDE,
         )
-        self.upload = widgets.FileUpload(
-            description="Upload",
-            tooltip="Open a file of your own computer, up to about 7 MB; larger ones by their path",
-            layout={"width": "110px", "flex": "0 0 auto"},
-        )
-        self.open = widgets.Button(
-            description="Open",
-            icon="folder-open",
-            tooltip="Show the file in place of the present glass; save the session first if you want to keep it",
-            layout={"width": "90px", "flex": "0 0 auto"},
-        )
-        self.frame = widgets.IntText(
-            value=-1,
-            description="Frame",
-            tooltip="Frame of a trajectory; -1 is the last",
-            style=_LABEL,
-            layout={"width": "130px", "flex": "0 0 auto"},
-        )
-        self.format = widgets.Combobox(
-            description="Format",
+        said = "Open a file of your own computer, up to about 7 MB; larger ones by their path"
+        self.upload = control(widgets.FileUpload, "Upload", said, 110)
+        said = "Show the file in place of the present glass; save the session first if you want to keep it"
+        self.open = button("Open", "folder-open", said, self.start, 90)
+        said = "Frame of a trajectory; -1 is the last"
+        self.frame = control(widgets.IntText, "Frame", said, 130, label=_LABEL, value=-1)
+        self.format = control(
+            widgets.Combobox,
+            "Format",
+            "Name of the format (ASE's) where the file's own name does not tell",
+            220,
+            label=_LABEL,
             options=("extxyz", "lammps-dump-text", "lammps-data", "vasp", "cif", "pickle"),
             placeholder="as the file says",
-            tooltip="Name of the format (ASE's) where the file's own name does not tell",
-            style=_LABEL,
-            layout={"width": "220px", "flex": "0 0 auto"},
         )
-        self.weights = widgets.Text(
-            description="Network",
+        self.weights = control(
+            widgets.Text,
+            "Network",
+            "Trained weights, with their card beside them",
+            label=_LABEL,
             placeholder="the present one, or a .safetensors file",
-            tooltip="Trained weights, with their card beside them",
-            continuous_update=False,
-            style=_LABEL,
-            layout=_WIDE,
         )
         self.types: dict[int, Any] = {}
-        self.species = widgets.HBox(layout={"flex_flow": "row wrap", "display": "none"})
-        self.save = widgets.Button(
-            description="Save session",
-            icon="save",
-            tooltip="Keep glass, selection, explanations and settings in one file; no file is replaced",
-            layout={"width": "120px", "flex": "0 0 auto"},
-        )
-        self.folder = widgets.Text(
-            value=DEFAULT_FOLDER, description="to", tooltip="Folder of the session file", style=_LABEL, layout=_WIDE
-        )
+        self.species = widgets.HBox(layout={"flex_flow": "row wrap", **HIDDEN})
+        said = "Keep glass, selection, explanations and settings in one file; no file is replaced"
+        self.save = button("Save session", "save", said, self.keep, 120)
+        self.folder = control(widgets.Text, "to", "Folder of the session file", label=_LABEL, value=DEFAULT_FOLDER)
         self.said = widgets.HTML()
         self.ui = widgets.VBox(
             [
@@ -109,9 +92,7 @@ class Files:
             ]
         )
         self._uploaded: tuple[str, bytes] | None = None
-        self._worker: Worker[Opened] = Worker(lambda _fraction: None, self._show, self._fail)
-        self.open.on_click(lambda _button: self.start())
-        self.save.on_click(lambda _button: self.keep())
+        self._job = Job(self._fail)
         self.upload.observe(self._on_upload, "value")
         self.path.observe(self._on_path, "value")
 
@@ -127,7 +108,7 @@ class Files:
             "format_name": self.format.value.strip() or None,
             "species": {kind: box.value.strip() for kind, box in self.types.items()} or None,
         }
-        predictor = self.session().predictor
+        predictor = self.session().structure.predictor
         self.open.disabled = True
         self._say(f"Opening {uploaded[0] if uploaded else path} …")
 
@@ -144,12 +125,12 @@ class Files:
                 except InputError as error:
                     raise InputError(str(error).replace(str(copy), copy.name)) from error
 
-        self._worker.start(work, wait=wait)
+        self._job.start(work, self._show, wait=wait)
 
     def keep(self) -> Path | None:
         """Save the session under a name that says glass and date, and that no file has."""
         session, folder = self.session(), Path(self.folder.value).expanduser()
-        stem = free_stem(folder, f"{slug(session.glass.name)}_session_{today()}")
+        stem = free_stem(folder, f"{slug(session.structure.glass.name)}_session_{today()}")
         try:
             path = save_session(session, folder / f"{stem}{SUFFIX}")
         except (InputError, OSError) as error:
@@ -171,14 +152,15 @@ class Files:
 
     def _ask_species(self, types: tuple[int, ...]) -> None:
         """Show a box for the species of each type, filled with those that the network knows, in their order."""
-        known = self.session().predictor.species or ()
+        known = self.session().structure.predictor.species or ()
         self.types = {
-            kind: widgets.Text(
+            kind: control(
+                widgets.Text,
+                f"type {kind} is",
+                f"Chemical symbol of the atoms of type {kind}",
+                130,
+                label=_LABEL,
                 value=known[place] if place < len(known) else "",
-                description=f"type {kind} is",
-                tooltip=f"Chemical symbol of the atoms of type {kind}",
-                layout={"width": "130px"},
-                style=_LABEL,
             )
             for place, kind in enumerate(types)
         }
@@ -199,7 +181,7 @@ class Files:
         except InputError as error:
             self._fail(error)
             return
-        glass = session.glass
+        glass = session.structure.glass
         self._say("; ".join([f"Opened {glass.name}: {len(glass)} atoms, {glass.formula}", *notes(glass)]))
 
     def _fail(self, error: Exception) -> None:

@@ -14,34 +14,30 @@ from symgnn_explain.analysis import (
 )
 from symgnn_explain.plotting import autocorrelation_figure, radial_figure, structure_factor_figure
 from symgnn_explain.runs.watch import CancelSignal
-from symgnn_widgets.panels.analysis import Analysis
+from symgnn_widgets.panels.analysis import Analysis, Subject
 from symgnn_widgets.state.jobs import Reporter
-from symgnn_widgets.state.session import Session
 
 _MARGIN = {"l": 60, "r": 10, "t": 36, "b": 140}
 
 
 def _radial(
-    session: Session, _explanation: None, _k: int, _report: Reporter, _cancel: CancelSignal
+    subject: Subject, _report: Reporter, _cancel: CancelSignal
 ) -> tuple[RadialDistribution, dict[tuple[str, str], RadialDistribution]]:
-    return session.radial_distribution, partial_distributions(session.glass)
+    return subject.structure.radial_distribution, partial_distributions(subject.structure.glass)
 
 
-def _structure_factor(
-    session: Session, _explanation: None, _k: int, report: Reporter, cancel: CancelSignal
-) -> StructureFactor:
-    return static_structure_factor(session.glass, progress=report, cancel=cancel)
+def _structure_factor(subject: Subject, report: Reporter, cancel: CancelSignal) -> StructureFactor:
+    return static_structure_factor(subject.structure.glass, progress=report, cancel=cancel)
 
 
-def _correlation(
-    session: Session, _explanation: None, _k: int, report: Reporter, cancel: CancelSignal
-) -> list[Autocorrelation]:
+def _correlation(subject: Subject, report: Reporter, cancel: CancelSignal) -> list[Autocorrelation]:
+    glass, predictions = subject.structure.glass, subject.structure.predictions
     groups: tuple[tuple[Literal["all", "species"], str], ...] = (
         ("all", "predictions"),
         ("species", "predictions within a species"),
     )
     return [
-        field_autocorrelation(session.glass, session.predictions, name, within=within, progress=report, cancel=cancel)
+        field_autocorrelation(glass, predictions, name, within=within, progress=report, cancel=cancel)
         for within, name in groups
     ]
 

@@ -8,42 +8,37 @@ from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.runs.markup import element, note
 from symgnn_widgets.panels.edges import TABLE_LAYOUT
-from symgnn_widgets.state.base import Key
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.explaining import Explaining
+from symgnn_widgets.state.method import Key
 from symgnn_widgets.views.table import Clickable, marked
+from symgnn_widgets.views.tabs import Seen
 
 
-class History:
+class History(Seen):
     """Lists earlier explanations, the latest first; a click goes back to one, with its method and settings."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.active = False
+    def __init__(self, explaining: Explaining) -> None:
+        self._symbols, self._explaining = explaining.structure.glass.symbols, explaining
         self.table = Clickable(self._recall, layout={"width": "100%"})
         self.ui = widgets.Box([self.table], layout=TABLE_LAYOUT)
-        session.observe(self._list, ["history", "explanation"])
-        self._list()
-
-    def activate(self, *, active: bool) -> None:
-        """Say whether the list is in sight: it grows with every explanation, and is sent as a whole."""
-        self.active = active
-        self._list()
+        explaining.observe(self.update, ["history", "explanation"])
 
     def _recall(self, _action: str, place: int) -> None:
-        self.session.recall(list(self.session.history)[place])
+        self._explaining.recall(list(self._explaining.history)[place])
 
-    def _list(self, _change: object = None) -> None:
-        session = self.session
+    def update(self, _change: object = None) -> None:
+        """List what there is, if somebody looks: the list grows with every explanation, and is sent as a whole."""
+        explaining = self._explaining
         if not self.active:
             return
-        if not session.history:
+        if not explaining.history:
             self.table.value = note("Explanations will be listed here.")
             return
         rows = []
-        for place, (key, explanation) in reversed(list(enumerate(session.history.items()))):
-            name = f"{session.glass.symbols[key[0]]} {key[0]}, {METHODS[key[1]].label}"
-            shown = "symgnn-looked-at" if explanation is session.explanation else ""
-            difference = _difference(key, session.key)
+        for place, (key, explanation) in reversed(list(enumerate(explaining.history.items()))):
+            name = f"{self._symbols[key[0]]} {key[0]}, {METHODS[key[1]].label}"
+            shown = "symgnn-looked-at" if explanation is explaining.explanation else ""
+            difference = _difference(key, explaining.key)
             link = marked(name, "recall", place, "Go back to this explanation")
             cell = element("td", link, note(f"{explanation.quantity.text(explanation.prediction)}, {difference}"))
             rows.append(element("tr", cell, css=shown))

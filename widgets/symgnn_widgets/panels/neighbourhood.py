@@ -11,54 +11,52 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.style import GREEN, LOWERS, PURPLE, RAISES, species_colour
 from symgnn_explain.runs.markup import Markup, element, joined
-from symgnn_widgets.panels.figure import FigurePanel, shrink_scene
+from symgnn_widgets.panels.figure import ComputedFigure, shrink_scene
 from symgnn_widgets.state.colours import Colouring
-from symgnn_widgets.state.jobs import Reporter, Worker
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.state.explaining import Explaining
+from symgnn_widgets.state.jobs import Reporter
 
 HEIGHT = 384
 
 
 class Neighbourhood:
-    """Draws the neighbourhood of the session's explanation."""
+    """Draws the neighbourhood of the explanation."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.figure = FigurePanel(HEIGHT, margin={"l": 14, "r": 44, "t": 34, "b": 0}, on_click=session.pick)
+    def __init__(self, explaining: Explaining) -> None:
+        self._explaining = explaining
+        margin = {"l": 14, "r": 44, "t": 34, "b": 0}
+        self.figure = ComputedFigure(
+            HEIGHT, margin, explaining.structure, "The neighbourhood could not be drawn", on_click=explaining.pick
+        )
         self.caption = widgets.HTML()
         self.ui = widgets.VBox([self.figure.ui, self.caption])
-        self._worker: Worker[go.Figure] = Worker(lambda _fraction: None, self.figure.put, self._fail)
-        session.observe(self._draw, ["explanation", "k"])
+        explaining.on_shown(self._draw)
 
     def _draw(self, _change: object = None) -> None:
-        session, explanation, k = self.session, self.session.explanation, self.session.k
-        self._worker.cancel()
+        explanation, k = self._explaining.explanation, self._explaining.threshold.k
+        glass, predictions = self._explaining.structure.glass, self._explaining.structure.predictions
+        self.figure.stop()
         if explanation is None:
             self.figure.clear()
             self.caption.value = ""
             return
 
         def work(_report: Reporter, _cancel: threading.Event) -> go.Figure:
-            figure = compact_neighbourhood(
-                neighbourhood_figure(session.glass, explanation, k=k, predictions=session.predictions)
-            )
-            low, high = Colouring.of_values("", session.predictions).domain
+            figure = compact_neighbourhood(neighbourhood_figure(glass, explanation, k=k, predictions=predictions))
+            low, high = Colouring.of_values("", predictions).domain
             figure.update_coloraxes(cmin=low, cmax=high)
-            title = f"Neighbourhood of atom {explanation.atom} ({session.glass.symbols[explanation.atom]})"
+            title = f"Neighbourhood of atom {explanation.atom} ({glass.symbols[explanation.atom]})"
             # The camera stays where it was turned to while the same atom is shown.
             figure.update_layout(title={"text": title}, uirevision=explanation.atom)
             return self.figure.compact(figure)
 
-        self._worker.start(work)
+        self.figure.compute(work, self.figure.put)
         self.caption.value = self._caption(explanation, k)
-
-    def _fail(self, error: Exception) -> None:
-        self.session.error = as_sentence("The neighbourhood could not be drawn", error)
 
     def _caption(self, explanation: AtomExplanation, k: int) -> Markup:
         """Say in one line what the legend says that there is no room for."""
         dots: list[str] = [_dot("explained atom", PURPLE)]
-        dots += [_dot(f"{symbol} (rim)", species_colour(symbol)) for symbol in self.session.glass.species]
+        dots += [_dot(f"{symbol} (rim)", species_colour(symbol)) for symbol in self._explaining.structure.glass.species]
         if explanation.is_self_loop[explanation.rank()[:k]].any():
             dots.append(_dot("self-loop among the edges", GREEN))
         if explanation.signed:

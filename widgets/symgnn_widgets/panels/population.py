@@ -14,10 +14,11 @@ from symgnn_explain.export.naming import slug
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.runs.markup import element, note
 from symgnn_widgets.panels.edges import atom_link, html_table
-from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.state.explaining import default_settings
-from symgnn_widgets.state.jobs import Reporter, Worker
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.panels.figure import ComputedFigure
+from symgnn_widgets.state.jobs import Reporter
+from symgnn_widgets.state.method import default_settings
+from symgnn_widgets.state.population import PopulationRun
+from symgnn_widgets.views.controls import button, control, progress_bar
 from symgnn_widgets.views.table import Clickable
 
 _FOLDER = "out/explorer"
@@ -29,45 +30,31 @@ _NOTE = (
 
 
 class Population:
-    """Explains the selection, lists the atoms, and draws the enrichment over all of them.
+    """Explains the selection, lists the atoms, and draws the enrichment over all of them."""
 
-    Parameters
-    ----------
-    session
-        Whose selection is explained.
-    height
-        Of the figure, pixels.
-    """
-
-    def __init__(self, session: Session, height: int) -> None:
-        self.session = session
+    def __init__(self, many: PopulationRun, height: int) -> None:
+        self._many, explaining = many, many.explaining
+        selected, choice = explaining.selected, explaining.choice
         self.curve: EnrichmentCurve | None = None
-        self.start = widgets.Button(
-            description="Explain selection",
-            icon="search-plus",
+        self.start = button(
+            "Explain selection",
+            "search-plus",
+            "Explain all selected atoms",
+            lambda: many.explain_selection(self.folder.value),
+            170,
             button_style="primary",
-            tooltip="Explain all selected atoms",
-            layout={"width": "170px"},
         )
-        self.cancel = widgets.Button(
-            description="Cancel",
-            icon="times",
-            disabled=True,
-            tooltip="Stop; what is done is kept",
-            layout={"width": "84px"},
-        )
-        self.folder = widgets.Text(
-            description="in",
-            tooltip="Folder of the explanations",
-            style={"description_width": "16px"},
-            layout={"width": "auto", "flex": "1 1 0"},
-        )
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "flex": "1 1 0"})
+        self.cancel = button("Cancel", "times", "Stop; what is done is kept", many.job.cancel, 84, disabled=True)
+        self.folder = control(widgets.Text, "in", "Folder of the explanations", label=16)
+        self.bar = progress_bar()
         self.words = widgets.HTML()
         self.table = Clickable(
-            lambda _action, atom: self._look(atom), layout={"max_height": "220px", "overflow": "auto"}
+            lambda _action, atom: selected.look_at(atom), layout={"max_height": "220px", "overflow": "auto"}
         )
-        self.figure = FigurePanel(height, margin={"l": 56, "r": 10, "t": 40, "b": 150}, empty=_EMPTY)
+        margin = {"l": 56, "r": 10, "t": 40, "b": 150}
+        self.figure = ComputedFigure(
+            height, margin, explaining.structure, "The population could not be analysed", empty=_EMPTY
+        )
         self.ui = widgets.VBox(
             [
                 widgets.HBox([self.start, self.cancel, self.folder]),
@@ -77,12 +64,10 @@ class Population:
                 self.figure.ui,
             ]
         )
-        self._worker: Worker[EnrichmentCurve] = Worker(lambda _fraction: None, self._draw, self._fail)
-        self.start.on_click(lambda _button: session.explain_selection(self.folder.value))
-        self.cancel.on_click(lambda _button: session.cancel_population())
-        session.observe(self._name_folder, ["method", "settings", "semantics", "unit"])
-        session.observe(self._show_state, ["population_status", "population_progress", "population_words", "selection"])
-        session.observe(self._show_atoms, "population")
+        choice.observe(self._name_folder, ["method", "settings", "semantics", "unit"])
+        many.job.observe(self._show_state, ["status", "progress"])
+        selected.observe(self._show_state, "selection")
+        many.observe(self._show_atoms, "population")
         self._name_folder()
         self._show_state()
 
@@ -90,37 +75,30 @@ class Population:
         """Draw the enrichment over the latest population, where it is known."""
         return {} if self.curve is None else {"population": enrichment_figure(self.curve)}
 
-    def _look(self, atom: int) -> None:
-        """Look at an atom and keep the selection; its explanation is known."""
-        if atom in self.session.selection:
-            self.session.selected_atom = atom
-        else:
-            self.session.select(atom)
-
     def _name_folder(self, _change: object = None) -> None:
         """Name a folder for what is set now: a folder holds one method with one set of settings."""
-        session = self.session
+        choice = self._many.explaining.choice
         # While the method changes, its settings are still those of the one before.
-        usual = default_settings(session.method, session.target)
-        differing = {name: value for name, value in session.settings.items() if usual.get(name, value) != value}
-        parts = [session.glass.name, session.method, session.semantics, session.unit]
+        usual = default_settings(choice.method, choice.structure.target)
+        differing = {name: value for name, value in choice.settings.items() if usual.get(name, value) != value}
+        parts = [self._many.explaining.structure.glass.name, choice.method, choice.semantics, choice.unit]
         parts += [f"{name}{value}" for name, value in sorted(differing.items())]
         self.folder.value = str(Path(_FOLDER) / ("population_" + "_".join(map(slug, parts))))
 
     def _show_state(self, _change: object = None) -> None:
-        session = self.session
-        running = session.population_status == "running"
-        self.start.disabled, self.cancel.disabled = running or not session.selection, not running
-        self.start.description = f"Explain {len(session.selection) or ''} selected".replace("  ", " ")
-        self.bar.value = session.population_progress
-        text = "Cancelled" if session.population_status == "cancelled" else session.population_words
-        self.words.value = element("span", text, css="symgnn-note")
+        job, selection = self._many.job, self._many.explaining.selected.selection
+        self.start.disabled, self.cancel.disabled = job.running or not selection, not job.running
+        self.start.description = f"Explain {len(selection) or ''} selected".replace("  ", " ")
+        self.bar.value = job.progress
+        self.words.value = element("span", self._many.words, css="symgnn-note")
 
     def _show_atoms(self, _change: object = None) -> None:
-        session, population = self.session, self.session.population
+        population = self._many.population
         if population is None:
             return
-        symbols, target = session.glass.symbols, session.target
+        self._show_state()
+        glass, target = self._many.explaining.structure.glass, self._many.explaining.structure.target
+        symbols = glass.symbols
         rows = []
         for place, row in enumerate(population.to_frame().to_dict("records"), start=1):
             change = row["masked_change"]
@@ -132,7 +110,7 @@ class Population:
         top = element("span", "top 50", title=target.axis(f"{changed} with the 50 most important units alone"))
         predicted = element("span", target.unit or target.word, title=f"predicted {target.word}")
         self.table.value = html_table(("#", "Atom", predicted, masked), top, rows)
-        glass, k, rdf = session.glass, session.k, session.radial_distribution
+        k, rdf = self._many.explaining.threshold.k, self._many.explaining.structure.radial_distribution
 
         def work(report: Reporter, _cancel: threading.Event) -> EnrichmentCurve:
             shells = []
@@ -141,11 +119,8 @@ class Population:
                 report(done / len(population))
             return enrichment_curve(shells)
 
-        self._worker.start(work)
+        self.figure.compute(work, self._draw)
 
     def _draw(self, curve: EnrichmentCurve) -> None:
         self.curve = curve
         self.figure.show(enrichment_figure(curve))
-
-    def _fail(self, error: Exception) -> None:
-        self.session.error = as_sentence("The population could not be analysed", error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import ipywidgets as widgets
 import numpy as np
 import plotly.graph_objects as go
@@ -12,9 +10,10 @@ from symgnn_explain.analysis import StructureTopology
 from symgnn_explain.plotting.persistence import persistence_figure
 from symgnn_explain.runs.markup import note
 from symgnn_explain.structure.glass import IntArray
-from symgnn_widgets.panels.figure import FigurePanel
-from symgnn_widgets.state.jobs import Reporter, Worker
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.panels.figure import ComputedFigure
+from symgnn_widgets.state.scene import Scene
+from symgnn_widgets.views.controls import button
+from symgnn_widgets.views.tabs import Seen
 
 _NOTE = (
     "Rings of the periodic structure; orange ones pass through an important edge. Click a point to see its ring in 3D. "
@@ -22,69 +21,45 @@ _NOTE = (
 )
 
 
-class Rings:
-    """Draws the persistence diagram once it is in sight, and sets the session's ``ring``.
+class Rings(Seen):
+    """Draws the persistence diagram once it is in sight, and sets the scene's ``ring``."""
 
-    Parameters
-    ----------
-    session
-        What is explained.
-    height
-        Of the figure, pixels.
-    """
-
-    def __init__(self, session: Session, height: int) -> None:
-        self.session = session
-        self.active = False
+    def __init__(self, scene: Scene, height: int) -> None:
+        self._explaining, self._scene = scene.explaining, scene
         self.topology: StructureTopology | None = None
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "auto", "display": "none"})
         self.note = widgets.HTML(note(_NOTE))
         self.shown = widgets.HTML()
-        self.clear = widgets.Button(
-            description="Hide ring", icon="eye-slash", tooltip="Take the ring out of the 3D view", disabled=True
-        )
-        self.figure = FigurePanel(height, margin={"l": 56, "r": 10, "t": 40, "b": 50}, on_click=self.show_ring)
-        self.ui = widgets.VBox([self.note, self.bar, self.figure.ui, widgets.HBox([self.clear, self.shown])])
-        self._worker: Worker[StructureTopology] = Worker(self._advance, self._keep, self._fail)
-        self.clear.on_click(lambda _button: session.set_trait("ring", None))
-        session.observe(self._draw, ["explanation", "k"])
-        session.observe(self._describe, "ring")
-
-    def activate(self, *, active: bool) -> None:
-        """Say whether the panel is in sight."""
-        self.active = active
-        if not active:
-            self._worker.cancel()
-        elif self.topology is None:
-            self._compute()
-        else:
-            self._draw()
+        said = "Take the ring out of the 3D view"
+        self.clear = button("Hide ring", "eye-slash", said, lambda: scene.set_trait("ring", None), {}, disabled=True)
+        margin = {"l": 56, "r": 10, "t": 40, "b": 50}
+        failed = "The persistent homology could not be computed"
+        self.figure = ComputedFigure(height, margin, scene.explaining.structure, failed, on_click=self.show_ring)
+        below = widgets.HBox([self.clear, self.shown])
+        self.ui = widgets.VBox([self.note, self.figure.bar, self.figure.ui, below])
+        scene.explaining.on_shown(self._draw)
+        scene.observe(self._describe, "ring")
 
     def show_ring(self, row: int) -> None:
         """Show the optimal cycle of one H1 pair in 3D."""
         if self.topology is not None:
-            self.session.ring = self.topology.cycles.path(self.session.glass, row)
-
-    def _compute(self) -> None:
-        structure = self.session.structure
-        self.bar.value, self.bar.layout.display = 0.0, ""
-
-        def work(report: Reporter, cancel: threading.Event) -> StructureTopology:
-            return structure.topology(report, cancel)
-
-        self._worker.start(work)
-
-    def _advance(self, fraction: float) -> None:
-        self.bar.value = fraction
-
-    def _keep(self, topology: StructureTopology) -> None:
-        self.topology = topology
-        self.bar.layout.display = "none"
-        self._draw()
+            self._scene.ring = self.topology.cycles.path(self._explaining.structure.glass, row)
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw the persistence diagram, where it is known."""
         return {} if self.topology is None else {"persistence": self._figure(self.topology)}
+
+    def update(self, _change: object = None) -> None:
+        """Compute the diagram when somebody looks for the first time."""
+        if not self.active:
+            self.figure.stop()
+        elif self.topology is None:
+            self.figure.compute(self._explaining.structure.topology, self._keep)
+        else:
+            self._draw()
+
+    def _keep(self, topology: StructureTopology) -> None:
+        self.topology = topology
+        self._draw()
 
     def _draw(self, _change: object = None) -> None:
         if self.active and self.topology is not None:
@@ -93,24 +68,19 @@ class Rings:
             self.figure.show(figure)
 
     def _figure(self, topology: StructureTopology) -> go.Figure:
-        session = self.session
         highlighted: IntArray = np.zeros(0, dtype=np.int64)
-        explanation = session.explanation
+        explanation = self._explaining.explanation
         if explanation is not None:
-            top = explanation.rank()[: session.k]
+            top = explanation.rank()[: self._explaining.threshold.k]
             edges = explanation.source[top], explanation.target[top], explanation.displacement[top]
-            highlighted = topology.cycles.through_edges(session.glass, *edges)
+            highlighted = topology.cycles.through_edges(self._explaining.structure.glass, *edges)
         return persistence_figure(topology.persistence, highlighted=highlighted)
 
     def _describe(self, _change: object = None) -> None:
-        ring = self.session.ring
+        ring = self._scene.ring
         self.clear.disabled = ring is None
         self.shown.value = (
             ""
             if ring is None
             else note(f"Ring of {len(ring)} bonds, born at {ring.birth:.3f} Å, filled at {ring.death:.3f} Å.")
         )
-
-    def _fail(self, error: Exception) -> None:
-        self.bar.layout.display = "none"
-        self.session.error = as_sentence("The persistent homology could not be computed", error)

@@ -9,83 +9,78 @@ import numpy as np
 
 from symgnn_explain.runs.markup import Markup, element, note
 from symgnn_explain.structure.selection import FORMS
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.explaining import Explaining
+from symgnn_widgets.state.steps import Steps
+from symgnn_widgets.views.controls import button, control
 from symgnn_widgets.views.table import Clickable, marked
-from symgnn_widgets.views.view_controls import bind
 
 LISTED = 30
 """Selected atoms that are listed one by one."""
 
 
-class Selection:
+class SelectionBar:
     """A line of words, the atoms selected, and buttons."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, explaining: Explaining, steps: Steps) -> None:
+        self._explaining, self._steps = explaining, steps
         self._selecting = False
-        middle = session.target.number(float(np.median(session.predictions)), coarse=True)
-        self.words = widgets.Text(
-            placeholder=f"species {session.glass.species[-1]} and prediction < {middle}",
-            description="Select",
-            continuous_update=False,
-            tooltip=f"Select atoms: {FORMS}. Press Enter.",
-            style={"description_width": "52px"},
-            layout={"width": "330px"},
+        structure, selected = explaining.structure, explaining.selected
+        middle = structure.target.number(float(np.median(structure.predictions)), coarse=True)
+        self.words = control(
+            widgets.Text,
+            "Select",
+            f"Select atoms: {FORMS}. Press Enter.",
+            {"width": "330px"},
+            label=52,
+            placeholder=f"species {structure.glass.species[-1]} and prediction < {middle}",
         )
-        self.adding = widgets.ToggleButton(
-            value=session.adding,
-            description="Add",
+        self.adding = control(
+            widgets.ToggleButton,
+            "Add",
+            "While this is on, or Shift or Ctrl is held, a click adds an atom or takes it out, no more",
+            70,
+            sets=(selected, "adding"),
             icon="plus",
-            tooltip="While this is on, or Shift or Ctrl is held, a click adds an atom or takes it out, no more",
-            layout={"width": "70px"},
         )
-        self.undo = _button("undo", "Back to what was selected and explained before")
-        self.redo = _button("repeat", "Forth again")
-        self.clear = _button("trash-o", "Select nothing")
+        self.undo = button("", "undo", "Back to what was selected and explained before", steps.undo)
+        self.redo = button("", "repeat", "Forth again", steps.redo)
+        self.clear = button("", "trash-o", "Select nothing", selected.clear_selection)
         self.list = Clickable(self._on_click, layout={"flex": "1 1 0", "min_width": "0", "align_self": "center"})
         self.ui = widgets.HBox([self.words, self.adding, self.undo, self.redo, self.clear, self.list])
         self.words.observe(self._select, "value")
-        self.undo.on_click(lambda _button: session.undo())
-        self.redo.on_click(lambda _button: session.redo())
-        self.clear.on_click(lambda _button: session.clear_selection())
-        bind(session, "adding", self.adding)
-        session.observe(self._show, ["selection", "selected_atom", "can_undo", "can_redo"])
+        selected.observe(self._show, ["selection", "selected_atom"])
+        steps.observe(self._show, ["can_undo", "can_redo"])
         self._show()
 
     def _select(self, change: dict[str, Any]) -> None:
         if change["new"].strip():
             self._selecting = True
-            self.session.select_words(change["new"])
+            self._explaining.select_words(change["new"])
             self._selecting = False
 
     def _on_click(self, action: str, atom: int) -> None:
         if action == "remove":
-            self.session.deselect(atom)
+            self._explaining.selected.deselect(atom)
         else:
-            self.session.selected_atom = atom
+            self._explaining.selected.selected_atom = atom
 
     def _show(self, _change: object = None) -> None:
-        session = self.session
+        selection = self._explaining.selected.selection
         if not self._selecting:
             self.words.value = ""  # they say no longer what is selected
-        self.undo.disabled, self.redo.disabled = not session.can_undo, not session.can_redo
-        self.clear.disabled = not session.selection
-        if not session.selection:
+        self.undo.disabled, self.redo.disabled = not self._steps.can_undo, not self._steps.can_redo
+        self.clear.disabled = not selection
+        if not selection:
             self.list.value = note("No atom is selected.")
             return
-        chips = [self._chip(atom) for atom in session.selection[:LISTED]]
-        further = len(session.selection) - LISTED
-        count = (element("b", len(session.selection)), " ") if len(session.selection) > 1 else ()
+        chips = [self._chip(atom) for atom in selection[:LISTED]]
+        further = len(selection) - LISTED
+        count = (element("b", len(selection)), " ") if len(selection) > 1 else ()
         rest = f" and {further} more" if further > 0 else ""
         self.list.value = element("div", *count, *chips, rest, css="symgnn-chips")
 
     def _chip(self, atom: int) -> Markup:
-        symbol = self.session.glass.symbols[atom]
-        looked_at = " symgnn-looked-at" if atom == self.session.selected_atom else ""
-        name = marked(f"{symbol} {atom}", "look", atom, "Look at this atom")
+        looked_at = " symgnn-looked-at" if atom == self._explaining.selected.selected_atom else ""
+        name = marked(f"{self._explaining.structure.glass.symbols[atom]} {atom}", "look", atom, "Look at this atom")
         remove = marked("×", "remove", atom, "Take it out of the selection")
         return element("span", name, " ", remove, css=f"symgnn-chip{looked_at}")
-
-
-def _button(icon: str, tooltip: str) -> Any:
-    return widgets.Button(icon=icon, tooltip=tooltip, layout={"width": "34px"})

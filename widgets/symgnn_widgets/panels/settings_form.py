@@ -12,8 +12,7 @@ import ipywidgets as widgets
 
 from symgnn_explain.explain.api import Method
 from symgnn_explain.models.target import Target, with_tolerance
-
-_WIDTH = "168px"
+from symgnn_widgets.views.controls import control
 
 
 @dataclass(frozen=True)
@@ -48,26 +47,18 @@ def settings_of(method: Method, target: Target) -> tuple[Setting, ...]:
 
 def setting_box(setting: Setting, value: Any, on_change: Callable[[Any], None]) -> Any:
     """Make the box of one setting; what is typed is told as it is, and checked by the method."""
-    options = {
-        "value": value,
-        "description": setting.label,
-        "tooltip": f"{setting.help} Default: {setting.default}.",
-        "layout": {"width": _WIDTH},
-        "style": {"description_width": "90px"},
-    }
-    if setting.choices:
-        box = widgets.Dropdown(options=list(setting.choices), **options)
-    else:
-        box = _BOXES[setting.kind](**options)
+    kind, options = (widgets.Dropdown, {"options": list(setting.choices)}) if setting.choices else _BOXES[setting.kind]
+    said = f"{setting.help} Default: {setting.default}."
+    box = control(kind, setting.label, said, {"width": "168px"}, label=90, value=value, **options)
     box.observe(lambda change: on_change(change["new"]), "value")
     return box
 
 
-_BOXES: dict[type, Callable[..., Any]] = {
-    bool: lambda **options: widgets.Checkbox(indent=False, **options),
-    int: widgets.IntText,
-    float: widgets.FloatText,
-    str: widgets.Text,
+_BOXES: dict[type, tuple[Any, dict[str, Any]]] = {
+    bool: (widgets.Checkbox, {"indent": False}),
+    int: (widgets.IntText, {}),
+    float: (widgets.FloatText, {}),
+    str: (widgets.Text, {}),
 }
 
 

@@ -11,7 +11,8 @@ from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.runs.markup import Markup, element, joined, note
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.scene import Scene
+from symgnn_widgets.views.controls import HIDDEN, control, show
 
 Rows = list[tuple[str, object]]
 
@@ -24,29 +25,23 @@ _DOMAIN_MEANS = "1 is the edge: 1 % of the atoms of glasses held out of training
 class Summary:
     """The selected atom in words and numbers, and the sentences that a paper would say about it."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, scene: Scene) -> None:
+        self._explaining, self._scene = scene.explaining, scene
         self.text = widgets.HTML()
-        self.sentence = widgets.Textarea(
-            disabled=False,
-            rows=5,
-            tooltip="For a paper: made of the numbers of the explanation; select and copy",
-            layout={"width": "98%", "display": "none"},
-        )
-        self.quote = widgets.ToggleButton(
-            description="In words",
-            icon="quote-left",
-            tooltip="The sentences that a paper would say about this explanation, to copy",
-            layout={"width": "110px", "display": "none"},
-        )
+        said = "For a paper: made of the numbers of the explanation; select and copy"
+        self.sentence = control(widgets.Textarea, "", said, {"width": "98%", **HIDDEN}, rows=5)
+        said = "The sentences that a paper would say about this explanation, to copy"
+        layout = {"width": "110px", **HIDDEN}
+        self.quote = control(widgets.ToggleButton, "In words", said, layout, icon="quote-left")
         self.ui = widgets.VBox([self.text, self.quote, self.sentence])
         self.quote.observe(self._say, "value")
-        session.observe(self._write, ["selected_atom", "explanation", "cells"])
-        session.observe(self._write, "k")
+        scene.explaining.selected.observe(self._write, "selected_atom")
+        scene.explaining.on_shown(self._write)
+        scene.observe(self._write, "cells")
         self._write()
 
     def _write(self, _change: object = None) -> None:
-        atom = self.session.selected_atom
+        atom = self._explaining.selected.selected_atom
         self._say()
         if atom is None:
             hint = note(
@@ -57,13 +52,13 @@ class Summary:
                 "div", element("h3", "No atom selected"), hint, *self._warned([]), css="symgnn-summary"
             )
             return
-        glass, explanation = self.session.glass, self.session.explanation
+        glass, explanation, cells = self._explaining.structure.glass, self._explaining.explanation, self._scene.cells
         rows, warnings = self._predicted(atom), list[str]()
-        if self.session.cells is not None:
-            rows.append(("Surroundings", surroundings(atom, self.session.cells)))
+        if cells is not None:
+            rows.append(("Surroundings", surroundings_of(atom, cells)))
         if explanation is not None:
-            if self.session.cells is not None:
-                rows += important_rows(explanation, self.session.cells, self.session.k)
+            if cells is not None:
+                rows += important_rows(explanation, cells, self._explaining.threshold.k)
             rows += rows_of(explanation)
             warnings = list(explanation.caveats)
         heading = element("h3", f"Atom {atom} ", element("span", f"{glass.symbols[atom]} in {glass.name}"))
@@ -79,42 +74,44 @@ class Summary:
 
     def _warned(self, sentences: list[str]) -> list[Markup]:
         """Show what speaks against the explanation, and against any prediction for this structure."""
-        said = [self.session.domain_warning, *sentences]
+        said = [self._explaining.structure.domain_warning, *sentences]
         return [element("div", sentence, css="symgnn-warning") for sentence in said if sentence]
 
     def _say(self, _change: object = None) -> None:
         """Write the sentences, where they are asked for."""
-        session = self.session
-        explanation = session.explanation
-        self.quote.layout.display = "none" if explanation is None else ""
-        if explanation is None or not self.quote.value:
-            self.sentence.layout.display = "none"
-            return
-        self.sentence.layout.display = ""
-        self.sentence.value = explanation_sentence(
-            explanation, session.glass, k=session.k, uncertainty=session.uncertainty_of(explanation.atom)
-        )
+        structure, explanation = self._explaining.structure, self._explaining.explanation
+        show(self.quote, seen=explanation is not None)
+        asked = explanation is not None and self.quote.value
+        show(self.sentence, seen=asked)
+        if explanation is not None and asked:
+            self.sentence.value = explanation_sentence(
+                explanation,
+                structure.glass,
+                k=self._explaining.threshold.k,
+                uncertainty=structure.uncertainty_of(explanation.atom),
+            )
 
     def _predicted(self, atom: int) -> Rows:
-        target, predictions = self.session.target, self.session.predictions
+        structure = self._explaining.structure
+        target, predictions = structure.target, structure.predictions
         rank = 100.0 * float(np.mean(predictions < predictions[atom]))
-        spread = self.session.uncertainty_of(atom)
+        spread = structure.uncertainty_of(atom)
         shown = "" if spread is None else f" ± {target.number(spread, coarse=True)}"
         uncertain = element("span", shown, title=_SPREAD_MEANS) if shown else ""
         value = element("b", target.number(predictions[atom]), uncertain, target.with_unit(""))
         rows: Rows = [(f"Predicted {target.word}", joined([value, f", above {rank:.0f} % of the atoms"]))]
-        if self.session.domain is not None:
-            score = float(self.session.domain[atom])
+        if structure.domain is not None:
+            score = float(structure.domain[atom])
             where = "inside" if score <= 1 else "outside"
             rows.append(
                 ("Domain", element("span", f"{score:.2f}, {where} of what training covered", title=_DOMAIN_MEANS))
             )
-        if (known := target.label(self.session.glass, atom)) is not None:
+        if (known := target.label(structure.glass, atom)) is not None:
             rows.append(("Known", target.text(known)))
         return rows
 
 
-def surroundings(atom: int, cells: VoronoiCells) -> Markup:
+def surroundings_of(atom: int, cells: VoronoiCells) -> Markup:
     """Say what surrounds an atom: Voronoi index and coordination number, by species."""
     counts = zip(cells.species, cells.coordination_by_species()[atom], strict=True)
     neighbours = ", ".join(f"{count} {symbol}" for symbol, count in counts)

@@ -1,1 +1,1 @@
-"""What an explorer shows and computes, as traits that panels observe."""
+"""What an explorer shows and computes: small models whose traits panels observe, composed in a session."""

@@ -6,53 +6,67 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from traitlets import Bool, Enum, Float, TraitError, Tuple, Unicode, default, observe, validate
+from traitlets import Bool, Enum, Float, HasTraits, TraitError, Tuple, Unicode, observe, validate
 
 from symgnn_explain.structure.selection_language import did_you_mean
-from symgnn_widgets.state.base import SessionBase
-from symgnn_widgets.state.colourings import OF_EXPLANATIONS, array_colouring, array_names, colourings, predicted_name
+from symgnn_widgets.state.colourings import (
+    OF_EXPLANATIONS,
+    array_colouring,
+    array_names,
+    colourings,
+    predicted_colouring,
+    predicted_name,
+)
 from symgnn_widgets.state.colours import Colouring
+from symgnn_widgets.state.explaining import Explaining
 
 HIDDEN, FADED, SHOWN = 0, 1, 2
 """How an atom is drawn."""
 
 AXES = ("x", "y", "z")
 
+OUTSIDE = ("fade", "hide")
+"""What can happen to atoms outside of the range of values that is shown."""
+
 REGIONS = ("", "soft", "hard", "soft and hard")
 """Regions of low and of high predictions; none, where empty."""
 
 
-class ColourState(SessionBase):
-    """The colouring, the range of its values that is shown, and a slab of the glass."""
+class Colours(HasTraits):
+    """The colouring, the range of its values that is shown, a slab of the glass, the cell and regions."""
 
-    colour_by = Unicode(help="name of the colouring; that of the predictions at first")
+    colour_by = Unicode(help="name of the colouring")
     shown_range: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="of the colouring's values")
-    outside = Enum(("fade", "hide"), default_value="fade", help="what happens to atoms outside the range")
+    outside = Enum(OUTSIDE, default_value="fade", help="what happens to atoms outside the range")
     slab_axis = Enum(("", *AXES), default_value="", help="what the slab is cut across; empty for the whole glass")
     slab: Any = Tuple(Float(), Float(), default_value=None, allow_none=True, help="coordinates (Å) that are drawn")
     cell_shown = Bool(True)
     regions = Enum(REGIONS, default_value="", help="regions of low and of high predictions that have a skin")
     region_share = Float(0.15, min=0.01, max=0.5, help="of the volume that each of these regions takes")
 
+    def __init__(self, explaining: Explaining) -> None:
+        self.explaining = explaining
+        self._structure = structure = explaining.structure
+        self._known = colourings(structure)
+        super().__init__(colour_by=predicted_name(structure.target))
+
     @property
     def colour_choices(self) -> tuple[str, ...]:
         """What the atoms can be coloured by, now or once an atom has been explained."""
-        named = [name for name, choice in colourings(self.target).items() if choice.offered(self)]
-        return (*named, *array_names(self.glass, self.target))
+        return (*self._known, *array_names(self._structure.glass, self._structure.target, self._known))
 
     def colouring(self) -> Colouring:
         """Colour by what was chosen, and by the prediction while that is not known."""
-        known = colourings(self.target)
-        if self.colour_by in known:
-            found = known[self.colour_by].make(self)
-            return known[predicted_name(self.target)].require(self) if found is None else found
-        return array_colouring(self.glass, self.colour_by)
+        if self.colour_by not in self._known:
+            return array_colouring(self._structure.glass, self.colour_by)
+        found = self._known[self.colour_by](self.explaining.explanation)
+        return predicted_colouring(self._structure) if found is None else found
 
     @property
     def missing_colouring(self) -> str:
         """One sentence about why another colouring is shown than the one that was chosen, or empty."""
         signed = self.colour_by == "contribution"
-        explanation = self.explanation
+        explanation = self.explaining.explanation
         if self.colour_by not in OF_EXPLANATIONS or (explanation is not None and (explanation.signed or not signed)):
             return ""
         how = " by a method with signed scores" if signed else ""
@@ -66,7 +80,7 @@ class ColourState(SessionBase):
         places
             Where the atoms are drawn, shape (N, 3), Å.
         """
-        drawn = np.full(len(self.glass), SHOWN, dtype=np.uint8)
+        drawn = np.full(len(self._structure.glass), SHOWN, dtype=np.uint8)
         if self.shown_range is not None:
             values, (low, high) = self.colouring().values, self.shown_range
             # NaN is outside of every range.
@@ -75,10 +89,6 @@ class ColourState(SessionBase):
             along = places[:, AXES.index(self.slab_axis)]
             drawn[(along < self.slab[0]) | (along > self.slab[1])] = HIDDEN
         return drawn
-
-    @default("colour_by")
-    def _by_prediction(self) -> str:
-        return predicted_name(self.target)
 
     @validate("colour_by")
     def _require_known(self, proposal: dict[str, Any]) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY
-from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.selection import selectable_values
 from symgnn_widgets.state.colours import (
     HOP_COLOURS,
@@ -24,10 +24,7 @@ from symgnn_widgets.state.colours import (
     signed_colouring,
     species_colouring,
 )
-
-if TYPE_CHECKING:
-    from symgnn_widgets.state.base import SessionBase
-
+from symgnn_widgets.state.structure import Structure
 
 DOMAIN = "domain"
 """Name of the colouring by the domain score, and of its values in selections."""
@@ -35,19 +32,8 @@ DOMAIN = "domain"
 DOMAIN_LABEL = "Domain score (1: edge of what training covered)"
 
 
-@dataclass(frozen=True)
-class ColourChoice:
-    """A quantity: how atoms are coloured by it, or None while it is not known, and whether it is offered at all."""
-
-    make: Callable[[SessionBase], Colouring | None]
-    offered: Callable[[SessionBase], bool] = lambda _session: True
-
-    def require(self, session: SessionBase) -> Colouring:
-        """Colour by a quantity that is always known."""
-        colouring = self.make(session)
-        if colouring is None:
-            raise LookupError("this colouring is not known yet")
-        return colouring
+Make = Callable[[AtomExplanation | None], Colouring | None]
+"""Colours atoms by a quantity; None while the explanation that it is made of is not there."""
 
 
 def predicted_name(target: Target) -> str:
@@ -55,56 +41,51 @@ def predicted_name(target: Target) -> str:
     return f"predicted {target.word}"
 
 
-def _predicted(session: SessionBase) -> Colouring:
-    target = session.target
-    return Colouring.of_values(target.axis(f"Predicted {target.word}"), session.predictions)
+def predicted_colouring(structure: Structure) -> Colouring:
+    """Colour by the predictions."""
+    target = structure.target
+    return Colouring.of_values(target.axis(f"Predicted {target.word}"), structure.predictions)
 
 
-def _known(session: SessionBase) -> Colouring | None:
-    target, known = session.target, session.labels
-    return None if known is None else Colouring.of_values(target.axis(f"Known {target.word}"), known)
+def colourings(structure: Structure) -> dict[str, Make]:
+    """Return what atoms can be coloured by, by the name in the menu; per-atom arrays of the glass come after them."""
+    glass, target, predictions = structure.glass, structure.target, structure.predictions
+    offered: dict[str, Make] = {predicted_name(target): lambda _explanation: predicted_colouring(structure)}
+
+    def by_values(name: str, label: str, values: FloatArray | None) -> None:
+        if values is not None:
+            offered[name] = lambda _explanation: Colouring.of_values(label, values)
+
+    def by_difference(name: str, label: str, known: FloatArray | None) -> None:
+        if known is not None:
+            offered[name] = lambda _explanation: difference_colouring(target.axis(label), predictions - known)
+
+    if structure.predictor.calibration is not None:
+        by_values("uncertainty", target.axis("Uncertainty of the prediction"), structure.spread)
+    by_values(f"known {target.word}", target.axis(f"Known {target.word}"), structure.labels)
+    by_values(DOMAIN, DOMAIN_LABEL, structure.domain)
+    by_difference("error", "Predicted − known", structure.labels)
+    computed = glass.arrays.get(COMPUTED_ARRAY) if target.is_as_computed else None
+    by_difference("error against computed", "Predicted − computed", computed)
+    offered["species"] = lambda _explanation: species_colouring(glass)
+    offered["importance"] = _of_explanation(importance_colouring, len(glass))
+    offered["contribution"] = _of_explanation(signed_colouring, len(glass), signed=True)
+    offered["hops"] = _of_explanation(hop_colouring, len(glass))
+    return offered
 
 
-def _error(session: SessionBase) -> Colouring | None:
-    known = session.labels
-    label = session.target.axis("Predicted − known")
-    return None if known is None else difference_colouring(label, session.predictions - known)
+def _of_explanation(make: Callable[[AtomExplanation, int], Colouring], n_atoms: int, *, signed: bool = False) -> Make:
+    def colouring(explanation: AtomExplanation | None) -> Colouring | None:
+        return None if explanation is None or (signed and not explanation.signed) else make(explanation, n_atoms)
+
+    return colouring
 
 
-def _computed_error(session: SessionBase) -> Colouring | None:
-    computed = session.glass.arrays.get(COMPUTED_ARRAY)
-    label = session.target.axis("Predicted − computed")
-    return None if computed is None else difference_colouring(label, session.predictions - computed)
-
-
-def _uncertainty(session: SessionBase) -> Colouring | None:
-    label = session.target.axis("Uncertainty of the prediction")
-    return None if session.spread is None else Colouring.of_values(label, session.spread)
-
-
-def _domain(session: SessionBase) -> Colouring | None:
-    return None if session.domain is None else Colouring.of_values(DOMAIN_LABEL, session.domain)
-
-
-def _importance(session: SessionBase) -> Colouring | None:
-    explanation = session.explanation
-    return None if explanation is None else importance_colouring(explanation, len(session.glass))
-
-
-def _contribution(session: SessionBase) -> Colouring | None:
-    explanation = session.explanation
-    if explanation is None or not explanation.signed:
-        return None
-    return signed_colouring(explanation, len(session.glass))
-
-
-def _hops(session: SessionBase) -> Colouring | None:
+def hop_colouring(explanation: AtomExplanation, n_atoms: int) -> Colouring:
     """Shells of the receptive field: bonds between each atom and the explained one."""
-    if session.explanation is None:
-        return None
-    placement = place_atoms(session.explanation)
+    placement = place_atoms(explanation)
     last = int(placement.hop.max())
-    hops = np.full(len(session.glass), last + 1)
+    hops = np.full(n_atoms, last + 1)
     hops[placement.atoms] = placement.hop
     names = ("explained atom", *(f"hop {hop}" for hop in range(1, last + 1)), "beyond")
     inner = [HOP_COLOURS[min(hop, len(HOP_COLOURS) - 2)] for hop in range(last + 1)]
@@ -113,37 +94,19 @@ def _hops(session: SessionBase) -> Colouring | None:
     )
 
 
-def _has_labels(session: SessionBase) -> bool:
-    return session.labels is not None
-
-
-def _has_computed(session: SessionBase) -> bool:
-    return session.target.is_as_computed and COMPUTED_ARRAY in session.glass.arrays
-
-
-def colourings(target: Target) -> dict[str, ColourChoice]:
-    """Return what atoms can be coloured by, by the name in the menu; per-atom arrays of the glass come after them."""
-    return {
-        predicted_name(target): ColourChoice(_predicted),
-        "uncertainty": ColourChoice(_uncertainty, lambda session: session.predictor.calibration is not None),
-        f"known {target.word}": ColourChoice(_known, _has_labels),
-        DOMAIN: ColourChoice(_domain, lambda session: session.domain is not None),
-        "error": ColourChoice(_error, _has_labels),
-        "error against computed": ColourChoice(_computed_error, _has_computed),
-        "species": ColourChoice(lambda session: species_colouring(session.glass)),
-        "importance": ColourChoice(_importance),
-        "contribution": ColourChoice(_contribution),
-        "hops": ColourChoice(_hops),
-    }
-
-
 OF_EXPLANATIONS = frozenset({"importance", "contribution", "hops"})
 """Colourings that change with the explanation."""
 
 
-def array_names(glass: Glass, target: Target) -> tuple[str, ...]:
-    """Names of the per-atom arrays of numbers, flags or different words; of one with several columns, of each."""
-    known = ("x", "y", "z", "index", target.array, f"known_{target.array}", *colourings(target))
+def array_names(glass: Glass, target: Target, taken: Iterable[str] = ()) -> tuple[str, ...]:
+    """Names of the per-atom arrays of numbers, flags or different words; of one with several columns, of each.
+
+    Parameters
+    ----------
+    taken
+        Names of other colourings, which are left out.
+    """
+    known = {*taken, "x", "y", "z", "index", target.array, f"known_{target.array}"}
     named = selectable_values(glass, label=target.array)
     return tuple(name for name, array in named.items() if name not in known and _can_colour(array))
 

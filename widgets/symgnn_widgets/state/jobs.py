@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
+
+from traitlets import Enum, Float, HasTraits
 
 Result = TypeVar("Result")
 Progress = Callable[[float], None]
-Delivery = Callable[[Callable[[Any], None], Any], None]
 
 REPORT_INTERVAL = 0.1
 """Shortest time (s) between two reports of progress: each one is a message to the browser."""
@@ -40,98 +41,123 @@ class Reporter:
 Work = Callable[[Reporter, threading.Event], Result]
 
 
-class Worker(Generic[Result]):
-    """Runs one piece of work at a time; starting another, or cancelling, drops what the earlier one still delivers.
+class Job(HasTraits):
+    """One piece of work at a time; starting another, or cancelling, drops what the earlier one still delivers.
 
-    With a running event loop (a notebook) the work runs in a thread and the callbacks on the loop. Without one (a
+    With a running event loop (a notebook) the work runs in a thread and its callbacks on the loop. Without one (a
     script) the work runs in place and is finished when :meth:`start` returns.
 
     Parameters
     ----------
-    on_progress
-        Called with a fraction in [0, 1].
-    on_result
-        Called with what the work returned.
     on_error
         Called with what the work raised.
     on_preview
         Called with what the work has come to so far, where the work says so.
     """
 
+    status = Enum(("idle", "running", "done", "cancelled", "failed"), default_value="idle")
+    progress = Float(0.0)
+    seconds_left = Float(None, allow_none=True)
+
     def __init__(
-        self,
-        on_progress: Progress,
-        on_result: Callable[[Result], None],
-        on_error: Callable[[Exception], None],
-        on_preview: Callable[[Any], None] = lambda _preview: None,
+        self, on_error: Callable[[Exception], None], on_preview: Callable[[Any], None] = lambda _preview: None
     ) -> None:
-        self._on_progress = on_progress
-        self._on_result = on_result
+        super().__init__()
         self._on_error = on_error
         self._on_preview = on_preview
         self._generation = 0
         self._cancel = threading.Event()
+        self._started = 0.0
         # The loop itself keeps only weak references to its tasks.
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def cancel(self) -> None:
-        """Ask the work to stop, and drop its result however it ends."""
-        self._cancel.set()
-        self._generation += 1
+    @property
+    def running(self) -> bool:
+        """Whether the work is under way."""
+        return bool(self.status == "running")
 
-    def start(self, work: Work[Result], *, wait: bool = False) -> None:
-        """Cancel what is running and start ``work(progress, cancel_event)``; in place where ``wait``."""
-        self.cancel()
-        self._cancel = threading.Event()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            wait = True
-        deliver = self._deliver_to(self._generation)
-        if wait:
-            self._run_in_place(work, deliver, self._cancel)
-            return
-        task = loop.create_task(self._run_in_thread(work, deliver, self._cancel, loop))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def start(self, work: Work[Result], then: Callable[[Result], None], *, wait: bool = False) -> None:
+        """Start ``work(reporter, cancel_event)`` in place of what is running, here and now where ``wait``.
 
-    def _run_in_place(self, work: Work[Result], deliver: Delivery, cancel: threading.Event) -> None:
-        try:
-            reporter = Reporter(
-                _throttled(lambda fraction: deliver(self._on_progress, fraction)),
-                lambda preview: deliver(self._on_preview, preview),
-            )
-            result = work(reporter, cancel)
-        except Exception as error:
-            deliver(self._on_error, error)
-        else:
-            deliver(self._on_result, result)
-
-    async def _run_in_thread(
-        self, work: Work[Result], deliver: Delivery, cancel: threading.Event, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        def later(callback: Callable[[Any], None]) -> Callable[[Any], None]:
-            def send(value: Any) -> None:
-                loop.call_soon_threadsafe(deliver, callback, value)
-
-            return send
-
-        reporter = Reporter(_throttled(later(self._on_progress)), later(self._on_preview))
-        try:
-            result = await asyncio.to_thread(work, reporter, cancel)
-        except Exception as error:
-            deliver(self._on_error, error)
-        else:
-            deliver(self._on_result, result)
-
-    def _deliver_to(self, generation: int) -> Delivery:
-        """Make a call that does nothing once this generation of work has been superseded."""
+        Parameters
+        ----------
+        then
+            Called with what the work returned.
+        """
+        self._drop()
+        cancel = self._cancel = threading.Event()
+        self.progress, self.seconds_left, self.status = 0.0, None, "running"
+        self._started = time.monotonic()
+        generation = self._generation
 
         def deliver(callback: Callable[[Any], None], value: Any) -> None:
             if generation == self._generation:
                 callback(value)
 
-        return deliver
+        try:
+            loop = None if wait else asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+
+        def send(callback: Callable[[Any], None], value: Any) -> None:
+            if loop is None:
+                deliver(callback, value)
+            else:
+                loop.call_soon_threadsafe(deliver, callback, value)
+
+        def finish(result: Result) -> None:
+            self._succeed()
+            then(result)
+
+        def run() -> None:
+            report = _throttled(lambda fraction: send(self._advance, fraction))
+            try:
+                result = work(Reporter(report, lambda preview: send(self._on_preview, preview)), cancel)
+            except Exception as error:
+                send(self._fail, error)
+            else:
+                send(finish, result)
+
+        if loop is None:
+            run()
+            return
+        task = loop.create_task(asyncio.to_thread(run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> bool:
+        """Ask the work to stop, and drop its result however it ends; returns whether it was running."""
+        self._drop()
+        running = self.running
+        if running:
+            self.status, self.seconds_left = "cancelled", None
+        return running
+
+    def supersede(self) -> None:
+        """Count as done: what was asked for is known."""
+        self._drop()
+        self._succeed()
+
+    def rest(self) -> None:
+        """Claim nothing of work that is over; what is under way goes on."""
+        if not self.running:
+            self.status, self.progress = "idle", 0.0
+
+    def _drop(self) -> None:
+        self._cancel.set()
+        self._generation += 1
+
+    def _advance(self, fraction: float) -> None:
+        elapsed = time.monotonic() - self._started
+        self.progress = min(max(fraction, 0.0), 1.0)
+        self.seconds_left = elapsed * (1 - self.progress) / self.progress if self.progress > 0.02 else None
+
+    def _succeed(self) -> None:
+        self.progress, self.seconds_left, self.status = 1.0, None, "done"
+
+    def _fail(self, error: Exception) -> None:
+        self.status, self.seconds_left = "failed", None
+        self._on_error(error)
 
 
 def _throttled(report: Progress) -> Progress:

@@ -5,29 +5,26 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from traitlets import Enum, Float, Instance, Unicode
+from traitlets import HasTraits, Instance
 
 from symgnn_explain.explain import ExplanationSet, PopulationProgress, explain_many
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_widgets.state.base import Key, as_sentence
-from symgnn_widgets.state.explaining import ExplainingState
-from symgnn_widgets.state.jobs import Reporter, Worker
+from symgnn_widgets.state.explaining import Explaining
+from symgnn_widgets.state.jobs import Job, Reporter
+from symgnn_widgets.state.method import Key
 
 
-class PopulationState(ExplainingState):
+class PopulationRun(HasTraits):
     """A population: the explanations of many atoms by one method with one set of settings."""
 
     population = Instance(ExplanationSet, allow_none=True, help="the latest population that was finished")
-    population_status = Enum(("idle", "running", "done", "cancelled", "failed"), default_value="idle")
-    population_progress = Float(0.0)
-    population_words = Unicode(help="how far the population is: atoms done and time left")
 
-    def start_populations(self) -> None:
-        """Make what explains populations; called once."""
-        self._population_made_with: Key = ()
-        self._explaining_many: Worker[tuple[Key, ExplanationSet]] = Worker(
-            self._advance_population, self._keep_population, self._fail_population
-        )
+    def __init__(self, explaining: Explaining) -> None:
+        super().__init__()
+        self.explaining = explaining
+        self._made_with: Key = ()
+        self.job = Job(lambda error: explaining.structure.fail("The population could not be explained", error))
+        explaining.further.append(self._find)
 
     def explain_selection(self, folder: str | Path, *, wait: bool = False) -> None:
         """Explain every selected atom with the present method and settings, one record an atom in ``folder``.
@@ -35,59 +32,44 @@ class PopulationState(ExplainingState):
         What is in the folder already is not computed again, so that a run that was cancelled, or whose kernel died,
         continues.
         """
-        atoms = self.selection
+        structure, choice = self.explaining.structure, self.explaining.choice
+        atoms = self.explaining.selected.selection
         if not atoms:
-            self.error = "No atom is selected: select those that are to be explained together."
+            structure.error = "No atom is selected: select those that are to be explained together."
             return
-        self.error = ""
-        self.population_progress, self.population_words, self.population_status = 0.0, "", "running"
-        method, semantics, unit, settings = self.method, self.semantics, self.unit, dict(self.settings)
-        made_with = self.key[1:]
-        self._stop_training.clear()
+        structure.error = ""
+        made_with = choice.key_of(None)[1:]
+        method, options = choice.taken()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, ExplanationSet]:
             explanations = explain_many(
-                self.predictor,
-                self.glass,
+                structure.predictor,
+                structure.glass,
                 atoms,
                 method,
                 out=folder,
-                semantics=semantics,
-                unit=unit,
-                prepared=self.prepared,
+                prepared=structure.prepared,
                 progress=report,
                 cancel=cancel,
-                **self._completed(method, semantics, settings, report),
+                **options(report),
             )
             return made_with, explanations
 
-        self._explaining_many.start(work, wait=wait)
+        self.job.start(work, self._keep, wait=wait)
 
-    def cancel_population(self) -> None:
-        """Stop; the atoms that are done stay in the folder."""
-        self._explaining_many.cancel()
-        if self.population_status == "running":
-            self.population_status = "cancelled"
+    @property
+    def words(self) -> str:
+        """How far the population is: atoms done and time left."""
+        if self.job.status == "done" and self.population is not None:
+            return f"{len(self.population)} atoms explained"
+        if self.job.status == "cancelled":
+            return "Cancelled"
+        return str(self.job.progress) if isinstance(self.job.progress, PopulationProgress) else ""
 
-    def known_explanation(self, key: Key) -> AtomExplanation | None:
-        """Find an explanation that was made before, alone or in the population."""
-        found = super().known_explanation(key)
-        population = self.population if key[1:] == self._population_made_with else None
-        if found is None and population is not None and key[0] in population:
-            found = population[key[0]]
-            self.keep({key: found})
-        return found
+    def _find(self, key: Key) -> AtomExplanation | None:
+        """Find an explanation in the population."""
+        population = self.population if key[1:] == self._made_with else None
+        return population[key[0]] if population is not None and key[0] in population else None
 
-    def _advance_population(self, fraction: float) -> None:
-        self.population_progress = min(max(fraction, 0.0), 1.0)
-        if isinstance(fraction, PopulationProgress):
-            self.population_words = str(fraction)
-
-    def _keep_population(self, finished: tuple[Key, ExplanationSet]) -> None:
-        self._population_made_with, self.population = finished
-        self.population_progress, self.population_words = 1.0, f"{len(finished[1])} atoms explained"
-        self.population_status = "done"
-
-    def _fail_population(self, error: Exception) -> None:
-        self.population_status = "failed"
-        self.error = as_sentence("The population could not be explained", error)
+    def _keep(self, finished: tuple[Key, ExplanationSet]) -> None:
+        self._made_with, self.population = finished

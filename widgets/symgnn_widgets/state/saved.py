@@ -23,10 +23,10 @@ from symgnn_explain.export.session_file import (
 )
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.plain import NotPlainError, entry, finite, numbers, one_of, settings, shown, whole, word
-from symgnn_widgets.state.base import Key
-from symgnn_widgets.state.colour import AXES, REGIONS
-from symgnn_widgets.state.explaining import default_settings
+from symgnn_widgets.state.colour import AXES, OUTSIDE, REGIONS
+from symgnn_widgets.state.method import Key, default_settings
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.threshold import THRESHOLDS
 
 _CHOSEN = (
     *("explain_on_click", "method", "semantics", "unit", "settings", "threshold_by", "share", "least", "k"),
@@ -38,8 +38,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "method": tuple(METHODS),
     "semantics": MASK_SEMANTICS,
     "unit": UNITS,
-    "threshold_by": ("number", "share", "value"),
-    "outside": ("fade", "hide"),
+    "threshold_by": THRESHOLDS,
+    "outside": OUTSIDE,
     "slab_axis": ("", *AXES),
     "regions": REGIONS,
 }
@@ -53,18 +53,19 @@ def save_session(session: Session, path: str | Path, *, overwrite: bool = False)
     InputError
         If the file exists and may not be replaced, or the suffix is another.
     """
-    explanations = list(session.history.values())
-    shown = session.explanation
+    explanations, shown = list(session.explaining.history.values()), session.explaining.explanation
     if shown is not None and not any(known is shown for known in explanations):
         explanations.append(shown)
-    state = {name: _plain(getattr(session, name)) for name in _CHOSEN}
-    if session.method == AMORTISED:
+    state = {name: _plain(getattr(session.owner(name), name)) for name in _CHOSEN}
+    if session.choice.method == AMORTISED:
         # Where a trained explainer lies is nobody else's concern.
-        state["settings"] = {"explainer": Path(str(session.settings["explainer"])).name}
-    state["selection"] = [int(atom) for atom in session.selection]
-    state["selected_atom"] = session.selected_atom
+        state["settings"] = {"explainer": Path(str(session.choice.settings["explainer"])).name}
+    state["selection"] = [int(atom) for atom in session.selected.selection]
+    state["selected_atom"] = session.selected.selected_atom
     state[_SHOWN] = next((place for place, known in enumerate(explanations) if known is shown), None)
-    saved = SavedSession(session.glass, PredictorIdentity.of(session.predictor), tuple(explanations), state)
+    saved = SavedSession(
+        session.structure.glass, PredictorIdentity.of(session.structure.predictor), tuple(explanations), state
+    )
     return write_session(saved, path, overwrite=overwrite)
 
 
@@ -95,7 +96,7 @@ def open_session(
 def restore(session: Session, saved: SavedSession) -> None:
     """Bring a session of the same glass and network into the state in which it was saved.
 
-    What cannot be brought back, as a colouring that this version does not know, is left as it is; ``session.error``
+    What cannot be brought back, as a colouring that this version does not know, is left as it is; the message
     says so.
 
     Raises
@@ -104,9 +105,9 @@ def restore(session: Session, saved: SavedSession) -> None:
         If the state is none of an explorer.
     """
     _require_state(saved)
-    session.keep({_key_of(explanation): explanation for explanation in saved.explanations})
+    session.explaining.keep({_key_of(explanation): explanation for explanation in saved.explanations})
     state, problems = dict(saved.state), list[str]()
-    usual = default_settings(state["method"], session.target)
+    usual = default_settings(state["method"], session.structure.target)
     try:
         require_settings(state["method"], state["settings"])
     except InputError as error:
@@ -118,20 +119,20 @@ def restore(session: Session, saved: SavedSession) -> None:
     if missing := [name for name in usual if name not in state["settings"]]:
         problems.append(f"Settings that the session lacks have their defaults: {', '.join(missing)}.")
     state["settings"] = usual | state["settings"]
-    if state["colour_by"] not in session.colour_choices:
+    if state["colour_by"] not in session.colours.colour_choices:
         problems.append(f"The glass has nothing called {shown(state['colour_by'])} to colour by.")
-        state |= {"colour_by": session.colour_by, "shown_range": None}
+        state |= {"colour_by": session.colours.colour_by, "shown_range": None}
     for name in ("method", "semantics", "unit", "settings"):
-        session.set_trait(name, state[name])
-    session.selection = tuple(state["selection"])
-    session.selected_atom = state["selected_atom"]
+        session.choice.set_trait(name, state[name])
+    session.selected.selection = tuple(state["selection"])
+    session.selected.selected_atom = state["selected_atom"]
     shown_explanation = state[_SHOWN]
-    session.explanation = None if shown_explanation is None else saved.explanations[shown_explanation]
+    session.explaining.explanation = None if shown_explanation is None else saved.explanations[shown_explanation]
     for name in _CHOSEN:
         value = state[name]
-        session.set_trait(name, tuple(value) if isinstance(value, list) else value)
+        session.owner(name).set_trait(name, tuple(value) if isinstance(value, list) else value)
     if problems:
-        session.error = " ".join(problems)
+        session.structure.error = " ".join(problems)
 
 
 def _require_state(saved: SavedSession) -> None:

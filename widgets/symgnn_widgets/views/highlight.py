@@ -80,11 +80,6 @@ def mark_atoms(atoms: Sequence[int], glass: Glass, positions: FloatArray) -> Hig
     )
 
 
-def mark_atom(atom: int, glass: Glass, positions: FloatArray) -> Highlight:
-    """Mark the selected atom alone, before it has been explained."""
-    return mark_atoms([atom], glass, positions)
-
-
 def mark_explanation(
     explanation: AtomExplanation, glass: Glass, k: int, positions: FloatArray, colours: RgbArray
 ) -> Highlight:

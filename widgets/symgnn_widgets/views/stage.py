@@ -22,7 +22,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ipywidgets as widgets
 import numpy as np
@@ -64,19 +64,9 @@ def _tested() -> str:
     return f"the tested versions {' and '.join(TESTED_NGLVIEW)}"
 
 
-def base64_floats(values: NDArray[Any]) -> str:
-    """Little-endian 32-bit floats as base64 text."""
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
-
-
-def base64_integers(values: NDArray[Any]) -> str:
-    """Little-endian 32-bit integers as base64 text."""
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<i4").tobytes()).decode()
-
-
-def base64_bytes(values: NDArray[np.uint8]) -> str:
-    """Bytes as base64 text."""
-    return base64.b64encode(np.ascontiguousarray(values, dtype=np.uint8).tobytes()).decode()
+def packed(values: NDArray[Any], kind: Literal["<f4", "<i4", "u1"] = "<f4") -> str:
+    """Write numbers as the page reads them: little-endian and of 32 bits, or bytes, as base64 text."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
 
 
 class Stage(widgets.DOMWidget):

@@ -12,23 +12,22 @@ from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.runs.markup import Markup, joined, note
 from symgnn_explain.structure.glass import FloatArray, Glass
-from symgnn_widgets.state.colour import SHOWN
+from symgnn_widgets.state.colour import SHOWN, Colours
 from symgnn_widgets.state.colourings import OF_EXPLANATIONS
 from symgnn_widgets.state.colours import PREDICTION_SCALE, colour_bar
-from symgnn_widgets.state.jobs import Worker
-from symgnn_widgets.state.session import Session, as_sentence
+from symgnn_widgets.state.jobs import Job
+from symgnn_widgets.state.scene import Scene
 from symgnn_widgets.views.highlight import (
     ARROWS,
     Highlight,
     arrow_cylinders,
     cell_edges,
     drawn_radii,
-    mark_atom,
     mark_atoms,
     mark_explanation,
     ring_cylinders,
 )
-from symgnn_widgets.views.stage import Stage, base64_bytes, base64_floats, base64_integers
+from symgnn_widgets.views.stage import Stage, packed
 from symgnn_widgets.views.view_controls import ViewControls
 
 VIEW_HEIGHT = "350px"
@@ -41,145 +40,147 @@ CELL_COLOUR = (0.45, 0.45, 0.5)
 
 
 class StructureView:
-    """Draws the session's glass; a click on an atom selects it.
+    """Draws the glass; a click on an atom selects it."""
 
-    Parameters
-    ----------
-    session
-        What is shown and selected.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.positions = wrapped_positions(session.glass)
+    def __init__(self, colours: Colours, scene: Scene) -> None:
+        self._colours, self._scene, self._explaining = colours, scene, colours.explaining
+        explaining, selected = colours.explaining, colours.explaining.selected
+        structure = self._structure = explaining.structure
+        self.positions = wrapped_positions(structure.glass)
         self.stage = Stage(
             VIEW_HEIGHT,
-            on_ready=lambda: session.set_trait("shown", True),
-            on_pick=lambda atom, add: session.pick(atom, add=add),
+            on_ready=lambda: scene.set_trait("shown", True),
+            on_pick=lambda atom, add: explaining.pick(atom, add=add),
             on_picture=self._keep_picture,
-            on_failure=lambda sentence: session.set_trait("error", sentence),
+            on_failure=lambda sentence: structure.set_trait("error", sentence),
         )
         self.legend = widgets.HTML()
         self.controls = ViewControls(
-            session, self.positions, focus=lambda: self.stage.look_at("selection"), reset=self.stage.reset_view
+            colours,
+            self.positions,
+            focus=lambda: self.stage.look_at("selection"),
+            reset=self.stage.reset_view,
         )
         self.ui = widgets.VBox([self.controls.bar, self.stage, self.legend, self.controls.filters])
         self._field: SmoothField | None = None
-        self._smoothing: Worker[SmoothField] = Worker(lambda _fraction: None, self._keep_field, self._fail_field)
-        self._load()
+        self._smoothing = Job(lambda error: structure.fail("The regions could not be found", error))
+        self._recolour()
+        self.stage.set_scene("glass", "load", pdb=pdb_text(structure.glass, self.positions))
+        self._draw_cell()
         self._draw_selection()
         self._draw_others()
         self._show_legend()
         self.controls.dim.observe(self._draw_selection, "value")
-        session.observe(self._recolour, ["colour_by", "explanation"])
-        session.observe(
-            self._draw_selection, ["selection", "selected_atom", "explanation", "preview", "k", "colour_by"]
-        )
-        session.observe(self._draw_others, ["selection", "selected_atom", "colour_by"])
-        session.observe(self._filter, ["shown_range", "outside", "slab", "slab_axis"])
-        session.observe(self._draw_ring, "ring")
-        session.observe(self._draw_arrows, ["attribution", "arrows_shown"])
-        session.observe(self._draw_cell, "cell_shown")
-        session.observe(self._draw_regions, ["regions", "region_share"])
-        session.observe(self._take_picture, "picture_wanted")
-        session.observe(self._show_legend, ["selected_atom", "explanation", "colour_by"])
-
-    def _load(self) -> None:
-        self._recolour()
-        self.stage.set_scene("glass", "load", pdb=pdb_text(self.session.glass, self.positions))
-        self._draw_cell()
+        explaining.observe(self._recolour_explained, "explanation")
+        colours.observe(self._recolour, "colour_by")
+        selected.observe(self._draw_selection, ["selection", "selected_atom"])
+        explaining.observe(self._draw_selection, "preview")
+        explaining.on_shown(self._draw_selection)
+        colours.observe(self._draw_selection, "colour_by")
+        selected.observe(self._draw_others, ["selection", "selected_atom"])
+        colours.observe(self._draw_others, "colour_by")
+        colours.observe(self._filter, ["shown_range", "outside", "slab", "slab_axis"])
+        scene.observe(self._draw_ring, "ring")
+        scene.observe(self._draw_arrows, ["attribution", "arrows_shown"])
+        colours.observe(self._draw_cell, "cell_shown")
+        colours.observe(self._draw_regions, ["regions", "region_share"])
+        scene.observe(self._take_picture, "picture_wanted")
+        selected.observe(self._show_legend, "selected_atom")
+        explaining.observe(self._show_legend, "explanation")
+        colours.observe(self._show_legend, "colour_by")
 
     def _draw_cell(self, _change: object = None) -> None:
-        start, end = cell_edges(self.session.glass)
+        start, end = cell_edges(self._structure.glass)
         frame = _cylinders(start, end, np.tile(CELL_COLOUR, (12, 1)), np.full(12, CELL_RADIUS))
-        self.stage.set_scene("cell", "draw", name="cell", cylinders=frame if self.session.cell_shown else None)
+        self.stage.set_scene("cell", "draw", name="cell", cylinders=frame if self._colours.cell_shown else None)
 
-    def _recolour(self, change: dict[str, Any] | None = None) -> None:
+    def _recolour(self, _change: object = None) -> None:
+        self.stage.set_scene("colours", "colour", colours=packed(self._colours.colouring().rgb(), "u1"))
+
+    def _recolour_explained(self, _change: object) -> None:
         # An explanation that comes or goes changes only the colours that are made of it.
-        if change is None or change["name"] == "colour_by" or self.session.colour_by in OF_EXPLANATIONS:
-            self.stage.set_scene("colours", "colour", colours=base64_bytes(self.session.colouring().rgb()))
+        if self._colours.colour_by in OF_EXPLANATIONS:
+            self._recolour()
 
     def _filter(self, _change: object = None) -> None:
-        drawn = self.session.visibility(self.positions)
+        drawn = self._colours.visibility(self.positions)
         everything = bool((drawn == SHOWN).all())
-        self.stage.set_scene("filter", "filter", drawn=None if everything else base64_bytes(drawn))
+        self.stage.set_scene("filter", "filter", drawn=None if everything else packed(drawn, "u1"))
 
     def _draw_selection(self, _change: object = None) -> None:
-        drawn = self.highlight()
+        drawn, explaining, regions = self.highlight(), self._explaining, bool(self._colours.regions)
         self.controls.zoom.disabled = drawn is None
-        several = len(self.session.selection) > 1
-        explained = (self.session.explanation or self.session.preview) is not None
-        faded = self.controls.dim.value and (explained or several or bool(self.session.regions))
-        opacity = 1.0 if not faded else OPACITY_AMONG_SKINS if self.session.regions else DIMMED_OPACITY
-        if drawn is None:
-            self.stage.set_scene("selection", "draw", name="selection", opacity=opacity)
-            return
-        self.stage.set_scene(
-            "selection",
-            "draw",
-            name="selection",
-            spheres=_spheres(drawn),
-            cylinders=_cylinders(drawn.start, drawn.end, drawn.edge_colour, drawn.edge_radius)
-            if len(drawn.start)
-            else None,
-            opacity=opacity,
-            explained=None if self.session.explanation is None else self.session.explanation.atom,
-        )
+        several = len(self._explaining.selected.selection) > 1
+        explained = (explaining.explanation or explaining.preview) is not None
+        faded = self.controls.dim.value and (explained or several or regions)
+        opacity = 1.0 if not faded else OPACITY_AMONG_SKINS if regions else DIMMED_OPACITY
+        shown: dict[str, Any] = {}
+        if drawn is not None:
+            bonds = _cylinders(drawn.start, drawn.end, drawn.edge_colour, drawn.edge_radius)
+            shown = {
+                "spheres": _spheres(drawn),
+                "cylinders": bonds if len(drawn.start) else None,
+                "explained": None if explaining.explanation is None else explaining.explanation.atom,
+            }
+        self.stage.set_scene("selection", "draw", name="selection", opacity=opacity, **shown)
+
+    def _put(self, name: str, what: str, drawn: dict[str, str] | None, **options: Any) -> None:
+        """Draw something, or take it away; where it never was, there is nothing to say."""
+        if drawn is not None or name in self.stage.scene_keys:
+            self.stage.set_scene(name, "draw", name=name, **{what: drawn}, **options)
 
     def _draw_others(self, _change: object = None) -> None:
         """Mark the atoms that are selected beside the one that is looked at."""
-        session = self.session
-        others = [atom for atom in session.selection if atom != session.selected_atom]
-        if not others and "others" not in self.stage.scene_keys:
-            return
+        glass, selected = self._structure.glass, self._explaining.selected
+        others = [atom for atom in selected.selection if atom != selected.selected_atom]
         atoms = shells = None
         if others:
-            drawn = mark_atoms(others, session.glass, self.positions)
-            own = replace(
-                drawn, colour=session.colouring().rgb()[others] / 255.0, radius=drawn_radii(session.glass)[others]
-            )
+            drawn = mark_atoms(others, glass, self.positions)
+            rgb = self._colours.colouring().rgb()[others] / 255.0
+            own = replace(drawn, colour=rgb, radius=drawn_radii(glass)[others])
             atoms, shells = _spheres(own), _spheres(drawn)
-        self.stage.set_scene("others", "draw", name="others", spheres=atoms)
-        self.stage.set_scene("shells", "draw", name="shells", spheres=shells, translucent=SHELL_OPACITY)
+        self._put("others", "spheres", atoms)
+        self._put("shells", "spheres", shells, translucent=SHELL_OPACITY)
 
     def _draw_ring(self, _change: object = None) -> None:
-        session = self.session
-        if session.ring is None and "ring" not in self.stage.scene_keys:
-            return
-        near = None if session.selected_atom is None else self.positions[session.selected_atom]
-        drawn = None if session.ring is None else _cylinders(*ring_cylinders(session.ring, session.glass, near))
-        self.stage.set_scene("ring", "draw", name="ring", cylinders=drawn)
+        ring, atom = self._scene.ring, self._explaining.selected.selected_atom
+        near = None if atom is None else self.positions[atom]
+        drawn = None if ring is None else _cylinders(*ring_cylinders(ring, self._structure.glass, near))
+        self._put("ring", "cylinders", drawn)
 
     def _draw_arrows(self, _change: object = None) -> None:
-        session = self.session
-        shown = session.attribution if session.arrows_shown else None
-        if shown is None and "arrows" not in self.stage.scene_keys:
-            return
+        shown = self._scene.attribution if self._scene.arrows_shown else None
         drawn = None if shown is None else _cylinders(*arrow_cylinders(shown, ARROWS, self.positions[shown.atom]))
-        self.stage.set_scene("arrows", "draw", name="arrows", arrows=drawn)
+        self._put("arrows", "arrows", drawn)
+
+    def draw_saddle(self, arrows: tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None) -> None:
+        """Draw what moves at a saddle: start, end, colour and radius of arrows; None takes them away."""
+        self._put("saddle", "arrows", None if arrows is None else _cylinders(*arrows))
 
     def _draw_regions(self, _change: object = None) -> None:
         """Draw skins around soft and hard regions; the field that they are regions of is computed once."""
-        session = self.session
+        structure, colours = self._structure, self._colours
         self._draw_selection()
-        if not session.regions:
+        if not colours.regions:
             if "regions" in self.stage.scene_keys:
                 self.stage.set_scene("regions", "regions", skins=[])
             return
         if self._field is None:
-            self._smoothing.start(lambda _report, _cancel: smooth_field(session.glass, session.predictions))
+            self._smoothing.start(
+                lambda _report, _cancel: smooth_field(structure.glass, structure.predictions), self._keep_field
+            )
             return
-        field, share = self._field, session.region_share
+        field, share = self._field, colours.region_share
         skins = [
             {"above": above, "level": field.level(1 - share if above else share), "colour": PREDICTION_SCALE[end]}
             for name, above, end in (("soft", False, 0), ("hard", True, -1))
-            if name in session.regions
+            if name in colours.regions
         ]
         matrix = np.vstack([np.column_stack([field.step, np.zeros(3)]), [*field.origin, 1.0]])
         self.stage.set_scene(
             "regions",
             "regions",
-            field=base64_floats(field.values.ravel(order="F")),
+            field=packed(field.values.ravel(order="F")),
             size=list(field.values.shape),
             matrix=matrix.ravel().tolist(),
             skins=skins,
@@ -190,38 +191,33 @@ class StructureView:
         self._field = field
         self._draw_regions()
 
-    def _fail_field(self, error: Exception) -> None:
-        self.session.error = as_sentence("The regions could not be found", error)
-
     def highlight(self) -> Highlight | None:
         """Lay out what is drawn on top of the glass, if anything is selected."""
-        session = self.session
-        explanation = session.explanation or session.preview
+        glass, atom = self._structure.glass, self._explaining.selected.selected_atom
+        explanation = self._explaining.explanation or self._explaining.preview
         if explanation is not None:
-            colours = session.colouring().rgb()
-            return mark_explanation(explanation, session.glass, session.k, self.positions, colours)
-        if session.selected_atom is not None:
-            return mark_atom(session.selected_atom, session.glass, self.positions)
-        return None
+            rgb = self._colours.colouring().rgb()
+            return mark_explanation(explanation, glass, self._explaining.threshold.k, self.positions, rgb)
+        return None if atom is None else mark_atoms([atom], glass, self.positions)
 
     def _show_legend(self, _change: object = None) -> None:
         self.legend.value = self.legend_markup()
 
     def legend_markup(self) -> Markup:
         """Build the colour bar, and what there is to say of it."""
-        colouring, atom = self.session.colouring(), self.session.selected_atom
-        missing = self.session.missing_colouring
+        colouring, atom = self._colours.colouring(), self._explaining.selected.selected_atom
+        missing = self._colours.missing_colouring
         bar = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
         return joined([bar, note(missing) if missing else ""])
 
     def _take_picture(self, change: dict[str, Any]) -> None:
         if change["new"]:
-            self.session.picture = b""  # so that an equal picture is news, too
+            self._scene.picture = b""  # so that an equal picture is news, too
             self.stage.take_picture()
 
     def _keep_picture(self, png: bytes) -> None:
-        self.session.picture_wanted = False
-        self.session.picture = png
+        self._scene.picture_wanted = False
+        self._scene.picture = png
 
 
 def pdb_text(glass: Glass, positions: FloatArray) -> str:
@@ -236,18 +232,9 @@ def pdb_text(glass: Glass, positions: FloatArray) -> str:
 
 
 def _spheres(drawn: Highlight) -> dict[str, str]:
-    return {
-        "atom": base64_integers(drawn.atoms),
-        "position": base64_floats(drawn.position),
-        "colour": base64_floats(drawn.colour),
-        "radius": base64_floats(drawn.radius),
-    }
+    floats = {name: packed(getattr(drawn, name)) for name in ("position", "colour", "radius")}
+    return {"atom": packed(drawn.atoms, "<i4"), **floats}
 
 
 def _cylinders(start: FloatArray, end: FloatArray, colour: FloatArray, radius: FloatArray) -> dict[str, str]:
-    return {
-        "start": base64_floats(start),
-        "end": base64_floats(end),
-        "colour": base64_floats(colour),
-        "radius": base64_floats(radius),
-    }
+    return {"start": packed(start), "end": packed(end), "colour": packed(colour), "radius": packed(radius)}

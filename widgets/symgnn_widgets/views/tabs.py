@@ -50,33 +50,43 @@ class DrawsForPages(Protocol):
         ...
 
 
-class Tabs:
+class Seen:
+    """A panel that knows whether it is in sight."""
+
+    active = False
+
+    def activate(self, *, active: bool) -> None:
+        """Say whether the panel is in sight."""
+        self.active = active
+        self.update()
+
+    def update(self, _change: object = None) -> None:
+        """Show what there is, or stop where nobody looks."""
+        raise NotImplementedError
+
+
+class Tabs(Seen):
     """Shows one panel at a time.
 
     Parameters
     ----------
     panels
-        By the title of their tab; those with a method ``activate(active=…)`` are told when they come and go.
+        By the title of their tab; those that are :class:`Seen` are told when they come and go.
     active
         Whether the tabs are in sight themselves, which tabs inside of tabs are not at first.
     """
 
     def __init__(self, panels: Mapping[str, Panel], *, active: bool = True) -> None:
-        self._active = active
+        self.active = active
         self.panels = dict(panels)
         self.ui = widgets.Tab(children=[panel.ui for panel in panels.values()], titles=list(panels), selected_index=0)
         self.ui.add_class("symgnn-tabs")
-        self.ui.observe(self._switch, "selected_index")
-        self._switch()
+        self.ui.observe(self.update, "selected_index")
+        self.update()
 
     def open(self, title: str) -> None:
         """Bring a tab to the front."""
         self.ui.selected_index = list(self.panels).index(title)
-
-    def activate(self, *, active: bool) -> None:
-        """Say whether the tabs are in sight."""
-        self._active = active
-        self._switch()
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw what all panels have to show beside the figures of every explanation."""
@@ -88,13 +98,10 @@ class Tabs:
 
     def close(self) -> None:
         """Tell every panel that it is out of sight, so that it stops what it computes."""
-        self._tell(None)
+        self.activate(active=False)
 
-    def _switch(self, _change: object = None) -> None:
-        self._tell(self.ui.selected_index if self._active else None)
-
-    def _tell(self, in_sight: int | None) -> None:
+    def update(self, _change: object = None) -> None:
+        """Tell every panel whether it is in sight."""
         for place, panel in enumerate(self.panels.values()):
-            activate = getattr(panel, "activate", None)
-            if activate is not None:
-                activate(active=place == in_sight)
+            if isinstance(panel, Seen):
+                panel.activate(active=self.active and place == self.ui.selected_index)

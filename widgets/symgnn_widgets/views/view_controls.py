@@ -2,167 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 
 from symgnn_explain.structure.glass import FloatArray
-from symgnn_widgets.state.colour import AXES
-from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.colour import AXES, OUTSIDE, REGIONS, Colours
+from symgnn_widgets.views.controls import button, control, tick, unfolding
 
 _STEPS = 200
-_WHOLE = "whole glass"
-_FULL_WIDTH = {"width": "auto", "flex": "1 1 0"}
 
 
 class ViewControls:
-    """The row above the 3D view, and what unfolds below it.
-
-    Parameters
-    ----------
-    session
-        What is coloured and filtered.
-    positions
-        Where the atoms are drawn, shape (N, 3), Å.
-    focus, reset
-        Called to move the camera to the selection, and back.
-    """
+    """The row above the 3D view, and what unfolds below it."""
 
     def __init__(
-        self, session: Session, positions: FloatArray, *, focus: Callable[[], None], reset: Callable[[], None]
+        self,
+        colours: Colours,
+        positions: FloatArray,
+        *,
+        focus: Callable[[], None],
+        reset: Callable[[], None],
     ) -> None:
-        self.session = session
-        self.positions = positions
-        target = session.target
-        self.colour_by = widgets.Dropdown(
-            options=session.colour_choices,
-            value=session.colour_by,
-            tooltip="What the colours of the atoms mean",
-            layout={"width": "190px"},
+        self._colours, target = colours, colours.explaining.structure.target
+        self._positions = positions
+
+        def choice(trait: str, said: str, width: int, options: Sequence[Any], name: str = "", **label: Any) -> Any:
+            return control(widgets.Dropdown, name, said, width, options=options, sets=(colours, trait), **label)
+
+        self.colour_by = choice("colour_by", "What the colours of the atoms mean", 190, colours.colour_choices)
+        said = "Move the camera to the selected atom and what explains it"
+        self.zoom = button("", "crosshairs", said, focus, 36, disabled=True)
+        self.overview = button("", "home", "Show the whole glass from where it was seen at first", reset, 36)
+        self.dim = tick("Fade others", "Fade what does not belong to the explanation", 100, value=True)
+        self.range = control(
+            widgets.FloatRangeSlider, "Show", "Atoms whose value lies in this range", label=46, readout_format=".3g"
         )
-        self.zoom = _button("crosshairs", "Move the camera to the selected atom and what explains it")
-        self.overview = _button("home", "Show the whole glass from where it was seen at first")
-        self.zoom.disabled = True
-        self.dim = widgets.Checkbox(
-            value=True,
-            description="Fade others",
-            indent=False,
-            tooltip="Fade what does not belong to the explanation",
-            layout={"width": "100px", "flex": "0 0 auto"},
+        said = "What happens to atoms outside the range"
+        self.outside = choice("outside", said, 116, OUTSIDE, name="others", label=44)
+        axes = [("whole glass", ""), *((f"slice in {axis}", axis) for axis in AXES)]
+        self.slab_axis = choice("slab_axis", "Show a slice of the glass", 124, axes)
+        self.slab = control(
+            widgets.FloatRangeSlider, "", "Coordinates of the slice (Å)", disabled=True, readout_format=".1f"
         )
-        self.more = widgets.ToggleButton(
-            icon="filter",
-            tooltip=f"Show a range of values, a slice, the cell, {target.low} and {target.high} regions",
-            layout={"width": "44px", "flex": "0 0 auto"},
-        )
-        self.range = widgets.FloatRangeSlider(
-            description="Show",
-            tooltip="Atoms whose value lies in this range",
-            continuous_update=False,
-            readout_format=".3g",
-            style={"description_width": "46px"},
-            layout=_FULL_WIDTH,
-        )
-        self.outside = widgets.Dropdown(
-            options=["fade", "hide"],
-            value=session.outside,
-            description="others",
-            tooltip="What happens to atoms outside the range",
-            style={"description_width": "44px"},
-            layout={"width": "116px", "flex": "0 0 auto"},
-        )
-        self.slab_axis = widgets.Dropdown(
-            options=[(_WHOLE, ""), *((f"slice in {axis}", axis) for axis in AXES)],
-            value=session.slab_axis,
-            tooltip="Show a slice of the glass",
-            layout={"width": "124px", "flex": "0 0 auto"},
-        )
-        self.slab = widgets.FloatRangeSlider(
-            tooltip="Coordinates of the slice (Å)",
-            disabled=True,
-            continuous_update=False,
-            readout_format=".1f",
-            layout=_FULL_WIDTH,
-        )
-        self.cell = widgets.Checkbox(
-            value=session.cell_shown,
-            description="Cell",
-            indent=False,
-            tooltip="Draw the edges of the cell",
-            layout={"width": "54px", "flex": "0 0 auto"},
-        )
-        self.regions = widgets.Dropdown(
-            options=[
-                ("no regions", ""),
-                (f"{target.low} regions", "soft"),
-                (f"{target.high} regions", "hard"),
-                ("both regions", "soft and hard"),
-            ],
-            value=session.regions,
-            tooltip=f"Skins around regions where the predicted {target.word}, averaged over 2 Å, is lowest and highest",
-            layout={"width": "132px", "flex": "0 0 auto"},
-        )
-        self.region_share = widgets.FloatSlider(
-            value=session.region_share,
+        self.cell = tick("Cell", "Draw the edges of the cell", 54, sets=(colours, "cell_shown"))
+        names = ("no regions", f"{target.low} regions", f"{target.high} regions", "both regions")
+        said = f"Skins around regions where the predicted {target.word}, averaged over 2 Å, is lowest and highest"
+        self.regions = choice("regions", said, 132, list(zip(names, REGIONS, strict=True)))
+        self.region_share = control(
+            widgets.FloatSlider,
+            "",
+            "Share of the volume that each of these regions takes",
+            sets=(colours, "region_share"),
             min=0.01,
             max=0.5,
             step=0.01,
             readout_format=".0%",
-            tooltip="Share of the volume that each of these regions takes",
-            continuous_update=False,
             disabled=True,
-            layout=_FULL_WIDTH,
         )
         self.filters = widgets.VBox(
             [
                 widgets.HBox([self.range, self.outside]),
                 widgets.HBox([self.slab_axis, self.slab, self.cell]),
                 widgets.HBox([self.regions, self.region_share]),
-            ],
-            layout={"display": "none"},
+            ]
         )
+        said = f"Show a range of values, a slice, the cell, {target.low} and {target.high} regions"
+        self.more = unfolding("", "filter", said, 44, self.filters)
         self.bar = widgets.HBox(
             [self.colour_by, self.zoom, self.overview, self.more, self.dim], layout={"flex_flow": "row wrap"}
         )
         self._following = False
         self._show_extent()
-        self.zoom.on_click(lambda _button: focus())
-        self.overview.on_click(lambda _button: reset())
-        self.more.observe(self._unfold, "value")
-        for name, box in (
-            ("colour_by", self.colour_by),
-            ("outside", self.outside),
-            ("slab_axis", self.slab_axis),
-            ("cell_shown", self.cell),
-            ("regions", self.regions),
-            ("region_share", self.region_share),
-        ):
-            bind(session, name, box)
         self.range.observe(self._on_range, "value")
         self.slab.observe(self._on_slab, "value")
-        session.observe(self._show_extent, ["colour_by", "explanation"])
-        session.observe(self._show_slab, "slab_axis")
-        session.observe(lambda change: self.region_share.set_trait("disabled", not change["new"]), "regions")
-        session.observe(self._follow_range, "shown_range")
-
-    def _unfold(self, change: dict[str, Any]) -> None:
-        self.filters.layout.display = "" if change["new"] else "none"
+        colours.observe(self._show_extent, ["colour_by", "shown_range"])
+        colours.explaining.observe(self._show_extent, "explanation")
+        colours.observe(self._show_slab, "slab_axis")
+        colours.observe(lambda change: self.region_share.set_trait("disabled", not change["new"]), "regions")
 
     def _show_extent(self, _change: object = None) -> None:
-        low, high = self.session.colouring().extent
-        self._set(self.range, low, high, self.session.shown_range or (low, high))
-
-    def _follow_range(self, change: dict[str, Any]) -> None:
-        low, high = self.session.colouring().extent
-        self._set(self.range, low, high, change["new"] or (low, high))
+        low, high = self._colours.colouring().extent
+        self._set(self.range, low, high, self._colours.shown_range or (low, high))
 
     def _show_slab(self, _change: object = None) -> None:
-        axis = self.session.slab_axis
+        axis = self._colours.slab_axis
         self.slab.disabled = not axis
         if axis:
-            along = self.positions[:, AXES.index(axis)]
+            along = self._positions[:, AXES.index(axis)]
             low, high = float(np.floor(along.min())), float(np.ceil(along.max()))
             self._set(self.slab, low, high, (low, high))
 
@@ -182,18 +111,8 @@ class ViewControls:
             return
         low, high = change["new"]
         everything = low <= self.range.min and high >= self.range.max
-        self.session.shown_range = None if everything else (low, high)
+        self._colours.shown_range = None if everything else (low, high)
 
     def _on_slab(self, change: dict[str, Any]) -> None:
         if not self._following:
-            self.session.slab = tuple(change["new"])
-
-
-def bind(session: Session, name: str, box: Any) -> None:
-    """Let a box and a trait of the session follow each other."""
-    box.observe(lambda change: session.set_trait(name, change["new"]), "value")
-    session.observe(lambda change: box.set_trait("value", change["new"]), name)
-
-
-def _button(icon: str, tooltip: str) -> Any:
-    return widgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px", "flex": "0 0 auto"})
+            self._colours.slab = tuple(change["new"])

@@ -1,0 +1,155 @@
+"""The glass under the network: what is predicted of it, and what is known about the structure itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from traitlets import HasTraits, Unicode
+
+from symgnn_explain.analysis import (
+    BondNetwork,
+    LocalOrder,
+    RadialDistribution,
+    StructureTopology,
+    VoronoiCells,
+    bond_network,
+    local_order_analysis,
+    radial_distribution,
+    structure_topology,
+    voronoi_cells,
+)
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain import prepare
+from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.target import Target
+from symgnn_explain.runs.watch import CancelSignal
+from symgnn_explain.structure.glass import FloatArray, Glass
+
+Found = TypeVar("Found")
+
+_log = logging.getLogger(__name__)
+
+
+class Structure(HasTraits):
+    """A glass and the predictions for it; every analysis of it is computed once, when asked for.
+
+    Parameters
+    ----------
+    glass
+        The structure shown.
+    predictor
+        The network that is explained.
+
+    Raises
+    ------
+    InputError
+        If the network cannot predict this glass.
+    """
+
+    error = Unicode(help="one sentence about what went wrong last, or empty")
+
+    def __init__(self, glass: Glass, predictor: Predictor) -> None:
+        super().__init__()
+        self.glass = glass
+        self.predictor = predictor
+        self.prepared = prepare(predictor, glass)
+        self.predictions = self.prepared.predictions
+        self.domain = self.prepared.domain
+        self._known: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.predictor.target
+
+    @cached_property
+    def labels(self) -> FloatArray | None:
+        """Known values of the target, shape (N,), NaN where unknown; None where all are."""
+        return self.target.labels(self.glass)
+
+    @cached_property
+    def spread(self) -> FloatArray | None:
+        """Standard deviation of each prediction, shape (N,); None where the network was not calibrated."""
+        return self.prepared.spread
+
+    @cached_property
+    def domain_warning(self) -> str:
+        """One sentence where much of the structure lies outside of what training covered; else empty."""
+        covered = self.predictor.domain
+        return "" if covered is None or self.domain is None else covered.sentence(self.glass, self.domain)
+
+    @cached_property
+    def radial_distribution(self) -> RadialDistribution:
+        """Radial distribution with its shells."""
+        return radial_distribution(self.glass)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Say what cannot be used, in the place of raising it."""
+        try:
+            yield
+        except InputError as error:
+            self.error = str(error)
+
+    def fail(self, what: str, error: Exception) -> None:
+        """Say that something failed, and why."""
+        self.error = as_sentence(what, error)
+
+    def uncertainty_of(self, atom: int) -> float | None:
+        """Return the standard deviation of one prediction, where it is known."""
+        return None if self.spread is None else float(self.spread[atom])
+
+    def named_values(self, explanation: AtomExplanation | None) -> dict[str, FloatArray]:
+        """Name what atoms have beside the values of the glass: uncertainty, domain, error, importance."""
+        values: dict[str, FloatArray] = {}
+        if self.spread is not None:
+            values["uncertainty"] = self.spread
+        if self.domain is not None:
+            values["domain"] = self.domain
+        if self.labels is not None:
+            values["error"] = self.predictions - self.labels
+        if explanation is not None:
+            scores = explanation.atom_scores()
+            values["importance"] = np.zeros(len(self.glass))
+            values["importance"][scores.index] = scores
+        return values
+
+    def voronoi_cells(self) -> VoronoiCells:
+        """Return the Voronoi cells of all atoms."""
+        return self._once("cells", lambda: voronoi_cells(self.glass))
+
+    def local_order(self) -> LocalOrder:
+        """Return the local order of all atoms."""
+        return self._once("local order", lambda: local_order_analysis(self.glass))
+
+    def network(self, progress: Callable[[float], None], cancel: CancelSignal) -> BondNetwork:
+        """Return the bond network and its rings."""
+        return self._once("network", lambda: bond_network(self.glass, progress=progress, cancel=cancel))
+
+    def topology(self, progress: Callable[[float], None], cancel: CancelSignal) -> StructureTopology:
+        """Return persistence pairs and optimal cycles."""
+        return self._once("topology", lambda: structure_topology(self.glass, progress, cancel))
+
+    def _once(self, name: str, compute: Callable[[], Found]) -> Found:
+        with self._lock:  # asked from several threads
+            if name not in self._known:
+                self._known[name] = compute()
+            found: Found = self._known[name]
+            return found
+
+
+def as_sentence(what: str, error: Exception) -> str:
+    """Say in one sentence what went wrong; what the program did not expect goes to the log in full."""
+    if isinstance(error, InputError):
+        return str(error)
+    _log.error("%s.", what, exc_info=error)
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+    return f"{what} ({type(error).__name__}: {reason})."
