@@ -47,12 +47,19 @@ def browser(chromium: str) -> Iterator[Any]:
             running.close()
 
 
-@pytest.fixture
-def explorer_page(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
-    """The explorer's notebook, opened from a copy, with its kernel ready."""
+@pytest.fixture(scope="session")
+def notebook(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
+    """The explorer's notebook, opened from a copy, with its kernel ready: for all tests, which start it anew."""
     shutil.copy(NOTEBOOK, lab.root / NOTEBOOK.name)
-    shutil.rmtree(lab.root / "out", ignore_errors=True)  # what an earlier test has exported
     opened = ExplorerPage(browser.new_context(viewport=VIEWPORT, accept_downloads=True).new_page())
     opened.open(lab.address(NOTEBOOK.name))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def explorer_page(notebook: ExplorerPage, lab: Lab) -> ExplorerPage:
+    """The explorer as a user finds it."""
+    shutil.rmtree(lab.root / "out", ignore_errors=True)  # what an earlier test has exported
+    notebook.start()
+    return notebook

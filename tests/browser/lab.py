@@ -110,7 +110,8 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str, log: Path) -> 
 LONG, SHORT = 180_000, 60_000  # ms: software WebGL on a busy machine
 
 KERNEL_IS_IDLE = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-SCENE = "document.querySelector('.symgnn-structure').glassScene"
+STRUCTURE = "document.querySelector('.symgnn-structure')"
+SCENE = f"{STRUCTURE}.glassScene"
 STAGE = f"{SCENE}.stage"
 FAILURE = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
 # Places on the page where an atom is seen, near the middle of the picture, and which: at most so many different ones.
@@ -141,6 +142,10 @@ _RUN_IN_KERNEL = """async (code) => {
   await request.done;
   return said;
 }"""
+
+_SHOW_ANEW = """from symgnn_widgets.state.session import Session
+explorer.show(Session(datasets.sample(), Predictor.load()))
+explorer.lists.ui.selected_index = 0"""
 
 
 @dataclass
@@ -179,13 +184,26 @@ class ExplorerPage:
         """Run all cells; return after how many seconds the structure was drawn."""
         started = time.perf_counter()
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        self.page.wait_for_selector(f".symgnn-structure[data-scene=ready], {FAILURE}", timeout=LONG)
+        self._wait_drawn()
+        return time.perf_counter() - started
+
+    def start(self) -> None:
+        """Show the explorer as the notebook makes it: by running all cells, or anew where it runs already."""
+        if self.kernel("print('explorer' in globals())").strip() != "True":
+            self.run_all()
+        else:
+            self.page.evaluate(f"() => {{ {STRUCTURE}.dataset.old = true; }}")
+            self.kernel(_SHOW_ANEW)
+            self._wait_drawn(":not([data-old])")
+        self.complaints.clear()
+        self.received.clear()
+
+    def _wait_drawn(self, which: str = "") -> None:
+        self.page.wait_for_selector(f".symgnn-structure[data-scene=ready]{which}, {FAILURE}", timeout=LONG)
         failures = self.page.locator(FAILURE).all_inner_texts()
         assert failures == [], failures
         self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
-        seconds = time.perf_counter() - started
         self.page.locator(".symgnn-explorer").evaluate("(explorer) => explorer.scrollIntoView({block: 'start'})")
-        return seconds
 
     def visible_atoms(self, count: int = 1) -> list[tuple[float, float, int]]:
         """Find places on the page where atoms are seen: x, y, and the index of the atom."""

@@ -37,7 +37,6 @@ def set_epochs(explorer: ExplorerPage, epochs: int) -> None:
 
 def test_a_click_explains_the_atom_under_the_mouse(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     assert page.evaluate(f"() => {STAGE}.getComponentsByName('glass').list[0].structure.atomCount") == 3000
     assert "Predicted barrier (eV)" in page.locator(".symgnn-colour-bar").inner_text()
     set_epochs(explorer_page, EPOCHS)
@@ -76,7 +75,6 @@ def test_a_click_explains_the_atom_under_the_mouse(explorer_page: ExplorerPage) 
 
 def test_thirty_clicks_end_with_the_last_atom_and_flat_messages(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     set_epochs(explorer_page, 3)
     sizes: list[int] = []
     seen: set[int] = set()
@@ -101,7 +99,6 @@ def test_thirty_clicks_end_with_the_last_atom_and_flat_messages(explorer_page: E
 
 def test_a_run_is_cancelled(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     set_epochs(explorer_page, 1_000_000)
     page.locator("button:has-text('Settings')").click()
     page.locator(".widget-checkbox", has_text="Stop early").locator("input").uncheck()
@@ -120,7 +117,6 @@ def test_a_run_is_cancelled(explorer_page: ExplorerPage) -> None:
 
 def test_threshold_words_and_filter(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     set_epochs(explorer_page, 20)
     explorer_page.wait_explained(explorer_page.click_atom())
     slider = page.locator(".symgnn-explorer .noUi-handle:visible").first
@@ -151,7 +147,6 @@ def test_threshold_words_and_filter(explorer_page: ExplorerPage) -> None:
 
 def test_a_reloaded_page_shows_the_highlight_again(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     set_epochs(explorer_page, 20)
     atom = explorer_page.click_atom()
     explorer_page.wait_explained(atom)
@@ -168,7 +163,6 @@ def test_a_reloaded_page_shows_the_highlight_again(explorer_page: ExplorerPage) 
 
 def test_the_picture_is_reached_by_keyboard_and_shift_adds_atoms(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     set_epochs(explorer_page, 3)
     first = explorer_page.click_atom()
     explorer_page.wait_explained(first)
@@ -218,7 +212,6 @@ EYES = """() => [...document.querySelectorAll('.symgnn-tabs .js-plotly-plot')]
 
 def test_compared_neighbourhoods_turn_together_and_stay_so(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     set_epochs(explorer_page, 3)
     explained: list[int] = []
 

@@ -35,7 +35,6 @@ print(json.dumps({
 
 def test_every_export_opens(explorer_page: ExplorerPage, lab: Lab, browser: Any) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     explorer_page.kernel("explorer.session.configure(epochs=10)")
     atom = explorer_page.click_atom()
     explorer_page.wait_explained(atom)
@@ -92,7 +91,6 @@ def test_own_files_are_asked_about_and_a_session_lives_on(
     explorer_page: ExplorerPage, lab: Lab, random_glass: Callable[..., Glass]
 ) -> None:
     page = explorer_page.page
-    explorer_page.run_all()
     strange = random_glass(4).to_ase()
     strange.numbers[0] = 28
     write(lab.root / "strange.extxyz", strange)
@@ -122,7 +120,7 @@ def test_own_files_are_asked_about_and_a_session_lives_on(
 
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     page.wait_for_function(KERNEL_IS_IDLE, timeout=LONG)
-    explorer_page.run_all()
+    explorer_page.start()
     [session] = (lab.root / "out" / "explorer").glob("*.symgnn")
     open_file(str(session.relative_to(lab.root)))
     explorer_page.wait_explained(atom)

@@ -44,7 +44,6 @@ def test_hostile_files_run_nothing(
     assert author.explain(wait=True) is not None
     author.session.colour_by = NAMES[0]
     author.save(lab.root / "hostile.symgnn")
-    explorer_page.run_all()
     for name, column, said in (
         ("hostile.extxyz", COLUMNS[0], "Opened hostile:"),
         ("hostile.symgnn", NAMES[0], "<script>window"),
@@ -61,7 +60,8 @@ def test_hostile_files_run_nothing(
         assert page.locator(".symgnn-colour-bar b").text_content().lower() == column.lower().replace("_", " ")
         for title in TAB_HELP:
             explorer_page.open_tab(title)
-            page.wait_for_timeout(400)
+            page.wait_for_timeout(100)
+        page.wait_for_timeout(400)
         assert page.evaluate("() => window.__hostile") is None
         assert page.locator(".symgnn-explorer :is(img, iframe, script, svg[onload])").count() == 0
     assert NAMES[1] in page.locator(".symgnn-summary h3").inner_text()
