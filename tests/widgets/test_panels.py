@@ -87,7 +87,8 @@ def test_nothing_is_claimed_of_an_atom_that_is_not_explained(explorer: GlassExpl
 def test_cancel_brings_back_what_was_shown(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = explained(explorer, 7)
     session = explorer.session
-    monkeypatch.setattr(session.explaining.job._worker, "start", lambda *_, **__: None)
+    job = session.explaining.job
+    monkeypatch.setattr(job, "start", lambda *_, **__: job.set_trait("status", "running"))
     session.method = "saliency"
     session.explain()
     assert (session.status, session.explanation) == ("running", None)

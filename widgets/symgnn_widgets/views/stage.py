@@ -88,8 +88,10 @@ class Stage(widgets.DOMWidget):
 
     _model_name = Unicode("NGLModel").tag(sync=True)
     _view_name = Unicode("NGLView").tag(sync=True)
-    _model_module = _view_module = Unicode(MODULE).tag(sync=True)
-    _model_module_version = _view_module_version = Unicode("*").tag(sync=True)
+    _model_module = Unicode(MODULE).tag(sync=True)
+    _view_module = Unicode(MODULE).tag(sync=True)
+    _model_module_version = Unicode("*").tag(sync=True)
+    _view_module_version = Unicode("*").tag(sync=True)
 
     _view_width = Unicode("100%").tag(sync=True)
     _view_height = Unicode().tag(sync=True)
