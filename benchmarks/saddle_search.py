@@ -22,7 +22,7 @@ from symgnn_explain.saddles import EamCalculator, EnergySurface, SearchSettings,
 from symgnn_explain.saddles.artn import Summit
 from symgnn_explain.saddles.calculator import as_ase, within
 from symgnn_explain.saddles.lanczos import softest_mode
-from symgnn_explain.saddles.relax import at
+from symgnn_explain.saddles.minimisation import at
 from symgnn_explain.saddles.saddles import minimum_beyond
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.selection import select_atoms

@@ -14,7 +14,7 @@ import numpy as np
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.parallel import Report
 from symgnn_explain.saddles.calculator import Calculator, EnergySurface, as_ase, within
-from symgnn_explain.saddles.relax import Point, at, largest, minimise
+from symgnn_explain.saddles.minimisation import Point, at, largest, minimise
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 QUENCH_TOLERANCE = 0.02

@@ -17,7 +17,7 @@ import numpy as np
 
 from symgnn_explain.saddles.calculator import EnergySurface
 from symgnn_explain.saddles.lanczos import Mode, softest_mode
-from symgnn_explain.saddles.relax import Point, QuasiNewton, across, at, largest, turned
+from symgnn_explain.saddles.minimisation import Point, QuasiNewton, across, at, largest, turned
 from symgnn_explain.saddles.settings import SearchSettings
 from symgnn_explain.structure.glass import FloatArray
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.saddles.relax import largest
+from symgnn_explain.saddles.minimisation import largest
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 SADDLE, DUPLICATE = "saddle", "duplicate"  # ways in which a search ends, as outcomes name them

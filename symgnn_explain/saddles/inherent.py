@@ -10,7 +10,7 @@ import numpy as np
 from symgnn_explain.errors import InputError, require_positive
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles.calculator import AseCalculator, Calculator, EnergySurface
-from symgnn_explain.saddles.relax import at, descend
+from symgnn_explain.saddles.minimisation import at, descend
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 OF_THE_STRUCTURE_BEFORE = ("forces", "stresses", "energies", "velocities")

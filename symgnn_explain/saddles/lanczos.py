@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgnn_explain.saddles.calculator import EnergySurface
-from symgnn_explain.saddles.relax import Point, largest
+from symgnn_explain.saddles.minimisation import Point, largest
 from symgnn_explain.structure.glass import FloatArray
 
 DISPLACEMENT = 5e-3  # Å, that the atom which moves most is moved by to measure a curvature

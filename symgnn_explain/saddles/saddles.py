@@ -14,7 +14,7 @@ from symgnn_explain.saddles.artn import SearchFailure, Summit, climb, search
 from symgnn_explain.saddles.atom_barrier import DUPLICATE, KEPT_DISPLACEMENT, SADDLE, AtomBarrier, Saddle
 from symgnn_explain.saddles.calculator import Calculator, EnergySurface, within
 from symgnn_explain.saddles.lanczos import Mode
-from symgnn_explain.saddles.relax import Point, at, descend, largest, minimise
+from symgnn_explain.saddles.minimisation import Point, at, descend, largest, minimise
 from symgnn_explain.saddles.settings import SearchSettings
 from symgnn_explain.structure.glass import FloatArray, Glass
 

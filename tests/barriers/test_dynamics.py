@@ -20,7 +20,7 @@ from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.saddles.calculator import within
 from symgnn_explain.saddles.eam import EamCalculator
 from symgnn_explain.saddles.melt_quench import QuenchSettings, melt_quench, quality
-from symgnn_explain.saddles.relax import at
+from symgnn_explain.saddles.minimisation import at
 from symgnn_explain.saddles.saddles import at_minimum
 from symgnn_explain.structure.glass import Glass
 

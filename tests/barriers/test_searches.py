@@ -17,7 +17,7 @@ from symgnn_explain.saddles.artn import SearchFailure, Summit, search
 from symgnn_explain.saddles.calculator import AseCalculator, EnergySurface, within
 from symgnn_explain.saddles.eam import EamCalculator
 from symgnn_explain.saddles.lanczos import Mode, softest_mode
-from symgnn_explain.saddles.relax import at, descend, minimise
+from symgnn_explain.saddles.minimisation import at, descend, minimise
 from symgnn_explain.saddles.saddles import at_minimum, minimum_beyond, search_saddles
 from symgnn_explain.saddles.settings import SearchSettings
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
