@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from symgnn_explain.runs.light_imports import lighten_imports
+
 if TYPE_CHECKING:
     from symgnn_explain import analysis, explain, export, models, plotting, saddles, structure, training
     from symgnn_explain.errors import InputError
@@ -70,6 +72,8 @@ __all__ = [
     "training",
     "write_glass",
 ]
+
+lighten_imports()
 
 
 def __getattr__(name: str) -> Any:

@@ -166,6 +166,19 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not {"torch", "numpy", "scipy", "pandas", "ase", "plotly", "lightning"} & set(loaded)
 
 
+def test_predicting_imports_neither_compiler_nor_data_sets_but_they_are_found_when_asked_for() -> None:
+    code = """
+import sys
+from symgnn_explain import Predictor, datasets
+import torch, torch_geometric
+Predictor.load(device="cpu")
+assert not {"sympy", "torch._dynamo", "torch_geometric.datasets.planetoid"} & set(sys.modules), "imported too early"
+assert torch_geometric.datasets.Planetoid is not None
+assert torch._dynamo.OptimizedModule is not None
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_citation_and_version_agree() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == PROJECT["version"]

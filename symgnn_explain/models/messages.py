@@ -141,12 +141,20 @@ class Layers:
             node, edges = one.next_node, one.edges_after
         return values
 
-    def messages(self, received: Sequence[Tensor]) -> list[list[Tensor]]:
-        """Return the messages (heads, dim) of each layer of each member from the node features (M, heads, dim)."""
+    def messages(self, received: Sequence[Tensor], hearing: float) -> list[list[Tensor]]:
+        """Return the mean messages (heads, dim) of each layer of each member.
+
+        Parameters
+        ----------
+        received
+            Mean node features that reach atoms in each layer, (M, heads, dim).
+        hearing
+            Share of the atoms that any edge leads into.
+        """
         return [
             [
                 torch.einsum("hdi,hi->hd", layer.value.weight.unflatten(0, (layer.heads, -1)), mean[place])
-                + layer.heads_of(layer.value.bias)
+                + hearing * layer.heads_of(layer.value.bias)
                 for layer, mean in zip(member.attention_layers, received, strict=True)
             ]
             for place, member in enumerate(self.members)
@@ -185,7 +193,9 @@ class _Round:
             fading=self.fading[begin:end],
             rounding=layer.rounding,
         )
-        shift = layer.messages.bias + layer.constant.sum(1, keepdim=True)
+        # Attention sums to one over the edges into an atom, if there are any.
+        hears = torch.from_numpy(np.diff(first[batch.start : batch.stop + 1]) > 0).to(own)[:, None]
+        shift = layer.messages.bias + hears * layer.constant.sum(1, keepdim=True)
         changed = layer.messages.add_to(self.node[:, batch] + shift, aggregated.flatten(2))
         self.next_node[:, batch] = changed
         n_core = max(self.around.n_nodes[0] - batch.start, 0)

@@ -122,7 +122,9 @@ def _pass_messages(
         if length is not None and start.length is not None:
             length[core] = _mean_of_senders(start.length, start.edges, core)
         report(core.stop / n_atoms)
-    return Sweep(values, length, layers.messages([(total / n_atoms).to(start.node) for total in received]))
+    hearing = float(np.mean(np.diff(start.edges.first) > 0))
+    means = [(total / n_atoms).to(start.node) for total in received]
+    return Sweep(values, length, layers.messages(means, hearing))
 
 
 class _Start(NamedTuple):
@@ -204,5 +206,7 @@ def blocks_of(glass: Glass, block_atoms: int) -> tuple[IntArray, IntArray]:
 
 def _mean_of_senders(length: FloatArray, edges: Edges, core: slice) -> FloatArray:
     first = edges.first[core.start : core.stop + 1]
-    total = np.add.reduceat(length[edges.source[first[0] : first[-1]]], first[:-1] - first[0])
-    return np.asarray(total / np.diff(first))
+    counts = np.diff(first)
+    target = np.repeat(np.arange(len(counts)), counts)
+    total = np.bincount(target, length[edges.source[first[0] : first[-1]]], minlength=len(counts))
+    return np.asarray(total / np.maximum(counts, 1))

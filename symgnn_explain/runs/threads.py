@@ -55,10 +55,10 @@ def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Iterable[Item]]
             pass
 
     try:
-        yield work_through
+        with one_thread():
+            yield work_through
     finally:
         pool.shutdown(cancel_futures=True)
-        _use(before, elsewhere=before)
 
 
 def _work_through_here(work: Callable[[Item], None], items: Iterable[Item]) -> None:

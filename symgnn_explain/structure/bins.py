@@ -27,6 +27,9 @@ _BINS_ACROSS = 2.0
 
 _BINS_PER_ATOM = 16
 
+_CROWDED = 2000
+"""Atoms in one bin beyond which it is found out first whether they overlap."""
+
 
 class Edges(NamedTuple):
     """Edges into some atoms, sorted by target, then source, then displacement.
@@ -71,7 +74,13 @@ class Bins:
 
     @classmethod
     def of(cls, glass: Glass, reach: float) -> Bins:
-        """Sort a glass for distances up to ``reach`` (Å)."""
+        """Sort a glass for distances up to ``reach`` (Å).
+
+        Raises
+        ------
+        InputError
+            If so many atoms overlap that their pairs would fill the memory.
+        """
         scaled = glass.fractional()
         shift = wrapped = np.where(glass.pbc, -np.floor(scaled), 0.0).astype(np.int64)
         scaled = scaled + shift
@@ -98,6 +107,8 @@ class Bins:
         number = np.ravel_multi_index(tuple(((place - low) // side).astype(np.int64).T), tuple(counts))
         order = np.argsort(number, kind="stable")
         first = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=int(counts.prod())))])
+        if np.diff(first).max() > _CROWDED:
+            _require_apart(glass, place, atom)
         atom, shift = atom[order], shift[order]
         own = np.flatnonzero((shift == wrapped[atom]).all(axis=1))
         home = np.empty(len(glass), dtype=np.int64)
@@ -140,6 +151,17 @@ def _ends(count: Callable[..., None], arrays: tuple[Any, ...], homes: IntArray, 
     counts = np.zeros(len(homes) + 1, dtype=np.int64)
     count(arrays, homes, reach, counts[1:])
     return np.cumsum(counts)
+
+
+def _require_apart(glass: Glass, place: FloatArray, atom: IntArray) -> None:
+    from scipy.spatial import cKDTree
+
+    distance, neighbour = cKDTree(place).query(place, k=2)
+    closest = int(distance[:, 1].argmin())
+    if distance[closest, 1] < CLOSEST_APPROACH:
+        # Of two atoms at one place either can come first.
+        other = next(int(each) for each in neighbour[closest] if each != closest)
+        raise overlap(glass, int(atom[closest]), int(atom[other]), distance[closest, 1])
 
 
 def overlap(glass: Glass, first: int, second: int, distance: float) -> InputError:

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from ase.geometry import find_mic
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.structure.bins import CLOSEST_APPROACH, Bins, overlap
+from symgnn_explain.structure.bins import CLOSEST_APPROACH, Bins
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray, atomic_number
 from symgnn_explain.structure.pairs import periodic_cell
 
@@ -159,6 +157,8 @@ def edge_displacements(glass: Glass, graph: Data, edges: torch.Tensor) -> FloatA
             "several edges of the graph join the same two atoms, so that it is not known which periodic image each is "
             "to: give the graph displacement, shape (E, 3), Å."
         )
+    from ase.geometry import find_mic
+
     vectors, _ = find_mic(glass.positions[source] - glass.positions[target], glass.cell, glass.pbc)
     return np.asarray(vectors, dtype=np.float64)
 
@@ -189,10 +189,3 @@ def _require_plausible_lengths(glass: Glass) -> None:
         raise InputError(
             f"{glass.name!r} has {glass.number_density:.3g} atoms per Å³, as no solid has: its lengths are not in Å."
         )
-    if len(glass) > 1:
-        distance, neighbour = cKDTree(glass.positions).query(glass.positions, k=2)
-        closest = int(distance[:, 1].argmin())
-        if distance[closest, 1] < CLOSEST_APPROACH:
-            # Of two atoms at one place either can come first.
-            other = next(int(atom) for atom in neighbour[closest] if atom != closest)
-            raise overlap(glass, closest, other, distance[closest, 1])

@@ -453,24 +453,15 @@ def test_forty_atoms_interrupted_or_not_here_in_processes_or_on_dask(tmp_path, c
 
 
 def test_each_is_what_explain_alone_gives_to_the_bit_whatever_the_threads(
-    glass: Glass, tiny_predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+    glass: Glass, tiny_predictor: Predictor
 ) -> None:
-    from symgnn_explain.explain.engine import prepared as module
-
-    threads: list[int] = []
-    predict = module.predict_with_references
-
-    def watched(*arguments: Any) -> Any:
-        threads.append(torch.get_num_threads())
-        return predict(*arguments)
-
-    monkeypatch.setattr(module, "predict_with_references", watched)
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
     try:
+        torch.set_num_threads(1)
         alone = explain_atom(tiny_predictor, glass, 7, epochs=5)
+        torch.set_num_threads(3)
         among = explain_many(tiny_predictor, glass, [3, 7], epochs=5)[7]
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-    assert threads == [1, 1]
     assert encode(alone, "run") == encode(among, "run")

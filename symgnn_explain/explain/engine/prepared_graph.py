@@ -17,10 +17,11 @@ from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.network_features import NetworkFeatures, network_features
 from symgnn_explain.explain.engine.pair_forward import PairForward, PairList
 from symgnn_explain.explain.engine.protocol import Covers, ForwardUnderMask, MaskSemantics
-from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.engine.units import OF_MESSAGES, SHELL_WIDTH, Unit, group_edges
 from symgnn_explain.models.ensemble import SymGNNLike, members_of, with_description
+from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel, evaluated_copy, name_of
+from symgnn_explain.models.sweep import sweep_graph
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 
@@ -82,8 +83,9 @@ class PreparedGraph:
         """
         if isinstance(model, SymGNNLike):
             graph = with_description(model, graph)
-            predictions, reference = predict_with_references(model, graph)
-            return cls(model, graph, predictions.double().cpu().numpy(), reference)
+            with evaluation_mode(model):
+                found = sweep_graph(model, graph)
+            return cls(model, graph, found.members.mean(axis=1), found.received)
         warnings.warn(
             f"{type(model).__name__} is not a SymGNN, so the fast engine does not know its layers: each step evaluates "
             "it as it is, as exact but many times slower.",
