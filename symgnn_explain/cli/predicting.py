@@ -50,7 +50,10 @@ def predict(
         raise InputError("--potential is what --relax relaxes with: give both, or neither.")
     if relax:
         glasses = {label: _relaxed(label, glass, potential) for label, glass in glasses.items()}
-    predictions = {label: Prediction.of(predictor, glass) for label, glass in glasses.items()}
+    predictions: dict[str, Prediction] = {}
+    for label, glass in glasses.items():
+        with progress_bar(f"Predicting {label}") as advance:
+            predictions[label] = Prediction.of(predictor, glass, progress=advance)
     write_predictions(predictions, out)
     for label, each in predictions.items():
         target = each.target

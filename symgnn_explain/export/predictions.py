@@ -50,9 +50,9 @@ class Prediction:
     warning: str = ""
 
     @classmethod
-    def of(cls, predictor: Predictor, glass: Glass) -> Prediction:
-        """Predict, with the spread where it is known."""
-        values, spread, score = predictor.predict_atoms(glass)
+    def of(cls, predictor: Predictor, glass: Glass, *, progress: Callable[[float], None] | None = None) -> Prediction:
+        """Predict, with the spread where it is known; ``progress`` is called with the fraction done."""
+        values, spread, score = predictor.predict_atoms(glass, progress=progress)
         domain = predictor.domain
         warning = "" if domain is None or score is None else domain.sentence(glass, score)
         return cls(glass, values, spread, predictor.target, score, warning)

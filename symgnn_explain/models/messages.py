@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,8 +24,8 @@ BATCH_ATOMS = 150
 BATCH_ON_DEVICE = 8_000
 """The same on a GPU."""
 
-WorkThrough = Callable[[Callable[[slice], None], Sequence[slice]], None]
-"""Calls a function for each batch of atoms, perhaps several at once."""
+WorkThrough = Callable[[Callable[[slice], None], Sequence[slice]], Iterator[slice]]
+"""Calls a function for each batch of atoms, perhaps several at once, and yields them as they are done."""
 
 
 def batches_of(count: int, device: torch.device) -> list[slice]:
@@ -135,8 +135,7 @@ class Layers:
                 next_edge=node.new_empty(len(node), n_next, node.shape[2]),
                 finish=None if reach else decode,
             )
-            batches = batches_of(n_targets, node.device)
-            work_through(one.pass_on, batches)
+            batches = work_through(one.pass_on, batches_of(n_targets, node.device))
             received[number].add_(torch.stack([one.received[batch.start] for batch in batches]).sum(0))
             node, edges = one.next_node, one.edges_after
         return values

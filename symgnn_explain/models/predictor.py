@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -195,15 +195,19 @@ class Predictor:
         return self._swept(glass, chunk_atoms).members.mean(axis=1)
 
     @torch.no_grad()
-    def predict_atoms(self, glass: Glass, *, chunk_atoms: int = BLOCK_ATOMS) -> AtomPredictions:
+    def predict_atoms(
+        self, glass: Glass, *, chunk_atoms: int = BLOCK_ATOMS, progress: Callable[[float], None] | None = None
+    ) -> AtomPredictions:
         """Predict every atom, with how uncertain that is and whether training covered its surroundings.
+
+        ``progress`` is called with the fraction done, by the networks that predict block by block.
 
         Raises
         ------
         InputError
             If the glass holds a species that the network does not know.
         """
-        return self._said(self._swept(glass, chunk_atoms))
+        return self._said(self._swept(glass, chunk_atoms, progress))
 
     @torch.no_grad()
     def predict_prepared(self, graph: Data) -> tuple[AtomPredictions, list[list[Tensor]] | None]:
@@ -258,11 +262,11 @@ class Predictor:
         """Return the spread of :meth:`predict_with_spread`, shape (N,); None where it was never calibrated."""
         return self.predict_atoms(glass).spread
 
-    def _swept(self, glass: Glass, chunk_atoms: int) -> Sweep:
+    def _swept(self, glass: Glass, chunk_atoms: int, progress: Callable[[float], None] | None = None) -> Sweep:
         if not isinstance(self.model, SymGNNLike):
             return self._all_at_once(self.graph(glass))
         with evaluation_mode(self.model):
-            return sweep(self.model, glass, block_atoms=chunk_atoms)
+            return sweep(self.model, glass, block_atoms=chunk_atoms, progress=progress)
 
     def _all_at_once(self, graph: Data) -> Sweep:
         values: FloatArray = self.predict_graph(graph)[:, None].double().cpu().numpy()

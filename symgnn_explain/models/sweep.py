@@ -8,6 +8,7 @@ precision or better; the tests compare the two.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from itertools import pairwise, starmap
 from typing import NamedTuple
@@ -69,7 +70,7 @@ def sweep(
     block_atoms
         Atoms through which messages pass at once. Memory grows with it; results differ by rounding at most.
     progress
-        Called with the fraction done.
+        Called with the fraction done, from the calling thread; what it raises stops the sweep.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def sweep_graph(model: SymGNNLike, graph: Data) -> Sweep:
             own[batch] = member.encode_nodes(described[batch])
 
     with side_by_side() as work_through:
-        work_through(encode, batches_of(n_atoms, node.device))
+        deque(work_through(encode, batches_of(n_atoms, node.device)), maxlen=0)
         length = described_length(described, len(model.species)).double().cpu().numpy() if model.describes else None
         return _pass_messages(model, _Start(node, edges, length), np.array([0, n_atoms]), work_through, lambda _: None)
 
@@ -166,11 +167,11 @@ def _describe(
             described = described.to(node)
         for own, member in zip(node, members, strict=True):
             own[batch] = member.encode_nodes(described)
-        report(batch.stop / n_atoms)
 
-    batches = batches_of(n_atoms, node.device)
-    work_through(describe, batches)
-    listed = [found.pop(batch.start) for batch in batches]
+    listed: list[Edges] = []
+    for batch in work_through(describe, batches_of(n_atoms, node.device)):
+        listed.append(found.pop(batch.start))
+        report(batch.stop / n_atoms)
     counts = np.concatenate([np.diff(edges.first) for edges in listed])
     first = np.concatenate([[0], np.cumsum(counts)])
     source, displacement = (np.concatenate(parts) for parts in zip(*(edges[1:] for edges in listed), strict=True))

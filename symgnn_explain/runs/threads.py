@@ -6,7 +6,7 @@ always put back, and never left to threads that others start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
@@ -33,11 +33,12 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Iterable[Item]], None]]:
+def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Sequence[Item]], Iterator[Item]]]:
     """Give a function that works through items in as many threads as PyTorch may use here, none waiting for another.
 
-    Each item is worked on by one thread, so results do not depend on their number, and a core that others keep busy
-    takes fewer items. What the work raises ends it, and is raised.
+    It yields each item, in their order, once it and those before it are done; exhaust it. Each item is worked on by one
+    thread, so results do not depend on their number, and a core that others keep busy takes fewer items. What the work
+    raises ends it, and is raised.
     """
     before, gradients = torch.get_num_threads(), torch.is_grad_enabled()
     if before == 1:
@@ -45,29 +46,31 @@ def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Iterable[Item]]
         return
 
     def begin() -> None:
-        torch.set_num_threads(1)
+        _use(1, elsewhere=before)
         torch.set_grad_enabled(gradients)
 
     pool = ThreadPoolExecutor(before, initializer=begin, thread_name_prefix="symgnn")
 
-    def work_through(work: Callable[[Item], None], items: Iterable[Item]) -> None:
-        for _ in pool.map(work, items):
-            pass
+    def work_through(work: Callable[[Item], None], items: Sequence[Item]) -> Iterator[Item]:
+        for item, _ in zip(items, pool.map(work, items), strict=True):
+            yield item
 
-    try:
-        with one_thread():
+    with one_thread():
+        try:
             yield work_through
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _work_through_here(work: Callable[[Item], None], items: Iterable[Item]) -> None:
+def _work_through_here(work: Callable[[Item], None], items: Sequence[Item]) -> Iterator[Item]:
     for item in items:
         work(item)
+        yield item
 
 
 def _use(count: int, *, elsewhere: int | None = None) -> None:
     """Set the number of threads for this thread, and for those to come to another number."""
+    torch.get_num_threads()  # a thread's first look at the setting overwrites what the thread was given before
     torch.set_num_threads(count)
     if elsewhere not in (None, count):
         other = Thread(target=torch.set_num_threads, args=(elsewhere,))

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain import datasets
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.models.calibration import Calibration
@@ -169,10 +169,25 @@ def test_preparing_says_what_predicting_does_and_predicts_once(
     assert not torch.equal(referring.reference[0][0], prepared.reference[0][0])
 
 
-def test_progress_ends_at_one(random_glass: Callable[..., Glass], networks: dict[str, SymGNNLike]) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress_grows_to_one_and_may_stop_the_sweep(
+    random_glass: Callable[..., Glass], networks: dict[str, SymGNNLike], threads: int
+) -> None:
+    def stop(fraction: float) -> None:
+        if fraction > 0.3:
+            raise Cancelled("enough")
+
     fractions: list[float] = []
-    sweep(networks["near"], random_glass(5), block_atoms=20, progress=fractions.append)
-    assert len(fractions) > 3
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        sweep(networks["near"], random_glass(7), block_atoms=100, progress=fractions.append)
+        with pytest.raises(Cancelled, match="enough"):
+            sweep(networks["near"], random_glass(7), block_atoms=100, progress=stop)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert len(fractions) > 5
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 

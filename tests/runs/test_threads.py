@@ -1,0 +1,74 @@
+"""How many threads PyTorch uses: what one piece of work sets reaches no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event, Thread
+
+import pytest
+import torch
+
+from symgnn_explain.runs.threads import one_thread, side_by_side
+
+
+@pytest.fixture(autouse=True)
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def seen_by_another_thread() -> int:
+    found: list[int] = []
+    thread = Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_pieces_of_work_that_overlap_leave_every_thread_as_it_was() -> None:
+    """The other begins first and ends last: each thread has one inside and its own number after, later threads too."""
+    inside, leave, found = Event(), Event(), []
+
+    def other() -> None:
+        with one_thread():
+            inside.set()
+            leave.wait()
+            found.append(torch.get_num_threads())
+        found.append(torch.get_num_threads())
+
+    thread = Thread(target=other)
+    thread.start()
+    inside.wait()
+    assert torch.get_num_threads() == 3
+    with one_thread():
+        assert torch.get_num_threads() == 1
+        assert seen_by_another_thread() == 3
+    assert torch.get_num_threads() == 3
+    leave.set()
+    thread.join()
+    assert found == [1, 3]
+    assert seen_by_another_thread() == 3
+
+
+def test_work_side_by_side_uses_one_thread_each_and_the_callers_mode_of_gradients() -> None:
+    def work(item: int) -> None:
+        done[item] = (torch.get_num_threads(), torch.is_grad_enabled())
+
+    done: dict[int, tuple[int, bool]] = {}
+    with torch.no_grad(), side_by_side() as work_through:
+        assert list(work_through(work, range(20))) == list(range(20))
+        assert seen_by_another_thread() == 3
+    assert done == dict.fromkeys(range(20), (1, False))
+    assert torch.get_num_threads() == seen_by_another_thread() == 3
+
+
+def test_what_fails_is_raised_and_leaves_the_number_as_it_was() -> None:
+    def fail(item: int) -> None:
+        if item == 2:
+            raise ValueError("two")
+
+    with pytest.raises(ValueError, match="two"), side_by_side() as work_through:
+        list(work_through(fail, range(9)))
+    assert torch.get_num_threads() == seen_by_another_thread() == 3
