@@ -16,6 +16,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import require_free
 
 if TYPE_CHECKING:
+    from symgnn_explain.models.calibration import Calibration
+    from symgnn_explain.models.predictor import AtomPredictions
     from symgnn_explain.structure.glass import FloatArray, Glass
 
 
@@ -58,7 +60,9 @@ def predict(
     for label, each in predictions.items():
         target = each.target
         mean, std = (target.number(value) for value in (each.values.mean(), each.values.std()))
-        uncertain = "" if each.spread is None else f"; each uncertain by {target.text(each.spread.mean())} on average"
+        widths = {level: float(width.mean()) for level, width in each.intervals.items()}
+        stated = " and ".join(f"± {target.text(width)} ({level} %)" for level, width in widths.items())
+        uncertain = f"; known values lie within {stated} on average" if stated else ""
         value = target.with_unit(f"{mean} ± {std}")
         print(f"{label}: {len(each.values)} atoms, predicted {target.word} {value} over atoms{uncertain}")
         if each.warning:
@@ -122,6 +126,9 @@ def evaluate(
     scores = {label: each.domain for label, each in said.items() if each.domain is not None}
     for label, score in scores.items():
         report["per_file"][label] |= _by_domain(predicted[label], known[label], score)
+    if predictor.calibration is not None:
+        for label, each in said.items():
+            report["per_file"][label] |= _covered(predictor.calibration, each, known[label])
     if scores:
         report |= _by_domain(*map(_concatenated, (predicted.values(), known.values(), scores.values())))
     if any(n_known[label] < len(glass) for label, glass in glasses.items()):
@@ -152,6 +159,16 @@ def _by_domain(predicted: FloatArray, known: FloatArray, score: FloatArray) -> d
             {f"pearson_{name}": regression_metrics(predicted[chosen], known[chosen])["pearson"] if enough else math.nan}
         )
     return found
+
+
+def _covered(calibration: Calibration, predicted: AtomPredictions, known: FloatArray) -> dict[str, float]:
+    """Return the share of known values that lie within each interval."""
+    import numpy as np
+
+    labelled = ~np.isnan(known)
+    spread = np.zeros(len(known)) if predicted.spread is None else predicted.spread
+    shares = calibration.coverage((known - predicted.values)[labelled], spread[labelled])
+    return {f"coverage_{level}": share for level, share in shares.items()}
 
 
 def _concatenated(values: Any) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +38,8 @@ class Prediction:
         What is predicted.
     domain
         Score of each atom, 1 at the edge of what training covered; None where the predictor has none.
+    intervals
+        Half widths of the intervals about the predictions, by level in per cent, shape (N,) each.
     warning
         One sentence where much of the glass lies outside, and the likeliest cause; else empty.
     """
@@ -48,18 +50,21 @@ class Prediction:
     target: Target = BARRIER
     domain: FloatArray | None = None
     warning: str = ""
+    intervals: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, predictor: Predictor, glass: Glass, *, progress: Callable[[float], None] | None = None) -> Prediction:
         """Predict, with the spread where it is known; ``progress`` is called with the fraction done."""
         values, spread, score = predictor.predict_atoms(glass, progress=progress)
-        domain = predictor.domain
+        domain, calibration = predictor.domain, predictor.calibration
+        intervals = {} if calibration is None or spread is None else calibration.intervals(spread)
         warning = "" if domain is None or score is None else domain.sentence(glass, score)
-        return cls(glass, values, spread, predictor.target, score, warning)
+        return cls(glass, values, spread, predictor.target, score, warning, intervals)
 
     def columns(self) -> dict[str, FloatArray]:
-        """Return what is known, by the headings of a table."""
-        return self._named(self.target.column(self.target.slug), self.target.column("spread"))
+        """Return what is known, by the headings of a table: ``interval_95`` is half the width of the 95 % interval."""
+        intervals = {self.target.column(f"interval_{level}"): width for level, width in self.intervals.items()}
+        return self._named(self.target.column(self.target.slug), self.target.column("spread")) | intervals
 
     def arrays(self) -> dict[str, FloatArray]:
         """Return what is known, by the names of per-atom arrays; labels stay beside them under their own."""

@@ -262,6 +262,13 @@ class Predictor:
         """Return the spread of :meth:`predict_with_spread`, shape (N,); None where it was never calibrated."""
         return self.predict_atoms(glass).spread
 
+    def neighbourhood_length(self, glass: Glass) -> FloatArray | None:
+        """Return what the domain score is measured by, shape (N,); None where nodes start from no descriptors.
+
+        See :func:`symgnn_explain.models.domain.neighbourhood_length`.
+        """
+        return self._swept(glass, BLOCK_ATOMS).length
+
     def _swept(self, glass: Glass, chunk_atoms: int, progress: Callable[[float], None] | None = None) -> Sweep:
         if not isinstance(self.model, SymGNNLike):
             return self._all_at_once(self.graph(glass))
@@ -275,11 +282,9 @@ class Predictor:
     def _said(self, found: Sweep) -> AtomPredictions:
         members, domain = found.members, self.domain
         disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
-        return AtomPredictions(
-            members.mean(axis=1),
-            None if self.calibration is None else self.calibration.spread(disagreement),
-            None if domain is None or found.length is None else found.length / domain.edge,
-        )
+        score = None if domain is None or found.length is None else found.length / domain.edge
+        spread = None if self.calibration is None else self.calibration.spread(disagreement, score)
+        return AtomPredictions(members.mean(axis=1), spread, score)
 
 
 @contextmanager

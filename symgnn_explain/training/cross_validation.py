@@ -251,6 +251,7 @@ def cross_validate(
             predictors.append(predictor)
             tables.append(pd.DataFrame(predictor.card["history"]).assign(fold=fold, seed=seed))
         held_out += predict_held_out(fold, validation, predictors[-len(seeds) :])
+    domain = measure_domain(glasses, groups, config)
     result = CrossValidation(
         architecture=type(predictors[0].model).__name__,
         config=config.to_dict(),
@@ -260,16 +261,11 @@ def cross_validate(
         runs=pd.concat(tables, ignore_index=True),
         n_parameters=predictors[0].card["n_parameters"],
         seconds_per_epoch=float(np.median([each.card["seconds_per_epoch"] for each in predictors])),
-        together=summarise(held_out) | _domain(glasses, groups, config),
+        together=summarise(held_out, domain) | ({} if domain is None else {"domain": domain.to_dict()}),
         target=target,
     )
     result.save(Path(out) / RESULT_FILE)
     return result
-
-
-def _domain(glasses: Sequence[Glass], groups: Sequence[Sequence[int]], config: NetworkConfig) -> dict[str, Any]:
-    domain = measure_domain(glasses, groups, config)
-    return {} if domain is None else {"domain": domain.to_dict()}
 
 
 def _or_none(value: float) -> float | None:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.models.calibration import Calibration, coverage
+from symgnn_explain.models.calibration import Calibration
+from symgnn_explain.models.domain import Domain
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.training.held_out import predict_held_out, summarise
+from symgnn_explain.training.held_out import HeldOut, predict_held_out, summarise
 
 CONFIG = SymGNNConfig(dim=4, heads=(1,), distribution="none", radial_basis=3)
 
@@ -35,8 +36,45 @@ def test_the_fit_finds_what_the_residuals_were_drawn_with(floor: float, scale: f
 def test_intervals_of_fresh_residuals_hold_their_share() -> None:
     calibration = Calibration.fit(*drawn(20_000, 0.2, 2.0))
     residual, disagreement = drawn(50_000, 0.2, 2.0, seed=1)
-    inside = coverage(residual, calibration.spread(disagreement))
+    inside = calibration.coverage(residual, calibration.spread(disagreement))
     assert inside == pytest.approx({"68": 0.68, "95": 0.95}, abs=0.01)
+
+
+def test_intervals_hold_their_share_of_residuals_of_any_distribution() -> None:
+    rng = np.random.default_rng(0)
+    for draw in (rng.laplace, rng.uniform, rng.standard_t):
+        parameters = (3,) if draw == rng.standard_t else (-1, 1)
+        calibration = Calibration.fit(draw(*parameters, 20_000), np.zeros(20_000))
+        fresh = draw(*parameters, 50_000)
+        inside = calibration.coverage(fresh, calibration.spread(np.zeros(50_000)))
+        assert inside == pytest.approx({"68": 0.68, "95": 0.95}, abs=0.01)
+
+
+def test_a_group_of_many_atoms_counts_as_one_of_few() -> None:
+    """Between one group of small errors and one of large ones, the interval holds the mean of both shares."""
+    rng = np.random.default_rng(0)
+    residual = np.concatenate([rng.normal(0, 0.1, 9_000), rng.normal(0, 1.0, 1_000)])
+    group = np.repeat([3, 7], [9_000, 1_000])
+    calibration = Calibration.fit(residual, np.zeros(10_000), group=group)
+    for level, width in calibration.intervals(calibration.spread(np.zeros(1))).items():
+        shares = [np.mean(np.abs(residual[group == number]) <= width[0]) for number in (3, 7)]
+        assert np.mean(shares) == pytest.approx(float(level) / 100, abs=0.005)
+
+
+def test_intervals_grow_with_the_domain_score_as_the_errors_do() -> None:
+    rng = np.random.default_rng(0)
+    domain = rng.uniform(0.5, 1.25, 40_000)
+    true = 0.2 * np.sqrt(1 + (1.7 * domain**8) ** 2)
+    calibration = Calibration.fit(rng.normal(0, true), np.zeros(40_000), domain=domain)
+    np.testing.assert_allclose(calibration.spread(np.zeros(40_000), domain), true, rtol=0.02)
+    for low in (0.5, 0.9, 1.1):
+        chosen = (domain > low) & (domain < low + 0.15)
+        spread = calibration.spread(np.zeros(chosen.sum()), domain[chosen])
+        inside = calibration.coverage(rng.normal(0, true[chosen]), spread)
+        assert inside == pytest.approx({"68": 0.68, "95": 0.95}, abs=0.03)
+    widest = calibration.spread(np.zeros(3), np.array([1.3, 2.0, 50.0]))
+    np.testing.assert_allclose(widest, widest[0])
+    assert Calibration.from_dict(calibration.to_dict()) == calibration
 
 
 def test_a_single_network_has_one_spread_for_all() -> None:
@@ -92,3 +130,22 @@ def test_no_fold_judges_a_calibration_that_it_took_part_in(random_glass: Callabl
     assert min(shares[:2]) > 0.95
     assert summary["coverage"]["95"] == pytest.approx(np.mean(shares))
     assert set(summary["metrics"]) == {glass.name for glass in held_out}
+    assert summary["calibration"]["growth"] == 0
+
+
+def test_folds_with_larger_scores_have_wider_intervals() -> None:
+    rng, scores = np.random.default_rng(0), (0.7, 0.8, 1.1)
+    held_out = [
+        HeldOut(
+            fold,
+            f"glass{fold}",
+            rng.normal(0, 0.2 * np.sqrt(1 + (1.7 * score**8) ** 2), 4_000),
+            np.zeros(4_000),
+            np.zeros(4_000),
+            np.full(4_000, 1.5 * score),
+        )
+        for fold, score in enumerate(scores)
+    ]
+    summary = summarise(held_out, Domain(edge=1.5, density=(0.06, 0.06), composition={}))
+    for inside in summary["coverage_by_fold"]:
+        assert inside == pytest.approx({"68": 0.68, "95": 0.95}, abs=0.04)
