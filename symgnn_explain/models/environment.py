@@ -331,6 +331,8 @@ def far_pairs(graph: Data) -> tuple[Tensor, Tensor] | tuple[()]:
 def displaced_at_random(graph: Data, generator: torch.Generator) -> Data:
     """Return the graph of a structure whose atoms have moved at random by ``DISPLACEMENT``, with the same pairs."""
     moved = copy.copy(graph)
+    if "environment" in moved:
+        del moved.environment  # that of the atoms where they were
     step = DISPLACEMENT * torch.randn(graph.num_nodes, 3, generator=generator)
     for name in ("edge", "pair") if "pair_index" in graph else ("edge",):
         source, target = graph[f"{name}_index"]

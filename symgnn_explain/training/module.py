@@ -20,6 +20,7 @@ from torch_geometric.loader import DataLoader
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.ensemble import with_description
 from symgnn_explain.models.environment import displaced_at_random
+from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.models.registry import NetworkConfig, build_network
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.models.symmetrization import HaarO3
@@ -32,9 +33,6 @@ from symgnn_explain.training.settings import TrainingSettings
 
 EVERY = 2
 """Of so many atoms one counts, where that saves time."""
-
-SHIFT_WEIGHT = 10.0
-"""Of the mean change of all atoms, beside the mean square change of each."""
 
 MONITOR = "validation_pearson"
 
@@ -178,6 +176,11 @@ class TrainingModule(lightning.LightningModule):
             if not isinstance(self.model, SymGNN):
                 raise InputError(f"a {type(self.model).__name__} learns no auxiliary arrays: leave them out.")
             self.auxiliary_head = nn.Linear(self.model.config.dim, len(settings.auxiliary))
+        if self._displaces and not (isinstance(self.model, SymGNN) and self.model.describes):
+            raise InputError(
+                f"steadiness={settings.steadiness} and level_steadiness={settings.level_steadiness} are for networks "
+                f"whose nodes start from descriptors: this {type(self.model).__name__}'s do not, leave them at 0."
+            )
         self._augmentation = HaarO3()
         self.history: list[dict[str, float]] = []
         self.training_seconds = 0.0
@@ -188,8 +191,13 @@ class TrainingModule(lightning.LightningModule):
         """Give the network what it normalises with, measured on the training graphs; and graphs what never changes."""
         if isinstance(self.model, SymGNN):
             self.model.fit_inputs(data.training)
-            data.describe(self.model, displaced=self.settings.steadiness > 0)
+            data.describe(self.model, displaced=self._displaces)
         self.model.fit_labels(data.labels)
+
+    @property
+    def _displaces(self) -> bool:
+        """Whether what displacements change counts in the loss."""
+        return self.settings.steadiness > 0 or self.settings.level_steadiness > 0
 
     def prepare_evaluation(self) -> None:
         """Give the network the transformations that a predictor would get now."""
@@ -230,24 +238,35 @@ class TrainingModule(lightning.LightningModule):
         if self.auxiliary_head is not None and first is not None:
             off = self.auxiliary_head(first) - batch.auxiliary
             loss = loss + self.settings.auxiliary_weight * off.square().mean()
-        if self.settings.steadiness:
-            loss = loss + self.settings.steadiness * self._change_by_displacements(batch)
+        if self._displaces:
+            loss = loss + self._change_by_displacements(batch)
         self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         self._losses.append(loss.detach())
         return loss
 
     def _change_by_displacements(self, batch: Data) -> Tensor:
-        """Return the mean square change of encoded nodes as a share of their variance.
+        """Return what displacements change, as :class:`~.settings.TrainingSettings` weighs it.
 
-        What all atoms share of it weighs more: it shifts the mean of a shaken glass's predictions.
+        The change of the mean prediction is that of encoded nodes times its gradient, both in evaluation mode: in
+        training, normalisation takes out what changes alike everywhere, and dropout makes changes of its own.
         """
-        encoder = self.model.node_encoder.eval()  # what is dropped at random would differ
-        before, after = (encoder(described[::EVERY]) for described in (batch.environment, batch.displaced_environment))
-        encoder.train()
+        model, settings = self.model, self.settings
+        with evaluation_mode(model):
+            with torch.no_grad():
+                edge, fade = model.encode_edges(batch.edge_attr), model.edge_fading(batch.edge_attr)
+                start = model.encode_nodes(batch.environment)
+            node = start.requires_grad_()
+            for layer in model.layers:
+                node, edge = layer(node, batch.edge_index, edge, fade)
+            (gradient,) = torch.autograd.grad(model.decode(node).mean(), start)
+            before, after = (
+                model.encode_nodes(described[::EVERY]) for described in (batch.environment, batch.displaced_environment)
+            )
         change = after - before
-        squares = change.square().mean(dim=0) + SHIFT_WEIGHT * change.mean(dim=0).square()
-        share: Tensor = (squares / before.var(dim=0)).mean()
-        return share
+        share = (change.square().mean(dim=0) / before.var(dim=0)).mean()
+        level = EVERY * (change * gradient[::EVERY]).sum() / model.label_scale
+        weighted: Tensor = settings.steadiness * share + settings.level_steadiness * level.abs()
+        return weighted
 
     def on_train_batch_end(self, outputs: Any, batch: Data, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's
         """Stop the watch."""

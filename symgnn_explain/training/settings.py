@@ -46,9 +46,10 @@ class TrainingSettings:
     level_weight
         Of the squared error of a glass's mean, beside that of its atoms' deviations from the mean; with 1 their
         sum is the mean squared error.
-    steadiness
-        Weight of the mean square change of nodes' initial features, as a share of their variance, where all atoms move
-        at random by 0.02 Å: what is learned shall not hang on that.
+    steadiness, level_steadiness
+        Weights of what changes where all atoms move at random by 0.02 Å, on which what is learned shall not hang: the
+        mean square change of nodes' initial features, as a share of their variance, and the change of a glass's mean
+        prediction, in standard deviations of the labels.
     stop_after
         Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
 
@@ -72,6 +73,7 @@ class TrainingSettings:
     auxiliary_weight: float = 1.0
     level_weight: float = 1.0
     steadiness: float = 0.0
+    level_steadiness: float = 0.0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
@@ -85,7 +87,10 @@ class TrainingSettings:
                 f"{self} cannot be used: epochs, validate_every, patience and learning_rate must be positive."
             )
         require_not_negative(
-            auxiliary_weight=self.auxiliary_weight, level_weight=self.level_weight, steadiness=self.steadiness
+            auxiliary_weight=self.auxiliary_weight,
+            level_weight=self.level_weight,
+            steadiness=self.steadiness,
+            level_steadiness=self.level_steadiness,
         )
         if not 1 <= self.last_epoch <= self.epochs:
             raise InputError(f"stop_after={self.stop_after} must be an epoch between 1 and epochs={self.epochs}.")
@@ -120,7 +125,7 @@ _ACCURATE = TrainingSettings(
 
 TRAINING_PRESETS = {
     "accurate": _ACCURATE,
-    "sturdy": replace(_ACCURATE, steadiness=10.0),
+    "sturdy": replace(_ACCURATE, steadiness=8.0, level_steadiness=0.25),
     "paper": TrainingSettings(
         epochs=20_000,
         learning_rate=1e-4,

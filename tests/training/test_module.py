@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from symgnn_explain.errors import InputError
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.schnet import SchNetConfig
+from symgnn_explain.models.symgnn import SymGNNConfig
 from symgnn_explain.training.module import EpochShuffle, GlassDataModule, TrainingModule
 
 from .conftest import CONFIG, SETTINGS, TRAINING, VALIDATION, run
@@ -71,6 +73,43 @@ def test_data_module_gives_one_glass_a_batch() -> None:
     data = GlassDataModule(TRAINING, VALIDATION, CONFIG)
     assert [batch.num_nodes for batch in data.train_dataloader()] == [60] * 3
     assert [batch.num_nodes for batch in data.val_dataloader()] == [60]
+
+
+DESCRIBED = SymGNNConfig(
+    dim=8, heads=(2, 1), distribution="none", radial_basis=6, environment_radial=6, environment_width=16, dropout=0.0
+)
+
+
+class TestSteadiness:
+    def test_what_displacements_change_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The penalty is what predictions of the displaced glass say, since 0.02 Å is little to a new network."""
+        monkeypatch.setattr("symgnn_explain.training.module.EVERY", 1)
+        data = GlassDataModule(TRAINING, [], DESCRIBED)
+        penalties = []
+        for weights in ({"steadiness": 1.0}, {"level_steadiness": 1.0}):
+            torch.manual_seed(0)
+            module = TrainingModule(DESCRIBED, replace(SETTINGS, **weights), steps_per_epoch=3)
+            module.fit_inputs(data)
+            penalties.append(module._change_by_displacements(data.training[0]).item())
+        assert module.model.training  # as it was
+        graph, model = data.training[0], module.model.eval()
+        with torch.no_grad():
+            before, after = (model.encode_nodes(each) for each in (graph.environment, graph.displaced_environment))
+            share = ((after - before).square().mean(0) / before.var(0)).mean()
+            clean, moved = (
+                model(graph.x, graph.edge_index, graph.edge_attr, each).mean()
+                for each in (graph.environment, graph.displaced_environment)
+            )
+        assert penalties[0] == pytest.approx(float(share), rel=1e-4)
+        assert penalties[1] == pytest.approx(float((moved - clean).abs() / model.label_scale), rel=0.2)
+        assert penalties[1] > 0
+
+    def test_networks_without_descriptors_are_refused(self) -> None:
+        for config in (CONFIG, MLPConfig()):
+            with pytest.raises(InputError, match="start from descriptors"):
+                TrainingModule(config, replace(SETTINGS, steadiness=1.0), steps_per_epoch=1)
+        with pytest.raises(InputError, match="steadiness=-1"):
+            replace(SETTINGS, steadiness=-1.0)
 
 
 def test_arrays_beside_the_target_teach_the_first_layer_of_a_network_of_vectors(
