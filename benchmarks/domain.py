@@ -120,7 +120,10 @@ def main() -> None:
     ratio = cost_ratio(predictor, datasets.sample(), arguments.rounds)
     print(f"edge {domain.edge:.4f}; flagged of held-out atoms {flagged:.2%}; by fold {domain.held_out_outside}")
     print(f"the score takes {ratio:.3f} of the time of a prediction; {machine()}")
+    coverage = predictor.card["protocol"]["calibration"].get("coverage_by_fold")
+    print(f"coverage of the intervals by group, calibrated on the other groups: {coverage or 'not on the card'}")
     figures = {
+        "coverage_by_group": coverage,
         "machine": machine(),
         "auroc": rows,
         "edge": domain.edge,

@@ -174,5 +174,5 @@ def _most_likely(residual: FloatArray, disagreement: FloatArray, weight: FloatAr
 def _quantile(values: FloatArray, weight: FloatArray, level: float) -> float:
     """Return the smallest value below or at which values of this share of the weight lie."""
     order = np.argsort(values, kind="stable")
-    place = np.searchsorted(np.cumsum(weight[order]), level)
+    place = int(np.searchsorted(np.cumsum(weight[order]), level))
     return float(values[order][min(place, len(values) - 1)])

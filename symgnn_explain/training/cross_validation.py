@@ -170,7 +170,10 @@ class CrossValidation:
             "seeds": list(self.seeds),
             "pearson": {name: _or_none(value) for name, value in self.pearson.items()},
             "pearson_together": self.together["pearson"],
-            "calibration": {**self.together["calibration"], "coverage": self.together["coverage"]},
+            "calibration": {
+                **self.together["calibration"],
+                **{name: self.together[name] for name in ("coverage", "coverage_by_fold") if name in self.together},
+            },
             **({"domain": self.together["domain"]} if "domain" in self.together else {}),
             "sha256": hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest(),
         }

@@ -85,11 +85,11 @@ class _Joined(NamedTuple):
     @classmethod
     def of(cls, glasses: Sequence[HeldOut], edge: float | None) -> _Joined:
         lengths = [glass.length for glass in glasses if glass.length is not None]
-        scored = edge is not None and len(lengths) == len(glasses)
+        domain = np.concatenate(lengths) / edge if edge is not None and len(lengths) == len(glasses) else None
         return cls(
             np.concatenate([glass.residual for glass in glasses]),
             np.concatenate([glass.disagreement for glass in glasses]),
-            np.concatenate(lengths) / edge if scored else None,
+            domain,
             np.concatenate([np.full(len(glass.known), glass.fold) for glass in glasses]),
         )
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
+from symgnn_explain.export.predictions import Prediction
 from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.domain import Domain
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import write_glass
 from symgnn_explain.training.held_out import HeldOut, predict_held_out, summarise
 
 CONFIG = SymGNNConfig(dim=4, heads=(1,), distribution="none", radial_basis=3)
@@ -149,3 +154,23 @@ def test_folds_with_larger_scores_have_wider_intervals() -> None:
     summary = summarise(held_out, Domain(edge=1.5, density=(0.06, 0.06), composition={}))
     for inside in summary["coverage_by_fold"]:
         assert inside == pytest.approx({"68": 0.68, "95": 0.95}, abs=0.04)
+
+
+def test_intervals_stand_beside_predictions_and_known_values_are_counted_in_them(
+    random_glass: Callable[..., Glass], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictor, glass = ensemble(), random_glass(4)
+    predictor.card["protocol"] = {"calibration": Calibration(0.2, 0.0, half_widths={"68": 1.0, "95": 2.5}).to_dict()}
+    predicted = Prediction.of(predictor, glass)
+    columns = predicted.columns()
+    np.testing.assert_allclose(columns["interval_68_ev"], 0.2)
+    np.testing.assert_allclose(columns["interval_95_ev"], 0.5)
+
+    off = np.where(np.arange(len(glass)) % 4 == 0, 0.4, 0.1)  # a quarter lies outside of the narrower interval
+    write_glass(replace(glass, barriers=predicted.values + off), tmp_path / "known.extxyz")
+    predictor.save(tmp_path / "weights.safetensors")
+    command = ["evaluate", str(tmp_path / "known.extxyz"), "--weights", str(tmp_path / "weights.safetensors"), "--json"]
+    assert main(command) == 0
+    metrics = json.loads(capsys.readouterr().out)["per_file"]["known.extxyz"]
+    assert metrics["coverage_68"] == 0.75
+    assert metrics["coverage_95"] == 1.0

@@ -84,6 +84,7 @@ class TestSteadiness:
     def test_what_displacements_change_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The penalty is what predictions of the displaced glass say, since 0.02 Å is little to a new network."""
         monkeypatch.setattr("symgnn_explain.training.module.EVERY", 1)
+        monkeypatch.setattr("symgnn_explain.training.module.LEVEL_TOLERANCE", 0.0)
         data = GlassDataModule(TRAINING, [], DESCRIBED)
         penalties = []
         for weights in ({"steadiness": 1.0}, {"level_steadiness": 1.0}):
