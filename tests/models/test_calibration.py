@@ -163,8 +163,8 @@ def test_intervals_stand_beside_predictions_and_known_values_are_counted_in_them
     predictor.card["protocol"] = {"calibration": Calibration(0.2, 0.0, half_widths={"68": 1.0, "95": 2.5}).to_dict()}
     predicted = Prediction.of(predictor, glass)
     columns = predicted.columns()
-    np.testing.assert_allclose(columns["interval_68_ev"], 0.2)
-    np.testing.assert_allclose(columns["interval_95_ev"], 0.5)
+    np.testing.assert_allclose(columns["interval_68_eV"], 0.2)
+    np.testing.assert_allclose(columns["interval_95_eV"], 0.5)
 
     off = np.where(np.arange(len(glass)) % 4 == 0, 0.4, 0.1)  # a quarter lies outside of the narrower interval
     write_glass(replace(glass, barriers=predicted.values + off), tmp_path / "known.extxyz")
