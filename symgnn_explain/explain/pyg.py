@@ -92,6 +92,7 @@ class FastExplainer(ExplainerAlgorithm):
             prepared = PreparedGraph.of(model, Data(x=x, edge_index=edge_index, **kwargs))
             semantics = self.semantics or (self.method.semantics if prepared.reference is not None else "zero")
             prediction = prepared.masked_prediction(node, semantics=semantics, unit=self.unit)
+            prediction.require_messages("an edge mask of PyG")
             if prediction.n_units == 0:  # no message reaches it
                 return Explanation(edge_mask=torch.zeros(edge_index.size(1), device=edge_index.device))
             scores = self.method.run(prediction, self.settings, self.watch)

@@ -22,6 +22,7 @@ from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.reference import predict_with_reference
+from symgnn_explain.explain.pyg import FastExplainer
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.environment import ANGULAR_CENTRES, ANGULAR_RANGE, ANGULAR_TAPER, ANGULAR_WIDTH, NEAREST
 from symgnn_explain.models.predictor import Predictor
@@ -245,3 +246,23 @@ def test_message_masks_say_what_they_leave_out(prepared) -> None:
     assert found.diagnostics["left_out_by_messages"] == pytest.approx(expected, abs=1e-6)
     assert any("messages alone" in caveat for caveat in found.caveats)
     assert not any("messages alone" in one for one in prepared.explain(5, "input_gradient", unit="atom").caveats)
+
+
+def test_attention_is_that_of_the_messages_among_the_pairs(prepared) -> None:
+    over_pairs, of_messages = (prepared.explain(5, "attention", unit=unit) for unit in ("pair", "edge"))
+
+    def by_edge(found: AtomExplanation) -> dict[tuple[float, ...], float]:
+        rows = np.column_stack([found.source, found.target, found.displacement.round(4)])
+        return {tuple(row): score for row, score in zip(rows.tolist(), found.score, strict=True) if score}
+
+    assert by_edge(over_pairs) == pytest.approx(by_edge(of_messages), rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["pair", "atom"])
+def test_what_knows_edges_alone_refuses_pairs(prepared, unit) -> None:
+    with pytest.raises(InputError, match="knows messages alone"):
+        prepared.masked_prediction(5, semantics="reference", unit=unit).require_messages("PGExplainer")
+    graph, explainer = prepared.graph, FastExplainer("input_gradient", unit=unit)
+    pairs = {name: graph[name] for name in ("edge_attr", "environment", "pair_index", "pair_attr")}
+    with pytest.raises(InputError, match="knows messages alone"):
+        explainer(prepared.model, graph.x, graph.edge_index, target=graph.x, index=5, **pairs)

@@ -106,6 +106,19 @@ class MaskedPrediction:
         """Whether a mask acts on descriptors too, and not on messages alone."""
         return isinstance(self.forward, PairForward)
 
+    def require_messages(self, what: str) -> None:
+        """Raise InputError where a mask acts on more than messages, which ``what`` knows nothing of."""
+        if self.over_pairs:
+            raise InputError(
+                f"{what} knows messages alone, and unit={self.units.kind!r} is all that atoms learn from each other: "
+                "choose the unit 'edge' or 'bond', or another method."
+            )
+
+    @property
+    def edge_number(self) -> Tensor:
+        """Edge of the graph that each entry of the field is; -1 where a pair passes no message."""
+        return self.forward.edge_number if isinstance(self.forward, PairForward) else self.forward.field.edges
+
     @property
     def semantics(self) -> MaskSemantics:
         """What a mask does to a message."""

@@ -100,7 +100,9 @@ class PairForward:
         with torch.no_grad():
             vector = pairs.vector[field.edges]
             looped = _looped(pairs.index[:, field.edges], vector)
-            passes = _are_edges(graph, pairs, field)
+            self.edge_number = _edge_numbers(graph, pairs, field)
+            """Edge of the graph that each pair is, shape (n_edges,); -1 where it passes no message."""
+            passes = self.edge_number >= 0
             self._environment = environment
             # In double precision, as the network itself describes.
             kind = graph.x[field.nodes].double()
@@ -198,11 +200,11 @@ def _of_messages(field: ReceptiveField, messages: Tensor, depth: int) -> Recepti
     )
 
 
-def _are_edges(graph: Data, pairs: PairList, field: ReceptiveField) -> Tensor:
-    """Tell which pairs of a field are edges of the graph, shape (P,); raise InputError if an edge is no pair."""
+def _edge_numbers(graph: Data, pairs: PairList, field: ReceptiveField) -> Tensor:
+    """Return the edge that each pair of a field is, or -1, shape (P,); raise InputError if an edge is no pair."""
     if "pair_index" not in graph:
-        return torch.ones_like(field.edges, dtype=torch.bool)
-    found = torch.zeros(pairs.index.shape[1], dtype=torch.bool)
+        return field.edges
+    found = torch.full((pairs.index.shape[1],), -1)
     within = torch.zeros(graph.num_nodes, dtype=torch.bool, device=field.edges.device)
     within[field.nodes[: field.n_nodes[-2]]] = True
     edges = torch.nonzero(within[graph.edge_index[1]]).squeeze(1)
@@ -226,7 +228,7 @@ def _are_edges(graph: Data, pairs: PairList, field: ReceptiveField) -> Tensor:
             "an edge of the graph is none of its pairs, so that it is not known what descriptors see of it: give the "
             "graph that the network itself builds of a glass."
         )
-    found[listed.cpu()[torch.from_numpy(place)]] = True
+    found[listed.cpu()[torch.from_numpy(place)]] = edges.cpu()
     return found.to(field.edges.device)[field.edges]
 
 

@@ -55,9 +55,14 @@ def attention_weights(prediction: MaskedPrediction, settings: AttentionSettings,
 
 
 def _attention_in_field(prediction: MaskedPrediction) -> Tensor:
-    """Attention averaged over heads, shape (layers, E); zero where a layer's edge does not reach the explained atom."""
+    """Attention averaged over heads, shape (layers, E); zero where a layer's edge does not reach the explained atom.
+
+    Pairs that pass no message get none.
+    """
     field = prediction.forward.field
-    attention = [layer[field.edges].double().mean(1) for layer in prediction.prepared.attention]
+    edge = prediction.edge_number
+    passes = (edge >= 0).double()
+    attention = [layer[edge].double().mean(1) * passes for layer in prediction.prepared.attention]
     left = torch.arange(len(attention), 0, -1, device=field.edges.device)
     return torch.stack(attention) * (field.hop < left[:, None])
 

@@ -164,6 +164,7 @@ class PGExplainer:
         InputError
             If the explainer was trained for another predictor or under other semantics.
         """
+        prediction.require_messages("PGExplainer")
         if prediction.semantics != self.semantics:
             raise InputError(
                 f"this PGExplainer was trained under the semantics {self.semantics!r}, not {prediction.semantics!r}: "
