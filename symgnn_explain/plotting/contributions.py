@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.style import BLACK, BLUE, GREY, VERMILION, template
 
@@ -14,38 +14,49 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     """Draw how many eV (or whatever is predicted) atoms contribute, by their distance from the explained atom.
 
     Left: what raises and what lowers the prediction in each shell, and the sum of both. Right: the way from the
-    prediction with everything masked to the prediction, shell by shell; what is missing at its end is drawn too.
+    prediction with everything masked to the prediction, shell by shell; what is missing at its end is drawn too. Of a
+    method without signs there are the sums of its scores, on the left, and no such way.
 
     Parameters
     ----------
     explanation
-        By a method that gives signed contributions.
+        By any method; Integrated Gradients gives contributions of which none is missing.
     width
         Thickness of the shells, Å.
-
-    Raises
-    ------
-    InputError
-        If the method gives no signed contributions.
     """
-    if not explanation.signed:
-        raise InputError(
-            f"{explanation.method} gives no signed contributions to resolve by distance: choose integrated_gradients."
-        )
     table, quantity = explanation.by_distance(width), explanation.quantity
     names = [f"{inner:g}-{outer:g}" for inner, outer in zip(table["inner"], table["outer"], strict=True)]
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12)
-    bars = (("raises", "raise", VERMILION), ("lowers", "lower", BLUE))
+    figure = make_subplots(rows=1, cols=2 if explanation.signed else 1, horizontal_spacing=0.12)
+    bars = (("raises", "what atoms there raise", VERMILION), ("lowers", "what atoms there lower", BLUE))
+    if not explanation.signed:
+        bars = (("raises", "scores of atoms there, summed", VERMILION),)
     for column, said, colour in bars:
         figure.add_bar(
             x=names,
             y=table[column],
-            name=f"what atoms there {said}",
+            name=said,
             marker={"color": colour},
             hovertemplate="%{x} Å: %{y:+.3f}<extra></extra>",
             row=1,
             col=1,
         )
+    if explanation.signed:
+        _add_way(figure, explanation, table, names)
+    figure.update_yaxes(title_text=quantity.axis("contribution") if explanation.signed else "score", row=1, col=1)
+    figure.update_xaxes(title_text="distance from the explained atom (Å)")
+    figure.update_layout(
+        template=template(),
+        width=1180,
+        height=560,
+        barmode="relative",
+        title={"text": f"Contributions to the prediction of atom {explanation.atom}, by distance"},
+        legend={"y": -0.25, "yanchor": "top", "x": 0.22, "xanchor": "center", "orientation": "h"},
+    )
+    return figure
+
+
+def _add_way(figure: go.Figure, explanation: AtomExplanation, table: pd.DataFrame, names: list[str]) -> None:
+    """Draw the sum of each shell, and the way to the prediction."""
     figure.add_scatter(
         x=names, y=table["score"], name="both together", mode="lines+markers", line={"color": BLACK}, row=1, col=1
     )
@@ -68,15 +79,5 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     reached = start + table["score"].cumsum()
     low, high = min(start, reached.min()), max(start, reached.max())
     room = 0.1 * max(high - low, 1e-6)
-    figure.update_yaxes(title_text=quantity.axis("contribution"), row=1, col=1)
-    figure.update_yaxes(title_text=quantity.axis(quantity.word), range=[low - room, high + room], row=1, col=2)
-    figure.update_xaxes(title_text="distance from the explained atom (Å)")
-    figure.update_layout(
-        template=template(),
-        width=1180,
-        height=560,
-        barmode="relative",
-        title={"text": f"Contributions to the prediction of atom {explanation.atom}, by distance"},
-        legend={"y": -0.25, "yanchor": "top", "x": 0.22, "xanchor": "center", "orientation": "h"},
-    )
-    return figure
+    title = explanation.quantity.axis(explanation.quantity.word)
+    figure.update_yaxes(title_text=title, range=[low - room, high + room], row=1, col=2)

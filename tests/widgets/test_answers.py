@@ -163,6 +163,16 @@ def test_the_table_of_atoms_has_their_voronoi_cells(explorer: GlassExplorer) -> 
         assert cells.labels[atom] in row
 
 
+def test_contributions_lead_from_everything_masked_to_the_prediction(explorer: GlassExplorer) -> None:
+    explorer.session.method, explorer.session.unit = "integrated_gradients", "pair"
+    explanation = explained(explorer)
+    explorer.analyses.open("Contributions")
+    assert explorer.session.error == ""
+    *steps, reached = explorer.contributions.figure.figure.data[-1].y
+    assert sum(steps) == pytest.approx(explanation.prediction)
+    assert reached == pytest.approx(explanation.prediction)
+
+
 @pytest.mark.parametrize("title", ["Enrichment", "Motifs", "Network"])
 def test_analyses_are_made_when_somebody_looks(explorer: GlassExplorer, title: str) -> None:
     panel = explorer.analyses.panels[title]

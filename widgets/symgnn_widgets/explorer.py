@@ -16,7 +16,7 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.markup import style_sheet
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.check import require_environment
-from symgnn_widgets.panels.analysis import DISTANCES, ENRICHMENT, MOTIFS, NETWORK, AnalysisPanel
+from symgnn_widgets.panels.analysis import CONTRIBUTIONS, DISTANCES, ENRICHMENT, MOTIFS, NETWORK, AnalysisPanel
 from symgnn_widgets.panels.arrows import Arrows
 from symgnn_widgets.panels.atoms import ImportantAtoms
 from symgnn_widgets.panels.barrier import ComputedBarrier
@@ -158,9 +158,10 @@ class GlassExplorer:
         self.history = History(explaining)
         self.compare = Compare(explaining)
         self.arrows = Arrows(scene, PICTURE_HEIGHT)
-        self.distances, self.enrichment, self.motifs, self.network, self.fidelity, *curves = (
-            AnalysisPanel(analysis, explaining)
-            for analysis in (DISTANCES, ENRICHMENT, MOTIFS, NETWORK, FIDELITY, RADIAL, STRUCTURE_FACTOR, CORRELATION)
+        of_explanation = (DISTANCES, CONTRIBUTIONS, ENRICHMENT, MOTIFS, NETWORK, FIDELITY)
+        of_glass = (RADIAL, STRUCTURE_FACTOR, CORRELATION)
+        self.distances, self.contributions, self.enrichment, self.motifs, self.network, self.fidelity, *curves = (
+            AnalysisPanel(analysis, explaining) for analysis in (*of_explanation, *of_glass)
         )
         self.rings = Rings(scene, ANALYSIS_HEIGHT + 120)
         self.population = Population(session.many, ANALYSIS_HEIGHT + 60)
@@ -177,6 +178,7 @@ class GlassExplorer:
         self.analyses = Tabs(
             {
                 "Distances": self.distances,
+                "Contributions": self.contributions,
                 "Enrichment": self.enrichment,
                 "Cycles": self.cycles,
                 "Rings": self.rings,

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from symgnn_explain.analysis import ShellAnalysis, enrichment_curve, motif_analysis, network_analysis, shell_analysis
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.naming import slug
+from symgnn_explain.plotting.contributions import contribution_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
@@ -89,6 +90,14 @@ def _distance_figure(shells: ShellAnalysis) -> go.Figure:
     return figure.update_layout(title={"text": ""}, legend=_LEGEND, legend2=_LEGEND)
 
 
+def _explanation(subject: Subject, _report: Reporter, _cancel: CancelSignal) -> AtomExplanation:
+    return subject.explanation
+
+
+def _contribution_figure(explanation: AtomExplanation) -> go.Figure:
+    return contribution_figure(explanation).update_layout(title={"text": ""})
+
+
 def _enrichment(subject: Subject, report: Reporter, cancel: CancelSignal) -> Any:
     report(_BEGUN)
     return enrichment_curve(_distances(subject, report, cancel))
@@ -113,6 +122,15 @@ DISTANCES = Analysis(
     {"distances": _distance_figure},
     height=350,
     margin={"l": 56, "r": 10, "t": 12, "b": 142},
+)
+CONTRIBUTIONS = Analysis(
+    "contributions",
+    "How much atoms raise and lower the prediction, by their distance from the explained atom.",
+    _explanation,
+    {"contributions": _contribution_figure},
+    height=350,
+    margin={"l": 56, "r": 10, "t": 12, "b": 110},
+    depends_on_k=False,
 )
 ENRICHMENT = Analysis(
     "enrichment",

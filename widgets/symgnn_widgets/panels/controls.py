@@ -19,7 +19,10 @@ _MASK_HELP = (
     "What masking a message means: what atoms of this glass receive on average instead, nothing (as published), or the "
     "edge taken out of the graph"
 )
-_UNIT_HELP = "What is masked as one: single edges, bonds, all that an atom sends, all that it receives, or shells"
+_UNIT_HELP = (
+    "What is masked as one: pairs, with all that one atom learns of the other; the messages of edges or bonds alone; "
+    "all that is learned of an atom, all that it learns, or of atoms in a shell"
+)
 
 
 class Controls:

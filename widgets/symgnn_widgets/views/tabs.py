@@ -13,6 +13,7 @@ TAB_HELP = {
     "Arrows": "Which displacement of which atom would raise the prediction",
     "Compare": "Two explanations side by side: how alike they are",
     "Distances": "How far important atoms are, against random atoms: short or medium range?",
+    "Contributions": "How much of the prediction comes from which distance, and that nothing is missing",
     "Enrichment": "At which distances important atoms are more frequent than chance",
     "Cycles": "On how many rings of atoms the important edges lie, against random edges",
     "Rings": "Persistence diagram of the structure's rings; a click shows one in 3D",
