@@ -27,9 +27,9 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     table, quantity = explanation.by_distance(width), explanation.quantity
     names = [f"{inner:g}-{outer:g}" for inner, outer in zip(table["inner"], table["outer"], strict=True)]
     figure = make_subplots(rows=1, cols=2 if explanation.signed else 1, horizontal_spacing=0.12)
-    bars = (("raises", "what atoms there raise", VERMILION), ("lowers", "what atoms there lower", BLUE))
-    if not explanation.signed:
-        bars = (("raises", "scores of atoms there, summed", VERMILION),)
+    bars = [("raises", "scores of atoms there, summed", VERMILION)]
+    if explanation.signed:
+        bars = [("raises", "what atoms there raise", VERMILION), ("lowers", "what atoms there lower", BLUE)]
     for column, said, colour in bars:
         figure.add_bar(
             x=names,
