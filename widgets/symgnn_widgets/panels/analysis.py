@@ -90,7 +90,7 @@ def _distance_figure(shells: ShellAnalysis) -> go.Figure:
     return figure.update_layout(title={"text": ""}, legend=_LEGEND, legend2=_LEGEND)
 
 
-def _explanation(subject: Subject, _report: Reporter, _cancel: CancelSignal) -> AtomExplanation:
+def _explanation(subject: Subject, _report: Reporter, _cancel: CancelSignal) -> Any:
     return subject.explanation
 
 
