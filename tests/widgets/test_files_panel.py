@@ -18,6 +18,7 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.state.saved import _CHOSEN as CHOSEN
+from tests.barriers.conftest import crystal, write_tables
 
 EPOCHS = 4
 
@@ -256,3 +257,23 @@ def test_a_format_can_be_named(explorer: GlassExplorer, glass: Glass, tmp_path: 
     explorer.files.start(wait=True)
     assert "Opened mine: 216 atoms" in explorer.files.said.value
     assert explorer.files.format.value == ""
+
+
+def test_a_glass_outside_of_what_training_covered_can_be_relaxed(
+    glass: Glass, tiny_weights: Path, tmp_path: Path
+) -> None:
+    assert GlassExplorer(glass, Predictor.load(tiny_weights)).files.relaxation.layout.display == "none"
+    snapshot = crystal(zr=0.3, rattle=0.1)
+    explorer = GlassExplorer(snapshot, Predictor.load(device="cpu"))
+    panel = explorer.files
+    assert panel.relaxation.layout.display == "flex"
+    panel.potential.value = str(tmp_path / "missing.eam.fs")
+    panel.start_relaxation(wait=True)
+    assert "missing.eam.fs" in panel.said.value
+    assert explorer.session.structure.glass is snapshot
+    panel.potential.value = str(write_tables(tmp_path / "CuZr.eam.fs", ("Cu", "Zr"), "eam.fs"))
+    panel.start_relaxation(wait=True)
+    relaxed = explorer.session.structure.glass
+    assert relaxed.provenance["relaxed_from"] == snapshot.content_hash
+    assert not panel.relax.disabled
+    explorer.close()

@@ -200,6 +200,7 @@ class GlassExplorer:
                 "Files": self.files,
             }
         )
+        self.files.offer_relaxation()
         self.ui.children = (*self._basis, *self._compose())
         absent = {"Barrier"} - set(self.analyses.panels)
         self._tooltips.read(self.ui, tabs={title: said for title, said in TAB_HELP.items() if title not in absent})

@@ -15,6 +15,8 @@ from symgnn_explain.export.naming import free_stem, slug, today
 from symgnn_explain.export.session_file import SUFFIX, SavedSession
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.markup import download, element
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.saddles import EamCalculator, find_potential
 from symgnn_explain.structure.io import notes, read_glass
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
 from symgnn_widgets.state.jobs import Job, Progress
@@ -80,6 +82,16 @@ class Files:
         said = "Keep glass, selection, explanations and settings in one file; no file is replaced"
         self.save = button("Save session", "save", said, self.keep, 120)
         self.folder = control(widgets.Text, "to", "Folder of the session file", label=_LABEL, value=DEFAULT_FOLDER)
+        said = "Replace the glass by the nearest minimum of its energy: predictions are for inherent structures"
+        self.relax = button("Relax", "compress", said, self.start_relaxation, 90)
+        self.potential = control(
+            widgets.Text,
+            "with",
+            "LAMMPS eam.fs or eam.alloy file of the potential",
+            label=_LABEL,
+            placeholder="potential; empty: that of Mendelev, Kramer and Ott (2009), if installed",
+        )
+        self.relaxation = widgets.HBox([self.relax, self.potential], layout=HIDDEN)
         self.said = widgets.HTML()
         self.ui = widgets.VBox(
             [
@@ -87,6 +99,7 @@ class Files:
                 widgets.HBox([self.weights, self.format, self.frame]),
                 self.species,
                 self.open,
+                self.relaxation,
                 widgets.HBox([self.save, self.folder]),
                 self.said,
             ]
@@ -124,6 +137,23 @@ class Files:
                     raise SpeciesNeededError(str(error).replace(str(copy), copy.name), error.types) from error
                 except InputError as error:
                     raise InputError(str(error).replace(str(copy), copy.name)) from error
+
+        self._job.start(work, self._show, wait=wait)
+
+    def offer_relaxation(self) -> None:
+        """Show what relaxes the glass where much of it lies outside of what training covered, else hide it."""
+        self.relaxation.layout.display = "flex" if self.session().structure.domain_warning else "none"
+
+    def start_relaxation(self, *, wait: bool = False) -> None:
+        """Relax the present glass, and show the result in its place, in the background unless ``wait``."""
+        structure, potential = self.session().structure, self.potential.value.strip()
+        self.relax.disabled = True
+        self._say(f"Relaxing {structure.glass.name} …")
+
+        def work(progress: Progress, cancel: threading.Event) -> Opened:
+            calculator = EamCalculator(find_potential(Path(potential).expanduser() if potential else None))
+            relaxed = structure.glass.relaxed(calculator, watch=Watch(progress, cancel))
+            return Session(relaxed, structure.predictor), None
 
         self._job.start(work, self._show, wait=wait)
 
@@ -169,7 +199,7 @@ class Files:
 
     def _show(self, opened: Opened) -> None:
         session, saved = opened
-        self.open.disabled = False
+        self.open.disabled = self.relax.disabled = False
         self._uploaded = None
         self.upload.value = ()
         self.format.value = ""
@@ -185,7 +215,7 @@ class Files:
         self._say("; ".join([f"Opened {glass.name}: {len(glass)} atoms, {glass.formula}", *notes(glass)]))
 
     def _fail(self, error: Exception) -> None:
-        self.open.disabled = False
+        self.open.disabled = self.relax.disabled = False
         if isinstance(error, SpeciesNeededError):
             self._ask_species(error.types)
             kinds = ", ".join(map(str, error.types))
