@@ -54,6 +54,14 @@ def findings(random_glass: Callable[..., Glass], tiny_predictor: Predictor) -> F
     return Findings(glass, prepared.predictions, explanation, 30, spread=np.full(len(glass), 0.11))
 
 
+def test_every_figure_has_a_caption(findings: Findings, tiny_predictor: Predictor) -> None:
+    signed = explain_atom(tiny_predictor, findings.glass, 7, "integrated_gradients")
+    shown = replace(findings, explanation=signed)
+    said = " ".join(Page(report_html(shown)).said)
+    assert "contributions" in shown.figures()
+    assert "What lies at each distance adds to the prediction" in said
+
+
 def test_the_page_says_what_the_explanation_says_and_fetches_nothing(findings: Findings) -> None:
     text = report_html(findings, weights_sha256="c0ffee")
     page = Page(text)

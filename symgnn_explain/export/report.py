@@ -28,6 +28,8 @@ _CAPTIONS = {
     "neighbourhood": "The most important edges, around the explained atom; width is importance.",
     "distances": "How far the important atoms are, against all atoms of the receptive field. Distances in a glass peak "
     "where g(r) does: read the enrichment against its null, not the peaks.",
+    "contributions": "What lies at each distance adds to the prediction or takes from it, from everything masked to "
+    "nothing masked. By a method whose contributions sum to that difference, the bars do too.",
     "cycles": "Optimal cycles through the important edges. Short edges lie on more cycles whatever the network thinks: "
     "compare with the edges of the same hop and length.",
     "predictions": "The predictions for the whole glass, and the explained atom among them.",
