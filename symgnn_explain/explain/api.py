@@ -40,7 +40,8 @@ from symgnn_explain.explain.methods.perturbation_methods import (
 )
 from symgnn_explain.explain.methods.pg_explainer import PGExplainerSettings, pg_explainer
 from symgnn_explain.explain.methods.rankings import RandomSettings, distance_ranking, random_ranking
-from symgnn_explain.explain.result.explanation import DOMAIN_OUTSIDE, DOMAIN_SCORE, LEFT_OUT, AtomExplanation
+from symgnn_explain.explain.result.caveats import DOMAIN_OUTSIDE, DOMAIN_SCORE, LEFT_OUT
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import with_tolerance

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.protocol import Covers, MaskSemantics
-from symgnn_explain.explain.engine.units import OF_MESSAGES, Unit, Units, group_edges
+from symgnn_explain.explain.engine.units import Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import Fidelity
+from symgnn_explain.explain.result.caveats import caveats_of, masked_predictions, outside_range
 from symgnn_explain.explain.result.plain_explanation import read_parts
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
@@ -34,12 +35,6 @@ BEFORE_PAIRS = 3
 """Masks of this format and of those before act on messages alone; nothing is known of the members of an ensemble."""
 BEFORE_TARGETS = 2
 """Explanations of this format are of energy barriers: they do not say what was predicted."""
-LEFT_OUT = "left_out_by_messages"
-"""Diagnostic: by how much the prediction moves when, beside all messages, descriptors are masked too."""
-DOMAIN_SCORE, DOMAIN_OUTSIDE = "domain_score", "share_of_atoms_outside_the_domain"
-"""Diagnostics: the score of the explained atom, and the share of the atoms of its receptive field beyond the edge."""
-MANY_OUTSIDE = 0.1
-"""Share of these atoms above which an explanation says so."""
 LARGEST_FILE = 2**29
 """Bytes of an explanation that is read: one of four million edges takes so much."""
 _ARRAYS = ("source", "target", "displacement", "hop", "score")
@@ -200,47 +195,7 @@ class AtomExplanation:
     @property
     def caveats(self) -> tuple[str, ...]:
         """Plain sentences on why this explanation should be read with care; empty where nothing speaks against it."""
-        said, quantity = [], self.quantity
-        if self.masked_prediction is not None and not self.is_faithful:
-            said.append(
-                f"Under the mask the network predicts {quantity.text(self.masked_prediction)}, not "
-                f"{quantity.text(self.prediction)}: the explanation is not faithful (more than "
-                f"{quantity.tolerance_text} off)."
-            )
-        if outside := self._outside_range():
-            low, high = (quantity.number(end) for end in self.prediction_range)
-            which = ", ".join(f"{quantity.text(value)} {how}" for how, value in outside)
-            said.append(
-                f"Masked predictions leave the range of this glass's predictions, {low} to {quantity.with_unit(high)} "
-                f"({which}): the network has not learned what it predicts there."
-            )
-        if (score := self.diagnostics.get(DOMAIN_SCORE, 0.0)) > 1:
-            said.append(
-                f"Training did not cover surroundings like those of this atom (domain score {score:.2f}, 1 at the "
-                "edge): what the network predicts of it was never learned."
-            )
-        elif (share := self.diagnostics.get(DOMAIN_OUTSIDE, 0.0)) > MANY_OUTSIDE:
-            said.append(
-                f"Training did not cover {share:.0%} of the atoms that this prediction depends on (domain score "
-                "above 1)."
-            )
-        if self.covers == "messages" and (moved := self.diagnostics.get(LEFT_OUT)) is not None:
-            said.append(
-                "Masks act on messages alone, and leave out what descriptors tell atoms of their surroundings: masked "
-                f"too, they move the prediction by a further {quantity.text(-moved, sign=True)}. The unit 'pair' "
-                "sees them."
-            )
-        if self.covers == "known messages" and self.unit not in OF_MESSAGES:
-            said.append(
-                "Of this network nothing but messages is known to be learned from other atoms: a pair is masked as the "
-                "message along its edge."
-            )
-        if edges := self.diagnostics.get("whole_graph_edges"):
-            said.append(
-                f"Each masked prediction was made on the whole graph ({edges:.0f} edges): on a part of it this network "
-                "predicts something else."
-            )
-        return tuple(said)
+        return caveats_of(self)
 
     @property
     def out_of_distribution(self) -> bool | None:
@@ -248,20 +203,7 @@ class AtomExplanation:
 
         Looked at are the prediction under the mask, and those with only and without the most important units.
         """
-        return bool(self._outside_range()) if self._masked_predictions() else None
-
-    def _masked_predictions(self) -> list[tuple[str, float]]:
-        """Name each prediction that was made with something masked."""
-        named = [] if self.masked_prediction is None else [("under the mask", self.masked_prediction)]
-        if self.fidelity is not None:
-            counts = self.fidelity.count
-            named += [(f"with the top {k} alone", kept) for k, kept in zip(counts, self.fidelity.kept, strict=True)]
-            named += [(f"without the top {k}", left) for k, left in zip(counts, self.fidelity.removed, strict=True)]
-        return named
-
-    def _outside_range(self) -> list[tuple[str, float]]:
-        low, high = self.prediction_range
-        return [(how, value) for how, value in self._masked_predictions() if not low <= value <= high]
+        return bool(outside_range(self)) if masked_predictions(self) else None
 
     def rank(self) -> IntArray:
         """Edges from the most to the least important, by absolute score; ties in the order of the edges."""
