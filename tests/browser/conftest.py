@@ -58,6 +58,17 @@ def notebook(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
 
 
 @pytest.fixture
+def own_page(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
+    """A notebook for one test, which may load it again: JupyterLab brings back what its own cells have shown."""
+    shutil.copy(NOTEBOOK, lab.root / "own.ipynb")
+    opened = ExplorerPage(browser.new_context(viewport=VIEWPORT, accept_downloads=True).new_page())
+    opened.open(lab.address("own.ipynb"))
+    opened.run_all()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def explorer_page(notebook: ExplorerPage, lab: Lab) -> ExplorerPage:
     """The explorer as a user finds it."""
     shutil.rmtree(lab.root / "out", ignore_errors=True)  # what an earlier test has exported

@@ -145,11 +145,11 @@ def test_threshold_words_and_filter(explorer_page: ExplorerPage) -> None:
     assert explorer_page.complaints == []
 
 
-def test_a_reloaded_page_shows_the_highlight_again(explorer_page: ExplorerPage) -> None:
-    page = explorer_page.page
-    set_epochs(explorer_page, 20)
-    atom = explorer_page.click_atom()
-    explorer_page.wait_explained(atom)
+def test_a_reloaded_page_shows_the_highlight_again(own_page: ExplorerPage) -> None:
+    page = own_page.page
+    set_epochs(own_page, 20)
+    atom = own_page.click_atom()
+    own_page.wait_explained(atom)
     # JupyterLab brings the widgets of a notebook back from its kernel once it is saved.
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     page.wait_for_timeout(2000)
@@ -158,7 +158,7 @@ def test_a_reloaded_page_shows_the_highlight_again(explorer_page: ExplorerPage) 
     page.wait_for_selector(f".symgnn-summary[data-explained='{atom}']", timeout=LONG)
     page.wait_for_function(f"() => {STAGE}.getComponentsByName('selection').list.length === 1", timeout=LONG)
     page.wait_for_function(f"{OPACITY[6:]} < 0.5", timeout=LONG)
-    explorer_page.picture(PICTURES / "reloaded.png")
+    own_page.picture(PICTURES / "reloaded.png")
 
 
 def test_the_picture_is_reached_by_keyboard_and_shift_adds_atoms(explorer_page: ExplorerPage) -> None:
