@@ -99,6 +99,25 @@ def inference_scaling(figures: Figures) -> str:
     return table(["", "measured"], rows)
 
 
+def structure_explained(figures: Figures) -> str:
+    """Return how exact and complete explanations over pairs are, and what messages alone would miss."""
+    rows = [
+        [
+            "largest difference to the plain network with the same weights on pairs",
+            f"{figures['max_abs_output_diff']:.0e} eV",
+        ],
+        ["the same of the gradient, relative", f"{figures['rel_grad_diff']:.0e}"],
+        [
+            "what contributions miss of the prediction minus its baseline",
+            f"{1000 * figures['completeness_ev']:.2f} meV",
+        ],
+        ["an atom explained, spread over members included", seconds(figures["seconds_default"])],
+        ["share of contributions from atoms beyond 5 Å", f"{figures['share_beyond_5']:.0%}"],
+        ["share that masks on messages alone miss", f"{figures['share_missed_by_messages']:.0%}"],
+    ]
+    return table([f"Integrated Gradients over pairs, {figures['atoms']} atoms", "measured"], rows)
+
+
 def graph(figures: Figures) -> str:
     """Return the time of the neighbour list."""
     rows = []
@@ -177,6 +196,7 @@ def local_order(figures: Figures) -> str:
 
 SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("explainer_speed", "GNNExplainer, exact and fast", explainer_speed),
+    ("structure_explained", "All that atoms learn from each other, explained", structure_explained),
     ("inference", "Predicting a glass", inference),
     ("inference_scaling", "Predicting a large glass", inference_scaling),
     ("transfer", "Accuracy on glasses that this project labelled", transfer),
