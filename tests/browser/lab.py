@@ -148,6 +148,18 @@ explorer.show(Session(datasets.sample(), Predictor.load()))
 explorer.lists.ui.selected_index = 0"""
 
 
+_RESTS = """async () => {
+  const place = () => JSON.stringify(document.querySelector('.symgnn-structure').getBoundingClientRect());
+  for (let before = '', rests = 0; rests < 5; ) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const now = place();
+    rests = now === before ? rests + 1 : 0;
+    before = now;
+  }
+}"""
+"""Waits until the structure has kept its place on the page for half a second: a click goes where an atom was seen."""
+
+
 @dataclass
 class ExplorerPage:
     """A notebook with an explorer, in a page of its own.
@@ -204,6 +216,7 @@ class ExplorerPage:
         assert failures == [], failures
         self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
         self.page.locator(".symgnn-explorer").evaluate("(explorer) => explorer.scrollIntoView({block: 'start'})")
+        self.page.evaluate(_RESTS)
 
     def visible_atoms(self, count: int = 1) -> list[tuple[float, float, int]]:
         """Find places on the page where atoms are seen: x, y, and the index of the atom."""
