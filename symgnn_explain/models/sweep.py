@@ -187,6 +187,9 @@ def blocks_of(glass: Glass, block_atoms: int) -> tuple[IntArray, IntArray]:
         All atoms block by block, those that are near each other together, and where each block begins (and the last
         one ends).
     """
+    if len(glass) <= min(BATCH_ATOMS, block_atoms):
+        # All at once: nothing is gained, and sums keep their order wherever the cell starts.
+        return np.arange(len(glass)), np.array([0, len(glass)])
     scaled = glass.fractional()
     scaled = np.where(glass.pbc, scaled - np.floor(scaled), scaled)
     low = np.where(glass.pbc, 0.0, scaled.min(axis=0))

@@ -50,9 +50,7 @@ def test_every_spelling_predicts_the_same(
     np.testing.assert_allclose(shifts, np.round(shifts), atol=1e-9)
     assert read.pbc.all()
     assert set(spelling.arrays) <= set(read.arrays)
-    # Where a box begins decides in which order neighbours are summed, in single precision: with its edges in another
-    # order this random network itself moves by 5e-6.
-    np.testing.assert_allclose(tiny_predictor.predict(read), expected, atol=1e-5)
+    np.testing.assert_allclose(tiny_predictor.predict(read), expected, atol=1e-6)
 
 
 def written(spelling: Spelling, glass: Glass, folder: Path, **options: object) -> Glass:
