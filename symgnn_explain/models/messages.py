@@ -53,23 +53,24 @@ class Field:
     n_nodes: Sequence[int]
 
     @classmethod
-    def of(cls, edges: Edges, core: slice, depth: int) -> Field:
+    def of(cls, edges: Edges, core: slice | IntArray, depth: int) -> Field:
         """Follow the edges of a structure backwards from the atoms ``core`` for ``depth`` hops."""
         n_atoms = len(edges.first) - 1
-        if core == slice(0, n_atoms):
+        atoms = np.arange(core.start, core.stop) if isinstance(core, slice) else core
+        if len(atoms) == n_atoms and (np.diff(atoms) == 1).all():
             return cls(None, edges, [n_atoms] * (depth + 1))
         number = np.full(n_atoms, -1, dtype=np.int32)
-        shells, n_nodes = [np.arange(core.start, core.stop)], [core.stop - core.start]
-        number[core] = np.arange(n_nodes[0])
+        shells, n_nodes = [atoms], [len(atoms)]
+        number[atoms] = np.arange(n_nodes[0])
         for _ in range(depth):
             reached = np.zeros(n_atoms, dtype=bool)
-            reached[edges.source[_rows(edges.first, shells[-1])]] = True
+            reached[edges.source[rows_into(edges.first, shells[-1])]] = True
             new = np.flatnonzero(reached & (number < 0))
             number[new] = n_nodes[-1] + np.arange(len(new))
             shells.append(new)
             n_nodes.append(n_nodes[-1] + len(new))
         targets = np.concatenate(shells[:-1])
-        rows = _rows(edges.first, targets)
+        rows = rows_into(edges.first, targets)
         first = np.concatenate([[0], np.cumsum(np.diff(edges.first)[targets])])
         own = Edges(first, number[edges.source[rows]], edges.displacement[rows])
         return cls(np.concatenate(shells), own, n_nodes)
@@ -296,8 +297,8 @@ def attend_in_torch(
     return message.new_zeros(*zeros.shape, node.shape[2]).index_add(1, target, message)
 
 
-def _rows(first: IntArray, atoms: IntArray) -> IntArray:
-    """Return the edges into some atoms, one atom after another."""
+def rows_into(first: IntArray, atoms: IntArray) -> IntArray:
+    """Return the rows of the edges into some atoms, one atom after another."""
     counts = first[atoms + 1] - first[atoms]
     ends = np.cumsum(counts)
     return np.asarray(np.arange(ends[-1] if len(ends) else 0) + np.repeat(first[atoms] - ends + counts, counts))

@@ -207,7 +207,7 @@ class Predictor:
         InputError
             If the glass holds a species that the network does not know.
         """
-        return self._said(self._swept(glass, chunk_atoms, progress))
+        return self.said(self._swept(glass, chunk_atoms, progress))
 
     @torch.no_grad()
     def predict_prepared(self, graph: Data) -> tuple[AtomPredictions, list[list[Tensor]] | None]:
@@ -217,10 +217,10 @@ class Predictor:
         SymGNN.
         """
         if not isinstance(self.model, SymGNNLike):
-            return self._said(self._all_at_once(graph)), None
+            return self.said(self._all_at_once(graph)), None
         with evaluation_mode(self.model):
             found = sweep_graph(self.model, graph)
-        return self._said(found), found.received
+        return self.said(found), found.received
 
     @property
     def domain(self) -> Domain | None:
@@ -279,7 +279,8 @@ class Predictor:
         values: FloatArray = self.predict_graph(graph)[:, None].double().cpu().numpy()
         return Sweep(values, None, [])
 
-    def _said(self, found: Sweep) -> AtomPredictions:
+    def said(self, found: Sweep) -> AtomPredictions:
+        """Say what a sweep says, with its spread and domain score."""
         members, domain = found.members, self.domain
         disagreement = members.std(axis=1, ddof=1) if members.shape[1] > 1 else np.zeros(len(members))
         score = None if domain is None or found.length is None else found.length / domain.edge

@@ -22,7 +22,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.domain import described_length
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
 from symgnn_explain.models.environment import sorted_by_target
-from symgnn_explain.models.messages import BATCH_ATOMS, Field, Layers, WorkThrough, batches_of
+from symgnn_explain.models.messages import BATCH_ATOMS, Field, Layers, WorkThrough, batches_of, rows_into
 from symgnn_explain.runs.threads import side_by_side
 from symgnn_explain.structure.bins import Bins, Edges
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -77,19 +77,38 @@ def sweep(
     InputError
         As :func:`~symgnn_explain.structure.graph.build_graph` does.
     """
+    return sweep_in_blocks(model, glass, block_atoms, progress)[0]
+
+
+@torch.no_grad()
+def sweep_in_blocks(
+    model: SymGNNLike, glass: Glass, block_atoms: int = BLOCK_ATOMS, progress: Callable[[float], None] | None = None
+) -> tuple[Sweep, Start, IntArray]:
+    """Do what :func:`sweep` does; return also what atoms knew before the first message, and in which order they were.
+
+    The order has shape (N,): the atom of the glass that each node is.
+    """
     if block_atoms < 1:
         raise InputError(f"{block_atoms=} must be at least 1.")
-    reach = max(model.config.cutoff, model.config.reach)
     kinds = kinds_of(glass, model.species)
-    require_listable(glass, reach)
     order, ends = blocks_of(glass, block_atoms)
     report = progress or (lambda _: None)
     ordered = Glass(glass.positions[order], glass.numbers[order], glass.cell, glass.pbc, name=glass.name)
+    bins = bins_for(model, ordered)
     with side_by_side() as work_through:
-        start = _describe(model, Bins.of(ordered, reach), kinds[order], work_through, lambda done: report(done / 2))
+        every = np.arange(len(glass))
+        start = describe(model, bins, kinds[order], work_through, every, report=lambda done: report(done / 2))
         found = _pass_messages(model, start, ends, work_through, lambda done: report(0.5 + done / 2))
     back = np.argsort(order)
-    return found._replace(members=found.members[back], length=None if found.length is None else found.length[back])
+    length = None if found.length is None else found.length[back]
+    return found._replace(members=found.members[back], length=length), start, order
+
+
+def bins_for(model: SymGNNLike, glass: Glass) -> Bins:
+    """Sort a glass for neighbours as far as a network sees before any message; raises InputError as a graph does."""
+    reach = max(model.config.cutoff, model.config.reach)
+    require_listable(glass, reach)
+    return Bins.of(glass, reach)
 
 
 @torch.no_grad()
@@ -107,11 +126,11 @@ def sweep_graph(model: SymGNNLike, graph: Data) -> Sweep:
     with side_by_side() as work_through:
         deque(work_through(encode, batches_of(n_atoms, node.device)), maxlen=0)
         length = described_length(described, len(model.species)).double().cpu().numpy() if model.describes else None
-        return _pass_messages(model, _Start(node, edges, length), np.array([0, n_atoms]), work_through, lambda _: None)
+        return _pass_messages(model, Start(node, edges, length), np.array([0, n_atoms]), work_through, lambda _: None)
 
 
 def _pass_messages(
-    model: SymGNNLike, start: _Start, ends: IntArray, work_through: WorkThrough, report: Callable[[float], None]
+    model: SymGNNLike, start: Start, ends: IntArray, work_through: WorkThrough, report: Callable[[float], None]
 ) -> Sweep:
     n_atoms = len(start.edges.first) - 1
     layers = Layers.of(model)
@@ -121,14 +140,14 @@ def _pass_messages(
     for core in starmap(slice, pairwise(ends.tolist())):
         values[core] = layers.predict(start.node, Field.of(start.edges, core, len(received)), received, work_through)
         if length is not None and start.length is not None:
-            length[core] = _mean_of_senders(start.length, start.edges, core)
+            length[core] = mean_of_senders(start.length, start.edges, np.arange(core.start, core.stop))
         report(core.stop / n_atoms)
     hearing = float(np.mean(np.diff(start.edges.first) > 0))
     means = [(total / n_atoms).to(start.node) for total in received]
     return Sweep(values, length, layers.messages(means, hearing))
 
 
-class _Start(NamedTuple):
+class Start(NamedTuple):
     """What atoms know before the first message.
 
     Parameters
@@ -146,18 +165,25 @@ class _Start(NamedTuple):
     length: FloatArray | None
 
 
-def _describe(
-    model: SymGNNLike, bins: Bins, kinds: IntArray, work_through: WorkThrough, report: Callable[[float], None]
-) -> _Start:
-    members, n_atoms = members_of(model), len(kinds)
+def describe(
+    model: SymGNNLike,
+    bins: Bins,
+    kinds: IntArray,
+    work_through: WorkThrough,
+    chosen: IntArray,
+    *,
+    report: Callable[[float], None] = lambda _: None,
+) -> Start:
+    """Describe some atoms: what each of them knows, and the edges into it, from any atom."""
+    members, n_atoms = members_of(model), len(chosen)
     config = members[0].config
     node = model.label_scale.new_empty(len(members), n_atoms, config.dim)
-    species = torch.eye(len(config.species), dtype=node.dtype, device=node.device)[torch.from_numpy(kinds)]
+    species = torch.eye(len(config.species), dtype=node.dtype, device=node.device)[torch.from_numpy(kinds[chosen])]
     length = np.empty(n_atoms)
     found: dict[int, Edges] = {}
 
-    def describe(batch: slice) -> None:
-        atoms = np.arange(batch.start, batch.stop)
+    def describe_batch(batch: slice) -> None:
+        atoms = chosen[batch]
         edges = found[batch.start] = bins.edges(atoms, config.cutoff)
         described = species[batch]
         if model.describes:
@@ -169,13 +195,13 @@ def _describe(
             own[batch] = member.encode_nodes(described)
 
     listed: list[Edges] = []
-    for batch in work_through(describe, batches_of(n_atoms, node.device)):
+    for batch in work_through(describe_batch, batches_of(n_atoms, node.device)):
         listed.append(found.pop(batch.start))
         report(batch.stop / n_atoms)
     counts = np.concatenate([np.diff(edges.first) for edges in listed])
     first = np.concatenate([[0], np.cumsum(counts)])
     source, displacement = (np.concatenate(parts) for parts in zip(*(edges[1:] for edges in listed), strict=True))
-    return _Start(node, Edges(first, source, displacement), length if model.describes else None)
+    return Start(node, Edges(first, source, displacement), length if model.describes else None)
 
 
 def blocks_of(glass: Glass, block_atoms: int) -> tuple[IntArray, IntArray]:
@@ -208,9 +234,9 @@ def blocks_of(glass: Glass, block_atoms: int) -> tuple[IntArray, IntArray]:
     return order, ends
 
 
-def _mean_of_senders(length: FloatArray, edges: Edges, core: slice) -> FloatArray:
-    first = edges.first[core.start : core.stop + 1]
-    counts = np.diff(first)
-    target = np.repeat(np.arange(len(counts)), counts)
-    total = np.bincount(target, length[edges.source[first[0] : first[-1]]], minlength=len(counts))
+def mean_of_senders(length: FloatArray, edges: Edges, atoms: IntArray) -> FloatArray:
+    """Average over the edges into some atoms what their senders have."""
+    counts = np.diff(edges.first)[atoms]
+    target = np.repeat(np.arange(len(atoms)), counts)
+    total = np.bincount(target, length[edges.source[rows_into(edges.first, atoms)]], minlength=len(atoms))
     return np.asarray(total / np.maximum(counts, 1))
