@@ -2,17 +2,21 @@
 
 from symgnn_explain.explain.api import METHODS, Method, explain_atom
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
+from symgnn_explain.explain.interactions import INTERACTION_UNITS, explain_interactions
 from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
 from symgnn_explain.explain.methods.positions import PositionAttribution, explain_positions
 from symgnn_explain.explain.population.batch import PopulationError, explain_many
 from symgnn_explain.explain.population.explanation_set import ExplanationSet
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.runs.progress import PopulationProgress
 
 __all__ = [
+    "INTERACTION_UNITS",
     "METHODS",
     "AtomExplanation",
     "ExplanationSet",
+    "Interactions",
     "Method",
     "PGExplainer",
     "PGTrainingSettings",
@@ -21,6 +25,7 @@ __all__ = [
     "PositionAttribution",
     "PreparedGlass",
     "explain_atom",
+    "explain_interactions",
     "explain_many",
     "explain_positions",
     "prepare",

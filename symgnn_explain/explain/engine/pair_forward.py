@@ -102,6 +102,8 @@ class PairForward:
             looped = _looped(pairs.index[:, field.edges], vector)
             self.edge_number = _edge_numbers(graph, pairs, field)
             """Edge of the graph that each pair is, shape (n_edges,); -1 where it passes no message."""
+            self.describes = ~looped
+            """Whether a pair is part of a description, shape (n_edges,): all but self-loops."""
             passes = self.edge_number >= 0
             self._environment = environment
             # In double precision, as the network itself describes.
@@ -114,18 +116,19 @@ class PairForward:
                 ),
                 replaced=semantics == "reference",
             )
-            self._messages = torch.nonzero(passes[: field.n_edges[depth - 1]]).squeeze(1)
+            self.messages = torch.nonzero(passes[: field.n_edges[depth - 1]]).squeeze(1)
+            """Which pairs pass messages that reach the explained atoms."""
             self._encoders = [
                 copy.deepcopy(member.node_encoder).eval().requires_grad_(requires_grad=False) for member in members
             ]
             self._layers = MaskedLayers.of(
                 members,
-                _of_messages(field, self._messages, depth),
-                vector[self._messages],
+                _of_messages(field, self.messages, depth),
+                vector[self.messages],
                 reference=reference if semantics == "reference" else None,
                 renormalise=semantics == "removal",
             )
-            edge = torch.stack([_evaluated(member).encode_edges(vector[self._messages]) for member in members])
+            edge = torch.stack([_evaluated(member).encode_edges(vector[self.messages]) for member in members])
             self._edge, self._from_edge = edge, self._layers.edges_into(0, edge)
 
     @property
@@ -144,10 +147,20 @@ class PairForward:
 
     def parted(self, of_messages: Tensor, of_descriptors: Tensor) -> Tensor:
         """Predict with one mask (n_edges,) on messages and another on descriptors."""
-        described = self._environment.features(self._own_kind, self._surroundings(of_descriptors.double()))
-        node = torch.stack([encoder(described.to(of_messages)) for encoder in self._encoders])
-        messages = of_messages.index_select(0, self._messages)
-        predictions: Tensor = _Passed.apply(node, messages, self._layers, self._edge, self._from_edge)
+        node = self.encoded(self.described(of_descriptors))
+        return self.passed(node, of_messages.index_select(0, self.messages))
+
+    def described(self, mask: Tensor) -> Tensor:
+        """Describe the surroundings of each atom that sends or receives messages, shape (T, F), under a mask."""
+        return self._environment.features(self._own_kind, self._surroundings(mask.double()))
+
+    def encoded(self, described: Tensor) -> Tensor:
+        """Turn rows of descriptors (n, F) into initial node features of each member, shape (M, n, dim)."""
+        return torch.stack([encoder(described.to(self.label_scale)) for encoder in self._encoders])
+
+    def passed(self, node: Tensor, mask: Tensor) -> Tensor:
+        """Predict from initial node features (M, T, dim) with a mask on those pairs that are ``messages``."""
+        predictions: Tensor = _Passed.apply(node, mask, self._layers, self._edge, self._from_edge)
         return predictions.squeeze(0) if self._one else predictions
 
     def original(self) -> Tensor:

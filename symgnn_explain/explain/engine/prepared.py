@@ -23,6 +23,7 @@ from symgnn_explain.structure.graph import edge_displacements
 
 if TYPE_CHECKING:
     from symgnn_explain.explain.result.explanation import AtomExplanation
+    from symgnn_explain.explain.result.interactions import Interactions
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,17 @@ class PreparedGlass(PreparedGraph):
         from symgnn_explain.explain.api import explain_atom
 
         return explain_atom(self.predictor, self.glass, atom, method, prepared=self, **chosen)
+
+    def interactions(self, atom: int, units: Any = "neighbours", **chosen: Any) -> Interactions:
+        """Find which units act together; see :func:`symgnn_explain.explain.explain_interactions` and its keywords.
+
+        ::
+
+            prepared.interactions(1501, "shells").to_frame()
+        """
+        from symgnn_explain.explain.interactions import explain_interactions
+
+        return explain_interactions(self, atom, units, **chosen)
 
     def displacements(self, edges: Tensor) -> FloatArray:
         """Return ``r_source - r_target`` of some edges, shape (E, 3), Å.
