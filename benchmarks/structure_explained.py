@@ -122,6 +122,7 @@ def main() -> None:
         why = prepared.explain(atom, "integrated_gradients", unit="pair", members=False)
         beyond.append(why.share_beyond(5.0))
         missed.append(missed_by_messages(prepared, atom))
+    together = [interactions(prepared, atom) for atom in atoms]
     figures: dict[str, Any] = {
         "machine": machine(),
         "exactness": exact,
@@ -130,6 +131,12 @@ def main() -> None:
         "completeness_ev": max(complete),
         "seconds_default": float(np.median(wall)),
         "cpu_seconds_default": float(np.median(processor)),
+        "interactions_seconds": float(np.median([one["seconds"] for one in together])),
+        "interactions_cpu_seconds": float(np.median([one["cpu_seconds"] for one in together])),
+        "interactions_units": int(np.median([one["units"] for one in together])),
+        "interactions_completeness_ev": max(one["completeness"] for one in together),
+        "variance_of_one_body": float(np.mean([one["one_body"] for one in together])),
+        "variance_of_two_bodies": float(np.mean([one["two_bodies"] for one in together])),
         "share_beyond_5": float(np.mean(beyond)),
         "share_missed_by_messages": float(np.mean(missed)),
         "atoms": len(atoms),
@@ -137,6 +144,22 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name}: {value}")
     write_json(arguments.json, figures)
+
+
+def interactions(prepared: PreparedGlass, atom: int) -> dict[str, float]:
+    """Time all coalitions of the neighbours in the first shell, in as many threads as PyTorch takes by itself."""
+    started, used = time.perf_counter(), time.process_time()
+    found = prepared.interactions(atom, "neighbours")
+    seconds, processor = time.perf_counter() - started, time.process_time() - used
+    shares = found.body_shares()["variance"].to_numpy()
+    return {
+        "seconds": seconds,
+        "cpu_seconds": processor,
+        "units": len(found),
+        "completeness": abs(found.completeness_error),
+        "one_body": float(shares[0]),
+        "two_bodies": float(shares[1]),
+    }
 
 
 def missed_by_messages(prepared: PreparedGlass, atom: int, steps: int = 20) -> float:

@@ -27,7 +27,7 @@ from scipy import stats
 from symgnn_explain import datasets
 from symgnn_explain.cli import VERBS, explaining, lab, main
 from symgnn_explain.cli.training import published_split
-from symgnn_explain.explain import METHODS, AtomExplanation, explain_atom
+from symgnn_explain.explain import METHODS, AtomExplanation, explain_atom, prepare
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
@@ -156,12 +156,42 @@ def test_explain_writes_what_the_api_finds(
     assert json.loads((out / "summary.json").read_text())["atom"] == 7
 
 
+@pytest.mark.slow
+def test_explain_says_what_acts_together_where_it_is_asked(
+    two_files: list[Path], tiny_predictor: Predictor, tiny_weights: Path, tmp_path: Path
+) -> None:
+    """And an explanation without that, in the same folder, leaves nothing of it behind."""
+    out, file = tmp_path / "out", str(two_files[0])
+    command = [
+        "explain",
+        file,
+        "--atom",
+        "7",
+        "--method",
+        "distance",
+        "--out",
+        str(out),
+        "--weights",
+        str(tiny_weights),
+    ]
+    assert main([*command, "--interactions", "species"]) == 0
+    expected = prepare(tiny_predictor, read_glass(file)).interactions(7, "species")
+    written = pd.read_csv(out / "interactions.csv")
+    np.testing.assert_allclose(written["score"], expected.to_frame(3)["score"], atol=1e-6)
+    said = json.loads((out / "summary.json").read_text())["interactions"]
+    assert said["names"] == list(expected.names)
+    assert (out / "interactions.html").exists()
+    assert main([*command, "--overwrite"]) == 0
+    assert not list(out.glob("interactions*"))
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--atom", "64"], "64 atoms"),
         (["--atom", "-1"], "does not exist"),
         (["--atom", "1", "--method", "magic"], "choose from gnnexplainer"),
+        (["--atom", "1", "--interactions", "rings"], "choose from neighbours, shells, species, polyhedra"),
         (["--atom", "1", "--set", "epochs"], "expected KEY=VALUE"),
         (["--atom", "1", "--set", "epoch=5"], "with a key among epochs"),
         (["--atom", "1", "--set", "epochs=few"], "epochs is of type int"),

@@ -141,11 +141,12 @@ def test_the_command_line_writes_a_report(
     out = tmp_path / "r" / "atom3.html"
     command = ["report", str(tmp_path / "glass.extxyz"), "--atom", "3", "--method", "input_gradient", "--out", str(out)]
     command += ["--weights", str(tiny_weights)]
-    assert main(command) == 0
+    assert main([*command, "--interactions", "species"]) == 0
     assert f"Wrote {out}" in capsys.readouterr().out
     said = " ".join(Page(out.read_text(encoding="utf-8")).said)
     assert "Input × Gradient" in said
     assert "Cycles through an edge" in said
+    assert "What one, two, three and more species do together" in said
     assert main(command) == BAD_INPUT
     assert re.fullmatch(r"--out .*atom3\.html exists already: .*--overwrite\.\n", capsys.readouterr().err)
     assert main([*command, "--overwrite", "--k", "0"]) == BAD_INPUT

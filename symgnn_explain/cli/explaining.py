@@ -22,9 +22,20 @@ from symgnn_explain.cli.output import missing_pictures_said, progress_bar, requi
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import require_free
 
+TogetherOption = Annotated[
+    str | None,
+    typer.Option(
+        "--interactions",
+        metavar="neighbours|shells|species|polyhedra",
+        show_default=False,
+        help="Also find which of these act together, exactly: Shapley interactions from all their coalitions.",
+    ),
+]
+
 if TYPE_CHECKING:
     from symgnn_explain.explain.engine.prepared import PreparedGlass
     from symgnn_explain.explain.result.explanation import AtomExplanation
+    from symgnn_explain.explain.result.interactions import Interactions
     from symgnn_explain.models.predictor import Predictor
     from symgnn_explain.structure.glass import FloatArray, Glass
 
@@ -37,12 +48,14 @@ def explain(
     out: Annotated[Path, typer.Option(metavar="DIR", show_default=False, help="Folder for the results.")],
     overwrite: OverwriteOption = False,
     how: Explaining,
+    together: TogetherOption = None,
     k: EdgesOption = 50,
     network: Network,
     reading: Reading,
 ) -> None:
     """Find the neighbours that made the network predict what it does of one atom, with figures and tables."""
     _require_edges(k)
+    _require_units(together)
     require_writable(out)
     glass = reading.glass(file)
     glass.require_atom(atom)
@@ -54,6 +67,7 @@ def explain(
     require_columns(glass)
     predictor = network.load()
     prepared, explanation = _explained(predictor, glass, atom, how)
+    interactions = _interactions(prepared, atom, together)
     spread = prepared.spread
     with missing_pictures_said(), progress_bar("Analysing") as advance:
         written = export_explanation(
@@ -63,6 +77,7 @@ def explain(
             out,
             spread=spread,
             domain=prepared.domain,
+            interactions=interactions,
             k=k,
             overwrite=overwrite,
             progress=advance,
@@ -80,12 +95,14 @@ def report(
     out: Annotated[Path, typer.Option(metavar="F", show_default=False, help="The page to write: .html.")],
     overwrite: OverwriteOption = False,
     how: Explaining,
+    together: TogetherOption = None,
     k: EdgesOption = 50,
     network: Network,
     reading: Reading,
 ) -> None:
     """Explain one atom's prediction on one page that needs no network: sentence, warnings, figures, tables, hashes."""
     _require_edges(k)
+    _require_units(together)
     if out.suffix.lower() not in {".html", ".htm"}:
         raise InputError(f"--out {out} has an unknown suffix: reports are written as .html.")
     require_free([out], overwrite=overwrite, option="--out")
@@ -100,10 +117,26 @@ def report(
     prepared, explanation = _explained(predictor, glass, atom, how)
     with progress_bar("Counting cycles") as advance:
         cycles = cycle_comparison(explanation, glass, progress=advance)
-    findings = Findings(glass, prepared.predictions, explanation, k, cycles, prepared.spread, prepared.domain)
+    interactions = _interactions(prepared, atom, together)
+    spread, domain = prepared.spread, prepared.domain
+    findings = Findings(glass, prepared.predictions, explanation, k, cycles, spread, domain, interactions)
     write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)
     print(said_of(out, replaced=replaced))
+
+
+def _require_units(units: str | None) -> None:
+    from symgnn_explain.explain import INTERACTION_UNITS
+
+    if units is not None and units not in INTERACTION_UNITS:
+        raise InputError(f"--interactions {units} is unknown: choose from {', '.join(INTERACTION_UNITS)}.")
+
+
+def _interactions(prepared: PreparedGlass, atom: int, units: str | None) -> Interactions | None:
+    if units is None:
+        return None
+    with progress_bar("Predicting coalitions") as advance:
+        return prepared.interactions(atom, units, progress=advance)
 
 
 def _require_edges(k: int) -> None:

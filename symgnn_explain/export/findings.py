@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from symgnn_explain.analysis import CycleComparison, ShellAnalysis, shell_analysis
+from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.export.data import require_one_an_atom
 from symgnn_explain.export.predictions import DOMAIN_ARRAY
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -39,11 +41,14 @@ class Findings:
         Standard deviation of each prediction, shape (N,), where the predictor gives it.
     domain
         Domain score of each atom, shape (N,), where the predictor gives it.
+    interactions
+        Which units act together in the same prediction, where it was asked for.
 
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, or there is not one prediction an atom.
+        If the explanation belongs to another glass, the interactions to another atom, or there is not one prediction
+        an atom.
     """
 
     glass: Glass
@@ -53,6 +58,7 @@ class Findings:
     cycles: CycleComparison | None = None
     spread: FloatArray | None = None
     domain: FloatArray | None = None
+    interactions: Interactions | None = None
 
     def __post_init__(self) -> None:
         self.explanation.require_glass(self.glass)
@@ -60,6 +66,13 @@ class Findings:
         for further in (self.spread, self.domain):
             if further is not None:
                 require_one_an_atom(further, self.glass)
+        if self.interactions is not None:
+            self.interactions.require_glass(self.glass)
+            if self.interactions.atom != self.explanation.atom:
+                raise InputError(
+                    f"the interactions are of atom {self.interactions.atom}, and the explanation of atom "
+                    f"{self.explanation.atom}: give those of one atom."
+                )
 
     @property
     def uncertainty(self) -> float | None:
@@ -73,7 +86,14 @@ class Findings:
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw every figure, by name."""
-        from symgnn_explain.plotting import contribution_figure, cycle_figure, distance_figure, neighbourhood_figure
+        from symgnn_explain.plotting import (
+            contribution_figure,
+            cycle_figure,
+            distance_figure,
+            interaction_figure,
+            interaction_space_figure,
+            neighbourhood_figure,
+        )
         from symgnn_explain.plotting.style import naming
 
         figures = {
@@ -84,6 +104,10 @@ class Findings:
             figures["contributions"] = contribution_figure(self.explanation)
         if self.cycles is not None:
             figures["cycles"] = cycle_figure(self.cycles)
+        if self.interactions is not None:
+            figures["interactions"] = interaction_figure(self.interactions)
+            if self.interactions.in_space:
+                figures["interactions_3d"] = interaction_space_figure(self.glass, self.interactions)
         return {name: naming(figure, self.explanation.quantity) for name, figure in figures.items()}
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -107,6 +131,9 @@ class Findings:
             tables["fidelity"] = self.explanation.fidelity.to_frame().assign(**quantity.columns())
         if self.cycles is not None:
             tables["cycles"] = self.cycles.to_frame()
+        if self.interactions is not None:
+            tables["interactions"] = self.interactions.to_frame(3).assign(**quantity.columns())
+            tables["body_shares"] = self.interactions.body_shares().assign(**quantity.columns())
         return tables
 
     def summary(self) -> dict[str, Any]:
@@ -144,6 +171,8 @@ class Findings:
         }
         if self.cycles is not None:
             summary["cycles"] = self.cycles.summary()
+        if self.interactions is not None:
+            summary["interactions"] = self.interactions.summary()
         return summary | {"versions": versions()}
 
 

@@ -32,6 +32,9 @@ _CAPTIONS = {
     "nothing masked. By a method whose contributions sum to that difference, the bars do too.",
     "cycles": "Optimal cycles through the important edges. Short edges lie on more cycles whatever the network thinks: "
     "compare with the edges of the same hop and length.",
+    "interactions": "Shapley interaction values from all coalitions of the units, exact: what each two add by acting "
+    "together, whatever each does alone.",
+    "interactions_3d": "The strongest pairs as lines, the strongest triples as triangles; red raises, blue lowers.",
     "predictions": "The predictions for the whole glass, and the explained atom among them.",
 }
 
@@ -185,6 +188,16 @@ def _tables(findings: Findings) -> list[Markup]:
         ]
     if findings.cycles is not None:
         parts += [element("h3", "Cycles through an edge"), _table(findings.cycles.to_frame())]
+    if findings.interactions is not None:
+        found, unit = findings.interactions, explanation.quantity.unit
+        said = "Sum of Harsanyi's dividends, from everything masked to the prediction; share of the variance over all "
+        parts += [
+            element("h3", f"What one, two, three and more {found.kind} do together"),
+            element("div", f"{said}coalitions. {' '.join(found.caveats)}", css="note"),
+            _table(found.body_shares().rename(columns={"sum": f"sum ({unit})" if unit else "sum"})),
+            element("h3", "The strongest interactions"),
+            _table(found.to_frame(3).groupby("order").head(6)),
+        ]
     return parts
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import Cancelled
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table
 from symgnn_explain.export.figures import PictureError, StaticImageWarning, write_figures
 from symgnn_explain.export.findings import Findings, versions
@@ -35,9 +36,10 @@ EXPLANATION_FILES = (
     "edges.graphml",
     *(
         f"{name}{suffix}"
-        for name in ("neighbourhood", "distances", "contributions", "cycles")
+        for name in ("neighbourhood", "distances", "contributions", "cycles", "interactions", "interactions_3d")
         for suffix in (".html", ".png")
     ),
+    "interactions.csv",
     SUMMARY,
 )
 """What :func:`export_explanation` writes."""
@@ -51,6 +53,7 @@ def export_explanation(
     *,
     spread: ArrayLike | None = None,
     domain: ArrayLike | None = None,
+    interactions: Interactions | None = None,
     k: int = 50,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -74,6 +77,8 @@ def export_explanation(
         Standard deviation of each prediction, shape (N,), where it is known.
     domain
         Domain score of each atom, shape (N,), where it is known.
+    interactions
+        Which units act together, where it was found: ``interactions.csv`` and figures.
     k
         Most important edges that are analysed and drawn.
     overwrite
@@ -101,7 +106,7 @@ def export_explanation(
     require_free([folder / name for name in EXPLANATION_FILES], overwrite=overwrite)
     spreads, domains = (None if each is None else np.asarray(each, dtype=np.float64) for each in (spread, domain))
     predicted = np.asarray(predictions, dtype=np.float64)
-    findings = Findings(glass, predicted, explanation, k, spread=spreads, domain=domains)
+    findings = Findings(glass, predicted, explanation, k, spread=spreads, domain=domains, interactions=interactions)
     step(0.1)
     counts = optimal_cycles(glass, lambda fraction: step(0.1 + 0.6 * fraction), cancel)
     comparison = cycle_comparison(explanation, glass, _comparable(explanation), progress=None, cancel=cancel)
@@ -123,8 +128,13 @@ def export_explanation(
             ),
             write_graph(explanation, glass, predicted, staging / "edges.graphml", k=k),
         ]
+        if interactions is not None:
+            written.append(write_table(findings.tables()["interactions"], staging / "interactions.csv"))
         _write_pages(figures, staging)
         _write_summary(summary, staging)
+        made = {path.name for path in staging.iterdir()}
+    for name in set(EXPLANATION_FILES) - made:
+        (folder / name).unlink(missing_ok=True)  # of another explanation than what now stands beside it
     step(0.85)
     drawn = _drawn(figures, folder)
     step(1.0)

@@ -152,7 +152,7 @@ def unit_places(glass: Glass, found: Interactions) -> tuple[list[int], FloatArra
     """
     found.require_glass(glass)
     rows = [row for row, atoms in enumerate(found.atoms) if len(atoms) == 1]
-    if len(rows) < 2 or any(len(atoms) > 1 for atoms in found.atoms):
+    if not found.in_space:
         raise InputError(f"lines in space need units of one atom, not {found.kind!r}: choose neighbours or polyhedra.")
     return rows, glass.displacements_from(found.atom)[[int(found.atoms[row][0]) for row in rows]]
 

@@ -149,6 +149,12 @@ class Interactions:
             rows.append(("more", share[len(known) + 1 :].sum(), variance[len(known) + 1 :].sum()))
         return pd.DataFrame(rows, columns=["bodies", "sum", "variance"])
 
+    @property
+    def in_space(self) -> bool:
+        """Whether lines between units can be drawn in space: two of them at least are one atom, and none is more."""
+        counts = [len(atoms) for atoms in self.atoms]
+        return max(counts) == 1 and counts.count(1) > 1
+
     def plot(self) -> go.Figure:
         """Draw values and pairs as a matrix; see :func:`symgnn_explain.plotting.interactions.interaction_figure`."""
         from symgnn_explain.plotting.interactions import interaction_figure
