@@ -210,9 +210,8 @@ def test_no_panel_of_the_explorer_calls_it_a_barrier(made: Made, tmp_path: Path)
         session.method = "gnnexplainer" if made.target.unit == "eV" else "saliency"  # a mask, and signed contributions
         explorer.select(ATOM)
         explorer.explain(wait=True)
-        for tabs in (explorer.pictures, explorer.lists, explorer.analyses, explorer.glass):
-            for title in tabs.panels:
-                tabs.open(title)
+        for title in explorer.tabs.every:
+            explorer.tabs.open(title)
         texts += texts_of(explorer.ui)
         for name in session.colour_choices:
             session.colour_by = name
@@ -308,6 +307,6 @@ def test_computed_barriers_stand_beside_predictions_of_their_unit_alone(
     assert target.is_barrier
     known = glass.with_arrays(computed_barrier=np.ones(len(glass)))
     explorer = GlassExplorer(known, Predictor(tiny_predictor.model, target=target))
-    assert ("Barrier" in explorer.analyses.panels) is offered
+    assert ("Barrier" in explorer.tabs.every) is offered
     assert ("error against computed" in explorer.session.colour_choices) is offered
     explorer.close()

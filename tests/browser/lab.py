@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -132,20 +133,24 @@ _VISIBLE_ATOMS = f"""(count) => {{
 }}"""
 
 
-_RUN_IN_KERNEL = """async (code) => {
+_RUN_IN_KERNEL = """async ([code, longest]) => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   const said = { text: "", error: "" }, request = kernel.requestExecute({ code });
   request.onIOPub = ({ content }) => {
     if (content.text) said.text += content.text;
     if (content.traceback) said.error += content.traceback.join("\\n");
   };
-  await request.done;
+  const late = new Promise((done) => setTimeout(done, longest, "late"));
+  if (await Promise.race([request.done, late]) === "late") {
+    said.error = `No answer of the kernel in ${longest / 1000} s; the page takes it to be ${kernel.status}, ` +
+      `${kernel.connectionStatus}. It ran: ${code}`;
+  }
   return said;
 }"""
 
 _SHOW_ANEW = """from symgnn_widgets.state.session import Session
 explorer.show(Session(datasets.sample(), Predictor.load()))
-explorer.lists.ui.selected_index = 0"""
+explorer.tabs.open("Neighbourhood")"""
 
 
 _RESTS = """async () => {
@@ -158,6 +163,20 @@ _RESTS = """async () => {
   }
 }"""
 """Waits until the structure has kept its place on the page for half a second: a click goes where an atom was seen."""
+
+
+_TABS_AROUND = """(title) => {
+  const tabs = [...document.querySelectorAll('.symgnn-tabs > .lm-TabBar .lm-TabBar-tab')];
+  const around = [];
+  for (let tab = tabs.find((tab) => tab.textContent.trim() === title); tab;) {
+    around.unshift(tab.textContent.trim());
+    const inner = tab.closest('.symgnn-tabs'), outer = inner.parentElement.closest('.symgnn-tabs');
+    const place = outer && [...outer.querySelector(':scope > .widget-tab-contents').children].indexOf(inner);
+    tab = outer && outer.querySelectorAll(':scope > .lm-TabBar .lm-TabBar-tab')[place];
+  }
+  return around;
+}"""
+"""Titles of a tab and of those around it, the outermost first."""
 
 
 @dataclass
@@ -194,6 +213,7 @@ class ExplorerPage:
 
     def run_all(self) -> float:
         """Run all cells; return after how many seconds the structure was drawn."""
+        self._mark_old()
         started = time.perf_counter()
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         self._wait_drawn()
@@ -204,14 +224,18 @@ class ExplorerPage:
         if self.kernel("print('explorer' in globals())").strip() != "True":
             self.run_all()
         else:
-            self.page.evaluate(f"() => {{ {STRUCTURE}.dataset.old = true; }}")
+            self._mark_old()
             self.kernel(_SHOW_ANEW)
-            self._wait_drawn(":not([data-old])")
+            self._wait_drawn()
         self.complaints.clear()
         self.received.clear()
 
-    def _wait_drawn(self, which: str = "") -> None:
-        self.page.wait_for_selector(f".symgnn-structure[data-scene=ready]{which}, {FAILURE}", timeout=LONG)
+    def _mark_old(self) -> None:
+        self.page.evaluate("() => document.querySelectorAll('.symgnn-structure').forEach((old) => old.dataset.old = 1)")
+
+    def _wait_drawn(self) -> None:
+        drawn = ".symgnn-structure[data-scene=ready]:not([data-old])"
+        self.page.wait_for_selector(f"{drawn}, {FAILURE}", timeout=LONG)
         failures = self.page.locator(FAILURE).all_inner_texts()
         assert failures == [], failures
         self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
@@ -236,12 +260,13 @@ class ExplorerPage:
         self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
 
     def open_tab(self, title: str) -> None:
-        """Bring a tab of the explorer to the front."""
-        self.page.locator(f".symgnn-tabs .lm-TabBar-tab:has-text('{title}')").first.click()
+        """Bring a tab of the explorer to the front, and before it those that it is inside of."""
+        for around in self.page.evaluate(_TABS_AROUND, title):
+            self.page.locator(".symgnn-tabs .lm-TabBar-tab", has_text=re.compile(f"^{re.escape(around)}$")).click()
 
     def kernel(self, code: str) -> str:
         """Run code in the notebook's kernel, beside its cells; return what it printed."""
-        said = self.page.evaluate(_RUN_IN_KERNEL, code)
+        said = self.page.evaluate(_RUN_IN_KERNEL, [code, LONG])
         assert said["error"] == "", said["error"]
         return str(said["text"])
 

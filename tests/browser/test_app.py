@@ -84,14 +84,14 @@ def test_the_app_shows_the_explorer_and_opens_a_file(
         page.screenshot(path=str(picture))
 
         write(tmp_path / "mine.extxyz", random_glass(6).to_ase())
-        page.locator(".lm-TabBar-tab", has_text="Files").click()
+        page.locator(".lm-TabBar-tab", has_text="Export").click()
+        page.locator(".lm-TabBar-tab", has_text="Open and save").click()
         with page.expect_file_chooser() as chooser:
             page.locator("button", has_text="Upload").click()
         chooser.value.set_files(tmp_path / "mine.extxyz")
         page.wait_for_selector(".symgnn-note:has-text('Opened mine: 216 atoms')", timeout=LONG)
         page.wait_for_selector(READY, timeout=LONG)
         assert page.locator(".symgnn-structure").count() == 1
-        page.locator(".lm-TabBar-tab", has_text="Files").click()
         page.locator("input[placeholder^='glass.extxyz']").fill("nowhere.extxyz")
         page.keyboard.press("Tab")
         page.locator("button", has_text="Open").click()

@@ -60,7 +60,7 @@ def test_a_click_explains_the_atom_under_the_mouse(explorer_page: ExplorerPage) 
     page.wait_for_timeout(1500)
     explorer_page.picture(Path(os.environ.get(SCREENSHOT_VARIABLE, PICTURES / "explorer.png")))
 
-    explorer_page.open_tab("Export")
+    explorer_page.open_tab("Figures and data")
     for box in page.locator(".symgnn-explorer .widget-checkbox:visible").all():
         name = box.inner_text().strip()
         if name not in ("JSON", "on click", "Fade others") and box.locator("input").is_checked():
@@ -230,7 +230,7 @@ def test_compared_neighbourhoods_turn_together_and_stay_so(explorer_page: Explor
 
     explain_another()
     explain_another()
-    explorer_page.open_tab("Compare")
+    explorer_page.open_tab("Side by side")
     wait_compared()
     page.wait_for_function(f"() => ({EYES})().length === 2")
     before = page.evaluate(EYES)

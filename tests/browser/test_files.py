@@ -38,7 +38,7 @@ def test_every_export_opens(explorer_page: ExplorerPage, lab: Lab, browser: Any)
     explorer_page.kernel("explorer.session.configure(epochs=10)")
     atom = explorer_page.click_atom()
     explorer_page.wait_explained(atom)
-    explorer_page.open_tab("Export")
+    explorer_page.open_tab("Figures and data")
     explorer_page.tick_only(
         *("HTML", "PNG", "SVG", "PDF", "JSON", "CSV", "extXYZ", "GraphML", "3D view PNG", "3D view HTML"),
     )
@@ -88,15 +88,15 @@ def test_every_export_opens(explorer_page: ExplorerPage, lab: Lab, browser: Any)
 
 
 def test_own_files_are_asked_about_and_a_session_lives_on(
-    explorer_page: ExplorerPage, lab: Lab, random_glass: Callable[..., Glass]
+    own_page: ExplorerPage, lab: Lab, random_glass: Callable[..., Glass]
 ) -> None:
-    page = explorer_page.page
+    page = own_page.page
     strange = random_glass(4).to_ase()
     strange.numbers[0] = 28
     write(lab.root / "strange.extxyz", strange)
 
     def open_file(name: str) -> None:
-        explorer_page.open_tab("Files")
+        own_page.open_tab("Open and save")
         box = page.locator("input[placeholder^='glass.extxyz']")
         box.fill(name)
         box.press("Tab")
@@ -106,25 +106,25 @@ def test_own_files_are_asked_about_and_a_session_lives_on(
     page.wait_for_selector(".symgnn-error:has-text('Ni')", timeout=LONG)
     said = page.locator(".symgnn-error").inner_text()
     assert "Traceback" not in said
-    explorer_page.picture(PICTURES / "unknown_species.png")
+    own_page.picture(PICTURES / "unknown_species.png")
 
-    explorer_page.kernel("explorer.session.configure(epochs=10)")
-    atom = explorer_page.click_atom()
-    explorer_page.wait_explained(atom)
+    own_page.kernel("explorer.session.configure(epochs=10)")
+    atom = own_page.click_atom()
+    own_page.wait_explained(atom)
     page.locator(".symgnn-explorer select:has(option:text-is('importance'))").select_option(label="importance")
-    explorer_page.kernel("explorer.session.k = 23")
+    own_page.kernel("explorer.session.k = 23")
     page.locator("button", has_text="Save session").click()
     page.wait_for_selector(".symgnn-note:has-text('Saved')")
-    saved = json.loads(explorer_page.kernel(STATE))
+    saved = json.loads(own_page.kernel(STATE))
     assert (saved["selected_atom"], saved["k"], saved["colour_by"]) == (atom, 23, "importance")
 
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     page.wait_for_function(KERNEL_IS_IDLE, timeout=LONG)
-    explorer_page.start()
+    own_page.run_all()
     [session] = (lab.root / "out" / "explorer").glob("*.symgnn")
     open_file(str(session.relative_to(lab.root)))
-    explorer_page.wait_explained(atom)
-    assert json.loads(explorer_page.kernel(STATE)) == saved
+    own_page.wait_explained(atom)
+    assert json.loads(own_page.kernel(STATE)) == saved
     assert page.locator(".symgnn-table").first.locator("tbody tr").count() == 23
     assert "Importance" in page.locator(".symgnn-colour-bar").inner_text()
-    explorer_page.picture(PICTURES / "session_reopened.png")
+    own_page.picture(PICTURES / "session_reopened.png")

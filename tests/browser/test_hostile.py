@@ -48,7 +48,7 @@ def test_hostile_files_run_nothing(
         ("hostile.extxyz", COLUMNS[0], "Opened hostile:"),
         ("hostile.symgnn", NAMES[0], "<script>window"),
     ):
-        explorer_page.open_tab("Files")
+        explorer_page.open_tab("Open and save")
         box = page.locator("input[placeholder^='glass.extxyz']")
         box.fill(name)
         box.press("Tab")
@@ -66,7 +66,7 @@ def test_hostile_files_run_nothing(
         assert page.locator(".symgnn-explorer :is(img, iframe, script, svg[onload])").count() == 0
     assert NAMES[1] in page.locator(".symgnn-summary h3").inner_text()
 
-    explorer_page.open_tab("Export")
+    explorer_page.open_tab("Figures and data")
     # Not as extended XYZ, which has no such names of columns: that is refused in a sentence.
     explorer_page.tick_only("HTML", "SVG", "JSON", "CSV", "GraphML", "3D view HTML")
     page.locator(".symgnn-explorer button:visible", has_text="Export").click()

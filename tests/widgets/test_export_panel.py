@@ -147,10 +147,9 @@ def test_the_resolution_of_pictures_is_chosen_and_panels_add_figures(explorer: G
 
 def test_figures_of_the_panels_are_exported_too(explorer: GlassExplorer, tmp_path: Path) -> None:
     explained(explorer)
-    assert set(explorer.page_figures()) == {"distances"}
-    explorer.pictures.open("Arrows")
-    for tab in ("Enrichment", "Motifs", "Fidelity", "Glass"):
-        explorer.analyses.open(tab)
+    assert explorer.page_figures() == {}
+    for tab in ("Distances", "Enrichment", "Motifs", "Fidelity", "Values", "Arrows"):
+        explorer.tabs.open(tab)
     figures = explorer.page_figures()
     assert set(figures) == {
         *("arrows", "values", "distances", "enrichment", "local-order-voronoi-indices", "local-order-icosahedra"),

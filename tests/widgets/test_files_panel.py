@@ -145,7 +145,7 @@ def test_the_panel_opens_another_glass_in_place_of_the_present_one(
     assert len(lived_in.session.glass) == 125
     assert (lived_in.session.history, lived_in.explanation, lived_in.session.selected_atom) == ({}, None, None)
     assert lived_in.session.predictor is past.predictor
-    assert lived_in.files.ui in lived_in.lists.ui.children
+    assert lived_in.tabs.every["Open and save"] is lived_in.files
     lived_in.session.settings = {**lived_in.session.settings, "epochs": EPOCHS}
     lived_in.select(100)
     explanation = lived_in.explain(wait=True)

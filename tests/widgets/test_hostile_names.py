@@ -49,10 +49,9 @@ def test_every_panel_shows_hostile_names_as_text(hostile: GlassExplorer) -> None
     session = hostile.session
     hostile.select(7)
     assert hostile.explain(wait=True) is not None
-    for tabs in (hostile.pictures, hostile.lists):
-        for title in tabs.panels:
-            tabs.open(title)
-    hostile.analyses.open("Glass")
+    for title in hostile.tabs.every:
+        hostile.tabs.open(title)
+    hostile.tabs.open("Values")
     text = require_all_harmless(hostile)
     assert session.glass.name in text
     for name in session.colour_choices:

@@ -24,7 +24,7 @@ def stage() -> Stage:
     def nothing(*_told: object) -> None:
         pass
 
-    return Stage("100px", on_ready=nothing, on_pick=nothing, on_picture=nothing, on_failure=nothing)
+    return Stage(on_ready=nothing, on_pick=nothing, on_picture=nothing, on_failure=nothing)
 
 
 def test_the_installed_version_is_a_tested_one() -> None:

@@ -14,6 +14,7 @@ from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.tabs import Seen, Tabs
 
 
 def explained(explorer: GlassExplorer, atom: int = 7) -> AtomExplanation:
@@ -66,13 +67,28 @@ def test_a_number_that_is_no_atom_is_said_to_be_so(explorer: GlassExplorer) -> N
 
 
 def test_every_tab_says_what_it_is_for(explorer: GlassExplorer) -> None:
-    titles = [
-        title
-        for tabs in (explorer.pictures, explorer.analyses, explorer.glass, explorer.lists)
-        for title in tabs.panels
-    ]
+    titles = [title for tabs in every_tabs(explorer.tabs) for title in tabs.panels]
+    assert len(titles) == len(set(titles))
     assert sorted(titles) == sorted(explorer._tooltips.tabs)
-    assert explorer._tooltips.named["Edges"] != explorer._tooltips.tabs["Edges"]  # the threshold's name, too
+
+
+def test_every_tab_can_be_opened_by_its_title(explorer: GlassExplorer) -> None:
+    for title, panel in explorer.tabs.every.items():
+        explorer.tabs.open(title)
+        # The tab itself is in front at every depth, and it alone of the deepest is active.
+        seen = explorer.tabs
+        while title not in seen.panels:
+            seen = seen.panels[seen.ui.titles[seen.ui.selected_index]]
+        assert seen.panels[seen.ui.titles[seen.ui.selected_index]] is panel
+        inside = [other for other in explorer.tabs.every.values() if getattr(other, "active", False)]
+        assert not isinstance(panel, Seen) or panel in inside
+        assert len([other for other in inside if not isinstance(other, Tabs)]) <= 1
+    with pytest.raises(KeyError):
+        explorer.tabs.open("No such tab")
+
+
+def every_tabs(tabs: Tabs) -> list[Tabs]:
+    return [tabs, *(panel for panel in tabs.every.values() if isinstance(panel, Tabs))]
 
 
 def test_nothing_is_claimed_of_an_atom_that_is_not_explained(explorer: GlassExplorer) -> None:
@@ -148,6 +164,7 @@ def test_the_table_has_k_rows_in_the_order_of_importance(explorer: GlassExplorer
 
 
 def test_figures_show_the_explanation_and_go_with_it(explorer: GlassExplorer) -> None:
+    explorer.tabs.open("Distances")
     explained(explorer)
     for panel in (explorer.neighbourhood.figure, explorer.distances.figure):
         assert len(panel.figure.data) > 0

@@ -110,7 +110,7 @@ def test_tables_and_plots_select(explorer: GlassExplorer) -> None:
     other = int(drawn[0].customdata[0])
     explorer.neighbourhood.figure.ui.click(other)
     assert session.selected_atom == other
-    explorer.analyses.open("Glass")
+    explorer.tabs.open("Values")
     explorer.values.figure.ui.select([4, 6, 8])
     assert session.selection == (4, 6, 8)
     marks = explorer.values.figure.figure.data[-1]
@@ -157,7 +157,7 @@ def test_undo_and_redo_go_back_and_forth(explorer: GlassExplorer) -> None:
 
 def test_history_lists_explanations_and_goes_back(explorer: GlassExplorer) -> None:
     session, history = explorer.session, explorer.history
-    explorer.lists.open("History")
+    explorer.tabs.open("History")
     session.pick(1)
     first = session.explanation
     session.unit = "bond"

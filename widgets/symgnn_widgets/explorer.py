@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,16 @@ from symgnn_widgets.panels.selection import SelectionBar
 from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.controls import close_tree
 from symgnn_widgets.views.figure import PlotlyLibrary
 from symgnn_widgets.views.structure import StructureView
 from symgnn_widgets.views.structure_page import structure_page
-from symgnn_widgets.views.tabs import TAB_HELP, Tabs
+from symgnn_widgets.views.tabs import TAB_HELP, Panel, Tabs, Together, tabs_by_question
 from symgnn_widgets.views.tooltips import Tooltips
-
-VIEW_SHARE = 48
-"""Per cent of the width: the 3D view, beside the neighbourhood."""
+from symgnn_widgets.views.window import Window
 
 PICTURE_HEIGHT, ANALYSIS_HEIGHT = 370, 330
-"""Pixels."""
+"""Pixels that figures were designed for; they take the room that there is."""
 
 
 class GlassExplorer:
@@ -76,11 +74,12 @@ class GlassExplorer:
     def __init__(self, glass: Glass, predictor: Predictor) -> None:
         require_environment()
         css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
-        self._tooltips = Tooltips()
+        self._tooltips, self.window = Tooltips(), Window()
         self._basis = (
             widgets.HTML(style_sheet(css), layout={"display": "none"}),
             PlotlyLibrary(),
             self._tooltips,
+            self.window,
         )
         self.ui = widgets.VBox(layout={"width": "100%"})
         self.ui.add_class("symgnn-explorer")
@@ -123,30 +122,30 @@ class GlassExplorer:
     def show(self, session: Session) -> None:
         """Show another session, of another glass or network, in place of the present one, which ends."""
         self._stop()
-        past, in_front = self.ui.children, self.lists.ui.selected_index
+        past, in_front = self.ui.children, self.tabs.in_front
         self._build(session)
-        self.lists.ui.selected_index = in_front
+        if in_front in self.tabs.every:
+            self.tabs.open(in_front)
         kept = {*self._basis, self.files.ui}
         for part in past:
-            _close_tree(part, kept)
+            close_tree(part, kept)
 
     def close(self) -> None:
         """Stop what is computed, and take the explorer out of its page: the browser gets its WebGL context back."""
         self._stop()
-        _close_tree(self.ui, set())
+        close_tree(self.ui)
 
     def _stop(self) -> None:
         self.session.cancel()
         self.barrier.search.job.cancel()
-        for tabs in (self.pictures, self.lists, self.analyses):
-            tabs.close()
+        self.tabs.close()
 
     def _build(self, session: Session) -> None:
         """Make the panels of a session."""
         self.session = session
         explaining, scene = session.explaining, session.scene
         # What is quick to draw comes first: panels are told of an explanation in the order in which they are made.
-        self.controls = Controls(explaining, session.cancel)
+        self.controls = Controls(explaining, session.cancel, self.window)
         self.selection = SelectionBar(explaining, session.steps)
         self.summary = Summary(scene)
         self.edges = TopEdges(explaining)
@@ -167,43 +166,42 @@ class GlassExplorer:
         self.population = Population(session.many, ANALYSIS_HEIGHT + 60)
         self.values = GlassValues(explaining, ANALYSIS_HEIGHT + 40)
         named = dict(zip(("g(r)", "S(q)", "Correlation"), curves, strict=True))
-        self.glass = Tabs({"Values": self.values, **named}, active=False)
+        self.glass = Tabs(named, active=False)
         self.barrier = ComputedBarrier(session.selected, session.structure, ANALYSIS_HEIGHT + 40)
         search = self.barrier.search
         search.observe(
             lambda _change: self.view.draw_saddle(saddle_arrows(search, self.view.positions)),
             ["barrier", "saddle", "in_view"],
         )
-        self.pictures = Tabs({"Neighbourhood": self.neighbourhood, "Arrows": self.arrows, "Compare": self.compare})
-        self.analyses = Tabs(
-            {
-                "Distances": self.distances,
-                "Contributions": self.contributions,
-                "Enrichment": self.enrichment,
-                "Cycles": self.cycles,
-                "Rings": self.rings,
-                "Motifs": self.motifs,
-                "Network": self.network,
-                "Fidelity": self.fidelity,
-                "Population": self.population,
-                "Glass": self.glass,
-                # What saddle points give is compared with predicted barriers in the same unit alone.
-                **({"Barrier": self.barrier} if session.structure.target.is_as_computed else {}),
-            }
-        )
-        self.lists = Tabs(
-            {
-                "Edges": self.edges,
-                "Atoms": self.atoms,
-                "History": self.history,
-                "Export": self.export,
-                "Files": self.files,
-            }
-        )
+        self.tabs = tabs_by_question(self._panels())
         self.files.offer_relaxation()
         self.ui.children = (*self._basis, *self._compose())
-        absent = {"Barrier"} - set(self.analyses.panels)
-        self._tooltips.read(self.ui, tabs={title: said for title, said in TAB_HELP.items() if title not in absent})
+        self._tooltips.read(self.ui, tabs={title: TAB_HELP[title] for title in self.tabs.every})
+
+    def _panels(self) -> dict[str, dict[str, Panel]]:
+        """Sort the panels by what a reader asks, in this order: a new panel is made above and has its place here."""
+        return {
+            "What matters?": {
+                "Neighbourhood": Together(self.neighbourhood, self.edges),
+                "Atoms": self.atoms,
+                "Contributions": self.contributions,
+                "Arrows": self.arrows,
+            },
+            "Can I trust it?": {"Fidelity": self.fidelity, "Values": self.values},
+            "Order or topology?": {
+                "Distances": self.distances,
+                "Enrichment": self.enrichment,
+                "Motifs": self.motifs,
+                "Network": self.network,
+                "Cycles": self.cycles,
+                "Rings": self.rings,
+                "Glass": self.glass,
+            },
+            # What saddle points give is compared with predicted barriers in the same unit alone.
+            "Does physics agree?": {"Barrier": self.barrier} if self.session.structure.target.is_as_computed else {},
+            "Compare": {"Side by side": self.compare, "Population": self.population, "History": self.history},
+            "Export": {"Figures and data": self.export, "Open and save": self.files},
+        }
 
     @property
     def explanation(self) -> AtomExplanation | None:
@@ -233,42 +231,12 @@ class GlassExplorer:
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw what the panels show beside the figures of every explanation, at the size of a page, by name."""
-        return self.pictures.page_figures() | self.analyses.page_figures()
+        return self.tabs.page_figures()
 
     def _compose(self) -> list[widgets.Widget]:
-        above = widgets.HBox([self.selection.ui], layout={"width": "100%"})
-        pictures = _row(
-            (VIEW_SHARE, self.view.ui, self.summary.ui),
-            (100 - VIEW_SHARE, self.pictures.ui, self.controls.threshold.ui, self.lists.ui),
-        )
-        return [self.controls.ui, above, pictures, self.analyses.ui]
+        left = widgets.VBox([self.selection.ui, self.view.ui, self.summary.ui]).add_class("symgnn-left")
+        right = widgets.VBox([self.controls.threshold.ui, self.tabs.ui]).add_class("symgnn-right")
+        return [self.controls.ui, widgets.HBox([left, right]).add_class("symgnn-body")]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.ui._repr_mimebundle_(**options)
-
-
-def _close_tree(widget: widgets.Widget, kept: Container[widgets.Widget]) -> None:
-    """Close a widget and all that is inside of it but what is kept; ipywidgets holds every open one for good."""
-    if widget in kept:
-        return
-    for child in getattr(widget, "children", ()):
-        _close_tree(child, kept)
-    for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
-        if part is not None:
-            part.close()
-
-
-def _row(*columns: tuple[Any, ...]) -> widgets.Widget:
-    """Put columns beside each other, each given as its share of the width (per cent) and what is in it.
-
-    Where there is no room they stand below each other.
-    """
-    layout = {"width": "100%", "flex_flow": "row wrap"}
-    row = widgets.HBox([_column(share, *content) for share, *content in columns], layout=layout)
-    return row.add_class("symgnn-row")
-
-
-def _column(share: int, *content: widgets.Widget) -> widgets.Widget:
-    """Take a share of the width, whatever is in it."""
-    layout = {"width": f"{share}%", "min_width": "0", "overflow": "hidden", "flex": "0 0 auto"}
-    return widgets.VBox(content, layout=layout)

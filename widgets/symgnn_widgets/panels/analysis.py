@@ -25,7 +25,7 @@ from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Reporter
 from symgnn_widgets.state.method import Key
 from symgnn_widgets.state.structure import Structure
-from symgnn_widgets.views.controls import control
+from symgnn_widgets.views.controls import control, show
 from symgnn_widgets.views.tabs import Seen
 
 _LEGEND = {"y": -0.34, "borderwidth": 0}
@@ -173,8 +173,8 @@ class AnalysisPanel(Seen):
         empty = {"empty": "Being computed …"} if analysis.of_glass else {}
         failed = f"The {analysis.name} could not be analysed"
         self.figure = ComputedFigure(analysis.height, analysis.margin, explaining.structure, failed, **empty)
-        head = [self.view, self.note] if len(views) > 1 else [self.note]
-        self.ui = widgets.VBox([widgets.HBox(head), self.figure.bar, self.figure.ui])
+        show(self.view, seen=len(views) > 1)
+        self.ui = widgets.VBox([widgets.HBox([self.view, self.note]), self.figure.bar, self.figure.ui])
         self.view.observe(self._show, "value")
         explaining.on_shown(self.update)
 

@@ -32,7 +32,7 @@ class Arrows(Seen):
         target = structure.target
         self.note = widgets.HTML(note(_NOTE.format(word=target.word, unit=target.derivative_unit)))
         self.figure = ComputedFigure(height, IN_SPACE, structure, "The derivatives could not be computed")
-        self.ui = widgets.VBox([self.figure.ui, self.in_view, self.note])
+        self.ui = widgets.VBox([self.figure.bar, self.figure.ui, self.in_view, self.note])
         self._selected.observe(self.update, "selected_atom")
 
     def page_figures(self) -> dict[str, go.Figure]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
+from traitlets import HasTraits
 
 from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
@@ -13,7 +14,7 @@ from symgnn_explain.runs.markup import element, joined, note
 from symgnn_widgets.panels.settings_form import setting_box, settings_of
 from symgnn_widgets.panels.threshold import ThresholdControl
 from symgnn_widgets.state.explaining import Explaining
-from symgnn_widgets.views.controls import button, control, progress_bar, tick, unfolding
+from symgnn_widgets.views.controls import button, close_tree, control, progress_bar, tick, unfolding
 
 _MASK_HELP = (
     "What masking a message means: what atoms of this glass receive on average instead, nothing (as published), or the "
@@ -28,7 +29,7 @@ _UNIT_HELP = (
 class Controls:
     """Method with its settings, number of edges shown, atom, Explain and Cancel."""
 
-    def __init__(self, explaining: Explaining, cancel: Callable[[], None]) -> None:
+    def __init__(self, explaining: Explaining, cancel: Callable[[], None], window: HasTraits) -> None:
         self._explaining = explaining
         choice, selected = explaining.choice, explaining.selected
         self.method = control(
@@ -76,9 +77,11 @@ class Controls:
         self.cancel = button("Cancel", "times", "Stop the explanation that is running", cancel, 84, disabled=True)
         self.bar = progress_bar({"flex": "1 1 60px", "width": "auto", "min_width": "60px"})
         self.state = widgets.Label(layout={"width": "146px", "flex": "0 0 auto"})
-        self.error = widgets.HTML()
+        said = "Use the whole window, and back (Escape)"
+        self.full = control(widgets.ToggleButton, "", said, 36, icon="expand", sets=(window, "full"))
+        self.error = widgets.HTML().add_class("symgnn-said")
         first = [self.atom, self.method, self.more, self.explain, self.explain_on_click, self.cancel]
-        first_row = widgets.HBox([*first, self.bar, self.state], layout={"flex_flow": "row wrap"})
+        first_row = widgets.HBox([*first, self.bar, self.state, self.full], layout={"flex_flow": "row wrap"})
         self.ui = widgets.VBox([first_row, self.form, self.error])
         self._show_method()
         self._show_state()
@@ -116,7 +119,9 @@ class Controls:
                 setting.name: setting_box(setting, choice.settings[setting.name], self._setter(setting.name))
                 for setting in settings
             }
-            self.boxes.children = (self.semantics, self.unit, *self.settings.values())
+            past, self.boxes.children = self.boxes.children, (self.semantics, self.unit, *self.settings.values())
+            for box in past[2:]:
+                close_tree(box)
             sentences = [
                 joined([element("b", setting.label), f" ({setting.default}): {setting.help}"]) for setting in settings
             ]

@@ -8,7 +8,7 @@ from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.runs.markup import note
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.state.cycles import CycleCount
-from symgnn_widgets.views.controls import button, progress_bar
+from symgnn_widgets.views.controls import button, progress_bar, show
 
 _NOTE = "Counts the rings of atoms that the most important edges lie on. The first time takes about ten seconds."
 
@@ -28,7 +28,8 @@ class Cycles:
         self.bar = progress_bar({"width": "auto", "flex": "1 1 100px"})
         self.note = widgets.HTML(note(_NOTE))
         self.figure = FigurePanel(height, margin={"l": 50, "r": 10, "t": 52, "b": 84})
-        self.ui = widgets.VBox()
+        self.counted = widgets.HBox([self.count, self.bar])
+        self.ui = widgets.VBox([self.note, self.counted, self.figure.ui])
         explaining.observe(self._arrange, "explanation")
         counting.observe(self._arrange, "cycles")
         counting.job.observe(self._arrange, "status")
@@ -38,10 +39,11 @@ class Cycles:
     def _arrange(self, _change: object = None) -> None:
         running, cycles = self._counting.job.running, self._counting.cycles
         self.count.disabled = self._counting.explaining.explanation is None or running
-        if cycles is None:
-            self.ui.children = (self.note, widgets.HBox([self.count, self.bar] if running else [self.count]))
-            return
-        figure = cycle_figure(cycles)
-        figure.update_layout(legend={"y": -0.27, "borderwidth": 0})
-        self.figure.show(figure)
-        self.ui.children = (self.figure.ui,)
+        show(self.bar, seen=running)
+        for part in (self.note, self.counted):
+            show(part, seen=cycles is None)
+        show(self.figure.ui, seen=cycles is not None)
+        if cycles is not None:
+            figure = cycle_figure(cycles)
+            figure.update_layout(legend={"y": -0.27, "borderwidth": 0})
+            self.figure.show(figure)

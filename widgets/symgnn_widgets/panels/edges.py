@@ -31,7 +31,7 @@ class TopEdges:
         self.table.value = edge_table(explanation, self._explaining.structure.glass, self._explaining.threshold.k)
 
 
-TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 0", "min_height": "120px", "max_height": "236px"}
+TABLE_LAYOUT = {"overflow": "auto", "flex": "1 1 180px", "min_height": "120px"}
 
 
 def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> Markup:

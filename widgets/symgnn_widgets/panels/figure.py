@@ -21,6 +21,9 @@ BOX_SHRINKAGE = 0.88
 IN_SPACE = {"l": 0, "r": 0, "t": 34, "b": 0}
 """Margin of a figure in space."""
 
+LEAST_HEIGHT = 240
+"""Of a figure, pixels: where there is less room, its tab scrolls."""
+
 _NOTHING = go.Figure()
 
 EMPTY_NOTE = "Explain an atom to see this."
@@ -38,7 +41,7 @@ class FigurePanel:
     Parameters
     ----------
     height
-        Of the figure, pixels.
+        That the figure was designed for, pixels; it takes the room that there is.
     margin
         Around the plot, pixels by side (``l``, ``r``, ``t``, ``b``).
     empty
@@ -50,7 +53,8 @@ class FigurePanel:
     def __init__(self, height: int, margin: dict[str, int], *, empty: str = EMPTY_NOTE, **options: Any) -> None:
         self.height = height
         self.margin = margin
-        self.ui = FigureView(note=empty, layout={"width": "100%", "height": f"{height}px"}, **options)
+        layout = {"width": "100%", "flex": f"1 1 {height}px", "min_height": f"{min(height, LEAST_HEIGHT)}px"}
+        self.ui = FigureView(note=empty, layout=layout, **options)
         self.figure = _NOTHING
 
     def clear(self) -> None:

@@ -29,7 +29,7 @@ class Neighbourhood:
             HEIGHT, margin, explaining.structure, "The neighbourhood could not be drawn", on_click=explaining.pick
         )
         self.caption = widgets.HTML()
-        self.ui = widgets.VBox([self.figure.ui, self.caption])
+        self.ui = widgets.VBox([self.figure.bar, self.figure.ui, self.caption])
         explaining.on_shown(self._draw)
 
     def _draw(self, _change: object = None) -> None:

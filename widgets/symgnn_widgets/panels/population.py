@@ -61,6 +61,7 @@ class Population:
                 widgets.HBox([self.bar, self.words]),
                 widgets.HTML(note(_NOTE)),
                 self.table,
+                self.figure.bar,
                 self.figure.ui,
             ]
         )

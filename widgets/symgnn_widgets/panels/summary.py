@@ -33,7 +33,7 @@ class Summary:
         said = "The sentences that a paper would say about this explanation, to copy"
         layout = {"width": "110px", **HIDDEN}
         self.quote = control(widgets.ToggleButton, "In words", said, layout, icon="quote-left")
-        self.ui = widgets.VBox([self.text, self.quote, self.sentence])
+        self.ui = widgets.VBox([self.text, self.quote, self.sentence]).add_class("symgnn-below")
         self.quote.observe(self._say, "value")
         scene.explaining.selected.observe(self._write, "selected_atom")
         scene.explaining.on_shown(self._write)

@@ -7,7 +7,7 @@ import ipywidgets as widgets
 from symgnn_explain.runs.markup import element
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.threshold import MOST_SHOWN
-from symgnn_widgets.views.controls import control
+from symgnn_widgets.views.controls import control, show
 
 _KINDS = {"the first": "number", "share of the sum": "share", "score of at least": "value"}
 
@@ -52,16 +52,16 @@ class ThresholdControl:
             step=0.01,
         )
         self.count = widgets.HTML(tooltip="Share of the sum of all absolute scores", layout={"min_width": "156px"})
-        self.chosen = widgets.Box()
+        self._boxes = {"number": self.number, "share": self.share, "value": self.least}
+        self.chosen = widgets.Box(tuple(self._boxes.values()))
         self.ui = widgets.HBox([self.kind, self.chosen, self.count], layout={"flex": "0 0 auto"})
         threshold.observe(self._show, "threshold_by")
         explaining.on_shown(self._show)
         self._show()
 
     def _show(self, _change: object = None) -> None:
-        box = {"number": self.number, "share": self.share, "value": self.least}[self._explaining.threshold.threshold_by]
-        if self.chosen.children != (box,):
-            self.chosen.children = (box,)
+        for by, box in self._boxes.items():
+            show(box, seen=by == self._explaining.threshold.threshold_by)
         self.count.value = element("span", self._in_words(), css="symgnn-note")
 
     def _in_words(self) -> str:

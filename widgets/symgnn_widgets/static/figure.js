@@ -1,4 +1,4 @@
-// Draws one plotly figure, at the width that the page gives it. The library comes once, with a widget of its own.
+// Draws one plotly figure, at the size that the page gives it. The library comes once, with a widget of its own.
 const theme = globalThis.symgnnTheme;
 const library = (globalThis.symgnnPlotly ??= Promise.withResolvers());
 
@@ -64,10 +64,10 @@ export default {
 
     let listening = false;
     const draw = async () => {
-      const width = el.clientWidth;
-      if (width <= 0 || isEmpty()) return;
+      const width = el.clientWidth, height = el.clientHeight;
+      if (width <= 0 || height <= 0 || isEmpty()) return;
       const { data, layout } = theme.of(model.get("figure"));
-      await plotly.react(place, data, { ...layout, width }, CONFIG);
+      await plotly.react(place, data, { ...layout, width, height }, CONFIG);
       if (cameras.has(group)) turnTo(place, cameras.get(group));
       uncover();
       if (!listening) {
@@ -82,7 +82,7 @@ export default {
       forget(due);
       due = whenIdle(draw);
     };
-    // Drawn once it has a width, and again with every other one.
+    // Drawn once it has a size, and again with every other one.
     const observer = new ResizeObserver(draw);
     observer.observe(el);
     model.on("change:figure", drawInTime);

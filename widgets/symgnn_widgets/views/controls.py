@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import ipywidgets as widgets
@@ -83,6 +83,16 @@ def unfolding(name: str, icon: str, tooltip: str, width: int, folded: Any) -> An
 def show(part: Any, *, seen: bool) -> None:
     """Show a part, or hide it."""
     part.layout.display = "" if seen else "none"
+
+
+def close_tree(widget: widgets.Widget, kept: Container[widgets.Widget] = ()) -> None:
+    """Close a widget and all that is inside of it but what is kept; ipywidgets holds every open one for good."""
+    if widget in kept:
+        return
+    inside = [value for name in widget.keys if isinstance(value := getattr(widget, name), widgets.Widget)]
+    for part in (*getattr(widget, "children", ()), *inside):
+        close_tree(part, kept)
+    widget.close()
 
 
 def progress_bar(width: int | Mapping[str, str] | None = None) -> Any:

@@ -36,7 +36,7 @@ class PlotlyLibrary(anywidget.AnyWidget):
 
 
 class FigureView(anywidget.AnyWidget):
-    """Shows a figure at the full width of its place; needs a :class:`PlotlyLibrary` in the same page.
+    """Shows a figure at the full size of its place; needs a :class:`PlotlyLibrary` in the same page.
 
     Parameters
     ----------

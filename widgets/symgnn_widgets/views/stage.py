@@ -74,8 +74,6 @@ class Stage(widgets.DOMWidget):
 
     Parameters
     ----------
-    height
-        Height of the picture, a CSS length.
     on_ready
         Called each time a page has drawn the structure.
     on_pick
@@ -94,7 +92,7 @@ class Stage(widgets.DOMWidget):
     _view_module_version = Unicode("*").tag(sync=True)
 
     _view_width = Unicode("100%").tag(sync=True)
-    _view_height = Unicode().tag(sync=True)
+    _view_height = Unicode("100%").tag(sync=True)
     _camera_orientation: Any = List().tag(sync=True)
     _ngl_view_id: Any = List().tag(sync=True)
     # The view asks for the length of these; nothing is ever put in.
@@ -107,7 +105,6 @@ class Stage(widgets.DOMWidget):
 
     def __init__(
         self,
-        height: str,
         *,
         on_ready: Callable[[], None],
         on_pick: Callable[[int, bool], None],
@@ -121,7 +118,7 @@ class Stage(widgets.DOMWidget):
         self._on_failure = on_failure
         tooltip = "Show the picture on the full screen, and back"
         full_screen = widgets.Button(icon="compress", tooltip=tooltip, layout={"width": "34px"})
-        super().__init__(_view_height=height, _ibtn_fullscreen=full_screen)
+        super().__init__(_ibtn_fullscreen=full_screen)
         self.on_msg(self.receive)
 
     def set_scene(self, key: str, method: str, **arguments: Any) -> None:

@@ -30,7 +30,6 @@ from symgnn_widgets.views.highlight import (
 from symgnn_widgets.views.stage import Stage, packed
 from symgnn_widgets.views.view_controls import ViewControls
 
-VIEW_HEIGHT = "350px"
 DIMMED_OPACITY = 0.13
 SHELL_OPACITY = 0.4
 SKIN_OPACITY = 0.5
@@ -48,7 +47,6 @@ class StructureView:
         structure = self._structure = explaining.structure
         self.positions = wrapped_positions(structure.glass)
         self.stage = Stage(
-            VIEW_HEIGHT,
             on_ready=lambda: scene.set_trait("shown", True),
             on_pick=lambda atom, add: explaining.pick(atom, add=add),
             on_picture=self._keep_picture,
@@ -61,7 +59,8 @@ class StructureView:
             focus=lambda: self.stage.look_at("selection"),
             reset=self.stage.reset_view,
         )
-        self.ui = widgets.VBox([self.controls.bar, self.stage, self.legend, self.controls.filters])
+        self.ui = widgets.VBox([self.controls.bar, self.controls.filters, self.stage, self.legend])
+        self.ui.add_class("symgnn-view")
         self._field: SmoothField | None = None
         self._smoothing = Job(lambda error: structure.fail("The regions could not be found", error))
         self._recolour()

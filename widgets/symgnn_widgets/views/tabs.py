@@ -9,9 +9,15 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 TAB_HELP = {
-    "Neighbourhood": "The important atoms and edges around the explained atom, in 3D",
+    "What matters?": "Which atoms and edges the prediction rests on",
+    "Can I trust it?": "Whether the explanation holds, and how good predictions are",
+    "Order or topology?": "Is it order, is it topology? What the important atoms have in common",
+    "Does physics agree?": "What an interatomic potential says of the same atom",
+    "Compare": "Explanations beside each other: of two atoms, of many, of earlier ones",
+    "Export": "Figures, data, 3D view and report; other structures and sessions",
+    "Neighbourhood": "The important atoms and edges around the explained atom, in 3D and as a table",
     "Arrows": "Which displacement of which atom would raise the prediction",
-    "Compare": "Two explanations side by side: how alike they are",
+    "Side by side": "Two explanations side by side: how alike they are",
     "Distances": "How far important atoms are, against random atoms: short or medium range?",
     "Contributions": "How much of the prediction comes from which distance, and that nothing is missing",
     "Enrichment": "At which distances important atoms are more frequent than chance",
@@ -27,11 +33,10 @@ TAB_HELP = {
     "S(q)": "Structure factor, total and partial, with the first sharp diffraction peak",
     "Correlation": "Over what distance predictions are alike: their spatial autocorrelation and its length",
     "Barrier": "Compute the selected atom's barrier from first principles",
-    "Edges": "The most important edges",
     "Atoms": "The most important atoms and their surroundings",
     "History": "Earlier explanations",
-    "Export": "Figures, data, 3D view, report",
-    "Files": "Open your own structure; save and open sessions",
+    "Figures and data": "Figures, data, 3D view, report",
+    "Open and save": "Open your own structure; save and open sessions",
 }
 """What each tab is for."""
 
@@ -66,13 +71,21 @@ class Seen:
         raise NotImplementedError
 
 
+class Together:
+    """Two panels, one below the other, in one tab."""
+
+    def __init__(self, *panels: Panel) -> None:
+        self.ui = widgets.VBox([panel.ui for panel in panels])
+
+
 class Tabs(Seen):
     """Shows one panel at a time.
 
     Parameters
     ----------
     panels
-        By the title of their tab; those that are :class:`Seen` are told when they come and go.
+        By the title of their tab, which may hold tabs of its own; titles differ from each other at every depth. Panels
+        that are :class:`Seen` are told when they come and go.
     active
         Whether the tabs are in sight themselves, which tabs inside of tabs are not at first.
     """
@@ -85,9 +98,37 @@ class Tabs(Seen):
         self.ui.observe(self.update, "selected_index")
         self.update()
 
+    @property
+    def every(self) -> dict[str, Panel]:
+        """All panels by title, those of tabs inside of these too."""
+        found: dict[str, Panel] = {}
+        for title, panel in self.panels.items():
+            found |= {title: panel, **(panel.every if isinstance(panel, Tabs) else {})}
+        return found
+
+    @property
+    def in_front(self) -> str:
+        """Title of the panel that is seen."""
+        title = list(self.panels)[self.ui.selected_index]
+        panel = self.panels[title]
+        return panel.in_front if isinstance(panel, Tabs) else title
+
     def open(self, title: str) -> None:
-        """Bring a tab to the front."""
-        self.ui.selected_index = list(self.panels).index(title)
+        """Bring a tab to the front, and those around it.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this title.
+        """
+        for place, (own, panel) in enumerate(self.panels.items()):
+            inside = isinstance(panel, Tabs) and title in panel.every
+            if own == title or inside:
+                if inside:
+                    panel.open(title)  # first, so that no other is in sight for a moment
+                self.ui.selected_index = place
+                return
+        raise KeyError(title)
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw what all panels have to show beside the figures of every explanation."""
@@ -106,3 +147,17 @@ class Tabs(Seen):
         for place, panel in enumerate(self.panels.values()):
             if isinstance(panel, Seen):
                 panel.activate(active=self.active and place == self.ui.selected_index)
+
+
+def tabs_by_question(questions: Mapping[str, Mapping[str, Panel]]) -> Tabs:
+    """Make the tabs of a reader's questions, each with a tab for every panel that answers it.
+
+    A question that a single panel of the same title answers has no tabs inside; one that nothing answers has no tab.
+    """
+    return Tabs(
+        {
+            question: panels[question] if list(panels) == [question] else Tabs(panels, active=False)
+            for question, panels in questions.items()
+            if panels
+        }
+    )
