@@ -22,7 +22,7 @@ NULL_LABELS = {
 WIDEST = 12.0
 """Standard deviations beyond which points are drawn at the edge, as triangles."""
 
-_KEY = "<br>filled: q < 0.05; triangles: beyond the edge; grey: 95 % of a normal distribution"
+_KEY = "<br>filled: q &lt; 0.05; triangles: beyond the edge; grey: 95 % of a normal distribution"
 
 _COLOURS = {"random": GREY, "matched": BLUE, "degree": VERMILION}
 _OFFSETS = {"random": 0.24, "matched": 0.0, "degree": -0.24}

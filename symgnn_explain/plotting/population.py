@@ -169,7 +169,7 @@ def soft_hard_figure(analysis: PopulationAnalysis) -> go.Figure:
     figure.update_layout(
         xaxis={"title": {"text": f"Cliff's delta (positive: larger for {quantity.low} atoms)"}, "range": [-1.08, 1.08]},
         yaxis={"automargin": True},
-        title={"subtitle": {"text": "filled: q < 0.05 (Benjamini and Hochberg)" if len(table) else "too few atoms"}},
+        title={"subtitle": {"text": "filled: q &lt; 0.05 (Benjamini and Hochberg)" if len(table) else "too few atoms"}},
         margin={"t": 85},
     )
     return figure

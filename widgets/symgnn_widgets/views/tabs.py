@@ -122,12 +122,12 @@ class Tabs(Seen):
             If there is none of this title.
         """
         for place, (own, panel) in enumerate(self.panels.items()):
-            inside = isinstance(panel, Tabs) and title in panel.every
-            if own == title or inside:
-                if inside:
-                    panel.open(title)  # first, so that no other is in sight for a moment
-                self.ui.selected_index = place
-                return
+            if isinstance(panel, Tabs) and title in panel.every:
+                panel.open(title)  # first, so that no other is in sight for a moment
+            elif own != title:
+                continue
+            self.ui.selected_index = place
+            return
         raise KeyError(title)
 
     def page_figures(self) -> dict[str, go.Figure]:
