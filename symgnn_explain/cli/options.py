@@ -85,6 +85,18 @@ PotentialOption = Annotated[
 ]
 
 
+WorkersOption = Annotated[int, typer.Option("--workers", metavar="N", help="Processes, with one thread each.")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        show_default=False,
+        help="Of a Dask cluster to compute on instead, such as tcp://host:8786.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Format:
     """What files of structures do not say themselves."""
@@ -115,15 +127,6 @@ class Format:
             typer.echo(f"{glass.provenance['file']}: {note}", err=True)
         return glass
 
-    def frames(self, file: str, frame: int | None) -> Iterator[tuple[int, Glass]]:
-        """Read one frame of what ``FILE`` names, or all where None, each with its number as it was given."""
-        from symgnn_explain.structure.io.reading import read_frames
-
-        if file == SAMPLE or frame is not None:
-            yield frame or 0, self.read(file, -1 if frame is None else frame)
-        else:
-            yield from enumerate(read_frames(file, species=self.species_map(), format=self.format_name))
-
     def species_map(self) -> dict[int, str] | None:
         """Turn ``"1=Cu,2=Zr"`` into ``{1: "Cu", 2: "Zr"}``."""
         if self.species is None:
@@ -150,13 +153,82 @@ class Reading(Format):
         return self.read(file, self.frame)
 
     def glasses(self, files: Sequence[str]) -> dict[str, Glass]:
-        """Read glasses by label: the file's name, or the path as it was given where two files have the same name."""
-        names = [Path(file).name for file in files]
-        labels = [printable(name if names.count(name) == 1 else file) for name, file in zip(names, files, strict=True)]
-        repeated = sorted({label for label in labels if labels.count(label) > 1})
-        if repeated:
-            raise InputError(f"{', '.join(repeated)} was given more than once: name each file once.")
-        return {label: self.glass(file) for label, file in zip(labels, files, strict=True)}
+        """Read glasses by label."""
+        return {label: self.glass(file) for label, file in labelled(files).items()}
+
+
+def labelled(files: Sequence[str]) -> dict[str, str]:
+    """Give each file a label: its name, or the path as it was given where two files have the same name."""
+    names = [Path(file).name for file in files]
+    labels = [printable(name if names.count(name) == 1 else file) for name, file in zip(names, files, strict=True)]
+    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if repeated:
+        raise InputError(f"{', '.join(repeated)} was given more than once: name each file once.")
+    return dict(zip(labels, files, strict=True))
+
+
+@dataclass(frozen=True)
+class Framed(Format):
+    """How files are read of which several frames may be meant."""
+
+    frame: Annotated[
+        int | None,
+        typer.Option(metavar="N", show_default=False, help="One frame of a trajectory; -1 is the last."),
+    ] = None
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH",
+            show_default=False,
+            help="Several frames: numbers and slices as in Python, such as ::10, 100:200, -10: or 0,5,-1.",
+        ),
+    ] = None
+
+    def frames_of(self, file: str, otherwise: str) -> FramesOfFile:
+        """Return the frames that are meant of what ``FILE`` names, and those of ``otherwise`` where none are named."""
+        from symgnn_explain import datasets
+        from symgnn_explain.structure.io import Trajectory, notes
+
+        if self.frame is not None and self.frames is not None:
+            raise InputError(
+                f"--frame {self.frame} and --frames {self.frames} were both given: keep one, --frames takes single "
+                "numbers too."
+            )
+        chosen = self.frames if self.frame is None else str(self.frame)
+        if file == SAMPLE:
+            return FramesOfFile([0], lambda: iter([(0, datasets.sample())]))
+        trajectory = Trajectory(file, species=self.species_map(), format=self.format_name)
+        numbers = list(trajectory.numbers(otherwise if chosen is None else chosen))
+        said: set[str] = set()
+
+        def read() -> Iterator[tuple[int, Glass]]:
+            for number, glass in zip(numbers, trajectory.read(numbers), strict=True):
+                for note in notes(glass):
+                    if note not in said:
+                        typer.echo(f"{glass.provenance['file']}: {note}", err=True)
+                        said.add(note)
+                yield number, glass
+
+        return FramesOfFile(numbers, read)
+
+
+@dataclass(frozen=True)
+class FramesOfFile:
+    """The frames of a file that are meant: their numbers, and what reads them one at a time, as often as needed."""
+
+    numbers: Sequence[int]
+    read: Callable[[], Iterator[tuple[int, Glass]]]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[tuple[int, Glass]]:
+        return self.read()
+
+    def in_memory(self) -> FramesOfFile:
+        """Read them now, and keep them."""
+        kept = list(self)
+        return FramesOfFile(self.numbers, lambda: iter(kept))
 
 
 @dataclass(frozen=True)
@@ -229,15 +301,8 @@ class Many:
             metavar="DIR", show_default=False, help="Folder for the results; a run that was stopped continues."
         ),
     ]
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes, with one thread each.")] = 1
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            show_default=False,
-            help="Of a Dask cluster to compute on instead, such as tcp://host:8786.",
-        ),
-    ] = None
+    workers: WorkersOption = 1
+    scheduler: SchedulerOption = None
 
     @contextmanager
     def working(self, title: str, records: Path) -> Iterator[dict[str, Any]]:

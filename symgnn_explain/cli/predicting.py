@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symgnn_explain.cli.options import Files, Network, OverwriteOption, PotentialOption, Reading, grouped
+from symgnn_explain.cli.options import (
+    Files,
+    Framed,
+    FramesOfFile,
+    Network,
+    OverwriteOption,
+    PotentialOption,
+    Reading,
+    SchedulerOption,
+    WorkersOption,
+    grouped,
+    labelled,
+)
 from symgnn_explain.cli.output import progress_bar, require_writable, said_of, table
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import require_free
 
 if TYPE_CHECKING:
+    from symgnn_explain.export.predictions import Prediction
     from symgnn_explain.models.calibration import Calibration
     from symgnn_explain.models.predictor import AtomPredictions
+    from symgnn_explain.runs.parts import Parts
     from symgnn_explain.structure.glass import FloatArray, Glass
 
 
@@ -30,57 +49,145 @@ def predict(
     ],
     overwrite: OverwriteOption = False,
     network: Network,
-    reading: Reading,
+    reading: Framed,
     relax: Annotated[
         bool, typer.Option("--relax", help="Relax each structure first, to the nearest minimum of --potential.")
     ] = False,
     potential: PotentialOption = None,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
 ) -> None:
-    """Predict every atom: its energy barrier (eV), or what else the network has learned."""
-    from symgnn_explain.export.predictions import Prediction, require_known_suffix, write_predictions
+    """Predict every atom: its energy barrier (eV), or what else the network has learned.
+
+    Of a trajectory the last frame, or those named. Where several frames, workers or relaxations are asked for, what is
+    done already is kept in a folder beside F until F is there: the same command continues what was interrupted.
+    """
+    from symgnn_explain.export.predictions import Prediction, Row, require_known_suffix, write_predictions
+    from symgnn_explain.models.many import predict_many
+    from symgnn_explain.runs.cluster import connected
+    from symgnn_explain.runs.parts import Parts
 
     require_known_suffix(out)
     if out.is_dir():
         raise InputError(f"{out} is a folder: --out takes the file to write.")
     require_free([out], overwrite=overwrite, option="--out")
     require_writable(out.parent)
-    glasses = reading.glasses(files)
-    require_known_suffix(out, glasses.values())
-    replaced = out.exists()
-    predictor = network.load()
     if potential is not None and not relax:
         raise InputError("--potential is what --relax relaxes with: give both, or neither.")
-    if relax:
-        glasses = {label: _relaxed(label, glass, potential) for label, glass in glasses.items()}
-    predictions: dict[str, Prediction] = {}
-    for label, glass in glasses.items():
-        with progress_bar(f"Predicting {label}") as advance:
-            predictions[label] = Prediction.of(predictor, glass, progress=advance)
-    write_predictions(predictions, out)
-    for label, each in predictions.items():
-        target = each.target
-        mean, std = (target.number(value) for value in (each.values.mean(), each.values.std()))
-        widths = {level: float(width.mean()) for level, width in each.intervals.items()}
-        stated = " and ".join(f"± {target.text(width)} ({level} %)" for level, width in widths.items())
-        uncertain = f"; known values lie within {stated} on average" if stated else ""
-        value = target.with_unit(f"{mean} ± {std}")
-        print(f"{label}: {len(each.values)} atoms, predicted {target.word} {value} over atoms{uncertain}")
-        if each.warning:
-            print(f"Mind: {label}: {each.warning}")
+    sources: dict[str, FramesOfFile] = {
+        label: reading.frames_of(file, otherwise="-1") for label, file in labelled(files).items()
+    }
+    takes_long = relax or workers > 1 or scheduler is not None or reading.frames is not None
+    if not takes_long:
+        sources = {label: source.in_memory() for label, source in sources.items()}
+        require_known_suffix(out, (glass for source in sources.values() for _, glass in source))
+    predictor = network.load()
+    replaced, parts = out.exists(), Parts(out.with_name(f"{out.name}.parts") if takes_long else None)
+    summaries = {label: _Summary(label, len(source)) for label, source in sources.items()}
+    names = [(label, number) for label, source in sources.items() for number in source.numbers]
+    cluster: AbstractContextManager[Any] = nullcontext() if scheduler is None else connected(scheduler)
+    try:
+        if relax:
+            sources = {label: _relaxed(label, source, potential, parts) for label, source in sources.items()}
+        title = f"Predicting {names[0][0]}" if len(sources) == 1 else "Predicting"
+        with cluster as client, progress_bar(title, timing="") as advance:
+            found = predict_many(
+                predictor,
+                _Glasses(sources, out),
+                parts,
+                total=len(names),
+                workers=workers,
+                client=client,
+                progress=advance,
+            )
+
+            def rows() -> Iterator[Row]:
+                for (label, number), (glass, said) in zip(names, found, strict=True):
+                    prediction = Prediction.said(predictor, glass, said)
+                    summaries[label].add(number, prediction)
+                    yield Row(label, None if reading.frames is None else number, prediction)
+
+            write_predictions(rows(), out)
+    except KeyboardInterrupt:
+        if takes_long:
+            print(f"{len(parts)} parts are in {parts.folder}; the same command continues.", file=sys.stderr)
+        raise
+    parts.discard()
+    for summary in summaries.values():
+        summary.print()
     print(said_of(out, replaced=replaced))
 
 
-def _relaxed(label: str, glass: Glass, potential: Path | None) -> Glass:
-    import numpy as np
+@dataclass(frozen=True)
+class _Glasses:
+    """The structures of all files, one at a time, as often as they are gone through."""
 
+    sources: Mapping[str, Iterable[tuple[int, Glass]]]
+    out: Path
+
+    def __iter__(self) -> Iterator[Glass]:
+        from symgnn_explain.export.predictions import require_known_suffix
+
+        for source in self.sources.values():
+            for _, glass in source:
+                require_known_suffix(self.out, [glass])
+                yield glass
+
+
+class _Summary:
+    """What is said of the predictions of a file, gathered frame by frame."""
+
+    def __init__(self, label: str, n_frames: int) -> None:
+        self._label, self._n_frames, self._n_atoms = label, n_frames, 0
+        self._sums: dict[str, float] = defaultdict(float)
+        self._outside: list[tuple[int, str]] = []
+        self._target: Any = None
+
+    def add(self, number: int, each: Prediction) -> None:
+        """Take in a frame."""
+        self._target, self._n_atoms = each.target, self._n_atoms + len(each.values)
+        self._sums["mean"] += float(each.values.sum())
+        self._sums["square"] += float((each.values**2).sum())
+        for level, width in each.intervals.items():
+            self._sums[str(level)] += float(width.sum())
+        if each.warning:
+            self._outside.append((number, each.warning))
+
+    def print(self) -> None:
+        """Say it."""
+        means = {name: total / self._n_atoms for name, total in self._sums.items()}
+        mean, square, target = means.pop("mean"), means.pop("square"), self._target
+        std = math.sqrt(max(square - mean**2, 0.0))
+        stated = " and ".join(f"± {target.text(width)} ({level} %)" for level, width in means.items())
+        uncertain = f"; known values lie within {stated} on average" if stated else ""
+        value = target.with_unit(f"{target.number(mean)} ± {target.number(std)}")
+        frames = f" in {self._n_frames} frames" if self._n_frames > 1 else ""
+        print(f"{self._label}: {self._n_atoms} atoms{frames}, predicted {target.word} {value} over atoms{uncertain}")
+        if self._outside:
+            number, sentence = self._outside[0]
+            which = f"frame {number}: " if frames else ""
+            print(f"Mind: {self._label}: {which}{sentence}")
+        if len(self._outside) > 1:
+            print(f"Mind: {self._label}: the same holds for {len(self._outside) - 1} more of its frames.")
+
+
+def _relaxed(label: str, source: FramesOfFile, potential: Path | None, parts: Parts) -> FramesOfFile:
+    """Relax frames into a folder beside the parts, and return those."""
     from symgnn_explain.runs.watch import Watch
     from symgnn_explain.saddles import EamCalculator, find_potential
+    from symgnn_explain.saddles.relaxed_frames import relaxed_frames
 
+    calculator = EamCalculator(find_potential(potential))
+    name = hashlib.sha256(f"{label}|{calculator.identity}".encode()).hexdigest()[:12]
+    folder = parts.aside(name)
+    rows: list[dict[str, Any]] = []
     with progress_bar(f"Relaxing {label}") as advance:
-        relaxed = glass.relaxed(EamCalculator(find_potential(potential)), watch=Watch(advance))
-    moved = np.linalg.norm(relaxed.positions - glass.positions, axis=1)
-    print(f"{label}: relaxed; its atoms moved by {moved.mean():.3f} Å on average, {moved.max():.3f} Å at most")
-    return relaxed
+        watch = Watch(lambda fraction: advance(min((len(rows) + fraction) / len(source), 1.0)))
+        rows.extend(each.row for each in relaxed_frames(source, calculator, folder, watch=watch))
+    mean = sum(row["mean_displacement_angstrom"] for row in rows) / len(rows)
+    largest = max(row["largest_displacement_angstrom"] for row in rows)
+    print(f"{label}: relaxed; its atoms moved by {mean:.3f} Å on average, {largest:.3f} Å at most")
+    return replace(source, read=lambda: ((each[0], each[1]) for each in relaxed_frames(source, calculator, folder)))
 
 
 @grouped

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from symgnn_explain.cli.options import File, Format, PotentialOption, grouped
+from symgnn_explain.cli.options import File, Framed, PotentialOption, grouped
 from symgnn_explain.cli.output import progress_bar, require_writable
 
 
@@ -24,19 +24,15 @@ def relax(
     tolerance: Annotated[
         float, typer.Option("--tolerance", metavar="F", help="Largest force at the end, eV/Å.")
     ] = 1e-3,
-    frame: Annotated[
-        int | None,
-        typer.Option("--frame", metavar="N", show_default=False, help="One frame; -1 is the last. Default: all."),
-    ] = None,
-    form: Format,
+    reading: Framed,
 ) -> None:
-    """Relax a structure, or the frames of a trajectory, to the nearest minimum of the energy: an inherent structure.
+    """Relax a structure, or the frames of a trajectory (all, or those named), to the nearest minimum of the energy.
 
-    Predictions are for inherent structures. Writes relaxed.extxyz (all frames), relaxation.csv (how far atoms moved)
-    and a file a frame into DIR; the same command continues where it was interrupted.
+    Predictions are for such inherent structures. Writes relaxed.extxyz (all frames), relaxation.csv (how far atoms
+    moved) and a file a frame into DIR; the same command continues where it was interrupted.
     """
     require_writable(out)
-    frames = form.frames(file, frame)
+    frames = reading.frames_of(file, otherwise=":")
     from symgnn_explain.runs.watch import Watch
     from symgnn_explain.saddles import EamCalculator, find_potential
     from symgnn_explain.saddles.inherent import RelaxationSettings
@@ -46,8 +42,8 @@ def relax(
     calculator = EamCalculator(find_potential(potential))
     try:
         with progress_bar("Relaxing") as advance:
-            relaxed = relax_frames(frames, calculator, out, settings, Watch(advance))
+            count = relax_frames(frames, calculator, out, settings, Watch(advance))
     except KeyboardInterrupt:
         print(f"Frames that are done are in {out}; the same command continues.", file=sys.stderr)
         raise
-    print(f"Wrote {len(relaxed)} relaxed structure{'s' * (len(relaxed) > 1)} into {out / ALL_FRAMES}")
+    print(f"Wrote {count} relaxed structure{'s' * (count > 1)} into {out / ALL_FRAMES}")

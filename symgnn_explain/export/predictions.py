@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import starmap, tee
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.predictor import AtomPredictions, Predictor
 from symgnn_explain.models.target import BARRIER, Target
-from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.files import staged
 from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.extended_xyz import require_columns
@@ -55,7 +57,12 @@ class Prediction:
     @classmethod
     def of(cls, predictor: Predictor, glass: Glass, *, progress: Callable[[float], None] | None = None) -> Prediction:
         """Predict, with the spread where it is known; ``progress`` is called with the fraction done."""
-        values, spread, score = predictor.predict_atoms(glass, progress=progress)
+        return cls.said(predictor, glass, predictor.predict_atoms(glass, progress=progress))
+
+    @classmethod
+    def said(cls, predictor: Predictor, glass: Glass, found: AtomPredictions) -> Prediction:
+        """Put what was predicted beside its glass."""
+        values, spread, score = found
         domain, calibration = predictor.domain, predictor.calibration
         intervals = {} if calibration is None or spread is None else calibration.intervals(spread)
         warning = "" if domain is None or score is None else domain.sentence(glass, score)
@@ -75,13 +82,21 @@ class Prediction:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path:
+class Row(NamedTuple):
+    """What stands in a file of predictions: of which file, which frame of it (where frames were chosen), and what."""
+
+    label: str
+    frame: int | None
+    prediction: Prediction
+
+
+def write_predictions(predictions: Mapping[str, Prediction] | Iterable[Row], path: Path) -> Path:
     """Write predictions as ``.csv`` (a row an atom), ``.json``, or ``.extxyz`` (a frame a glass; OVITO opens it).
 
     Parameters
     ----------
     predictions
-        By label, which is the name of the file that a glass came from.
+        By label, which is the name of the file that a glass came from; or one after another, none of which is kept.
 
     Raises
     ------
@@ -89,11 +104,28 @@ def write_predictions(predictions: Mapping[str, Prediction], path: Path) -> Path
         If the suffix is another, or an array of a glass would not be read back from extended XYZ.
     """
     require_known_suffix(path)
+    rows = starmap(_without_frame, predictions.items()) if isinstance(predictions, Mapping) else predictions
     if path.suffix == _EXTENDED_XYZ:
-        frames = [each.glass.with_arrays(**each.arrays()) for each in predictions.values()]
-        notes = [{"target": each.target.name, "target_unit": each.target.unit} for each in predictions.values()]
-        return write_extended_xyz(frames, path, info=notes)
-    return write_atomically(path, _WRITERS[path.suffix](predictions).encode())
+        frames, again = tee(rows)
+        return write_extended_xyz(map(_frame, frames), path, info=map(_note, again))
+    with staged(path.parent) as staging, (staging / path.name).open("wb") as stream:
+        for text in _WRITERS[path.suffix](rows):
+            stream.write(text.encode())
+    return path
+
+
+def _without_frame(label: str, prediction: Prediction) -> Row:
+    return Row(label, None, prediction)
+
+
+def _frame(row: Row) -> Glass:
+    return row.prediction.glass.with_arrays(**row.prediction.arrays())
+
+
+def _note(row: Row) -> dict[str, str]:
+    target = row.prediction.target
+    note = {"target": target.name, "target_unit": target.unit}
+    return note if row.frame is None else note | {"source": row.label, "frame": str(row.frame)}
 
 
 def require_known_suffix(path: Path, glasses: Iterable[Glass] = ()) -> None:
@@ -109,26 +141,27 @@ def require_known_suffix(path: Path, glasses: Iterable[Glass] = ()) -> None:
             require_columns(glass)
 
 
-def _as_csv(predictions: Mapping[str, Prediction]) -> str:
-    tables = [
-        pd.DataFrame(
+def _as_csv(rows: Iterable[Row]) -> Iterator[str]:
+    for place, (label, frame, each) in enumerate(rows):
+        table = pd.DataFrame(
             {
                 "file": label,
+                **({} if frame is None else {"frame": frame}),
                 "atom": range(len(each.glass)),
                 "species": each.glass.symbols,
                 **dict(zip("xyz", each.glass.positions.T, strict=True)),
                 **each.columns(),
             }
         )
-        for label, each in predictions.items()
-    ]
-    return csv_text(pd.concat(tables, ignore_index=True), float_format="%.6f")
+        yield csv_text(table, float_format="%.6f", header=place == 0)
 
 
-def _as_json(predictions: Mapping[str, Prediction]) -> str:
-    entries = [
-        {
+def _as_json(rows: Iterable[Row]) -> Iterator[str]:
+    before = '{"predictions": ['
+    for label, frame, each in rows:
+        entry = {
             "file": label,
+            **({} if frame is None else {"frame": frame}),
             "content_sha256": each.glass.content_hash,
             "species": each.glass.symbols,
             "positions_angstrom": each.glass.positions.tolist(),
@@ -137,13 +170,13 @@ def _as_json(predictions: Mapping[str, Prediction]) -> str:
             "target_unit": each.target.unit,
             **{name: values.tolist() for name, values in each.columns().items()},
         }
-        for label, each in predictions.items()
-    ]
-    return json.dumps({"predictions": entries}, ensure_ascii=False)
+        yield before + json.dumps(entry, ensure_ascii=False)
+        before = ", "
+    yield "]}"
 
 
 _EXTENDED_XYZ = ".extxyz"
-_WRITERS: dict[str, Callable[[Mapping[str, Prediction]], str]] = {
+_WRITERS: dict[str, Callable[[Iterable[Row]], Iterator[str]]] = {
     ".csv": _as_csv,
     ".json": _as_json,
 }

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.blocks import Surrounded
 from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
 from symgnn_explain.models.domain import Domain
@@ -26,7 +27,7 @@ from symgnn_explain.models.protocol import (
     require_node_model,
 )
 from symgnn_explain.models.registry import Network
-from symgnn_explain.models.sweep import BLOCK_ATOMS, Sweep, sweep, sweep_graph
+from symgnn_explain.models.sweep import BLOCK_ATOMS, Sweep, sweep, sweep_first, sweep_graph
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import require_species
@@ -208,6 +209,11 @@ class Predictor:
             If the glass holds a species that the network does not know.
         """
         return self.said(self._swept(glass, chunk_atoms, progress))
+
+    def predict_first(self, block: Surrounded, *, progress: Callable[[float], None] | None = None) -> AtomPredictions:
+        """Say of the atoms of a block what :meth:`predict_atoms` says of them in the glass that it was cut out of."""
+        with evaluation_mode(self.model):
+            return self.said(sweep_first(self.model, *block, progress=progress))
 
     @torch.no_grad()
     def predict_prepared(self, graph: Data) -> tuple[AtomPredictions, list[list[Tensor]] | None]:

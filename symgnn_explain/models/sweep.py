@@ -112,6 +112,23 @@ def bins_for(model: SymGNNLike, glass: Glass) -> Bins:
 
 
 @torch.no_grad()
+def sweep_first(
+    model: SymGNNLike, glass: Glass, n_core: int, n_around: int, progress: Callable[[float], None] | None = None
+) -> Sweep:
+    """Predict the first ``n_core`` atoms of a glass, with messages from no others than the first ``n_around``.
+
+    The rest are atoms that those see before any message; see :func:`~symgnn_explain.models.blocks.surroundings`.
+    """
+    bins, kinds, report = bins_for(model, glass), kinds_of(glass, model.species), progress or (lambda _: None)
+    with side_by_side() as work_through:
+        around = np.arange(n_around)
+        start = describe(model, bins, kinds, work_through, around, report=lambda done: report(done / 2))
+        found = _pass_messages(model, start, np.array([0, n_core]), work_through, lambda _: None)
+    length = None if found.length is None else found.length[:n_core]
+    return found._replace(members=found.members[:n_core], length=length)
+
+
+@torch.no_grad()
 def sweep_graph(model: SymGNNLike, graph: Data) -> Sweep:
     """Predict every atom of a graph that is there already, on the device where it is."""
     n_atoms = graph.num_nodes

@@ -17,9 +17,10 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from symgnn_explain.errors import Cancelled, InputError
@@ -37,6 +38,8 @@ Task = Callable[[Any, Item, Report], Result]
 POLL = 0.05  # seconds between two looks at whether the caller wants to stop
 REMOTE_POLL = 0.25  # the same on a Dask cluster, where each look is a message to the scheduler
 RETRIES = 3  # how often a task of a Dask cluster runs again where something of the cluster failed
+AHEAD = 4  # tasks on their way for each that runs
+LEAST_ROOM = 8  # threads that a Dask cluster is taken to have, before its workers have come
 WATCH = 1.0  # seconds between two looks of a worker process at whether its caller still runs
 
 # Workers have one thread each; loky's own limit on a worker's memory would only restart it.
@@ -60,7 +63,7 @@ class Outcome(Generic[Item, Result]):
 def run_each(
     task: Task[Item, Result],
     shared: Any,
-    items: Sequence[Item],
+    items: Iterable[Item],
     *,
     workers: int = 1,
     client: Client | None = None,
@@ -72,30 +75,28 @@ def run_each(
     Close the iterator, or exhaust it: that is what ends the workers.
 
     ``task``: what is done. An error that it raises is the outcome of that item alone. ``shared``: first argument of
-    every task. ``items``: second argument, one a task. ``workers``: processes; with one, the tasks run in this process.
-    ``client``: of a Dask cluster, on which the tasks then run. ``report``: called with the fraction of the current task
-    that is done, where tasks run in this process; they also do where no worker process can be started, with a warning
-    that says why. ``cancelled``: whether to stop; asked some twenty times a second, or where a task reports. Raises
-    Cancelled if ``cancelled`` said so; InputError if there are less than one worker, or both workers and a client, or a
-    worker process died.
+    every task. ``items``: second argument, one a task; taken as workers become free. ``workers``: processes; with one,
+    the tasks run in this process. ``client``: of a Dask cluster, on which the tasks then run. ``report``: called with
+    the fraction of the current task that is done, where tasks run in this process; they also do where no worker process
+    can be started, with a warning that says why. ``cancelled``: whether to stop; asked some twenty times a second, or
+    where a task reports. Raises Cancelled if ``cancelled`` said so; InputError if there are less than one worker, or
+    both workers and a client, or a worker process died.
     """
     if workers < 1:
         raise InputError(f"{workers=} must be at least 1.")
     if client is not None and workers != 1:
         raise InputError(f"both {workers=} and a Dask client were given: leave one of them out.")
-    if not items:
-        return _here(task, shared, items, report, cancelled)
     if client is not None:
         return _on_dask(task, shared, items, client, cancelled)
     if workers == 1:
         return _here(task, shared, items, report, cancelled)
-    return _in_processes(task, shared, items, min(workers, len(items)), report=report, cancelled=cancelled)
+    return _in_processes(task, shared, iter(items), workers, report=report, cancelled=cancelled)
 
 
 def _here(
     task: Task[Item, Result],
     shared: Any,
-    items: Sequence[Item],
+    items: Iterable[Item],
     report: Report | None,
     cancelled: Callable[[], bool],
 ) -> Generator[Outcome[Item, Result]]:
@@ -126,7 +127,7 @@ def _stop_if(cancelled: bool) -> None:
 def _in_processes(
     task: Task[Item, Result],
     shared: Any,
-    items: Sequence[Item],
+    items: Iterator[Item],
     workers: int,
     *,
     report: Report | None,
@@ -138,20 +139,23 @@ def _in_processes(
     from loky.process_executor import ProcessPoolExecutor
 
     _stop_if(cancelled())
+    first = list(islice(items, workers * AHEAD))
+    if not first:
+        return
     initial = cloudpickle.dumps((task, shared)), os.getpid()
     executor, finished = None, False
     try:
         try:
             executor = ProcessPoolExecutor(
-                workers, initializer=_start_worker, initargs=initial, env=_WORKER_ENVIRONMENT
+                min(workers, len(first)), initializer=_start_worker, initargs=initial, env=_WORKER_ENVIRONMENT
             )
-            pending = {executor.submit(_in_worker, item): item for item in items}
+            pending = {executor.submit(_in_worker, item): item for item in first}
         except (OSError, ImportError) as error:  # no semaphores (/dev/shm), no more processes
             warnings.warn(
                 f"Worker processes cannot be started on this machine ({error}): one process does all the work.",
                 stacklevel=3,
             )
-            yield from _here(task, shared, items, report, cancelled)
+            yield from _here(task, shared, chain(first, items), report, cancelled)
             return
         while pending:
             _stop_if(cancelled())
@@ -159,6 +163,7 @@ def _in_processes(
             for future in done:
                 item = pending.pop(future)
                 yield _outcome_of(future.result, item)
+            pending |= {executor.submit(_in_worker, item): item for item in islice(items, len(done))}
         finished = True
     finally:
         # Also when all is done: left to themselves, workers take seconds to end.
@@ -220,7 +225,7 @@ def _portable(outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
 
 
 def _on_dask(
-    task: Task[Item, Result], shared: Any, items: Sequence[Item], client: Client, cancelled: Callable[[], bool]
+    task: Task[Item, Result], shared: Any, items: Iterable[Item], client: Client, cancelled: Callable[[], bool]
 ) -> Generator[Outcome[Item, Result]]:
     import cloudpickle
     import dask
@@ -230,22 +235,34 @@ def _on_dask(
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
         blob = client.submit(bytes, cloudpickle.dumps((task, shared)), pure=False)
     stop = Event(client=client)
-    futures = {
-        client.submit(_on_dask_worker, blob, item, stop.name, pure=False, retries=RETRIES): item for item in items
-    }
+    futures: dict[Any, Item] = {}
+    ending, left = as_completed(), iter(items)
+
+    def submit(count: int) -> None:
+        for item in islice(left, max(0, count)):
+            future = client.submit(_on_dask_worker, blob, item, stop.name, pure=False, retries=RETRIES)
+            futures[future] = item
+            ending.add(future)
+
     try:
-        ending = as_completed(futures)
-        while not ending.is_empty():
+        submit(_room(client))
+        while futures:
             _stop_if(cancelled())
             if not ending.has_ready():
                 time.sleep(POLL)
                 continue
             for future in ending.next_batch(block=False):
                 yield _outcome_of(future.result, futures.pop(future))
+            submit(_room(client) - len(futures))
     finally:
         if futures:
             stop.set()
             client.cancel(list(futures))
+
+
+def _room(client: Client) -> int:
+    """Return how many tasks may be on their way to the workers that are there now."""
+    return AHEAD * max(LEAST_ROOM, sum(client.nthreads().values()))
 
 
 def _on_dask_worker(blob: bytes, item: Any, stop: str) -> Outcome[Any, Any]:

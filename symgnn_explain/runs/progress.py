@@ -10,23 +10,26 @@ from typing import Self
 class PopulationProgress(float):
     """How far a population is: the fraction done, in [0, 1], that knows more.
 
-    ``done``, ``total``: atoms that are done, and all. ``seconds_left``: estimate from the atoms of this run; None
-    before there is anything to tell it by.
+    ``done``, ``total``: atoms (or ``what`` else) that are done, and all. ``seconds_left``: estimate from the atoms of
+    this run; None before there is anything to tell it by.
     """
 
-    done: int
-    total: int
+    done: float
+    total: float
     seconds_left: float | None
+    what: str
 
-    def __new__(cls, done: int, total: int, *, part: float = 0.0, seconds_left: float | None = None) -> Self:
+    def __new__(
+        cls, done: float, total: float, *, part: float = 0.0, seconds_left: float | None = None, what: str = "atoms"
+    ) -> Self:
         """Count ``part`` of one more atom as done."""
         progress = super().__new__(cls, (done + part) / total)
-        progress.done, progress.total, progress.seconds_left = done, total, seconds_left
+        progress.done, progress.total, progress.seconds_left, progress.what = done, total, seconds_left, what
         return progress
 
     def __str__(self) -> str:
         left = "" if self.seconds_left is None else f", about {_duration(self.seconds_left)} left"
-        return f"{self.done} of {self.total} atoms{left}"
+        return f"{round(self.done, 1):.12g} of {self.total} {self.what}{left}"
 
 
 class Tracker:
@@ -36,14 +39,25 @@ class Tracker:
     """
 
     def __init__(
-        self, total: int, to_do: int, progress: Callable[[PopulationProgress], None] | None, *, warms_up: bool
+        self,
+        total: float,
+        to_do: float,
+        progress: Callable[[PopulationProgress], None] | None,
+        *,
+        warms_up: bool,
+        what: str = "atoms",
     ) -> None:
         self._total, self._to_do, self._progress, self._warms_up = total, to_do, progress, warms_up
-        self._done = 0
-        self._clocked_at, self._clocked_from = time.perf_counter(), 0
+        self._done, self._what = 0.0, what
+        self._clocked_at, self._clocked_from = time.perf_counter(), 0.0
         self.part(0.0)
 
-    def finished(self, atoms: int) -> None:
+    def found(self, atoms: float) -> None:
+        """Count atoms as done before."""
+        self._to_do -= atoms
+        self.part(0.0)
+
+    def finished(self, atoms: float) -> None:
         """Count atoms as done."""
         if self._warms_up and self._done == 0:
             self._clocked_at, self._clocked_from = time.perf_counter(), atoms
@@ -60,7 +74,9 @@ class Tracker:
         if clocked > 0:
             left = (time.perf_counter() - self._clocked_at) / clocked * (self._to_do - done)
         before = self._total - self._to_do
-        self._progress(PopulationProgress(before + self._done, self._total, part=atoms, seconds_left=left))
+        self._progress(
+            PopulationProgress(before + self._done, self._total, part=atoms, seconds_left=left, what=self._what)
+        )
 
 
 def _duration(seconds: float) -> str:

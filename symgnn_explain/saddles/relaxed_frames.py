@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,17 +24,24 @@ from symgnn_explain.structure.io.writing import write_extended_xyz
 MANIFEST, ALL_FRAMES, TABLE = "relaxation.json", "relaxed.extxyz", "relaxation.csv"
 
 
-def relax_frames(
+class RelaxedFrame(NamedTuple):
+    """A structure of a trajectory, relaxed: the number of the frame, the structure, and how far it went, as a row."""
+
+    number: int
+    glass: Glass
+    row: dict[str, Any]
+
+
+def relaxed_frames(
     frames: Iterable[tuple[int, Glass]],
     calculator: Calculator,
     out: str | Path,
     settings: RelaxationSettings | None = None,
     watch: Watch | None = None,
-) -> list[Glass]:
+) -> Iterator[RelaxedFrame]:
     """Relax structures one after another into a folder; frames that are there already are not relaxed again.
 
-    Each frame is written as soon as it is relaxed (``frame-00000.extxyz``); at the end ``relaxed.extxyz`` holds all of
-    them and ``relaxation.csv`` how far their atoms moved.
+    Each frame is written as soon as it is relaxed (``frame-00000.extxyz``), and none is kept in memory.
 
     Parameters
     ----------
@@ -46,10 +54,10 @@ def relax_frames(
     settings, watch
         As for :func:`~symgnn_explain.saddles.inherent.relax`; the watch is told the fraction of each frame anew.
 
-    Returns
-    -------
-    list of Glass
-        The relaxed structures, as they are read from the folder.
+    Yields
+    ------
+    RelaxedFrame
+        As it is read from the folder.
 
     Raises
     ------
@@ -66,7 +74,6 @@ def relax_frames(
         version_of_symgnn_explain=version("symgnn_explain"),
     )
     claim(out / MANIFEST, manifest, "relaxed structures")
-    relaxed, rows = [], []
     for number, glass in frames:
         path = out / f"frame-{number:05d}.extxyz"
         if not path.exists():
@@ -76,19 +83,40 @@ def relax_frames(
             raise InputError(f"{path} was relaxed from another structure than frame {number}: choose another folder.")
         watch.advance(1.0)
         moved = np.linalg.norm(found.positions - glass.positions, axis=1)
-        relaxed.append(found)
-        rows.append(
+        yield RelaxedFrame(
+            number,
+            replace(found, name=glass.name),
             {
                 "frame": number,
                 "mean_displacement_angstrom": float(moved.mean()),
                 "largest_displacement_angstrom": float(moved.max()),
                 "largest_force_left": found.provenance.get(LARGEST_FORCE, ""),
                 "volume_change": found.volume / glass.volume - 1,
-            }
+            },
         )
-    if relaxed:
-        import pandas as pd
 
-        write_extended_xyz(relaxed, out / ALL_FRAMES)
-        write_atomically(out / TABLE, csv_text(pd.DataFrame(rows), float_format="%.6g").encode())
-    return relaxed
+
+def relax_frames(
+    frames: Iterable[tuple[int, Glass]],
+    calculator: Calculator,
+    out: str | Path,
+    settings: RelaxationSettings | None = None,
+    watch: Watch | None = None,
+) -> int:
+    """Relax structures as :func:`relaxed_frames` does, and return how many.
+
+    At the end ``relaxed.extxyz`` holds all of them and ``relaxation.csv`` how far their atoms moved.
+    """
+    import pandas as pd
+
+    rows = []
+
+    def done() -> Iterator[Glass]:
+        for each in relaxed_frames(frames, calculator, out, settings, watch):
+            rows.append(each.row)
+            yield each.glass
+
+    out = Path(out)
+    write_extended_xyz(done(), out / ALL_FRAMES)
+    write_atomically(out / TABLE, csv_text(pd.DataFrame(rows), float_format="%.6g").encode())
+    return len(rows)

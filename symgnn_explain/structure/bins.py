@@ -81,22 +81,11 @@ class Bins:
         InputError
             If so many atoms overlap that their pairs would fill the memory.
         """
-        scaled = glass.fractional()
-        shift = wrapped = np.where(glass.pbc, -np.floor(scaled), 0.0).astype(np.int64)
-        scaled = scaled + shift
-        atom: IntArray = np.arange(len(glass))
         margin = (reach + _MARGIN) / glass.heights()
-        for axis in np.flatnonzero(glass.pbc):
-            along = range(-int(np.ceil(margin[axis])), int(np.ceil(margin[axis])) + 1)
-            near = [
-                np.flatnonzero((scaled[:, axis] + k >= -margin[axis]) & (scaled[:, axis] + k <= 1 + margin[axis]))
-                for k in along
-            ]
-            step = np.repeat(along, [len(each) for each in near])
-            rows = np.concatenate(near)
-            atom, scaled, shift = atom[rows], scaled[rows], shift[rows]
-            scaled[:, axis] += step
-            shift[:, axis] += step
+        wrapped, scaled = wrapped_into_cell(glass)
+        atom, scaled, shift = images_within(
+            glass, np.where(glass.pbc, -margin, -np.inf), np.where(glass.pbc, 1 + margin, np.inf), (wrapped, scaled)
+        )
         place = scaled @ glass.cell
         low = place.min(axis=0)
         extent = place.max(axis=0) - low
@@ -145,6 +134,37 @@ class Bins:
         other, distance = np.empty(first[-1], dtype=np.int64), np.empty(first[-1])
         list_pairs(self.arrays, homes, self.reach, (first, other, distance))
         return first, other, distance
+
+
+def wrapped_into_cell(glass: Glass) -> tuple[IntArray, FloatArray]:
+    """Return the cell vectors, (N, 3), that take each atom into the cell where that is periodic, and where it then is.
+
+    The latter are fractional coordinates, (N, 3).
+    """
+    scaled = glass.fractional()
+    shift = np.where(glass.pbc, -np.floor(scaled), 0.0).astype(np.int64)
+    return shift, scaled + shift
+
+
+def images_within(
+    glass: Glass, low: FloatArray, high: FloatArray, wrapped: tuple[IntArray, FloatArray]
+) -> tuple[IntArray, FloatArray, IntArray]:
+    """Find the atoms and images of atoms whose fractional coordinates lie from ``low`` to ``high``.
+
+    ``wrapped``: what :func:`wrapped_into_cell` returned. Returns the atoms (n,), the fractional coordinates (n, 3), and
+    the cell vectors between the atoms and the images (n, 3).
+    """
+    shift, scaled = wrapped
+    atom: IntArray = np.arange(len(glass))
+    for axis in range(3):
+        along = range(int(np.floor(low[axis])), int(np.floor(high[axis])) + 1) if glass.pbc[axis] else range(1)
+        near = [np.flatnonzero((scaled[:, axis] + k >= low[axis]) & (scaled[:, axis] + k <= high[axis])) for k in along]
+        step = np.repeat(along, [len(each) for each in near])
+        rows = np.concatenate(near)
+        atom, scaled, shift = atom[rows], scaled[rows], shift[rows]
+        scaled[:, axis] += step
+        shift[:, axis] += step
+    return atom, scaled, shift
 
 
 def _ends(count: Callable[..., None], arrays: tuple[Any, ...], homes: IntArray, reach: float) -> IntArray:

@@ -6,8 +6,9 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -15,7 +16,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io.ase_formats import glass_from
-from symgnn_explain.structure.io.opening import chosen_frame, read_text, require_only_frame, said
+from symgnn_explain.structure.io.opening import Span, as_text, decoded, read_bytes, read_text, said, skip_rows
 from symgnn_explain.structure.io.species import Source, numbers_from_words, species_of
 from symgnn_explain.structure.io.tables import is_count
 from symgnn_explain.structure.occupancy import TOLERANCE, refuse_disorder
@@ -28,36 +29,63 @@ _TYPE = "_atom_site_type_symbol"
 _NO_GROUP = {".", "?", "0", "1"}  # disorder groups that do not mean one of several alternatives
 
 
-def read_cif(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
-    """Read one block of a CIF file, counting those with a structure.
-
-    Raises InputError if sites are occupied in part or by several species, or the file is truncated or damaged.
-    """
+def cif_blocks(path: Path) -> list[CIFBlock]:
+    """Return the blocks of a CIF file that have a structure; raises InputError if it is truncated or damaged."""
     from ase.io.cif import parse_cif
 
     try:
-        blocks = [block for block in map(_with_plain_symbols, parse_cif(read_text(path))) if block.has_structure()]
+        return [block for block in map(_with_plain_symbols, parse_cif(read_text(path))) if block.has_structure()]
     except Exception as error:  # ASE's readers raise whatever their parsing stumbles on
         raise InputError(f"the CIF file cannot be read: it is truncated or damaged ({said(error)}).") from error
-    block = chosen_frame(blocks, frame, "CIF file with structures")
+
+
+def read_block(block: CIFBlock, species: Mapping[int, str] | None) -> Glass:
+    """Read a block of a CIF file.
+
+    Raises InputError if sites are occupied in part or by several species, or atoms are missing.
+    """
     refuse_disorder(_disordered_sites(block))
     _require_one_species_a_site(block)
-    glass = glass_from(lambda: _ordered_atoms(block), species, frame, "CIF file")
+    glass = glass_from(lambda: _ordered_atoms(block), species, "CIF file")
     declared = _declared_atoms(block)
     if declared is not None and len(glass) < declared:
         raise InputError(f"the CIF file is truncated: it declares {declared} atoms, {len(glass)} were found.")
     return glass
 
 
-def read_poscar(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
-    """Read a POSCAR or CONTCAR file; where it names no species (VASP 4), the map counts its groups of atoms.
+def read_poscar(path: Path, species: Mapping[int, str] | None) -> Glass:
+    """Read a POSCAR or CONTCAR file, as :func:`parse_poscar` does."""
+    return parse_poscar(read_bytes(path), species)
+
+
+def xdatcar_spans(stream: BinaryIO) -> Iterator[Span]:
+    """Find the configurations of an XDATCAR file, each of which is a POSCAR file but for what it shares with others."""
+    header, begin = b"", 0
+    while line := stream.readline():
+        begin += len(line)
+        if not line.strip() and not header:
+            continue
+        if not line.strip().lower().startswith(b"direct"):  # a cell that changes is written anew
+            lines = [line, *islice(stream, 6)]
+            header = b"".join(lines)
+            begin += sum(map(len, lines[1:]))
+            continue
+        counts = decoded(header).splitlines()[-1].split() if header else []
+        if not counts or not all(map(is_count, counts)):
+            raise InputError("the XDATCAR file has no line with its numbers of atoms: it is truncated or damaged.")
+        _, size = skip_rows(stream, sum(map(int, counts)))
+        yield Span(begin, size, header + b"Direct\n")
+        begin += size
+
+
+def parse_poscar(content: bytes, species: Mapping[int, str] | None) -> Glass:
+    """Read POSCAR text; where it names no species (VASP 4), the map counts its groups of atoms.
 
     Raises InputError if it is truncated or damaged; SpeciesNeededError where it does not say the species.
     """
     from ase.io.vasp import read_vasp
 
-    require_only_frame(frame, "POSCAR file")
-    text = read_text(path)
+    text = as_text(content)
     lines = text.getvalue().splitlines(keepends=True)
     named, counts = (lines[place].split("!")[0].split() if len(lines) > place else [] for place in (5, 6))
     if all(is_count(word) for word in named):
@@ -90,7 +118,7 @@ def read_poscar(path: Path, species: Mapping[int, str] | None, frame: int) -> Gl
     text.truncate()
     text.write("".join(lines))
     text.seek(0)
-    glass = glass_from(lambda: read_vasp(text), None, frame, "POSCAR file")
+    glass = glass_from(lambda: read_vasp(text), None, "POSCAR file")
     return replace(glass, numbers=numbers, provenance={**glass.provenance, **about})
 
 

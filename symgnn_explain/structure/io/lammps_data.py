@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.io.lammps_dump import length_in_angstrom, ordered_by_id, require_numbers
-from symgnn_explain.structure.io.opening import decoded, read_bytes, require_only_frame
+from symgnn_explain.structure.io.opening import decoded, read_bytes
 from symgnn_explain.structure.io.species import (
     Source,
     are_types,
@@ -48,14 +48,13 @@ _KEYWORD = re.compile(
 )
 
 
-def read_lammps_data(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
+def read_lammps_data(path: Path, species: Mapping[int, str] | None) -> Glass:
     """Read a LAMMPS data file; its atoms are ordered by their ids.
 
     Species come from the map, else from type labels, comments in Masses, and masses. Image flags are applied.
 
     Raises InputError if the file is truncated or damaged; SpeciesNeededError where it does not say the species.
     """
-    require_only_frame(frame, "LAMMPS data file")
     title, _, rest = read_bytes(path).partition(b"\n")
     header, sections = _sections(rest)
     fields = _header(header)

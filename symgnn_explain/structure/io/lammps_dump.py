@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, IntArray
-from symgnn_explain.structure.io.opening import chosen_frame, decoded, opened
+from symgnn_explain.structure.io.opening import Span, decoded, marked_lines
 from symgnn_explain.structure.io.species import (
     Source,
     are_types,
@@ -42,6 +42,26 @@ class _Frame:
     end: int = 0
     n_rows: int = 0
 
+    @classmethod
+    def of(cls, text: bytes) -> Self:
+        """Read what stands before the atoms, and count these."""
+        frame, offset, item = cls(), 0, ""
+        for line in io.BytesIO(text):
+            offset += len(line)
+            if frame.columns is not None:
+                if line.strip():
+                    frame.n_rows += 1
+                    frame.end = offset
+            elif line.startswith(b"ITEM:"):
+                item = _item(line)
+                if item == "ATOMS" or item.startswith("ATOMS "):
+                    frame.columns, frame.start, frame.end = item.split()[1:], offset, offset
+                else:
+                    frame.items[item] = []
+            elif item and line.strip():
+                frame.items[item].append(decoded(line).strip())
+        return frame
+
     @property
     def n_atoms(self) -> int:
         words = self.items.get("NUMBER OF ATOMS", [])
@@ -61,16 +81,30 @@ class _Frame:
         raise InputError("the LAMMPS dump is truncated or damaged: a frame has no 'ITEM: BOX BOUNDS' section.")
 
 
-def read_lammps_dump(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
-    """Read one frame of a text dump; its atoms are ordered by their ids.
+def dump_spans(stream: BinaryIO) -> Iterator[Span]:
+    """Find the frames of a dump; a new one begins at the first item after atoms, or at a second time step."""
+    begin, before, units = -1, b"", b""
+    items: set[str] = set()
+    for offset, line, below in marked_lines(stream, b"ITEM:"):
+        item = _item(line)
+        if "ATOMS" in items or (item == "TIMESTEP" and item in items):
+            yield Span(begin, offset - begin, before)
+            items, before = set(), units
+        begin = begin if items else offset
+        items.add("ATOMS" if item.startswith("ATOMS ") else item)
+        if item == "UNITS":  # said once, it holds for all frames to come
+            units = line + b"\n" + below + b"\n"
+    if items:
+        yield Span(begin, before=before)
 
-    Raises InputError if the frame is missing or damaged, or lacks positions; SpeciesNeededError where it does not say
-    the species.
+
+def parse_lammps_dump(text: bytes, species: Mapping[int, str] | None) -> Glass:
+    """Read a frame of a text dump; its atoms are ordered by their ids.
+
+    Raises InputError if the frame is damaged, or lacks positions; SpeciesNeededError where it does not say the species.
     """
-    with opened(path) as stream:
-        chosen = chosen_frame(_frames(stream), frame, "LAMMPS dump")
-        stream.seek(chosen.start)
-        rows = stream.read(chosen.end - chosen.start)
+    chosen = _Frame.of(text)
+    rows = text[chosen.start : chosen.end]
     if chosen.columns is None:
         raise InputError("the LAMMPS dump is truncated: a frame has no 'ITEM: ATOMS' section.")
     if chosen.n_rows != chosen.n_atoms:
@@ -150,29 +184,8 @@ def require_numbers(columns: Columns, name: str) -> FloatArray:
     return values.astype(np.float64)
 
 
-def _frames(stream: BinaryIO) -> Iterator[_Frame]:
-    """Find the frames of a dump; a new one begins at the first item after atoms, or at a second time step."""
-    frame, offset, item, units = _Frame(), 0, "", None
-    for line in stream:
-        offset += len(line)
-        if line.startswith(b"ITEM:"):
-            item = " ".join(decoded(line[5:]).split())
-            if frame.columns is not None or (item in frame.items and item == "TIMESTEP"):
-                yield frame
-                frame = _Frame({} if units is None else {"UNITS": units})
-            if item == "ATOMS" or item.startswith("ATOMS "):
-                frame.columns, frame.start, frame.end = item.split()[1:], offset, offset
-            else:
-                frame.items[item] = []
-        elif frame.columns is not None:
-            if line.strip():
-                frame.n_rows += 1
-                frame.end = offset
-        elif item and line.strip():
-            frame.items[item].append(decoded(line).strip())
-            units = frame.items.get("UNITS", units)
-    if frame.columns is not None or frame.items:
-        yield frame
+def _item(line: bytes) -> str:
+    return " ".join(decoded(line[5:]).split())
 
 
 def _positions_named(columns: list[str]) -> list[str]:

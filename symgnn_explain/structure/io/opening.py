@@ -6,19 +6,17 @@ import bz2
 import gzip
 import io
 import lzma
-import sys
 import zlib
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from symgnn_explain.errors import InputError, NoSuchFrameError
 
-T = TypeVar("T")
-
 COMPRESSIONS = (".gz", ".bz2", ".xz")  # suffixes that say nothing about the format
+_CHUNK, _ROWS = 2**20, 10_000  # bytes and rows that are read at once where frames are looked for
 _MAGIC = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 
 
@@ -52,9 +50,14 @@ def decoded(blob: bytes) -> str:
         return blob.decode("latin-1")
 
 
+def as_text(content: bytes) -> io.StringIO:
+    """Return a stream of text with plain line ends."""
+    return io.StringIO(decoded(content), newline=None)
+
+
 def read_text(path: Path) -> io.StringIO:
     """Return the content as a stream of text with plain line ends."""
-    return io.StringIO(decoded(read_bytes(path)), newline=None)
+    return as_text(read_bytes(path))
 
 
 def plain_name(path: Path) -> Path:
@@ -68,24 +71,62 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 
-def chosen_frame(frames: Iterable[T], frame: int, what: str) -> T:
-    """Return one frame, counted from 0, or from the end where negative; no more is read than needed.
+class Span(NamedTuple):
+    """Where a frame stands in a file.
 
-    Raises NoSuchFrameError if there is no such frame.
+    Parameters
+    ----------
+    begin, size
+        Its first byte and how many there are, of the decompressed file; up to the end where the size is -1.
+    before
+        What an earlier part of the file says of this frame too, in the file's own words.
     """
-    count = 0
-    last: deque[T] = deque(maxlen=min(max(1, -frame), sys.maxsize))
-    for each in frames:
-        last.append(each)
-        if count == frame:
-            return each
-        count += 1
-    if 0 < -frame <= count:
-        return last[0]
-    raise NoSuchFrameError(f"frame {frame} does not exist: the {what} has {count} frame(s), the first is 0.")
+
+    begin: int
+    size: int = -1
+    before: bytes = b""
+
+    def read(self, stream: BinaryIO) -> bytes:
+        """Return the frame as a file of its own."""
+        stream.seek(self.begin)
+        return self.before + stream.read(self.size)
 
 
-def require_only_frame(frame: int, what: str) -> None:
-    """Raise NoSuchFrameError unless the only frame of a file is meant."""
-    if frame not in (0, -1):
-        raise NoSuchFrameError(f"frame {frame} does not exist: a {what} has one frame, 0.")
+def marked_lines(stream: BinaryIO, marker: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Find the lines that begin with a marker: yield where each begins, the line, and the one below it."""
+    needle, kept, offset = b"\n" + marker, b"\n", -1
+    while True:
+        chunk = stream.read(_CHUNK)
+        kept += chunk
+        at = kept.find(needle)
+        while at >= 0:
+            first = kept.find(b"\n", at + 1)
+            second = kept.find(b"\n", first + 1) if first >= 0 else -1
+            if second < 0 and chunk:
+                break
+            first = len(kept) if first < 0 else first
+            yield offset + at + 1, kept[at + 1 : first], kept[first + 1 : len(kept) if second < 0 else second]
+            at = kept.find(needle, first)
+        if not chunk:
+            return
+        done = at if at >= 0 else max(0, len(kept) - len(needle) + 1)
+        kept, offset = kept[done:], offset + done
+
+
+def skip_rows(stream: BinaryIO, count: int) -> tuple[int, int]:
+    """Read on over so many rows, or fewer up to an empty one; return how many there were, and their bytes."""
+    rows = size = 0
+    while rows < count:
+        lines = list(islice(stream, min(count - rows, _ROWS)))
+        full = len(lines)
+        if not lines or not all(map(bytes.strip, lines)):
+            full = next((row for row, line in enumerate(lines) if not line.strip()), 0)
+        rows, size = rows + full, size + sum(map(len, lines[:full]))
+        if not lines or full < len(lines):
+            break
+    return rows, size
+
+
+def no_such_frame(frame: int, what: str, count: int) -> NoSuchFrameError:
+    """Return the error of a frame that a file does not have."""
+    return NoSuchFrameError(f"frame {frame} does not exist: the {what} has {count} frame(s), the first is 0.")

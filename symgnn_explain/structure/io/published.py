@@ -9,7 +9,7 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.io.opening import read_bytes, require_only_frame
+from symgnn_explain.structure.io.opening import read_bytes
 from symgnn_explain.structure.io.species import numbers_from_types
 from symgnn_explain.structure.plain_pickle import load_plain_pickle
 
@@ -23,12 +23,11 @@ _NEEDED = ("positions", "box", "types")
 _NAMES = {"pot": "potential_energy", "press": "pressure", "von": "von_mises_stress"}
 
 
-def read_published_pickle(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
+def read_published_pickle(path: Path, species: Mapping[int, str] | None) -> Glass:
     """Read a pickle of the published data set, by an unpickler that builds arrays and nothing else.
 
     Raises InputError if it holds something else.
     """
-    require_only_frame(frame, "published pickle")
     content = load_plain_pickle(read_bytes(path))
     if not isinstance(content, dict) or any(key not in content for key in _NEEDED):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__

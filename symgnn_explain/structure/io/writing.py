@@ -6,10 +6,10 @@ import bz2
 import gzip
 import lzma
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from ase.geometry import find_mic
@@ -19,11 +19,12 @@ from symgnn_explain.runs.files import staged
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io.extended_xyz import encode_frame
 from symgnn_explain.structure.io.reading import read_glass
+from symgnn_explain.structure.io.xyz import parse_xyz
 
 EXTENDED_XYZ = (".extxyz", ".xyz")
 LAMMPS_DATA_SUFFIXES = {".data", ".lmp", ".lammps"}
 MOST_ROUNDING = 0.01  # distance (Å) up to which a format may move an atom by leaving out digits
-_COMPRESSED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+_COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 class LossyFormatWarning(UserWarning):
@@ -65,49 +66,48 @@ def is_extended_xyz(path: Path) -> bool:
 
 
 def write_extended_xyz(
-    glasses: Sequence[Glass], path: Path, *, info: Sequence[Mapping[str, Any]] | None = None
+    glasses: Iterable[Glass], path: Path, *, info: Iterable[Mapping[str, Any]] | None = None
 ) -> Path:
-    """Write frames of extended XYZ, read them back, and only then move the file into place.
+    """Write frames of extended XYZ one at a time, each read back first, and move the file into place at the end.
 
     ``glasses``: one a frame. ``info``: further keys and values of each frame's comment line. Raises InputError if an
     array of a glass does not come back as it is; it is named, and nothing is written.
     """
-    notes = info or [{}] * len(glasses)
-    text = "".join(encode_frame(glass, note) for glass, note in zip(glasses, notes, strict=True))
-    with staged(path.parent) as staging:
-        _write_text(text, staging / path.name)
-        for frame, glass in enumerate(glasses):
-            if lost := _lost_in(glass, staging / path.name, frame):
+    described = ((glass, {}) for glass in glasses) if info is None else zip(glasses, info, strict=True)
+    with staged(path.parent) as staging, _text_file(staging / path.name) as stream:
+        for glass, note in described:
+            text = _encoded(glass, note)
+            if lost := _lost_in(glass, text):
                 raise InputError(
                     f"{', '.join(lost)} of {glass.name!r} would not be read back from extended XYZ as it is: rename "
                     "it, change it or leave it out."
                 )
+            stream.write(text)
     return path
 
 
-def _write_text(text: str, path: Path) -> None:
-    compress = _COMPRESSED.get(path.suffix.lower(), bytes)
+def _text_file(path: Path) -> BinaryIO:
+    return cast("BinaryIO", _COMPRESSED.get(path.suffix.lower(), open)(path, "wb"))
+
+
+def _encoded(glass: Glass, note: Mapping[str, Any]) -> bytes:
     try:
-        path.write_bytes(compress(text.encode()))
+        return encode_frame(glass, note).encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{error.object[error.start : error.end]!r} cannot be written as text: rename it.") from error
 
 
-def _lost_in(glass: Glass, path: Path, frame: int) -> list[str]:
+def _lost_in(glass: Glass, text: bytes) -> list[str]:
     """Return what is not read back; where the whole cannot be read, each array is tried alone."""
     try:
-        return differences(glass, read_glass(path, format="extxyz", frame=frame))
+        return differences(glass, parse_xyz(text, None))
     except InputError:
         lost = []
         for name, array in glass.arrays.items():
-            alone = path.with_name("alone.extxyz")
-            _write_text(encode_frame(replace(glass, arrays={name: array})), alone)
             try:
-                read_glass(alone, format="extxyz")
+                parse_xyz(_encoded(replace(glass, arrays={name: array}), {}), None)
             except InputError:
                 lost.append(f"the per-atom array {name!r}")
-            finally:
-                alone.unlink()
         if not lost and not glass.arrays:
             raise
         return lost or [f"the per-atom arrays {', '.join(map(repr, glass.arrays))} together"]

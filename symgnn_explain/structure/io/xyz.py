@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.structure.glass import BARRIER_ARRAY, FloatArray, Glass, IntArray, provenance_of
-from symgnn_explain.structure.io.opening import chosen_frame, decoded, opened
+from symgnn_explain.structure.io.opening import Span, decoded, skip_rows
 from symgnn_explain.structure.io.species import (
     NOTE_KEYS,
     Source,
@@ -42,15 +42,16 @@ _PAIR = re.compile(
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Frame:
-    """Comment of a frame, and where its atoms stand in the file."""
+    """Comment of a frame, where it begins, and where its atoms stand in the file."""
 
     declared: int
     comment: str
+    begin: int
     start: int
-    end: int = 0
-    n_rows: int = 0
+    end: int
+    n_rows: int
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,19 @@ class _Column:
     width: int
 
 
-def read_xyz(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass:
-    """Read one frame of an extended or plain XYZ file.
+def xyz_spans(stream: BinaryIO) -> Iterator[Span]:
+    """Find the frames of an XYZ file; raises InputError where it is damaged."""
+    for frame in _frames(stream):
+        yield Span(frame.begin, frame.end - frame.begin)
 
-    Raises InputError if the frame is missing or damaged, or has no cell; SpeciesNeededError where it has types instead
-    of species.
+
+def parse_xyz(text: bytes, species: Mapping[int, str] | None) -> Glass:
+    """Read a frame of an extended or plain XYZ file.
+
+    Raises InputError if it is damaged, or has no cell; SpeciesNeededError where it has types instead of species.
     """
-    with opened(path) as stream:
-        chosen = chosen_frame(_frames(stream), frame, "XYZ file")
-        stream.seek(chosen.start)
-        rows = stream.read(chosen.end - chosen.start)
+    chosen = next(_frames(io.BytesIO(text)))
+    rows = text[chosen.start : chosen.end]
     if chosen.n_rows < chosen.declared:
         raise InputError(
             f"the file cannot be read: it is truncated, a frame declares {chosen.declared} atoms, {chosen.n_rows} were "
@@ -100,23 +104,21 @@ def read_xyz(path: Path, species: Mapping[int, str] | None, frame: int) -> Glass
 
 
 def _frames(stream: BinaryIO) -> Iterator[_Frame]:
-    offset = 0
+    begin = 0
     for first in stream:
-        offset += len(first)
         if not first.strip():
+            begin += len(first)
             continue
         count = decoded(first).strip()
         if not is_count(count):
             raise InputError(f"{count[:40]!r} stands where the XYZ file should have a number of atoms: it is damaged.")
         comment = next(stream, b"")
-        offset += len(comment)
-        frame = _Frame(int(count), decoded(comment).strip(), offset, offset)
-        while frame.n_rows < frame.declared and (row := next(stream, None)) is not None and row.strip():
-            offset += len(row)
-            frame.n_rows, frame.end = frame.n_rows + 1, offset
-        yield frame
-        if frame.n_rows < frame.declared:
+        start = begin + len(first) + len(comment)
+        n_rows, size = skip_rows(stream, int(count))
+        yield _Frame(int(count), decoded(comment).strip(), begin, start, start + size, n_rows)
+        if n_rows < int(count):
             return
+        begin = start + size
 
 
 def _info(comment: str) -> dict[str, str]:
