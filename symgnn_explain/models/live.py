@@ -25,6 +25,9 @@ from symgnn_explain.structure.graph import kinds_of
 MOST_REDONE = 0.5
 """Where an edit reaches a larger share of the atoms, all are predicted anew."""
 
+ROUNDING = 1e-3
+"""Å; so much farther than messages reach, atoms are taken for those within."""
+
 
 @dataclass(frozen=True, eq=False)
 class LivePrediction:
@@ -99,16 +102,22 @@ class LivePrediction:
         return LivePrediction(self.predictor, glass, self.predictor.said(swept), atoms, _Found(bins, start, swept))
 
     def of_atoms(self, edited: Edited, atoms: IntArray) -> AtomPredictions:
-        """Predict some atoms of the glass after edits, and no others; numbers are those after the edits."""
-        change = self._change(edited)
+        """Predict some atoms of the glass after edits, and no others; numbers are those after the edits.
+
+        What no message can bring to them is left out: it is quick where few atoms are asked for, whatever has moved.
+        """
+        change = self._change(edited, atoms)
         if change is None:
             everything = self.of(self.predictor, edited.glass).predictions
             spread, domain = (None if each is None else each[atoms] for each in everything[1:])
             return AtomPredictions(everything.values[atoms], spread, domain)
         return self.predictor.said(self._predict(change[1], atoms))
 
-    def _change(self, edited: Edited) -> tuple[Bins, Start, IntArray] | None:
-        """Describe what edits reach; None where all has to be predicted anew. Also say which atoms were described."""
+    def _change(self, edited: Edited, asked: IntArray | None = None) -> tuple[Bins, Start, IntArray] | None:
+        """Describe what edits reach; None where all has to be predicted anew. Also say which atoms were described.
+
+        Of the atoms that can be heard by none of the ``asked`` ones it is left open what they are.
+        """
         found, model, before, (glass, origin) = self._found, self.predictor.model, self.glass, edited
         if found is None or (glass.cell != before.cell).any() or (glass.pbc != before.pbc).any():
             return None
@@ -119,12 +128,14 @@ class LivePrediction:
         number[origin[known]] = known
         touched = np.setdiff1d(np.arange(len(glass)), known[same])
         gone = np.setdiff1d(np.arange(len(before)), origin[known[same]])
-        if len(touched) > MOST_REDONE * len(glass):
-            return None
         kinds, bins = kinds_of(glass, model.species), bins_for(model, glass)
         near_before = number[found.bins.pairs(gone)[1]]
         near = np.concatenate([touched, bins.pairs(touched)[1], near_before[near_before >= 0]])
         described = np.unique(near)
+        if asked is not None:
+            reach = model.config.cutoff * len(model.layers) + ROUNDING
+            heard = np.min([np.linalg.norm(glass.displacements_from(atom), axis=1) for atom in asked], axis=0) < reach
+            described = described[heard[described] | (origin[described] < 0)]
         if len(described) > MOST_REDONE * len(glass):
             return None
         part = _nothing(found.start)

@@ -25,10 +25,10 @@ from symgnn_explain.structure.selection import require_atoms, select_atoms
 from symgnn_explain.structure.selection_language import did_you_mean, short
 
 ATOM_BEFORE = "atom_before_edits"
-"""Per-atom array of an edited structure: the number of each atom before, -1 where it was inserted."""
+"""Per-atom array of an edited structure: the number of each atom before the first edit, -1 where it was inserted."""
 
 EDITED_FROM, EDITS = "edited_from", "edits"
-"""Keys of the provenance: the hash of the structure before, and the edits in words."""
+"""Keys of the provenance: the hash of the structure before the first edit, and all edits in words."""
 
 OVERLAP = 0.5
 """Two atoms overlap where they are closer than this share of the sum of their covalent radii."""
@@ -49,7 +49,7 @@ class Edited(NamedTuple):
     ----------
     glass
         The structure. Known barriers and per-atom arrays of the one before are left out, as they say nothing of it; the
-        array ``atom_before_edits`` has what stands in ``origin``.
+        array ``atom_before_edits`` numbers its atoms as before the first edit.
     origin
         The number that each atom had before, shape (N,), rising; -1 for those that were inserted, which come last.
     """
@@ -207,9 +207,11 @@ def apply_edits(glass: Glass, edits: Sequence[Edit]) -> Edited:
     for edit in edits:
         edited, before = edit.apply(edited)
         origin = np.where(before < 0, -1, origin[before]).astype(np.int64)
-    words = "; ".join(map(str, edits))
-    provenance = {**glass.provenance, EDITED_FROM: glass.content_hash, EDITS: words}
-    return Edited(replace(edited, provenance=provenance, arrays={ATOM_BEFORE: origin}), origin)
+    earlier = glass.arrays.get(ATOM_BEFORE, np.arange(len(glass)))
+    words = "; ".join([*([glass.provenance[EDITS]] if EDITS in glass.provenance else []), *map(str, edits)])
+    provenance = {EDITED_FROM: glass.content_hash, **glass.provenance, EDITS: words}
+    at_first = np.where(origin < 0, -1, earlier[origin])
+    return Edited(replace(edited, provenance=provenance, arrays={ATOM_BEFORE: at_first}), origin)
 
 
 def read_edits(text: str, glass: Glass, **given: Any) -> list[Edit]:

@@ -1,0 +1,1 @@
+"""What would be if the structure were another one: edits, their predictions, counterfactuals, and what physics says."""
