@@ -4,9 +4,9 @@ Candidates are guessed, then predicted exactly. Which atoms to turn into the oth
 alone; a swap turns two of them, and two swaps are two of the best. Which atom to shift, and where to, is what the
 derivative of the prediction by its position says.
 
-With a potential every structure is relaxed before it is predicted: near the atom while candidates are compared, and as a
-whole at the end. Shifts are left out then, as they relax back. Without one, the structures are no inherent ones, and
-what is predicted of a swap says little of what it will be after relaxation (r = 0.1 to 0.6 for single atoms turned).
+With a potential every structure is relaxed before it is predicted: near the atom while candidates are compared, and at
+the end as a whole. Shifts are left out then, as they relax back. Without one, the structures are no inherent ones, and
+what is predicted of a swap says little of what it will be after relaxation.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def _settled(glass: Glass, calculator: Calculator, atom: int) -> Glass:
 
 
 def _likeliest_swaps(glass: Glass, turned: dict[Turn, float], by: float) -> list[list[Edit]]:
-    """Choose the swaps whose two turns, as far as they are not far outside of the domain, add up to the largest change."""
+    """Choose the swaps whose two turns add up to the largest change; what is far beyond ``by`` counts as that much."""
     most = 2 * abs(by)
     guessed: list[tuple[float, Swap]] = []
     for (one, change), (other, its_change) in combinations(turned.items(), 2):
