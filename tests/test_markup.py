@@ -106,7 +106,7 @@ def test_every_export_of_a_hostile_glass_is_harmless(
     glass = hostile_glass(random_glass(5))
     prepared = prepare(tiny_predictor, glass)
     findings = Findings(
-        glass, prepared.predictions, explain_atom(tiny_predictor, glass, 7, prepared=prepared, epochs=4)
+        glass, prepared.predictions, explain_atom(tiny_predictor, glass, 7, "gnnexplainer", prepared=prepared, epochs=4)
     )
     report = write_report(findings, tmp_path / "report.html")
     seen = require_harmless(report.read_text(encoding="utf-8"))

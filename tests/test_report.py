@@ -50,7 +50,7 @@ class Page(HTMLParser):
 def findings(random_glass: Callable[..., Glass], tiny_predictor: Predictor) -> Findings:
     glass = random_glass(5)
     prepared = prepare(tiny_predictor, glass)
-    explanation = explain_atom(tiny_predictor, glass, 7, prepared=prepared, epochs=20)
+    explanation = explain_atom(tiny_predictor, glass, 7, "gnnexplainer", prepared=prepared, epochs=20)
     return Findings(glass, prepared.predictions, explanation, 30, spread=np.full(len(glass), 0.11))
 
 

@@ -254,7 +254,7 @@ class Explaining:
     """How predictions are explained."""
 
     method: Annotated[str, typer.Option(metavar="M", help="How to explain; `symgnn-explain methods` lists them.")] = (
-        "gnnexplainer"
+        "integrated_gradients"
     )
     semantics: Annotated[
         str | None,
@@ -266,8 +266,13 @@ class Explaining:
         ),
     ] = None
     unit: Annotated[
-        str, typer.Option(metavar="pair|edge|bond|atom|polyhedron|shell", help="What is masked as one.")
-    ] = "edge"
+        str | None,
+        typer.Option(
+            metavar="pair|edge|bond|atom|polyhedron|shell",
+            show_default=False,
+            help="What is masked as one; edge and bond are messages alone; default: that of the method.",
+        ),
+    ] = None
     settings: SettingsOption = None
     seed: SeedOption = 0
 
@@ -280,6 +285,15 @@ class Explaining:
         kinds = typing.get_type_hints(METHODS[self.method].settings)
         seed = {"seed": self.seed} if "seed" in kinds else {}
         return seed | parsed_settings(kinds, self.settings or []) | {"semantics": self.semantics, "unit": self.unit}
+
+
+@dataclass(frozen=True)
+class ExplainingMany(Explaining):
+    """How predictions of many atoms are explained: as the paper does, unless something else is asked."""
+
+    method: Annotated[str, typer.Option(metavar="M", help="How to explain; `symgnn-explain methods` lists them.")] = (
+        "gnnexplainer"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Explanation: which atoms and edges are behind one atom's prediction."""
 
-from symgnn_explain.explain.api import METHODS, Method, explain_atom
+from symgnn_explain.explain.api import DEFAULT_METHOD, METHODS, Method, explain_atom
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.interactions import INTERACTION_UNITS, explain_interactions
 from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
@@ -12,6 +12,7 @@ from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.runs.progress import PopulationProgress
 
 __all__ = [
+    "DEFAULT_METHOD",
     "INTERACTION_UNITS",
     "METHODS",
     "AtomExplanation",

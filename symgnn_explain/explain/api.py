@@ -61,11 +61,17 @@ class Method:
     settings: type
     run: Callable[[MaskedPrediction, Any, Watch], UnitScores]
     semantics: MaskSemantics = "reference"
+    unit: Unit = "edge"
+    """What is masked as one where nobody says, of a network that knows of other atoms by more than messages."""
     run_many: Callable[[Sequence[MaskedPrediction], Any, Watch], Sequence[UnitScores]] | None = None
     """The same for several atoms of one glass side by side, where the method can."""
     of_member: Callable[[Any], Any] | None = None
     """Settings with which members of an ensemble are explained where nobody asks for it, as it takes no longer than
     the explanation itself; None where it does."""
+
+    def default_unit(self, *, describes: bool) -> Unit:
+        """Return what is masked as one where nobody says; ``describes``: whether descriptors tell atoms of others."""
+        return self.unit if describes else "edge"
 
     def configure(self, **settings: Any) -> Any:
         """Build the method's settings; raises InputError on a name that it does not have or a value it cannot use."""
@@ -122,25 +128,28 @@ METHODS = {
         Method(
             "integrated_gradients",
             "Integrated Gradients (Captum)",
-            "Splits the prediction into signed contributions of the edges, in its unit, by integrating over the mask.",
+            "Splits the prediction into signed contributions of pairs of atoms, by integrating over the mask; none is missing.",
             IntegratedGradientsSettings,
             integrated_gradients,
+            unit="pair",
             of_member=lambda settings: replace(settings, steps=max(2, settings.steps // 2), complete=False),
         ),
         Method(
             "input_gradient",
             "Input × Gradient (Captum)",
-            "How fast the prediction falls as a message fades, in its unit, signed: one pass, a first-order estimate.",
+            "How fast the prediction falls as a pair fades, in its unit, signed: one pass, a first-order estimate.",
             NoSettings,
             input_gradient,
+            unit="pair",
             of_member=lambda settings: settings,
         ),
         Method(
             "saliency",
             "Saliency (Captum)",
-            "How sensitive the prediction is to each message, whatever the sign: one pass.",
+            "How sensitive the prediction is to each pair of atoms, whatever the sign: one pass.",
             NoSettings,
             saliency,
+            unit="pair",
         ),
         Method(
             "feature_ablation",
@@ -195,15 +204,19 @@ METHODS = {
 }
 """Every method, by the name that :func:`explain_atom` takes."""
 
+DEFAULT_METHOD = "integrated_gradients"
+"""Of single atoms. Over pairs it sees all that the network sees: ``benchmarks/single_atom_changes.py`` and
+``benchmarks/physical_truth.py`` measure it against the other methods and units, and against the nearest atoms."""
+
 
 def explain_atom(
     predictor: Predictor,
     glass: Glass,
     atom: int,
-    method: str = "gnnexplainer",
+    method: str = DEFAULT_METHOD,
     *,
     semantics: MaskSemantics | None = None,
-    unit: Unit = "edge",
+    unit: Unit | None = None,
     members: bool | None = None,
     prepared: PreparedGlass | None = None,
     progress: Callable[[float], None] | None = None,
@@ -229,7 +242,8 @@ def explain_atom(
         What masking a message means; the method's own default where None.
     unit
         What one mask value is for: a pair of atoms or a group of pairs, with all that is learned of them, or messages
-        alone; see :data:`~symgnn_explain.explain.engine.units.Unit`.
+        alone; see :data:`~symgnn_explain.explain.engine.units.Unit`. Where None, the method's own default: pairs for
+        gradient methods where the network knows of other atoms by more than messages, else edges.
     members
         Whether each member of an ensemble is explained too, so that every score has its spread over members; where
         None, by methods of which it takes no longer than the explanation itself.
@@ -296,7 +310,7 @@ def explain_prepared(
     watch: Watch,
     *,
     semantics: MaskSemantics | None = None,
-    unit: Unit = "edge",
+    unit: Unit | None = None,
     members: bool | None = None,
     preview: Callable[[AtomExplanation], None] | None = None,
 ) -> list[AtomExplanation]:
@@ -307,6 +321,7 @@ def explain_prepared(
     """
     started = time.perf_counter()
     configured = with_tolerance(configured, prepared.target)
+    unit = unit or method.default_unit(describes=prepared.describes)
     with one_thread():
         predictions = [
             prepared.masked_prediction(atom, semantics=semantics or method.semantics, unit=unit) for atom in atoms

@@ -70,7 +70,7 @@ def test_reports_and_figures_are_drawn_without_a_network(
     offline: Any, glass: Glass, tiny_predictor: Predictor, tmp_path: Path
 ) -> None:
     prepared = prepare(tiny_predictor, glass)
-    explanation = explain_atom(tiny_predictor, glass, 7, prepared=prepared, epochs=4)
+    explanation = explain_atom(tiny_predictor, glass, 7, "gnnexplainer", prepared=prepared, epochs=4)
     findings = Findings(glass, prepared.predictions, explanation)
     report = write_report(findings, tmp_path / "report.html")
     offline.goto(report.as_uri())

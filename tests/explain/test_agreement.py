@@ -18,7 +18,7 @@ from symgnn_explain.structure.glass import Glass
 
 @pytest.fixture
 def pair(glass: Glass, tiny_predictor: Predictor) -> tuple[AtomExplanation, AtomExplanation]:
-    return explain_atom(tiny_predictor, glass, 5, epochs=30), explain_atom(
+    return explain_atom(tiny_predictor, glass, 5, "gnnexplainer", epochs=30), explain_atom(
         tiny_predictor, glass, 5, "integrated_gradients"
     )
 

@@ -458,7 +458,7 @@ def test_each_is_what_explain_alone_gives_to_the_bit_whatever_the_threads(
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = explain_atom(tiny_predictor, glass, 7, epochs=5)
+        alone = explain_atom(tiny_predictor, glass, 7, "gnnexplainer", epochs=5)
         torch.set_num_threads(3)
         among = explain_many(tiny_predictor, glass, [3, 7], epochs=5)[7]
         assert torch.get_num_threads() == 3

@@ -169,28 +169,28 @@ def test_integrated_gradients_equal_a_riemann_sum(predictor, glass) -> None:
 )
 def test_bad_requests_end_in_one_sentence(arguments, said, predictor, glass) -> None:
     with pytest.raises(InputError, match=said):
-        explain_atom(predictor, glass, **({"atom": 0} | arguments))
+        explain_atom(predictor, glass, **({"atom": 0, "method": "gnnexplainer"} | arguments))
 
 
 def test_a_prepared_glass_is_not_predicted_again(predictor, glass, monkeypatch) -> None:
     prepared = prepare(predictor, glass)
     np.testing.assert_allclose(prepared.predictions, predictor.predict(glass), atol=1e-6)
-    plain = explain_atom(predictor, glass, 5, epochs=2)
+    plain = explain_atom(predictor, glass, 5, "gnnexplainer", epochs=2)
     monkeypatch.setattr("symgnn_explain.explain.api.prepare", None)
-    reused = explain_atom(predictor, glass, 5, epochs=2, prepared=prepared)
+    reused = explain_atom(predictor, glass, 5, "gnnexplainer", epochs=2, prepared=prepared)
     np.testing.assert_array_equal(reused.score, plain.score)
     assert reused.prediction_range == plain.prediction_range
 
 
 def test_what_was_prepared_for_another_glass_is_refused(predictor, glass) -> None:
     with pytest.raises(InputError, match="what prepare\\(\\) returned"):
-        explain_atom(predictor, random_glass(seed=1), 5, epochs=2, prepared=prepare(predictor, glass))
+        explain_atom(predictor, random_glass(seed=1), 5, "gnnexplainer", epochs=2, prepared=prepare(predictor, glass))
 
 
 @pytest.mark.parametrize("semantics", MASK_SEMANTICS)
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_unit_and_semantics_is_reported_and_survives_a_file(unit, semantics, predictor, glass, tmp_path) -> None:
-    explanation = explain_atom(predictor, glass, 5, epochs=4, unit=unit, semantics=semantics)
+    explanation = explain_atom(predictor, glass, 5, "gnnexplainer", epochs=4, unit=unit, semantics=semantics)
     assert (explanation.unit, explanation.mask_semantics) == (unit, semantics)
     assert explanation.out_of_distribution is not None
     again = AtomExplanation.load(explanation.save(tmp_path / "explanation.json"))
@@ -212,17 +212,19 @@ def test_a_preview_is_the_explanation_as_it_is_so_far(
     monkeypatch.setattr(scores_module, "PREVIEW_INTERVAL", 0.0)
     for unit in ("edge", "atom"):
         seen: list[AtomExplanation] = []
-        final = explain_atom(tiny_predictor, glass, 3, unit=unit, preview=seen.append, epochs=7, stop_early=False)
+        final = explain_atom(
+            tiny_predictor, glass, 3, "gnnexplainer", unit=unit, preview=seen.append, epochs=7, stop_early=False
+        )
         assert len(seen) == 7
         np.testing.assert_allclose(seen[-1].score, final.score)
         np.testing.assert_array_equal(seen[0].source, final.source)
         assert (seen[-1].masked_prediction, seen[-1].fidelity) == (None, None)
         # Watching changes nothing.
-        unwatched = explain_atom(tiny_predictor, glass, 3, unit=unit, epochs=7, stop_early=False)
+        unwatched = explain_atom(tiny_predictor, glass, 3, "gnnexplainer", unit=unit, epochs=7, stop_early=False)
         np.testing.assert_array_equal(unwatched.score, final.score)
 
 
 def test_previews_are_rare(glass: Glass, tiny_predictor: Predictor) -> None:
     seen: list[AtomExplanation] = []
-    explain_atom(tiny_predictor, glass, 3, preview=seen.append, epochs=20, stop_early=False)
+    explain_atom(tiny_predictor, glass, 3, "gnnexplainer", preview=seen.append, epochs=20, stop_early=False)
     assert len(seen) < 5

@@ -65,7 +65,7 @@ def test_a_masked_prediction_outside_the_range_is_flagged(by_hand) -> None:
 
 
 def test_round_trip_through_a_file(predictor, glass, tmp_path) -> None:
-    explanation = explain_atom(predictor, glass, 3, epochs=2)
+    explanation = explain_atom(predictor, glass, 3, "gnnexplainer", epochs=2)
     loaded = AtomExplanation.load(explanation.save(tmp_path / "explanation.json"))
     assert loaded.to_dict() == explanation.to_dict()
     loaded.require_glass(glass)

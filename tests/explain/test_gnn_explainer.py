@@ -55,7 +55,7 @@ def test_gnn_explainer_follows_the_published_objective(predictor, glass) -> None
 def test_the_faithful_mask_keeps_the_prediction_and_is_small(semantics, unit) -> None:
     predictor = Predictor(random_model(3), device="cpu")
     glass = random_glass(seed=3)
-    explanation = explain_atom(predictor, glass, 9, semantics=semantics, unit=unit, epochs=400)
+    explanation = explain_atom(predictor, glass, 9, "gnnexplainer", semantics=semantics, unit=unit, epochs=400)
     assert abs(explanation.masked_change) < BARRIER.required_tolerance / 2
     assert explanation.unit_score.mean() < 0.3
     assert not any("not faithful" in caveat for caveat in explanation.caveats)
@@ -71,10 +71,12 @@ def test_a_large_size_term_loses_the_prediction_and_says_so(predictor, glass) ->
 
 
 def test_one_run_does_not_depend_on_the_seed_and_several_report_their_spread(predictor, glass) -> None:
-    once = [explain_atom(predictor, glass, 5, epochs=20, seed=seed) for seed in (0, 1)]
+    once = [explain_atom(predictor, glass, 5, "gnnexplainer", epochs=20, seed=seed) for seed in (0, 1)]
     np.testing.assert_array_equal(once[0].score, once[1].score)
     assert once[0].spread is None
-    often = [explain_atom(predictor, glass, 5, epochs=20, repetitions=3, seed=seed) for seed in (0, 0, 1)]
+    often = [
+        explain_atom(predictor, glass, 5, "gnnexplainer", epochs=20, repetitions=3, seed=seed) for seed in (0, 0, 1)
+    ]
     np.testing.assert_array_equal(often[0].score, often[1].score)
     assert not np.array_equal(often[0].score, often[2].score)
     assert often[0].spread.shape == often[0].score.shape
@@ -83,10 +85,10 @@ def test_one_run_does_not_depend_on_the_seed_and_several_report_their_spread(pre
 
 def test_it_stops_when_the_most_important_units_have_settled(predictor, glass) -> None:
     seen: list[float] = []
-    early = explain_atom(predictor, glass, 5, epochs=5000, progress=seen.append)
+    early = explain_atom(predictor, glass, 5, "gnnexplainer", epochs=5000, progress=seen.append)
     assert 100 < early.diagnostics["epochs"] < 5000
     assert seen[-1] == 1.0
-    late = explain_atom(predictor, glass, 5, epochs=300, stop_early=False)
+    late = explain_atom(predictor, glass, 5, "gnnexplainer", epochs=300, stop_early=False)
     assert late.diagnostics["epochs"] == 300
 
 

@@ -19,7 +19,7 @@ K = 20
 
 @pytest.fixture
 def explanation(glass: Glass, tiny_predictor: Predictor) -> AtomExplanation:
-    return explain_atom(tiny_predictor, glass, 5, epochs=60)
+    return explain_atom(tiny_predictor, glass, 5, "gnnexplainer", epochs=60)
 
 
 def test_every_number_is_the_explanation_s(explanation: AtomExplanation, glass: Glass) -> None:

@@ -32,7 +32,7 @@ def sheared(request: pytest.FixtureRequest, random_glass: Callable[..., Glass]) 
 
 def test_atoms_are_drawn_at_their_periodic_images(sheared: Glass, tiny_predictor: Predictor) -> None:
     for atom in (0, 100):
-        drawn = marked(explain_atom(tiny_predictor, sheared, atom, epochs=2), sheared)
+        drawn = marked(explain_atom(tiny_predictor, sheared, atom, "gnnexplainer", epochs=2), sheared)
         offset = drawn.position - sheared.positions[drawn.atoms]
         shifts = np.linalg.solve(sheared.cell.T, offset.T).T
         np.testing.assert_allclose(shifts, np.round(shifts), atol=1e-4)
@@ -40,7 +40,7 @@ def test_atoms_are_drawn_at_their_periodic_images(sheared: Glass, tiny_predictor
 
 
 def test_edges_join_drawn_atoms_over_their_true_length(sheared: Glass, tiny_predictor: Predictor) -> None:
-    explanation = explain_atom(tiny_predictor, sheared, 0, epochs=2)
+    explanation = explain_atom(tiny_predictor, sheared, 0, "gnnexplainer", epochs=2)
     drawn = marked(explanation, sheared)
     top = explanation.rank()[:K]
     bonds = top[~explanation.is_self_loop[top]]
@@ -51,7 +51,7 @@ def test_edges_join_drawn_atoms_over_their_true_length(sheared: Glass, tiny_pred
 
 
 def test_the_picture_does_not_depend_on_where_the_cell_is_cut(glass: Glass, tiny_predictor: Predictor) -> None:
-    explanation = explain_atom(tiny_predictor, glass, 5, epochs=2)
+    explanation = explain_atom(tiny_predictor, glass, 5, "gnnexplainer", epochs=2)
     shifted = replace(glass, positions=glass.positions + 0.37 * glass.cell.sum(axis=0))
     here = marked(explanation, glass)
     there = marked(replace(explanation, glass_sha256=shifted.content_hash), shifted)
@@ -60,12 +60,12 @@ def test_the_picture_does_not_depend_on_where_the_cell_is_cut(glass: Glass, tiny
 
 
 def test_thicker_edges_are_more_important(glass: Glass, tiny_predictor: Predictor) -> None:
-    drawn = marked(explain_atom(tiny_predictor, glass, 5, epochs=2), glass)
+    drawn = marked(explain_atom(tiny_predictor, glass, 5, "gnnexplainer", epochs=2), glass)
     assert (np.diff(drawn.edge_radius) <= 1e-12).all()
 
 
 def test_self_loops_are_green_atoms(glass: Glass, tiny_predictor: Predictor) -> None:
-    explanation = explain_atom(tiny_predictor, glass, 5, epochs=2)
+    explanation = explain_atom(tiny_predictor, glass, 5, "gnnexplainer", epochs=2)
     loops = np.flatnonzero(explanation.is_self_loop & (explanation.source != 5))
     score = np.zeros(len(explanation))
     score[loops[0]] = 1.0

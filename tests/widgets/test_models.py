@@ -33,7 +33,7 @@ def explaining(structure: Structure) -> Explaining:
 
 @pytest.fixture
 def explanation(structure: Structure) -> AtomExplanation:
-    return explain_atom(structure.predictor, structure.glass, 7, prepared=structure.prepared, epochs=3)
+    return explain_atom(structure.predictor, structure.glass, 7, "gnnexplainer", prepared=structure.prepared, epochs=3)
 
 
 def test_a_selection_needs_a_glass_alone(glass: Glass) -> None:

@@ -61,18 +61,18 @@ class PreparedGlass(PreparedGraph):
         """The glass."""
         return self.glass
 
-    def explain(self, atom: int, method: str = "gnnexplainer", **chosen: Any) -> AtomExplanation:
+    def explain(self, atom: int, method: str | None = None, **chosen: Any) -> AtomExplanation:
         """Explain the prediction of one atom; see :func:`symgnn_explain.explain.explain_atom`, whose keywords it takes.
 
         ::
 
             prepared = prepare(Predictor.load(), datasets.sample())
-            prepared.explain(1501).top_edges(10)
-            prepared.explain(1501, "integrated_gradients", unit="atom")
+            prepared.explain(1501).by_distance()     # Integrated Gradients over pairs
+            prepared.explain(1501, "gnnexplainer").top_edges(10)
         """
-        from symgnn_explain.explain.api import explain_atom
+        from symgnn_explain.explain.api import DEFAULT_METHOD, explain_atom
 
-        return explain_atom(self.predictor, self.glass, atom, method, prepared=self, **chosen)
+        return explain_atom(self.predictor, self.glass, atom, method or DEFAULT_METHOD, prepared=self, **chosen)
 
     def interactions(self, atom: int, units: Any = "neighbours", **chosen: Any) -> Interactions:
         """Find which units act together; see :func:`symgnn_explain.explain.explain_interactions` and its keywords.

@@ -63,7 +63,7 @@ def explain_many(
     workers: int = 1,
     client: Client | None = None,
     semantics: MaskSemantics | None = None,
-    unit: Unit = "edge",
+    unit: Unit | None = None,
     prepared: PreparedGlass | None = None,
     atoms_at_once: int | None = None,
     progress: Callable[[PopulationProgress], None] | None = None,
@@ -122,7 +122,7 @@ def explain_many(
     chosen = require_method(method)
     configured = chosen.configure(**settings)
     semantics = semantics or chosen.semantics
-    for value, allowed, what in ((semantics, MASK_SEMANTICS, "semantics"), (unit, UNITS, "unit")):
+    for value, allowed, what in ((semantics, MASK_SEMANTICS, "semantics"), (unit or chosen.unit, UNITS, "unit")):
         if value not in allowed:
             raise InputError(f"{what}={value!r} is unknown: choose from {', '.join(allowed)}.")
     if workers > 1 and predictor.device.type != "cpu":
@@ -136,6 +136,7 @@ def explain_many(
     if isinstance(atoms, str):
         wanted = select_atoms(glass, atoms, predictions=prepared.predictions, label=predictor.target.array).tolist()
     configured = with_tolerance(configured, prepared.target)
+    unit = unit or chosen.default_unit(describes=prepared.describes)
     manifest = _manifest(prepared, chosen, configured, semantics=semantics, unit=unit)
     records = Records(manifest) if out is None else RecordFolder(Path(out), manifest)
     errors = compute_missing(

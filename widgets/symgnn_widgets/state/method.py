@@ -10,7 +10,7 @@ from typing import Any
 from traitlets import Dict, Enum, HasTraits, Unicode, observe
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import METHODS, PGExplainer
+from symgnn_explain.explain import DEFAULT_METHOD, METHODS, PGExplainer
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS
 from symgnn_explain.explain.methods.pg_first_use import explainer_at_hand
@@ -18,8 +18,6 @@ from symgnn_explain.export.session_file import AMORTISED
 from symgnn_explain.models.target import Target, with_tolerance
 from symgnn_widgets.state.jobs import Reporter
 from symgnn_widgets.state.structure import Structure
-
-DEFAULT_METHOD = "gnnexplainer"
 
 Key = tuple[Any, ...]
 """Atom, method, semantics, unit and settings: what an explanation is known by."""
@@ -37,7 +35,7 @@ class MethodChoice(HasTraits):
     method = Enum(tuple(METHODS), default_value=DEFAULT_METHOD)
     settings = Dict(help="settings of the method; reset to its defaults when the method changes")
     semantics = Enum(MASK_SEMANTICS, help="what masking a message means; reset to the method's own when it changes")
-    unit = Enum(UNITS, default_value="edge", help="what is masked as one")
+    unit = Enum(UNITS, default_value="edge", help="what is masked as one; reset to the method's own when it changes")
     settings_problem = Unicode(help="one sentence about settings that cannot be used, or empty")
 
     def __init__(self, structure: Structure) -> None:
@@ -117,7 +115,8 @@ class MethodChoice(HasTraits):
 
     @observe("method")
     def _reset_settings(self, _change: object) -> None:
-        self.semantics = METHODS[self.method].semantics
+        method = METHODS[self.method]
+        self.semantics, self.unit = method.semantics, method.default_unit(describes=self.structure.prepared.describes)
         self.settings = default_settings(self.method, self.structure.target)
 
     @observe("settings", "semantics", "unit")
