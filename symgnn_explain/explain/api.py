@@ -128,7 +128,7 @@ METHODS = {
         Method(
             "integrated_gradients",
             "Integrated Gradients (Captum)",
-            "Splits the prediction into signed contributions of pairs of atoms, by integrating over the mask; none is missing.",
+            "Splits the prediction into signed contributions of pairs, in its unit, by integrating over the mask.",
             IntegratedGradientsSettings,
             integrated_gradients,
             unit="pair",

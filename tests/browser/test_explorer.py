@@ -26,7 +26,8 @@ HIGHLIGHTED = f"() => {STAGE}.getComponentsByName('selection').list.length"
 
 
 def set_epochs(explorer: ExplorerPage, epochs: int) -> None:
-    """Set the epochs of GNNExplainer in its settings, and fold them away again."""
+    """Choose GNNExplainer, set its epochs in its settings, and fold them away again."""
+    explorer.kernel("explorer.session.method = 'gnnexplainer'")
     settings = explorer.page.locator("button:has-text('Settings')")
     settings.click()
     box = explorer.page.locator(".widget-text", has_text="Epochs").locator("input")

@@ -35,7 +35,7 @@ print(json.dumps({
 
 def test_every_export_opens(explorer_page: ExplorerPage, lab: Lab, browser: Any) -> None:
     page = explorer_page.page
-    explorer_page.kernel("explorer.session.configure(epochs=10)")
+    explorer_page.kernel("explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=10)")
     atom = explorer_page.click_atom()
     explorer_page.wait_explained(atom)
     explorer_page.open_tab("Figures and data")
@@ -108,7 +108,7 @@ def test_own_files_are_asked_about_and_a_session_lives_on(
     assert "Traceback" not in said
     own_page.picture(PICTURES / "unknown_species.png")
 
-    own_page.kernel("explorer.session.configure(epochs=10)")
+    own_page.kernel("explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=10)")
     atom = own_page.click_atom()
     own_page.wait_explained(atom)
     page.locator(".symgnn-explorer select:has(option:text-is('importance'))").select_option(label="importance")

@@ -39,6 +39,7 @@ def test_hostile_files_run_nothing(
     glass = random_glass(6)
     (lab.root / "hostile.extxyz").write_text(hostile_xyz(glass), encoding="utf-8")
     author = GlassExplorer(hostile_glass(glass), Predictor.load())
+    author.session.method = "gnnexplainer"
     author.session.configure(epochs=4)
     author.select(7)
     assert author.explain(wait=True) is not None
@@ -54,7 +55,9 @@ def test_hostile_files_run_nothing(
         box.press("Tab")
         page.locator(".symgnn-explorer button:visible", has_text="Open").click()
         page.wait_for_selector(f".symgnn-note:has-text('{said}')", timeout=LONG)
-        explorer_page.kernel(f"explorer.session.configure(epochs=4); explorer.session.colour_by = {column!r}")
+        explorer_page.kernel(
+            f"explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=4); explorer.session.colour_by = {column!r}"
+        )
         explorer_page.kernel("explorer.select(7); explorer.explain(wait=True); None")
         explorer_page.wait_explained(7)
         assert page.locator(".symgnn-colour-bar b").text_content().lower() == column.lower().replace("_", " ")

@@ -41,6 +41,7 @@ def test_the_3d_view_turns_without_a_network(
     offline: Any, glass: Glass, tiny_predictor: Predictor, tmp_path: Path
 ) -> None:
     explorer = GlassExplorer(glass, tiny_predictor)
+    explorer.session.method = "gnnexplainer"
     explorer.session.settings = {**explorer.session.settings, "epochs": 4}
     explorer.select(7)
     assert explorer.explain(wait=True) is not None

@@ -44,7 +44,7 @@ def require_on_screen(places: dict[str, Any]) -> None:
 def test_every_tab_is_on_one_screen_with_the_structure(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
     page.set_viewport_size(SCREEN)
-    explorer_page.kernel("explorer.session.configure(epochs=10)")
+    explorer_page.kernel("explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=10)")
     explorer_page.wait_explained(explorer_page.click_atom())
     scrolled = page.evaluate(SCROLLED)
     for title in TAB_HELP:

@@ -15,5 +15,6 @@ EPOCHS = 4
 def explorer(glass: Glass, tiny_predictor: Predictor) -> GlassExplorer:
     """An explorer whose explanations take a few milliseconds."""
     explorer = GlassExplorer(glass, tiny_predictor)
+    explorer.session.method = "gnnexplainer"
     explorer.session.settings = {**explorer.session.settings, "epochs": EPOCHS}
     return explorer

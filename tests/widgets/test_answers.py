@@ -137,6 +137,7 @@ def test_previews_arrive_while_an_explanation_runs(explorer: GlassExplorer) -> N
     session.explaining.observe(lambda change: seen.append(change["new"]) if change["new"] else None, "preview")
 
     async def main() -> None:
+        session.method = "gnnexplainer"
         session.settings = {**session.settings, "epochs": 100_000, "stop_early": False}
         session.pick(8)
         async with asyncio.timeout(TIMEOUT):

@@ -27,6 +27,7 @@ def live(glass: Glass, tiny_weights: Path) -> GlassExplorer:
     """Do some things in a new explorer."""
     explorer = GlassExplorer(glass.with_arrays(charge=np.arange(216.0)), Predictor.load(tiny_weights))
     session = explorer.session
+    session.method = "gnnexplainer"
     session.settings = {**session.settings, "epochs": EPOCHS}
     for atom in (3, 7):
         explorer.select(atom)
@@ -146,6 +147,7 @@ def test_the_panel_opens_another_glass_in_place_of_the_present_one(
     assert (lived_in.session.history, lived_in.explanation, lived_in.session.selected_atom) == ({}, None, None)
     assert lived_in.session.predictor is past.predictor
     assert lived_in.tabs.every["Open and save"] is lived_in.files
+    lived_in.session.method = "gnnexplainer"
     lived_in.session.settings = {**lived_in.session.settings, "epochs": EPOCHS}
     lived_in.select(100)
     explanation = lived_in.explain(wait=True)

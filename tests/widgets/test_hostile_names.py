@@ -41,6 +41,7 @@ def require_all_harmless(explorer: GlassExplorer) -> str:
 @pytest.fixture
 def hostile(glass: Glass, tiny_predictor: Predictor) -> GlassExplorer:
     explorer = GlassExplorer(hostile_glass(glass), tiny_predictor)
+    explorer.session.method = "gnnexplainer"
     explorer.session.settings = {**explorer.session.settings, "epochs": 4}
     return explorer
 

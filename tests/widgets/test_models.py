@@ -27,6 +27,7 @@ def structure(glass: Glass, tiny_predictor: Predictor) -> Structure:
 @pytest.fixture
 def explaining(structure: Structure) -> Explaining:
     explaining = Explaining(Selection(structure.glass), MethodChoice(structure))
+    explaining.choice.method = "gnnexplainer"
     explaining.choice.configure(epochs=3)
     return explaining
 
@@ -64,10 +65,10 @@ def test_a_threshold_needs_scores_alone(explanation: AtomExplanation) -> None:
 def test_a_method_brings_its_settings_and_says_which_cannot_be_used(structure: Structure) -> None:
     choice = MethodChoice(structure)
     key = choice.key_of(3)
-    choice.method = "integrated_gradients"
+    choice.method = "gnnexplainer"
     assert choice.key_of(3) != key
-    choice.configure(steps=-1)
-    assert "steps" in choice.settings_problem
+    choice.configure(epochs=-1)
+    assert "epochs" in choice.settings_problem
     choice.become(key)
     assert (choice.key_of(3), choice.settings_problem) == (key, "")
 

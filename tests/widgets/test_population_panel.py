@@ -56,6 +56,7 @@ def test_a_cancelled_population_continues(explorer: GlassExplorer, tmp_path: Pat
 
     monkeypatch.setattr(session_population, "explain_many", watched)
     panel.folder.value = str(tmp_path)
+    session.method = "gnnexplainer"
     session.settings = {**session.settings, "epochs": 400, "stop_early": False}
     panel.folder.value = str(tmp_path)
     session.select_many(range(8))
@@ -98,6 +99,7 @@ def test_a_folder_of_something_else_is_one_sentence(explorer: GlassExplorer, tmp
     panel.folder.value = str(tmp_path)
     session.select_many([1, 2])
     panel.start.click()
+    session.method = "gnnexplainer"
     session.settings = {**session.settings, "epochs": 5}
     panel.folder.value = str(tmp_path)
     panel.start.click()

@@ -92,6 +92,7 @@ def test_methods_bring_their_settings(explorer: GlassExplorer) -> None:
 
 
 def test_bad_settings_are_one_sentence(explorer: GlassExplorer) -> None:
+    explorer.session.method = "gnnexplainer"
     explorer.session.settings = {**explorer.session.settings, "epochs": 0}
     explorer.session.pick(0)
     assert explorer.session.status == "failed"
@@ -145,6 +146,7 @@ def test_cancelling_leaves_everything_as_it_was(explorer: GlassExplorer, monkeyp
     monkeypatch.setattr(session_explaining, "explain_atom", watched)
 
     async def main() -> None:
+        shown.method = "gnnexplainer"
         shown.settings = {**shown.settings, "epochs": 100_000}
         shown.pick(8)
         await asyncio.to_thread(under_way.wait, TIMEOUT)
@@ -168,6 +170,7 @@ def test_another_pick_supersedes_the_one_that_is_running(explorer: GlassExplorer
     shown.explaining.observe(lambda change: seen.append(change["new"].atom if change["new"] else -1), "explanation")
 
     async def main() -> None:
+        shown.method = "gnnexplainer"
         shown.settings = {**shown.settings, "epochs": 100_000}
         shown.pick(8)
         shown.settings = {**shown.settings, "epochs": 3}
