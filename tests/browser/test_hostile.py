@@ -56,7 +56,8 @@ def test_hostile_files_run_nothing(
         page.locator(".symgnn-explorer button:visible", has_text="Open").click()
         page.wait_for_selector(f".symgnn-note:has-text('{said}')", timeout=LONG)
         explorer_page.kernel(
-            f"explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=4); explorer.session.colour_by = {column!r}"
+            "explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=4); "
+            f"explorer.session.colour_by = {column!r}"
         )
         explorer_page.kernel("explorer.select(7); explorer.explain(wait=True); None")
         explorer_page.wait_explained(7)

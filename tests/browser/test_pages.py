@@ -74,7 +74,8 @@ def test_two_explorers_run_out_of_sight_and_in_the_dark(two_explorers: ExplorerP
 
     # A click in one explains nothing in the other.
     two_explorers.kernel(
-        "two.session.method = one.session.method = 'gnnexplainer'; two.session.configure(epochs=10); one.session.configure(epochs=10)"
+        "two.session.method = one.session.method = 'gnnexplainer'; "
+        "two.session.configure(epochs=10); one.session.configure(epochs=10)"
     )
     second = page.locator(".symgnn-structure").nth(1)
     second.scroll_into_view_if_needed()
