@@ -193,9 +193,9 @@ def test_explain_says_what_acts_together_where_it_is_asked(
         (["--atom", "1", "--method", "magic"], "choose from gnnexplainer"),
         (["--atom", "1", "--interactions", "rings"], "choose from neighbours, shells, species, polyhedra"),
         (["--atom", "1", "--set", "epochs"], "expected KEY=VALUE"),
-        (["--atom", "1", "--set", "epoch=5"], "with a key among epochs"),
-        (["--atom", "1", "--set", "epochs=few"], "epochs is of type int"),
-        (["--atom", "1", "--set", "epochs=0"], "epochs"),
+        (["--atom", "1", "--set", "step=5"], "with a key among steps"),
+        (["--atom", "1", "--set", "steps=few"], "steps is of type int"),
+        (["--atom", "1", "--set", "steps=0"], "steps"),
     ],
 )
 def test_explain_refuses(
@@ -326,7 +326,18 @@ def test_an_interrupted_explanation_writes_nothing(
 
     monkeypatch.setattr(explaining, "progress_bar", impatient)
     out = tmp_path / "out"
-    options = ["--atom", "7", "--set", "epochs=20", "--out", str(out), "--weights", str(tiny_weights)]
+    options = [
+        "--atom",
+        "7",
+        "--method",
+        "gnnexplainer",
+        "--set",
+        "epochs=20",
+        "--out",
+        str(out),
+        "--weights",
+        str(tiny_weights),
+    ]
     assert main(["explain", str(two_files[0]), *options]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
     assert 0.5 < seen[-1] < 1

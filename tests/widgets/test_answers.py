@@ -359,7 +359,7 @@ def calibrated(explorer: GlassExplorer) -> GlassExplorer:
     session = explorer.session
     card = {"protocol": {"calibration": {"floor_ev": 0.2, "scale": 0.0}}}
     calibrated = GlassExplorer(session.glass, Predictor(session.predictor.model, card=card, device="cpu"))
-    calibrated.session.settings = session.settings
+    calibrated.session.method, calibrated.session.settings = session.method, session.settings
     return calibrated
 
 

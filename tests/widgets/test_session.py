@@ -33,7 +33,9 @@ async def finished(shown: Session) -> None:
 def test_explains_as_the_api_does(explorer: GlassExplorer) -> None:
     explorer.select(17)
     found = explorer.explain(wait=True)
-    expected = explain_atom(explorer.session.predictor, explorer.session.glass, 17, **explorer.session.settings)
+    expected = explain_atom(
+        explorer.session.predictor, explorer.session.glass, 17, "gnnexplainer", **explorer.session.settings
+    )
     assert found is explorer.explanation
     assert found.atom == 17
     np.testing.assert_allclose(found.score, expected.score)
