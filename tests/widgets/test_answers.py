@@ -251,6 +251,32 @@ def test_arrows_are_the_derivatives(explorer: GlassExplorer) -> None:
     assert explorer.view.stage._scene["arrows"][1]["arrows"] is None
 
 
+def test_interactions_are_found_once_their_tab_is_open_and_drawn_in_3d(explorer: GlassExplorer) -> None:
+    session, panel = explorer.session, explorer.interactions
+    panel.units.value = "species"
+    explained(explorer, 5)
+    assert session.interactions is None
+    explorer.tabs.open("Together")
+    found = session.prepared.interactions(5, "species")
+    np.testing.assert_array_equal(session.interactions.coalitions, found.coalitions)
+    assert "of what the prediction varies by" in panel.note.value.lower()
+    panel.in_view.value = True
+    assert "interactions" not in explorer.view.stage._scene  # species are many atoms
+    glass = session.glass
+    near = [int(atom) for atom in np.argsort(np.linalg.norm(glass.displacements_from(5), axis=1))[1:5]]
+    session.interactions = session.prepared.interactions(5, {str(atom): [atom] for atom in near})
+    start = scene_floats(explorer, "interactions", "cylinders", "start")
+    assert len(start) == 6
+    drawn = explorer.view.positions[5] + glass.displacements_from(5)[near]
+    assert all(np.linalg.norm(drawn - place, axis=1).min() < 1e-4 for place in start)
+    assert len(scene_floats(explorer, "triples", "triangles", "position")) == 9
+    explained(explorer, 6)
+    assert session.interactions.atom == 6
+    assert explorer.view.stage._scene["interactions"][1]["cylinders"] is None
+    findings, _ = explorer.export._findings()
+    assert findings.interactions is session.interactions
+
+
 def test_the_summary_says_it_in_words(explorer: GlassExplorer) -> None:
     summary, session = explorer.summary, explorer.session
     assert summary.quote.layout.display == "none"

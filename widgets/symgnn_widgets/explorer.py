@@ -30,6 +30,7 @@ from symgnn_widgets.panels.files import Files
 from symgnn_widgets.panels.glass_analyses import CORRELATION, RADIAL, STRUCTURE_FACTOR
 from symgnn_widgets.panels.glass_values import GlassValues
 from symgnn_widgets.panels.history import History
+from symgnn_widgets.panels.interactions import InteractionsPanel
 from symgnn_widgets.panels.neighbourhood import Neighbourhood
 from symgnn_widgets.panels.population import Population
 from symgnn_widgets.panels.rings import Rings
@@ -157,6 +158,7 @@ class GlassExplorer:
         self.history = History(explaining)
         self.compare = Compare(explaining)
         self.arrows = Arrows(scene, PICTURE_HEIGHT)
+        self.interactions = InteractionsPanel(scene, PICTURE_HEIGHT)
         of_explanation = (DISTANCES, CONTRIBUTIONS, ENRICHMENT, MOTIFS, NETWORK, FIDELITY)
         of_glass = (RADIAL, STRUCTURE_FACTOR, CORRELATION)
         self.distances, self.contributions, self.enrichment, self.motifs, self.network, self.fidelity, *curves = (
@@ -185,6 +187,7 @@ class GlassExplorer:
                 "Neighbourhood": Together(self.neighbourhood, self.edges),
                 "Atoms": self.atoms,
                 "Contributions": self.contributions,
+                "Together": self.interactions,
                 "Arrows": self.arrows,
             },
             "Can I trust it?": {"Fidelity": self.fidelity, "Values": self.values},

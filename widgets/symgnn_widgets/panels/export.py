@@ -189,6 +189,7 @@ class Export:
             self._counting.cycles,
             structure.spread,
             structure.domain,
+            self._scene.interactions,
         )
         folder = Path(self.folder.value).expanduser()
         return findings, folder / free_stem(folder, export_stem(explanation))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from traitlets import Bool, Bytes, HasTraits, Instance
 
 from symgnn_explain.analysis import CyclePath, VoronoiCells
-from symgnn_explain.explain import PositionAttribution
+from symgnn_explain.explain import Interactions, PositionAttribution
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Job
 
 
 class Scene(HasTraits):
-    """A ring and arrows in the 3D view, its picture, and the Voronoi cells of the glass.
+    """A ring, arrows and interactions in the 3D view, its picture, and the Voronoi cells of the glass.
 
     The cells are found in the background, once an explanation is seen or somebody asks.
     """
@@ -19,6 +19,8 @@ class Scene(HasTraits):
     ring = Instance(CyclePath, allow_none=True, help="a ring of the structure that is drawn in 3D")
     attribution = Instance(PositionAttribution, allow_none=True, help="derivatives by the positions of atoms")
     arrows_shown = Bool(False, help="whether they are drawn as arrows in the 3D view")
+    interactions = Instance(Interactions, allow_none=True, help="which units act together, of the explained atom")
+    interactions_shown = Bool(False, help="whether they are drawn as lines and triangles in the 3D view")
     shown = Bool(False, help="whether a page has drawn the structure")
     picture_wanted = Bool(False, help="set to ask for a picture of the 3D view")
     picture = Bytes(help="the latest picture of the 3D view, a PNG")

@@ -104,7 +104,7 @@
   };
 
   // Raw buffers let clicks through to the atoms; shapes drawn one by one would swallow them.
-  const put = ({ name, spheres, cylinders, arrows, translucent }) => {
+  const put = ({ name, spheres, cylinders, arrows, triangles, translucent }) => {
     removeByName(name);
     const shape = new NGL.Shape(name);
     if (spheres) {
@@ -125,7 +125,10 @@
         color: floats(arrows.colour), radius: floats(arrows.radius),
       }, { aspectRatio: 2, openEnded: false }));
     }
-    if (spheres || cylinders || arrows) {
+    if (triangles) {
+      shape.addBuffer(new NGL.MeshBuffer({ position: floats(triangles.position), color: floats(triangles.colour) }));
+    }
+    if (spheres || cylinders || arrows || triangles) {
       stage.addComponentFromObject(shape).addRepresentation("buffer", translucent ? { opacity: translucent } : {});
     }
   };
@@ -186,7 +189,7 @@
     },
 
     // `opacity` is that of the atoms of the glass, `translucent` that of what is drawn.
-    draw({ name, spheres, cylinders, arrows, opacity, translucent, explained }) {
+    draw({ name, spheres, cylinders, arrows, triangles, opacity, translucent, explained }) {
       next(() => {
         marks.delete(name);
         // Whose explanation is drawn, for whoever watches the page.
@@ -197,7 +200,7 @@
         }
         // What is nearly invisible hides nothing behind it.
         if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity, depthWrite: opacity > NEARLY_INVISIBLE });
-        const what = { name, spheres, cylinders, arrows, translucent };
+        const what = { name, spheres, cylinders, arrows, triangles, translucent };
         drawn.set(name, what);
         put(what);
       });

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgnn_explain.analysis import CyclePath
-from symgnn_explain.explain import PositionAttribution
+from symgnn_explain.explain import Interactions, PositionAttribution
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import SAME_PLACE, place_atoms
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
+from symgnn_explain.plotting.interactions import strongest, unit_places
 from symgnn_explain.plotting.style import BLACK, GREEN, LOWERS, PURPLE, RAISES, species_radius
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_widgets.state.colours import RgbArray, channels_of
@@ -28,6 +29,8 @@ RING_RADIUS = 0.22
 """Radius (Å) of the bonds of a ring."""
 ARROWS = 30
 """Atoms that have an arrow."""
+INTERACTING_PAIRS = 12
+"""Pairs that act together and are drawn."""
 ARROW_RADIUS = 0.22
 """Radius (Å) of the shaft of an arrow."""
 
@@ -158,6 +161,26 @@ def arrow_cylinders(
     moving = np.linalg.norm(along, axis=1) > 0
     start, along = start[moving], along[moving]
     return start, start + along, np.tile(_rgb(RAISES), (len(start), 1)), np.full(len(start), ARROW_RADIUS)
+
+
+def interaction_shapes(
+    found: Interactions, glass: Glass, origin: FloatArray
+) -> tuple[tuple[FloatArray, FloatArray, FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+    """Return cylinders between the strongest pairs, and corners (3 T, 3) and colours of the strongest triples."""
+    _, places = unit_places(glass, found)
+    chosen = strongest(found, INTERACTING_PAIRS)
+    largest = max((abs(score) for _, score in chosen), default=0.0) or 1.0
+    pairs = [(units, score) for units, score in chosen if len(units) == 2]
+    triples = [(units, score) for units, score in chosen if len(units) == 3]
+    ends = origin + places[np.array([units for units, _ in pairs]).reshape(-1, 2)]
+    corners = origin + places[np.array([units for units, _ in triples], dtype=np.int64).reshape(-1, 3)]
+    strength = np.array([abs(score) for _, score in pairs]) / largest
+    of_pairs, of_triples = (
+        np.array([channels_of(RAISES if score > 0 else LOWERS) for _, score in some]).reshape(-1, 3) / 255.0
+        for some in (pairs, triples)
+    )
+    radius = EDGE_RADII[0] + strength * (EDGE_RADII[1] - EDGE_RADII[0])
+    return (ends[:, 0], ends[:, 1], of_pairs, radius), (corners.reshape(-1, 3), np.repeat(of_triples, 3, axis=0))
 
 
 def drawn_radii(glass: Glass) -> FloatArray:

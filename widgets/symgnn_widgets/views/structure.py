@@ -23,6 +23,7 @@ from symgnn_widgets.views.highlight import (
     arrow_cylinders,
     cell_edges,
     drawn_radii,
+    interaction_shapes,
     mark_atoms,
     mark_explanation,
     ring_cylinders,
@@ -32,6 +33,7 @@ from symgnn_widgets.views.view_controls import ViewControls
 
 DIMMED_OPACITY = 0.13
 SHELL_OPACITY = 0.4
+TRIANGLE_OPACITY = 0.45
 SKIN_OPACITY = 0.5
 OPACITY_AMONG_SKINS = 0.05
 CELL_RADIUS = 0.06  # Å
@@ -81,6 +83,7 @@ class StructureView:
         colours.observe(self._filter, ["shown_range", "outside", "slab", "slab_axis"])
         scene.observe(self._draw_ring, "ring")
         scene.observe(self._draw_arrows, ["attribution", "arrows_shown"])
+        scene.observe(self._draw_interactions, ["interactions", "interactions_shown"])
         colours.observe(self._draw_cell, "cell_shown")
         colours.observe(self._draw_regions, ["regions", "region_share"])
         scene.observe(self._take_picture, "picture_wanted")
@@ -151,6 +154,16 @@ class StructureView:
         shown = self._scene.attribution if self._scene.arrows_shown else None
         drawn = None if shown is None else _cylinders(*arrow_cylinders(shown, ARROWS, self.positions[shown.atom]))
         self._put("arrows", "arrows", drawn)
+
+    def _draw_interactions(self, _change: object = None) -> None:
+        found = self._scene.interactions if self._scene.interactions_shown else None
+        lines = triangles = None
+        if found is not None and found.in_space:
+            pairs, (corners, colour) = interaction_shapes(found, self._structure.glass, self.positions[found.atom])
+            lines = _cylinders(*pairs)
+            triangles = {"position": packed(corners), "colour": packed(colour)} if len(corners) else None
+        self._put("interactions", "cylinders", lines)
+        self._put("triples", "triangles", triangles, translucent=TRIANGLE_OPACITY)
 
     def draw_saddle(self, arrows: tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None) -> None:
         """Draw what moves at a saddle: start, end, colour and radius of arrows; None takes them away."""

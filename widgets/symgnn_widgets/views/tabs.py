@@ -16,6 +16,7 @@ TAB_HELP = {
     "Compare": "Explanations beside each other: of two atoms, of many, of earlier ones",
     "Export": "Figures, data, 3D view and report; other structures and sessions",
     "Neighbourhood": "The important atoms and edges around the explained atom, in 3D and as a table",
+    "Together": "Which neighbours, shells, species or polyhedra act together",
     "Arrows": "Which displacement of which atom would raise the prediction",
     "Side by side": "Two explanations side by side: how alike they are",
     "Distances": "How far important atoms are, against random atoms: short or medium range?",
