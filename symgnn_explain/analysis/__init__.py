@@ -2,6 +2,7 @@
 
 from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, cycle_comparison
 from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve, enrichment_curve
+from symgnn_explain.analysis.explained.mechanism import Mechanism, mechanism
 from symgnn_explain.analysis.explained.motifs import MotifAnalysis, motif_analysis
 from symgnn_explain.analysis.explained.mro import ShellAnalysis, shell_analysis
 from symgnn_explain.analysis.explained.population import PopulationAnalysis, population_analysis
@@ -44,6 +45,7 @@ __all__ = [
     "DiffractionPeak",
     "EnrichmentCurve",
     "LocalOrder",
+    "Mechanism",
     "MotifAnalysis",
     "NetworkAnalysis",
     "NullModel",
@@ -67,6 +69,7 @@ __all__ = [
     "enrichment_curve",
     "field_autocorrelation",
     "local_order_analysis",
+    "mechanism",
     "motif_analysis",
     "network_analysis",
     "optimal_cycles",
