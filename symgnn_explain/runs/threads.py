@@ -1,7 +1,7 @@
 """How many threads a computation uses.
 
-PyTorch's setting belongs to the thread that makes it, and is also what threads that start later begin with. Here it is
-always put back, and never left to threads that others start.
+PyTorch writes the number that a thread sets into a place that all threads to come begin with. So OpenMP is asked
+directly, where the number belongs to the calling thread alone: pieces of work that overlap know nothing of each other.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Thread
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 
@@ -24,12 +25,9 @@ def one_thread() -> Iterator[None]:
     For work made of many small steps, which gains little from threads and loses much where cores are shared: threads
     that wait for each other spin.
     """
-    before = torch.get_num_threads()
-    _use(1, elsewhere=before)
-    try:
+    torch.get_num_threads()  # a thread's first look at the setting overwrites what the thread was given before
+    with _openmp().limit(limits=1):
         yield
-    finally:
-        _use(before, elsewhere=before)
 
 
 @contextmanager
@@ -46,7 +44,8 @@ def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Sequence[Item]]
         return
 
     def begin() -> None:
-        _use(1, elsewhere=before)
+        torch.get_num_threads()
+        _openmp().limit(limits=1)  # for as long as this thread lives
         torch.set_grad_enabled(gradients)
 
     pool = ThreadPoolExecutor(before, initializer=begin, thread_name_prefix="symgnn")
@@ -68,11 +67,7 @@ def _work_through_here(work: Callable[[Item], None], items: Sequence[Item]) -> I
         yield item
 
 
-def _use(count: int, *, elsewhere: int | None = None) -> None:
-    """Set the number of threads for this thread, and for those to come to another number."""
-    torch.get_num_threads()  # a thread's first look at the setting overwrites what the thread was given before
-    torch.set_num_threads(count)
-    if elsewhere not in (None, count):
-        other = Thread(target=torch.set_num_threads, args=(elsewhere,))
-        other.start()
-        other.join()
+@cache
+def _openmp() -> Any:
+    """Return the OpenMP libraries of this process: PyTorch has loaded its own."""
+    return ThreadpoolController().select(user_api="openmp")

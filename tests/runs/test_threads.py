@@ -72,3 +72,23 @@ def test_what_fails_is_raised_and_leaves_the_number_as_it_was() -> None:
     with pytest.raises(ValueError, match="two"), side_by_side() as work_through:
         list(work_through(fail, range(9)))
     assert torch.get_num_threads() == seen_by_another_thread() == 3
+
+
+def test_threads_that_begin_while_another_sets_its_own_number_have_theirs() -> None:
+    """Whatever moment they begin at: the number of one thread never stands where others look."""
+    stop, found = Event(), set()
+
+    def enter_and_leave() -> None:
+        while not stop.is_set():
+            with one_thread():
+                pass
+
+    others = [Thread(target=enter_and_leave) for _ in range(3)]
+    for thread in others:
+        thread.start()
+    found = {seen_by_another_thread() for _ in range(300)}
+    stop.set()
+    for thread in others:
+        thread.join()
+    assert found == {3}
+    assert torch.get_num_threads() == 3
