@@ -27,7 +27,7 @@ from symgnn_explain.models.protocol import (
     require_node_model,
 )
 from symgnn_explain.models.registry import Network
-from symgnn_explain.models.sweep import BLOCK_ATOMS, Sweep, sweep, sweep_first, sweep_graph
+from symgnn_explain.models.sweep import BLOCK_ATOMS, Sweep, sweep, sweep_first
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import require_species
@@ -51,6 +51,16 @@ class AtomPredictions(NamedTuple):
     values: FloatArray
     spread: FloatArray | None
     domain: FloatArray | None
+
+
+class Predicted(NamedTuple):
+    """What :class:`AtomPredictions` holds, and mean messages of each layer of each member, shape (heads, dim) each.
+
+    The latter are None where the network is no SymGNN.
+    """
+
+    said: AtomPredictions
+    messages: list[list[Tensor]] | None
 
 
 class Predictor:
@@ -215,18 +225,10 @@ class Predictor:
         with evaluation_mode(self.model):
             return self.said(sweep_first(self.model, *block, progress=progress))
 
-    @torch.no_grad()
-    def predict_prepared(self, graph: Data) -> tuple[AtomPredictions, list[list[Tensor]] | None]:
-        """Say of the whole graph that :meth:`graph` built what :meth:`predict_atoms` does, and what atoms receive.
-
-        The latter are the mean messages of each layer of each member, shape (heads, dim); None where the network is no
-        SymGNN.
-        """
-        if not isinstance(self.model, SymGNNLike):
-            return self.said(self._all_at_once(graph)), None
-        with evaluation_mode(self.model):
-            found = sweep_graph(self.model, graph)
-        return self.said(found), found.received
+    def predict_glass(self, glass: Glass, *, progress: Callable[[float], None] | None = None) -> Predicted:
+        """Say what :meth:`predict_atoms` does, and what atoms receive."""
+        found = self._swept(glass, BLOCK_ATOMS, progress)
+        return Predicted(self.said(found), found.received or None)
 
     @property
     def domain(self) -> Domain | None:

@@ -178,6 +178,7 @@ class GlassExplorer:
         self.tabs = tabs_by_question(self._panels())
         self.files.offer_relaxation()
         self.ui.children = (*self._basis, *self._compose())
+        session.structure.prepare_ahead()
         self._tooltips.read(self.ui, tabs={title: TAB_HELP[title] for title in self.tabs.every})
 
     def _panels(self) -> dict[str, dict[str, Panel]]:

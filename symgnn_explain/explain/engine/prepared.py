@@ -15,7 +15,7 @@ from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
-from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.predictor import Predicted, Predictor
 from symgnn_explain.models.target import Target
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -109,7 +109,9 @@ class PreparedGlass(PreparedGraph):
         return super().masked_prediction(atom, semantics=semantics, unit=unit, shell_width=shell_width, member=member)
 
 
-def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = None) -> PreparedGlass:
+def prepare(
+    predictor: Predictor, glass: Glass, *, reference: Glass | None = None, predicted: Predicted | None = None
+) -> PreparedGlass:
     """Predict a glass once, and keep what its explanations need; the same whatever the number of threads.
 
     Parameters
@@ -121,6 +123,8 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
     reference
         The glass whose mean messages stand for "nothing particular" under the semantics ``reference``; the glass
         itself where None.
+    predicted
+        What the predictor's ``predict_glass`` said of the glass, so that it is not predicted again.
 
     Raises
     ------
@@ -131,18 +135,15 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
     with torch.no_grad(), one_thread():  # sums over several threads differ in their last digits
         graph = with_description(predictor.model, predictor.graph(glass))
         if not isinstance(predictor.model, SymGNNLike):
-            said, messages = predictor.predict_prepared(graph)
+            said, messages = predicted or predictor.predict_glass(glass)
             reference_graph = None if reference is None else predictor.graph(reference)
     if isinstance(predictor.model, SymGNNLike):
-        said, messages = predictor.predict_prepared(graph)
+        said, messages = predicted or predictor.predict_glass(glass)
         if reference is not None:
-            _, messages = predictor.predict_prepared(predictor.graph(reference))
+            _, messages = predictor.predict_glass(reference)
     reference = glass if reference is None else reference
     values, spread, domain = said
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"the predictor gives predictions of {glass.name!r} that are not finite: its weights are damaged."
-        )
+    require_finite(glass, values)
     return PreparedGlass(
         model=predictor.model,
         graph=graph,
@@ -156,3 +157,11 @@ def prepare(predictor: Predictor, glass: Glass, *, reference: Glass | None = Non
         spread=spread,
         domain=domain,
     )
+
+
+def require_finite(glass: Glass, predictions: FloatArray) -> None:
+    """Raise InputError where predictions are not numbers."""
+    if not np.isfinite(predictions).all():
+        raise InputError(
+            f"the predictor gives predictions of {glass.name!r} that are not finite: its weights are damaged."
+        )

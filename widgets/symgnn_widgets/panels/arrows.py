@@ -42,12 +42,12 @@ class Arrows(Seen):
 
     def update(self, _change: object = None) -> None:
         """Differentiate the prediction for another atom, if somebody looks."""
-        prepared, scene, atom = self._structure.prepared, self._scene, self._selected.selected_atom
+        structure, scene, atom = self._structure, self._scene, self._selected.selected_atom
         if scene.attribution is not None and scene.attribution.atom != atom:
             scene.attribution = None
             self.figure.clear()
         if self.active and atom is not None and scene.attribution is None:
-            self.figure.compute(lambda _report, _cancel: explain_positions(prepared, atom), self._keep)
+            self.figure.compute(lambda _report, _cancel: explain_positions(structure.prepared, atom), self._keep)
 
     def _figure(self, attribution: PositionAttribution) -> go.Figure:
         return position_figure(self._structure.glass, attribution, k=ARROWS)

@@ -68,8 +68,6 @@ class Job(HasTraits):
         self._generation = 0
         self._cancel = threading.Event()
         self._started = 0.0
-        # The loop itself keeps only weak references to its tasks.
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def running(self) -> bool:
@@ -94,15 +92,12 @@ class Job(HasTraits):
             if generation == self._generation:
                 callback(value)
 
-        try:
-            loop = None if wait else asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
+        loop = None if wait else event_loop()
 
         def send(callback: Callable[[Any], None], value: Any) -> None:
             if loop is None:
                 deliver(callback, value)
-            else:
+            elif not loop.is_closed():
                 loop.call_soon_threadsafe(deliver, callback, value)
 
         def finish(result: Result) -> None:
@@ -121,9 +116,8 @@ class Job(HasTraits):
         if loop is None:
             run()
             return
-        task = loop.create_task(asyncio.to_thread(run))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # A thread of its own: jobs that wait for what one of them computes take no place in a pool from the others.
+        threading.Thread(target=run, name="symgnn-job").start()
 
     def cancel(self) -> bool:
         """Ask the work to stop, and drop its result however it ends; returns whether it was running."""
@@ -158,6 +152,14 @@ class Job(HasTraits):
     def _fail(self, error: Exception) -> None:
         self.status, self.seconds_left = "failed", None
         self._on_error(error)
+
+
+def event_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that serves a notebook's page; None in a script."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _throttled(report: Progress) -> Progress:

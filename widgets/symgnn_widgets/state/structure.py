@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -26,13 +27,18 @@ from symgnn_explain.analysis import (
 )
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
+from symgnn_explain.explain.engine.prepared import PreparedGlass, require_finite
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import Target
 from symgnn_explain.runs.watch import CancelSignal
 from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_widgets.state.jobs import Job, event_loop
 
 Found = TypeVar("Found")
+
+AHEAD_ATOMS = 30_000
+"""Atoms up to which the graph is built before anybody asks for an explanation: 30 kB each."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +65,12 @@ class Structure(HasTraits):
         super().__init__()
         self.glass = glass
         self.predictor = predictor
-        self.prepared = prepare(predictor, glass)
-        self.predictions = self.prepared.predictions
-        self.domain = self.prepared.domain
+        self._predicted = predictor.predict_glass(glass)
+        require_finite(glass, self._predicted.said.values)
+        self.predictions, self.spread, self.domain = self._predicted.said
+        self._ahead = Job(lambda error: self.fail("Explanations could not be prepared", error))
         self._known: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @property
     def target(self) -> Target:
@@ -75,10 +82,15 @@ class Structure(HasTraits):
         """Known values of the target, shape (N,), NaN where unknown; None where all are."""
         return self.target.labels(self.glass)
 
-    @cached_property
-    def spread(self) -> FloatArray | None:
-        """Standard deviation of each prediction, shape (N,); None where the network was not calibrated."""
-        return self.prepared.spread
+    def prepare_ahead(self) -> None:
+        """Let what explanations need be built in the background where a page waits for clicks, if memory allows."""
+        if len(self.glass) <= AHEAD_ATOMS and event_loop() is not None:
+            self._ahead.start(lambda _report, _cancel: self.prepared, lambda _prepared: None)
+
+    @property
+    def prepared(self) -> PreparedGlass:
+        """What explanations need: the graph takes longer than the predictions, and is built when it is first wanted."""
+        return self._once("prepared", lambda: prepare(self.predictor, self.glass, predicted=self._predicted))
 
     @cached_property
     def domain_warning(self) -> str:
@@ -139,7 +151,7 @@ class Structure(HasTraits):
         return self._once("topology", lambda: structure_topology(self.glass, progress, cancel))
 
     def _once(self, name: str, compute: Callable[[], Found]) -> Found:
-        with self._lock:  # asked from several threads
+        with self._locks[name]:  # asked from several threads, which wait for what they ask for alone
             if name not in self._known:
                 self._known[name] = compute()
             found: Found = self._known[name]
