@@ -248,9 +248,13 @@ def _piece_input(settings: QuenchSettings, style: str, number: int, piece: tuple
         lines += [f"region box block 0 {edge:.6f} 0 {edge:.6f} 0 {edge:.6f}", f"create_box {len(settings.counts)} box"]
         lines += [
             f"create_atoms {kind} random {count} {settings.seed + kind} box "
-            f"overlap {1.4 * covalent_radii[atomic_number(symbol)] * 0.9:.3f} maxtry 2000"
+            f"overlap {1.4 * covalent_radii[atomic_number(symbol)] * 0.9:.3f} maxtry 100000"
             for kind, (symbol, count) in enumerate(settings.counts.items(), start=1)
         ]
+        # LAMMPS itself goes on with fewer atoms, and only warns.
+        short = f"only ${{placed}} of {settings.n_atoms} atoms found a place: choose another seed"
+        lines += ["variable placed equal count(all)"]
+        lines += [f"if \"${{placed}} < {settings.n_atoms}\" then \"print 'ERROR: {short}'\" 'quit 1'"]
         lines += _forces(settings, style)
         lines += ["minimize 1e-6 1e-6 500 2000", "reset_timestep 0"]
         lines += [f"velocity all create {hot} {settings.seed} mom yes rot yes dist gaussian"]

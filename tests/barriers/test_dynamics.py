@@ -100,6 +100,16 @@ def test_an_error_of_lammps_is_said(tables: Callable[..., Path], tmp_path: Path)
         melt_quench(QuenchSettings({"Al": 1}, n_atoms=200), tmp_path, potential=tables("Cu", "Zr"))
 
 
+@pytest.mark.usefixtures("lammps")
+def test_a_glass_that_lacks_atoms_is_none(
+    tables: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where random places run out LAMMPS goes on with fewer atoms, which is another composition."""
+    monkeypatch.setattr("symgnn_explain.saddles.melt_quench.START_DENSITY", 0.15)
+    with pytest.raises(InputError, match=r"only \d+ of 200 atoms found a place: choose another seed"):
+        melt_quench(TINY, tmp_path, potential=tables("Cu", "Zr"))
+
+
 def test_the_sample_glass_is_like_the_published_ones() -> None:
     report = quality(datasets.sample())
     assert report["atoms_per_cubic_angstrom"] == pytest.approx(0.0630, abs=2e-4)
