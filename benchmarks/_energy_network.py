@@ -32,7 +32,9 @@ LEARNING_RATE = 3e-4
 def learn(potential: EamPotential, glasses: Sequence[Glass], *, steps: int, seed: int = 0) -> Predictor:
     """Train a network on the energies of some glasses; one glass a step."""
     torch.manual_seed(seed)
-    model = SymGNN(replace(PRESETS["accurate"], environment_dropout=0.0))
+    # Energies are sums over pairs that nothing limits, and sharp where pairs are close.
+    free = {"environment_dropout": 0.0, "environment_limit": 0.0, "smooth": False, "bounded": False}
+    model = SymGNN(replace(PRESETS["accurate"], **free))
     graphs = [build_graph(one, cutoff=model.config.cutoff, species=model.species, reach=7.6) for one in glasses]
     model.fit_inputs(graphs)
     calculator = EamCalculator(potential)

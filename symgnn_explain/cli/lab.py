@@ -35,14 +35,19 @@ def explore(
     if missing:
         raise InputError(f"the explorer needs {', '.join(missing)}: run pip install 'symgnn-explain[lab]'.")
     reading.glass(file)
+    from symgnn_explain.models.predictor import SHIPPED
+
     weights = network.weights
-    if weights is not None and not weights.is_file():
-        raise InputError(f"{weights} is not a file: --weights takes the .safetensors file of a predictor.")
+    ships = str(weights) in SHIPPED
+    if weights is not None and not ships and not weights.is_file():
+        raise InputError(
+            f"{weights} is not a file: --weights takes the .safetensors file of a predictor, or {' or '.join(SHIPPED)}."
+        )
     glass = "datasets.sample()"
     if file != SAMPLE:
         options = f"species={reading.species_map()!r}, frame={reading.frame}, format={reading.format_name!r}"
         glass = f"read_glass({str(Path(file).absolute())!r}, {options})"
-    path = None if weights is None else str(weights.absolute())
+    path = None if weights is None else str(weights if ships else weights.absolute())
     source = (
         "from symgnn_explain import Predictor, datasets, read_glass\n"
         "from symgnn_widgets import GlassExplorer\n\n"

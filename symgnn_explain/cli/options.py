@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PRESET = "accurate"  # what ``train`` and ``cross-validate`` train where nothing else is named
 SAMPLE = "sample"  # stands for the embedded glass wherever a file is expected
+ALLOYS = "alloys"  # stands for the embedded alloy glasses to learn from, after ``--also``
 
 
 class Device(StrEnum):
@@ -48,6 +49,16 @@ TrainingFiles = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FILE…]", show_default=False, help="Glasses; default: the published training glasses."),
 ]
+AlsoOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also",
+        metavar="FILE",
+        show_default=False,
+        help="A glass with few labels, learned from beside each of the others and never held out; 'alloys' stands for "
+        "the embedded Cu80Zr20 and Cu50Zr50 glasses with computed barriers; repeatable.",
+    ),
+]
 AtomOption = Annotated[int, typer.Option(metavar="N", show_default=False, help="Index of the atom, from 0.")]
 EdgesOption = Annotated[int, typer.Option("--k", metavar="K", help="How many of the most important edges to show.")]
 PresetOption = Annotated[
@@ -55,7 +66,7 @@ PresetOption = Annotated[
     typer.Option(
         metavar="NAME",
         show_default=False,
-        help="Network and hyperparameters: accurate, sturdy, symgnn or paper, a SymGNN; or a baseline, such as schnet; "
+        help="Network and hyperparameters: accurate, symgnn or paper, a SymGNN; or a baseline, such as schnet; "
         f"default: {DEFAULT_PRESET}.",
     ),
 ]
@@ -236,7 +247,12 @@ class Network:
     """Which network predicts, and where."""
 
     weights: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="A trained predictor (.safetensors); default: shipped.")
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="A trained predictor (.safetensors), or the name of one that ships: accurate, or symgnn, which sees "
+            "displacement vectors alone; default: accurate.",
+        ),
     ] = None
     device: DeviceOption = Device.auto
 

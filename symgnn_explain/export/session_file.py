@@ -23,7 +23,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.naming import free_path
-from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.predictor import SHIPPED, Predictor
 from symgnn_explain.runs.archive import (
     MOST_MEMBERS,
     PLAIN_KINDS,
@@ -91,14 +91,16 @@ class PredictorIdentity:
         return self.weights_sha256 == predictor.weights_sha256
 
     def load(self, weights: str | Path | None = None, *, device: str = "auto") -> Predictor:
-        """Load the network: from ``weights`` where that is given, else the shipped one.
+        """Load the network: from ``weights`` where that is given, else the one of those that ship.
 
         Raises
         ------
         InputError
             If the weights are missing, or others than those of the session.
         """
-        predictor = Predictor.load(weights, device=device)
+        names = SHIPPED if weights is None else (weights,)
+        predictors = [Predictor.load(name, device=device) for name in names]
+        predictor = next((each for each in predictors if self.is_of(each)), predictors[0])
         self.require(predictor)
         return predictor
 

@@ -32,7 +32,8 @@ from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import require_species
 
-SHIPPED_WEIGHTS = "symgnn_cu64zr36.safetensors"
+SHIPPED = {"accurate": "symgnn_cu64zr36.safetensors", "symgnn": "symgnn_vectors_cu64zr36.safetensors"}
+"""Files of the networks that ship, by name: the default one, and one that sees displacement vectors alone."""
 
 
 class AtomPredictions(NamedTuple):
@@ -105,21 +106,30 @@ class Predictor:
             self.card["target"] = target.to_dict()
         _ = self.target.required_tolerance
         self.path: Path | None = None
-        """Where the weights were loaded from; None for the shipped ones, and for a network that was not loaded."""
+        """The file or name that the weights were loaded by; None for the default, and for a network not loaded."""
 
     @classmethod
     def load(cls, path: str | Path | None = None, *, device: str = "auto") -> Predictor:
-        """Load weights (``.safetensors`` with a ``.json`` card beside it); the shipped ones where no path is given.
+        """Load weights (``.safetensors`` with a ``.json`` card beside it), or a network that ships, by its name.
+
+        Parameters
+        ----------
+        path
+            A file, or a name in :data:`SHIPPED`; ``accurate`` where it is None.
+        device
+            ``auto`` (a GPU when there is one), ``cpu`` or ``cuda``.
 
         Raises
         ------
         InputError
             If a file is missing or damaged, or the device is not there.
         """
-        shipped = Path(str(files("symgnn_explain") / "data" / SHIPPED_WEIGHTS))
-        model, card = load_checkpoint(shipped if path is None else Path(path))
+        file = SHIPPED.get("accurate" if path is None else str(path))
+        model, card = load_checkpoint(
+            Path(str(path)) if file is None else Path(str(files("symgnn_explain") / "data" / file))
+        )
         predictor = cls(model, card, device=device)
-        predictor.path = None if path is None else Path(path)
+        predictor.path = None if path is None or str(path) == "accurate" else Path(path)
         return predictor
 
     def save(self, path: str | Path) -> Path:

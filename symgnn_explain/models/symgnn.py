@@ -6,7 +6,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import torch
@@ -178,19 +178,21 @@ _ACCURATE = SymGNNConfig(
     environment_far=8,
     environment_width=128,
     environment_dropout=0.4,
+    environment_limit=3.0,
+    smooth=True,
+    bounded=True,
     decoder_layers=1,
     dropout=0.0,
 )
 
 PRESETS = {
     "accurate": _ACCURATE,
-    "sturdy": replace(_ACCURATE, environment_limit=3.0, smooth=True, bounded=True),
     "symgnn": SymGNNConfig(dim=16, heads=(8, 4, 2), distribution="haar", decoder_layers=2, dropout=0.0),
     "paper": SymGNNConfig(),
 }
-"""``accurate``: what the shipped weights are; nodes start from their surroundings. ``sturdy``: the same, smooth and
-bounded, and trained not to hang on the last hundredths of an ångström. ``symgnn``: displacement vectors alone, the
-published idea at a size that learns on two CPU cores in about an hour. ``paper``: the published hyperparameters."""
+"""``accurate``: what the shipped weights are; nodes start from their surroundings, predictions are smooth, bounded, and
+trained not to hang on the last hundredths of an ångström. ``symgnn``: displacement vectors alone, the published idea at
+a size that learns on two CPU cores in about an hour. ``paper``: the published hyperparameters."""
 
 
 class DescribedNetwork(ConfiguredNetwork):

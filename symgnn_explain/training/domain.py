@@ -13,7 +13,9 @@ from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
 
 
-def measure_domain(glasses: Sequence[Glass], groups: Sequence[Sequence[int]], config: NetworkConfig) -> Domain | None:
+def measure_domain(
+    glasses: Sequence[Glass], groups: Sequence[Sequence[int]], config: NetworkConfig, also: Sequence[Glass] = ()
+) -> Domain | None:
     """Find where what training covered ends, by holding out each group of related glasses in turn.
 
     Descriptors are whitened on the other glasses, as training would; nothing is learned. It takes seconds.
@@ -21,11 +23,13 @@ def measure_domain(glasses: Sequence[Glass], groups: Sequence[Sequence[int]], co
     Parameters
     ----------
     glasses
-        All that training covers; labels are not needed.
+        That are held out, each once; labels are not needed.
     groups
         Places of glasses that are held out together.
     config
         Of the network.
+    also
+        What training covers beside them, never held out.
 
     Returns
     -------
@@ -34,11 +38,14 @@ def measure_domain(glasses: Sequence[Glass], groups: Sequence[Sequence[int]], co
     """
     if not isinstance(config, SymGNNConfig) or not config.environment_radial:
         return None
-    graphs = [build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach) for glass in glasses]
+    graphs = [
+        build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach)
+        for glass in (*glasses, *also)
+    ]
     lengths = []
     for group in groups:
         with torch.random.fork_rng(devices=[]):  # weights are drawn, but only descriptors are looked at
             network = SymGNN(config)
         network.fit_inputs([graph for place, graph in enumerate(graphs) if place not in group])
         lengths.append(torch.cat([neighbourhood_length(network, graphs[place]) for place in group]).double().numpy())
-    return Domain.of(glasses, lengths)
+    return Domain.of([*glasses, *also], lengths)

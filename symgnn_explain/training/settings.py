@@ -50,6 +50,8 @@ class TrainingSettings:
         Weights of what changes where all atoms move at random by 0.02 Å, on which what is learned shall not hang: the
         mean square change of nodes' initial features, as a share of their variance, and the change of a glass's mean
         prediction, in standard deviations of the labels, where it is larger than an eighth of one.
+    also_weight
+        Of the errors at an atom of glasses that are learned from beside every other, against 1 for the others' atoms.
     stop_after
         Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
 
@@ -74,6 +76,7 @@ class TrainingSettings:
     level_weight: float = 1.0
     steadiness: float = 0.0
     level_steadiness: float = 0.0
+    also_weight: float = 5.0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class TrainingSettings:
             level_weight=self.level_weight,
             steadiness=self.steadiness,
             level_steadiness=self.level_steadiness,
+            also_weight=self.also_weight,
         )
         if not 1 <= self.last_epoch <= self.epochs:
             raise InputError(f"stop_after={self.stop_after} must be an epoch between 1 and epochs={self.epochs}.")
@@ -121,11 +125,12 @@ _ACCURATE = TrainingSettings(
     validate_every=1,
     auxiliary=("potential_energy", "pressure", "von_mises_stress"),
     level_weight=0.1,
+    steadiness=8.0,
+    level_steadiness=0.25,
 )
 
 TRAINING_PRESETS = {
     "accurate": _ACCURATE,
-    "sturdy": replace(_ACCURATE, steadiness=8.0, level_steadiness=0.25),
     "paper": TrainingSettings(
         epochs=20_000,
         learning_rate=1e-4,

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.export.naming import free_stem, slug, today
 from symgnn_explain.export.session_file import SUFFIX, SavedSession
-from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.predictor import SHIPPED, Predictor
 from symgnn_explain.runs.markup import download, element
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles import EamCalculator, find_potential
@@ -71,10 +71,11 @@ class Files:
             placeholder="as the file says",
         )
         self.weights = control(
-            widgets.Text,
+            widgets.Combobox,
             "Network",
-            "Trained weights, with their card beside them",
+            "One that ships, or trained weights with their card beside them",
             label=_LABEL,
+            options=tuple(SHIPPED),
             placeholder="the present one, or a .safetensors file",
         )
         self.types: dict[int, Any] = {}
