@@ -6,19 +6,12 @@ import hashlib
 import json
 import lzma
 import tempfile
-from collections import Counter
-from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from symgnn_explain.errors import InputError
-from symgnn_explain.saddles import BarrierSet
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import write_glass
-from symgnn_explain.structure.selection import select_atoms
 
 DATA = Path(str(files("symgnn_explain") / "data"))
 
@@ -37,36 +30,6 @@ def pack(glass: Glass, target: Path, card: dict[str, Any]) -> None:
     beside = target.with_name(target.name.removesuffix(".extxyz.xz") + ".json")
     beside.write_text(json.dumps(packed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
-
-
-def random_barriers(records: Path, glass: Glass, seed: int) -> tuple[BarrierSet, dict[str, Any]]:
-    """Open barriers computed for a random sample of a glass's atoms, and say for a card how they were computed.
-
-    Random atoms come in an order that depends on the seed alone. Only those before the first that is missing are taken,
-    so that they are a random sample wherever the run was stopped.
-    """
-    computed = BarrierSet.open(records)
-    if computed.manifest["glass"]["sha256"] != glass.content_hash:
-        raise InputError(f"{records} holds barriers of another glass than {glass.name}.")
-    there = set(computed.atoms)
-    drawn = select_atoms(glass, f"random:{len(glass)}", seed=seed).tolist()
-    taken = computed.of(list(takewhile(there.__contains__, drawn)))
-    outcomes = Counter[str]()
-    for barrier in taken:
-        outcomes.update(barrier.outcomes)
-    table, seconds = taken.to_frame(), taken.seconds()
-    return taken, {
-        "atoms": len(taken),
-        "atoms_without_saddle": int(table["barrier_eV"].isna().sum()),
-        "drawn": f"the first {len(taken)} of random:{len(glass)} with seed {seed}",
-        "outcomes": dict(sorted(outcomes.items())),
-        "saddles": int(table["saddles"].sum()),
-        "processor_seconds": round(sum(seconds[atom] for atom in taken.atoms)),
-        "potential": POTENTIAL,
-        "run": dict(computed.manifest),
-        "versions": {name: version(name) for name in ("symgnn_explain", "numba", "numpy")},
-        "date": datetime.now(tz=UTC).date().isoformat(),
-    }
 
 
 def lammps_version(log: Path) -> str:

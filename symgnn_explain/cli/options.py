@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PRESET = "accurate"  # what ``train`` and ``cross-validate`` train where nothing else is named
 SAMPLE = "sample"  # stands for the embedded glass wherever a file is expected
-ALLOYS = "alloys"  # stands for the embedded alloy glasses to learn from, after ``--also``
 
 
 class Device(StrEnum):
@@ -48,16 +47,6 @@ Files = Annotated[list[str], _STRUCTURE]
 TrainingFiles = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FILE…]", show_default=False, help="Glasses; default: the published training glasses."),
-]
-AlsoOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--also",
-        metavar="FILE",
-        show_default=False,
-        help="A glass with few labels, learned from beside each of the others and never held out; 'alloys' stands for "
-        "the embedded Cu80Zr20 and Cu50Zr50 glasses with computed barriers; repeatable.",
-    ),
 ]
 AtomOption = Annotated[int, typer.Option(metavar="N", show_default=False, help="Index of the atom, from 0.")]
 EdgesOption = Annotated[int, typer.Option("--k", metavar="K", help="How many of the most important edges to show.")]

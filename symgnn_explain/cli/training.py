@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symgnn_explain.cli.options import (
-    ALLOYS,
     DEFAULT_PRESET,
     SAMPLE,
-    AlsoOption,
     Device,
     DeviceOption,
     EpochsOption,
@@ -73,7 +71,6 @@ def train(
     preset: PresetOption = None,
     epochs: EpochsOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of weights, transformations and shuffling.")] = 0,
-    also: AlsoOption = None,
     members: Annotated[
         int, typer.Option(metavar="N", help="Networks, of successive seeds, whose mean is the predictor.")
     ] = 1,
@@ -115,7 +112,6 @@ def train(
         hashes = _file_hashes([*files, *validate])
     else:
         training, validation, hashes = published_split(validate)
-    beside, also_hashes = glasses_beside(also, reading)
     if members < 1:
         raise InputError(f"--members {members} must be at least 1.")
     from symgnn_explain.training.ensemble import train_ensemble
@@ -127,15 +123,14 @@ def train(
         predictor = run(
             list(training.values()),
             list(validation.values()),
-            config=with_species(config, [*training.values(), *validation.values(), *beside]),
+            config=with_species(config, [*training.values(), *validation.values()]),
             settings=with_arrays_of(settings, list(training.values()), target),
             out=out,
             device=device,
             devices=devices,
-            provenance=provenance(context, hashes | also_hashes),
+            provenance=provenance(context, hashes),
             protocol=protocol,
             target=target,
-            also=beside,
         )
     if validation:
         print(predictor.target.axis(f"Predicted and known {predictor.target.name}"))
@@ -153,7 +148,6 @@ def cross_validate(
     preset: PresetOption = None,
     epochs: EpochsOption = None,
     seeds: SeedsOption = "0,1,2",
-    also: AlsoOption = None,
     out: RunsOption = Path("out/cross_validation"),
     reading: Reading,
     device: DeviceOption = Device.auto,
@@ -164,21 +158,19 @@ def cross_validate(
     config, settings = hyperparameters(preset, epochs, chosen_seeds[0])
     target = learned.quantity()
     glasses, hashes = all_glasses(files, reading)
-    beside, also_hashes = glasses_beside(also, reading)
     from symgnn_explain.training.cross_validation import RESULT_FILE
     from symgnn_explain.training.cross_validation import cross_validate as run
 
     with resumable(out):
         result = run(
             list(glasses.values()),
-            config=with_species(config, [*glasses.values(), *beside]),
+            config=with_species(config, list(glasses.values())),
             settings=with_arrays_of(settings, list(glasses.values()), target),
             out=out,
             seeds=chosen_seeds,
             device=device,
-            provenance=provenance(context, hashes | also_hashes),
+            provenance=provenance(context, hashes),
             target=target,
-            also=beside,
         )
     print(target.axis(target.title))
     print(result.to_frame().to_string(float_format="{:.4f}".format))
@@ -293,15 +285,6 @@ def all_glasses(files: list[str] | None, reading: Reading) -> tuple[dict[str, Gl
     from symgnn_explain.training.splits import TRAINING_GLASSES
 
     return _published(TRAINING_GLASSES)
-
-
-def glasses_beside(also: list[str] | None, reading: Reading) -> tuple[list[Glass], dict[str, str]]:
-    """Load what ``--also`` names, and the hash of each file."""
-    from symgnn_explain.structure.datasets import training_alloys
-
-    files = [file for file in also or () if file != ALLOYS]
-    embedded = training_alloys() if also and ALLOYS in also else []
-    return [*reading.glasses(files).values(), *embedded], _file_hashes(files)
 
 
 def published_split(validate: list[str] | None) -> tuple[dict[str, Glass], dict[str, Glass], dict[str, str]]:

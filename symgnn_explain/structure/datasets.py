@@ -42,9 +42,6 @@ SHA256 = {
 SAMPLES = ("cu64zr36", "cu80zr20", "cu50zr50")
 """Compositions of the embedded glasses, by which they are named."""
 
-TRAINING_ALLOYS = ("cu80zr20", "cu50zr50")
-"""Compositions of further embedded glasses, that the shipped networks have learned from beside the published ones."""
-
 COMPUTED_ARRAY, ERROR_ARRAY, COUNT_ARRAY = "computed_barrier", "computed_barrier_error", "computed_saddles"
 """Per-atom arrays: barrier from first principles and its standard error, eV, NaN where they are not known; number of
 saddles, 0 likewise."""
@@ -72,25 +69,8 @@ def sample(composition: str = "cu64zr36") -> Glass:
 
 def sample_structure(composition: str = "cu64zr36") -> Glass:
     """Load an embedded glass without the barriers that were computed for it; see :func:`sample`."""
-    return _embedded(sample_file(composition))
-
-
-def training_alloys() -> list[Glass]:
-    """Load the small alloy glasses, other ones than :func:`sample`, whose computed barriers may be learned from.
-
-    Barriers from first principles are known for a random part of their atoms (eV, NaN elsewhere).
-
-    Examples
-    --------
-    >>> [glass.name for glass in training_alloys()]
-    ['cu80zr20_training', 'cu50zr50_training']
-    """
-    return [_embedded(training_alloy_file(composition)) for composition in TRAINING_ALLOYS]
-
-
-def training_alloy_file(composition: str) -> str:
-    """Name the file of an embedded glass to learn from."""
-    return f"{composition}_training.extxyz.xz"
+    with as_file(files("symgnn_explain") / "data" / sample_file(composition)) as path:
+        return replace(read_glass(path, format="extxyz"), name=f"{composition}_sample")
 
 
 def sample_barriers(composition: str = "cu64zr36") -> pd.DataFrame:
@@ -142,11 +122,6 @@ def sample_file(composition: str) -> str:
 def barrier_file(composition: str) -> str:
     """Name the file of its computed barriers; raises InputError where there is none."""
     return f"{_require_sample(composition)}_barriers.csv"
-
-
-def _embedded(file: str) -> Glass:
-    with as_file(files("symgnn_explain") / "data" / file) as path:
-        return replace(read_glass(path, format="extxyz"), name=file.removesuffix(".extxyz.xz"))
 
 
 def _require_sample(composition: str) -> str:

@@ -198,7 +198,6 @@ def cross_validate(
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
     target: Target = BARRIER,
-    also: Sequence[Glass] = (),
 ) -> CrossValidation:
     """Hold out each group of related glasses in turn, train on the others with each seed, and validate.
 
@@ -215,7 +214,7 @@ def cross_validate(
         Of the runs.
     n_folds
         How many groups are held out, from the first on; None for all.
-    device, progress, provenance, target, also
+    device, progress, provenance, target
         As in :func:`~.train.train`.
 
     Raises
@@ -251,12 +250,11 @@ def cross_validate(
                 progress=progress,
                 provenance=provenance,
                 target=target,
-                also=also,
             )
             predictors.append(predictor)
             tables.append(pd.DataFrame(predictor.card["history"]).assign(fold=fold, seed=seed))
         held_out += predict_held_out(fold, validation, predictors[-len(seeds) :])
-    domain = measure_domain(glasses, groups, config, also)
+    domain = measure_domain(glasses, groups, config)
     result = CrossValidation(
         architecture=type(predictors[0].model).__name__,
         config=config.to_dict(),

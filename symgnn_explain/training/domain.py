@@ -13,9 +13,7 @@ from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
 
 
-def measure_domain(
-    glasses: Sequence[Glass], groups: Sequence[Sequence[int]], config: NetworkConfig, also: Sequence[Glass] = ()
-) -> Domain | None:
+def measure_domain(glasses: Sequence[Glass], groups: Sequence[Sequence[int]], config: NetworkConfig) -> Domain | None:
     """Find where what training covered ends, by holding out each group of related glasses in turn.
 
     Descriptors are whitened on the other glasses, as training would; nothing is learned. It takes seconds.
@@ -23,13 +21,11 @@ def measure_domain(
     Parameters
     ----------
     glasses
-        That are held out, each once; labels are not needed.
+        All that training covers; labels are not needed.
     groups
         Places of glasses that are held out together.
     config
         Of the network.
-    also
-        What training covers beside them, never held out.
 
     Returns
     -------
@@ -38,14 +34,11 @@ def measure_domain(
     """
     if not isinstance(config, SymGNNConfig) or not config.environment_radial:
         return None
-    graphs = [
-        build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach)
-        for glass in (*glasses, *also)
-    ]
+    graphs = [build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach) for glass in glasses]
     lengths = []
     for group in groups:
         with torch.random.fork_rng(devices=[]):  # weights are drawn, but only descriptors are looked at
             network = SymGNN(config)
         network.fit_inputs([graph for place, graph in enumerate(graphs) if place not in group])
         lengths.append(torch.cat([neighbourhood_length(network, graphs[place]) for place in group]).double().numpy())
-    return Domain.of([*glasses, *also], lengths)
+    return Domain.of(glasses, lengths)

@@ -81,9 +81,6 @@ class GlassDataModule(lightning.LightningDataModule):
         Of the order.
     target
         What is learned: it finds the labels, which graphs carry as ``y`` (N,).
-    also
-        Glasses, often with few labels, that are part of every training batch: :meth:`join` puts them there. Auxiliary
-        arrays are not learned from them.
 
     Raises
     ------
@@ -101,7 +98,6 @@ class GlassDataModule(lightning.LightningDataModule):
         auxiliary: Sequence[str] = (),
         seed: int = 0,
         target: Target = BARRIER,
-        also: Sequence[Glass] = (),
     ) -> None:
         super().__init__()
         for glass in validation:
@@ -110,13 +106,13 @@ class GlassDataModule(lightning.LightningDataModule):
                     f"{glass.name!r} has one known {target.word}: to validate on a glass takes at least two."
                 )
         self.seed = seed
-        self.training, self.validation, self.also = (
-            [_labelled_graph(glass, config, target) for glass in side] for side in (training, validation, also)
+        self.training, self.validation = (
+            [_labelled_graph(glass, config, target) for glass in side] for side in (training, validation)
         )
         if auxiliary:
             for graph, values in zip(self.training, _standardised_arrays(training, auxiliary), strict=True):
                 graph.auxiliary = torch.from_numpy(values)
-        labels = torch.cat([graph.y[~graph.y.isnan()] for graph in (*self.training, *self.also)])
+        labels = torch.cat([graph.y[~graph.y.isnan()] for graph in self.training])
         if len(labels.unique()) == 1:
             raise InputError(
                 f"all training {target.plural} are {target.with_unit(f'{labels[0]:.3g}')}, which leaves "
@@ -129,19 +125,11 @@ class GlassDataModule(lightning.LightningDataModule):
     def describe(self, model: SymGNN, *, displaced: bool = False) -> None:
         """Let the graphs carry what the network encodes nodes from; those to learn from also once all atoms moved."""
         generator = torch.Generator().manual_seed(self.seed)
-        for graph in (*self.training, *self.also) if displaced else ():
+        for graph in self.training if displaced else ():
             graph.displaced_environment = model.described(displaced_at_random(graph, generator))
-        self.training, self.validation, self.also = (
-            [with_description(model, graph) for graph in side] for side in (self.training, self.validation, self.also)
+        self.training, self.validation = (
+            [with_description(model, graph) for graph in side] for side in (self.training, self.validation)
         )
-
-    def join(self) -> None:
-        """Make each batch one training glass and all glasses of ``also``, whose numbers of atoms it carries.
-
-        A batch of its own would be normalised by its own statistics, and not know that it is another alloy.
-        """
-        if self.also:
-            self.training = [_joined(graph, self.also) for graph in self.training]
 
     def train_dataloader(self) -> DataLoader:
         """Return the training graphs of this process, shuffled anew each epoch."""
@@ -205,9 +193,8 @@ class TrainingModule(lightning.LightningModule):
     def fit_inputs(self, data: GlassDataModule) -> None:
         """Give the network what it normalises with, measured on the training graphs; and graphs what never changes."""
         if isinstance(self.model, SymGNN):
-            self.model.fit_inputs([*data.training, *data.also])
+            self.model.fit_inputs(data.training)
             data.describe(self.model, displaced=self._displaces)
-        data.join()
         self.model.fit_labels(data.labels)
 
     @property
@@ -247,29 +234,18 @@ class TrainingModule(lightning.LightningModule):
             predicted, first = self.model.predict_and_look(batch.x, batch.edge_index, displacement, described)
         else:
             predicted = predict_batch(self.model, batch, displacement)
-        loss = self._squared_error(predicted, batch)
+        predicted, known = labelled(predicted, batch.y)
+        error = (predicted - known) / self.model.label_scale
+        level = error.mean()
+        loss = (error - level).square().mean() + self.settings.level_weight * level.square()
         if self.auxiliary_head is not None and first is not None:
-            off = self.auxiliary_head(first[: len(batch.auxiliary)]) - batch.auxiliary
+            off = self.auxiliary_head(first) - batch.auxiliary
             loss = loss + self.settings.auxiliary_weight * off.square().mean()
         if self._displaces:
             loss = loss + self._change_by_displacements(batch)
         self.log("training_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
         self._losses.append(loss.detach())
         return loss
-
-    def _squared_error(self, predicted: Tensor, batch: Data) -> Tensor:
-        """Return that of a glass, its mean apart, and of those learned from beside it, by their numbers of labels."""
-        settings, losses, counts = self.settings, [], []
-        sizes = batch.sizes.tolist() if "sizes" in batch else [len(predicted)]
-        for prediction, label in zip(predicted.split(sizes), batch.y.split(sizes), strict=True):
-            own, known = labelled(prediction, label)
-            error = (own - known) / self.model.label_scale
-            level = error.mean()
-            losses.append((error - level).square().mean() + settings.level_weight * level.square())
-            counts.append(len(own))
-        first, *others = losses
-        weights = (settings.also_weight * count / counts[0] for count in counts[1:])
-        return first + sum(weight * loss for weight, loss in zip(weights, others, strict=True))
 
     def _change_by_displacements(self, batch: Data) -> Tensor:
         """Return what displacements change, as :class:`~.settings.TrainingSettings` weighs it.
@@ -358,25 +334,6 @@ def _labelled_graph(glass: Glass, config: NetworkConfig, target: Target) -> Data
     graph = build_graph(glass, cutoff=config.cutoff, species=config.species, reach=config.reach)
     graph.y = torch.from_numpy(labels.astype(np.float32))
     return graph
-
-
-def _joined(graph: Data, also: Sequence[Data]) -> Data:
-    """Put graphs beside one another, with their numbers of atoms as ``sizes``; auxiliary arrays are the first one's."""
-    parts = [graph, *also]
-    starts = np.cumsum([0, *(part.num_nodes for part in parts)])
-    joined = Data(
-        edge_index=torch.cat(
-            [part.edge_index + start for part, start in zip(parts, starts[:-1].tolist(), strict=True)], 1
-        ),
-        sizes=torch.tensor([part.num_nodes for part in parts]),
-        **{name: torch.cat([part[name] for part in parts]) for name in _JOINED if name in graph},
-    )
-    if "auxiliary" in graph:
-        joined.auxiliary = graph.auxiliary
-    return joined
-
-
-_JOINED = ("x", "edge_attr", "y", "environment", "displaced_environment")
 
 
 def _standardised_arrays(glasses: Sequence[Glass], names: Sequence[str]) -> list[NDArray[np.float32]]:

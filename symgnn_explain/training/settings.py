@@ -50,8 +50,6 @@ class TrainingSettings:
         Weights of what changes where all atoms move at random by 0.02 Å, on which what is learned shall not hang: the
         mean square change of nodes' initial features, as a share of their variance, and the change of a glass's mean
         prediction, in standard deviations of the labels, where it is larger than an eighth of one.
-    also_weight
-        Of the errors at an atom of glasses that are learned from beside every other, against 1 for the others' atoms.
     stop_after
         Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
 
@@ -76,7 +74,6 @@ class TrainingSettings:
     level_weight: float = 1.0
     steadiness: float = 0.0
     level_steadiness: float = 0.0
-    also_weight: float = 5.0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
@@ -94,7 +91,6 @@ class TrainingSettings:
             level_weight=self.level_weight,
             steadiness=self.steadiness,
             level_steadiness=self.level_steadiness,
-            also_weight=self.also_weight,
         )
         if not 1 <= self.last_epoch <= self.epochs:
             raise InputError(f"stop_after={self.stop_after} must be an epoch between 1 and epochs={self.epochs}.")
@@ -141,7 +137,7 @@ TRAINING_PRESETS = {
         validate_every=10,
     ),
     "symgnn": TrainingSettings(
-        epochs=300,
+        epochs=200,
         learning_rate=4e-3,
         weight_decay=0.01,
         validate_every=10,

@@ -54,7 +54,6 @@ def train(
     provenance: Mapping[str, Any] | None = None,
     protocol: Mapping[str, Any] | None = None,
     target: Target = BARRIER,
-    also: Sequence[Glass] = (),
 ) -> Predictor:
     """Train on labelled glasses, stop on validation glasses, and write the best predictor into ``out``.
 
@@ -86,9 +85,6 @@ def train(
     target
         What is learned. Where its tolerance is not known, it becomes a quarter of the standard deviation of the
         training labels. It is never an auxiliary array.
-    also
-        Glasses, often with few labels, that are learned from beside each of the others in every step; how much they
-        count is ``also_weight`` of the settings.
 
     Raises
     ------
@@ -98,22 +94,20 @@ def train(
     KeyboardInterrupt
         If the user interrupts; the last whole epoch stays on disk.
     """
-    require_unrelated([*training, *also], validation)
+    require_unrelated(training, validation)
     settings = settings.without(target.array)
     placed = _require_devices(device, devices, settings, len(training))
     out = Path(out)
     with isolate_rng():
         torch.manual_seed(settings.seed)
         data = GlassDataModule(
-            training, validation, config, auxiliary=settings.auxiliary, seed=settings.seed, target=target, also=also
+            training, validation, config, auxiliary=settings.auxiliary, seed=settings.seed, target=target
         )
-        target = target.resolved(np.concatenate([target.require_labels(glass) for glass in (*training, *also)]))
+        target = target.resolved(np.concatenate([target.require_labels(glass) for glass in training]))
         described: dict[str, Any] = {
             "training": _describe(training, target),
             "validation": _describe(validation, target),
         }
-        if also:
-            described["also"] = _describe(also, target)
         if devices > 1:
             described["devices"] = devices  # a step is another one then
         if target != BARRIER:
