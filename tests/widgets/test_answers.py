@@ -397,6 +397,9 @@ def test_the_spread_of_predictions_is_said_coloured_and_exported(calibrated: Gla
     assert "(eV)" in calibrated.view.legend.value
     explanation = explained(calibrated)
     assert "± 0.20" in calibrated.summary.text.value
+    edges = [explanation.prediction + sign * 1.95996 * 0.2 for sign in (-1, 1)]
+    target = session.target
+    assert f"95 %: {target.number(edges[0])} to {target.text(edges[1])}" in calibrated.summary.text.value
     calibrated.summary.quote.value = True
     assert f"{explanation.prediction:.2f} ± 0.20 eV" in calibrated.summary.sentence.value
     session.select_words("uncertainty < 0.1")

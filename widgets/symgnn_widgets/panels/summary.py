@@ -21,6 +21,8 @@ _SPREAD_MEANS = "standard deviation of known values about predictions, as measur
 
 _DOMAIN_MEANS = "1 is the edge: 1 % of the atoms of glasses held out of training lie beyond it"
 
+_INTERVAL_MEANS = "holds that share of the known values of glasses held out of training; wider outside of the domain"
+
 
 class Summary:
     """The selected atom in words and numbers, and the sentences that a paper would say about it."""
@@ -100,6 +102,12 @@ class Summary:
         uncertain = element("span", shown, title=_SPREAD_MEANS) if shown else ""
         value = element("b", target.number(predictions[atom]), uncertain, target.with_unit(""))
         rows: Rows = [(f"Predicted {target.word}", joined([value, f", above {rank:.0f} % of the atoms"]))]
+        calibration = structure.predictor.calibration
+        if spread is not None and calibration is not None:
+            widths = calibration.intervals(np.array([spread])).items()
+            low, high = ({level: predictions[atom] + sign * width[0] for level, width in widths} for sign in (-1, 1))
+            said = [f"{level} %: {target.number(low[level])} to {target.text(high[level])}" for level in low]
+            rows.append(("Interval", element("span", "; ".join(said), title=_INTERVAL_MEANS)))
         if structure.domain is not None:
             score = float(structure.domain[atom])
             where = "inside" if score <= 1 else "outside"
