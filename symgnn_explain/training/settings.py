@@ -49,7 +49,7 @@ class TrainingSettings:
     steadiness, level_steadiness
         Weights of what changes where all atoms move at random by 0.02 Å, on which what is learned shall not hang: the
         mean square change of nodes' initial features, as a share of their variance, and the change of a glass's mean
-        prediction, in standard deviations of the labels, where it is larger than an eighth of one.
+        prediction, in standard deviations of the labels, where it is larger than a ninth of one.
     stop_after
         Epoch after which training ends, with the schedule still that of ``epochs``; None for the last one.
 
