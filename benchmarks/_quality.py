@@ -45,7 +45,9 @@ from symgnn_explain.structure.glass import FloatArray
 Record = dict[str, Any]
 
 MATCHED_NULLS: tuple[NullOrder, ...] = ("even_attention", "hop_matched", "hop_length_matched")
-MATCHED_DRAWS = 4
+MATCHED_DRAWS = 2
+NULL_COUNTS = (1, 10, 50)
+PER_DECADE = 4
 TRAINING_ATOMS = 50
 NOT_MEASURED = "not measured in this run."
 SEEDS = (0, 1)
@@ -75,6 +77,11 @@ class Book:
     prepared: PreparedGlass
     seconds: float
     compute: bool
+
+    @property
+    def for_checks(self) -> Book:
+        """The same with less time a cell, for checks that explain few atoms many times."""
+        return replace(self, seconds=self.seconds / 4)
 
     def request(self, cell: Cell) -> Request:
         """Say what is asked of the method; one that has to be trained is trained first, once for all units."""
@@ -135,7 +142,7 @@ def fidelity_record(book: Book, cell: Cell, atom: int) -> Record:
     prediction, scores = request.run(prepared, atom)
     seconds = time.process_time() - started
     order = importance_order(scores.score)
-    curve = fidelity(prediction, order, log_counts(prediction.n_units))
+    curve = fidelity(prediction, order, log_counts(prediction.n_units, per_decade=PER_DECADE))
     record = {
         "seconds": seconds,
         "n_units": prediction.n_units,
@@ -155,7 +162,7 @@ def fidelity_record(book: Book, cell: Cell, atom: int) -> Record:
             for direction, sign in (("raises", -1), ("lowers", 1))
         }
     if cell.method not in NULL_METHODS:
-        report = fidelity_against_nulls(prediction, order, STANDARD_COUNTS, nulls=MATCHED_NULLS, draws=MATCHED_DRAWS)
+        report = fidelity_against_nulls(prediction, order, NULL_COUNTS, nulls=MATCHED_NULLS, draws=MATCHED_DRAWS)
         record["nulls"] = {null: [draw.to_dict() for draw in draws] for null, draws in report.nulls.items()}
     return record
 
@@ -202,7 +209,9 @@ def measure(book: Book, cell: Cell, atoms: Sequence[int], n_few: int, rotated: S
         if rotated:
             few = atoms[:n_few]
             stable = list(
-                book.records("stability", cell, few, lambda atom: stability_record(book, rotated, cell, atom))
+                book.for_checks.records(
+                    "stability", cell, few, lambda atom: stability_record(book, rotated, cell, atom)
+                )
             )
     except InputError as error:
         if book.compute:
@@ -222,7 +231,7 @@ def measure_planted(whole: Book, cells: Sequence[Cell], n_few: int) -> Record:
         glass = prepare(planted.predictor, whole.prepared.glass)
         distinct = np.flatnonzero(np.abs(glass.predictions - glass.predictions.mean()) > glass.predictions.std() / 2)
         atoms = np.random.default_rng(0).choice(distinct, n_few, replace=False)
-        book = replace(whole, prepared=glass)
+        book = replace(whole.for_checks, prepared=glass)
         for cell in cells:
 
             def make(atom: int, cell: Cell = cell) -> Record:
@@ -251,7 +260,7 @@ def measure_randomised(book: Book, cells: Sequence[Cell], atoms: Sequence[int]) 
             return test.to_dict(orient="list")
 
         try:
-            found[cell.name] = list(book.records("randomised", cell, atoms, make))
+            found[cell.name] = list(book.for_checks.records("randomised", cell, atoms, make))
         except InputError:
             continue
     return found

@@ -7,13 +7,14 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.plotting.style import BLACK, BLUE, GREY, VERMILION, template
+from symgnn_explain.plotting.style import BLACK, BLUE, GREY, PALE, PALE_SAID, VERMILION, template, translucent
 
 
 def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> go.Figure:
     """Draw how many eV (or whatever is predicted) atoms contribute, by their distance from the explained atom.
 
-    Left: what raises and what lowers the prediction in each shell, and the sum of both. Right: the way from the
+    Left: what raises and what lowers the prediction in each shell, and the sum of both; pale is what members of the
+    ensemble disagree about. Right: the way from the
     prediction with everything masked to the prediction, shell by shell; what is missing at its end is drawn too. Of a
     method without signs there are the sums of its scores, on the left, and no such way.
 
@@ -31,15 +32,21 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     if explanation.signed:
         bars = [("raises", "what atoms there raise", VERMILION), ("lowers", "what atoms there lower", BLUE)]
     for column, said, colour in bars:
-        figure.add_bar(
-            x=names,
-            y=table[column],
-            name=said,
-            marker={"color": colour},
-            hovertemplate="%{x} Å: %{y:+.3f}<extra></extra>",
-            row=1,
-            col=1,
-        )
+        pale = table[f"disputed_{column}"]
+        parts = [(table[column] - pale, said, colour)]
+        if explanation.member_spread is not None:
+            parts.append((pale, f"… {PALE_SAID}", translucent(colour, PALE)))
+        for height, name, shade in parts:
+            figure.add_bar(
+                x=names,
+                y=height,
+                name=name,
+                marker={"color": shade},
+                hovertemplate="%{x} Å: %{y:+.3f}<extra></extra>",
+                showlegend=shade == colour or column == "raises",
+                row=1,
+                col=1,
+            )
     if explanation.signed:
         _add_way(figure, explanation, table, names)
     figure.update_yaxes(title_text=quantity.axis("contribution") if explanation.signed else "score", row=1, col=1)

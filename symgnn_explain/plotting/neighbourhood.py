@@ -18,6 +18,8 @@ from symgnn_explain.plotting.style import (
     GREEN,
     GREY,
     LOWERS,
+    PALE,
+    PALE_SAID,
     PURPLE,
     RAISES,
     VALUE_SCALE,
@@ -54,7 +56,7 @@ def neighbourhood_figure(
 
     Every atom is drawn at the image through which its edge reaches the explained atom, so that bonds that cross the
     periodic boundary are whole. Edge width is the score relative to the largest; for signed methods the colour says
-    whether the edge raises or lowers the prediction.
+    whether the edge raises or lowers the prediction. What members of an ensemble disagree about is pale.
 
     The ``customdata`` of an atom's marker is its number. What stands for the same thing has the same ``uid`` in every
     figure, so that a page that shows one after another need not make it anew.
@@ -131,7 +133,7 @@ def _collect(explanation: AtomExplanation, k: int) -> _Drawn:
 def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, drawn: _Drawn) -> None:
     score = explanation.score[drawn.edges]
     strength = np.abs(score) / (np.abs(score).max() or 1.0)
-    bonds = ~explanation.is_self_loop[drawn.edges]
+    bonds, disputed = ~explanation.is_self_loop[drawn.edges], explanation.is_disputed[drawn.edges]
     if explanation.signed:
         word = explanation.quantity.word
         groups = [(f"raises the {word}", RAISES, score > 0), (f"lowers the {word}", LOWERS, score <= 0)]
@@ -141,24 +143,29 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
     for group, (label, colour, members) in enumerate(groups):
         upper = np.inf
         for step, (lower, width) in enumerate(_BINS):
-            rows = np.flatnonzero(bonds & members & (strength >= lower) & (strength < upper))
+            among = bonds & members & (strength >= lower) & (strength < upper)
             upper_label, upper = ("1" if np.isinf(upper) else f"{upper:g}"), lower
-            if rows.size == 0:
-                continue
-            ends = np.full((len(rows), 3, 3), np.nan)
-            ends[:, 0], ends[:, 1] = drawn.place[drawn.tail[rows]], drawn.place[drawn.head[rows]]
-            draw3d(
-                figure,
-                ends,
-                mode="lines",
-                line={"width": width, "color": colour},
-                opacity=0.5 + 0.5 * lower,
-                name=f"{lower:g}–{upper_label} of the largest score",
-                legendgroup=label,
-                uid=f"edges-{group}-{step}",
-                legendgrouptitle={"text": label},
-                hoverinfo="skip",
-            )
+            range_said = f"{lower:g}–{upper_label} of the largest score"
+            for rows, opacity, name, uid in (
+                (np.flatnonzero(among & ~disputed), 0.5 + 0.5 * lower, range_said, f"edges-{group}-{step}"),
+                (np.flatnonzero(among & disputed), PALE / 2, PALE_SAID, f"disputed-{group}-{step}"),
+            ):
+                if rows.size == 0:
+                    continue
+                ends = np.full((len(rows), 3, 3), np.nan)
+                ends[:, 0], ends[:, 1] = drawn.place[drawn.tail[rows]], drawn.place[drawn.head[rows]]
+                draw3d(
+                    figure,
+                    ends,
+                    mode="lines",
+                    line={"width": width, "color": colour},
+                    opacity=opacity,
+                    name=name,
+                    legendgroup=label,
+                    uid=uid,
+                    legendgrouptitle={"text": label},
+                    hoverinfo="skip",
+                )
     rows = np.flatnonzero(bonds)
     middle = (drawn.place[drawn.tail[rows]] + drawn.place[drawn.head[rows]]) / 2
     texts = []
@@ -168,7 +175,7 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
             f"edge {symbols[source]} {source} → {symbols[target]} {target}",
             f"length {explanation.distance[edge]:.2f} Å",
             f"hop {explanation.hop[edge]}",
-            f"{_score_title(explanation)} {explanation.score[edge]:.4g}",
+            f"{_score_title(explanation)} {explanation.score[edge]:.4g}{_spread(explanation, int(edge))}",
         )
         texts.append("<br>".join(lines))
     marker = {"size": 6, "color": GREY, "opacity": 0.0}
@@ -232,6 +239,10 @@ def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -
         name=f"explained atom {explanation.atom} ({symbol})",
         uid="explained",
     )
+
+
+def _spread(explanation: AtomExplanation, edge: int) -> str:
+    return "" if explanation.member_spread is None else f" ± {explanation.member_spread[edge]:.2g} over members"
 
 
 def _score_title(explanation: AtomExplanation) -> str:

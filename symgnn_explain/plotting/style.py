@@ -27,6 +27,10 @@ PURPLE = "#CC79A7"
 RAISES, LOWERS = VERMILION, BLUE
 """Edges that raise and that lower the prediction."""
 
+PALE = 0.35
+"""Opacity of what members of an ensemble disagree about."""
+PALE_SAID = "pale: members of the ensemble differ by more than the score"
+
 VALUE_SCALE = "Cividis"
 """Sequential colours of predictions and importances: even steps for colour-blind readers and in grey."""
 

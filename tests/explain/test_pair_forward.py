@@ -28,6 +28,7 @@ from symgnn_explain.models.environment import ANGULAR_CENTRES, ANGULAR_RANGE, AN
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.plotting import contribution_figure
+from symgnn_explain.plotting.style import PALE_SAID
 from symgnn_explain.runs.watch import Watch
 
 from .conftest import double_graph, random_glass, random_model
@@ -233,6 +234,19 @@ def test_members_are_told_apart(prepared) -> None:
     np.testing.assert_allclose(found.score, np.mean(scores, axis=0), atol=1e-6)
     assert found.member_spread is not None
     np.testing.assert_allclose(found.member_spread, np.abs(scores[0] - scores[1]) / np.sqrt(2), atol=1e-6)
+    disputed = np.abs(scores[0] - scores[1]) / np.sqrt(2) > np.abs(found.score)
+    near = np.abs(found.member_spread - np.abs(found.score)) < 1e-5  # rounding decides
+    np.testing.assert_array_equal(found.is_disputed[~near], disputed[~near])
+    assert 0 < disputed.sum() < len(disputed)
+    table = found.by_distance()
+    pale = table["disputed_raises"] - table["disputed_lowers"]
+    assert pale.sum() == pytest.approx(np.abs(found.score[found.is_disputed]).sum())
+    bars = [trace for trace in contribution_figure(found).data if trace.type == "bar"]
+    drawn = {trace.marker.color: np.sum(trace.y) for trace in bars}
+    assert sum(drawn.values()) == pytest.approx(found.score.sum())
+    assert drawn["rgba(213,94,0,0.350)"] == pytest.approx(table["disputed_raises"].sum())
+    lines = {trace.name for trace in found.plot(prepared.glass, k=len(found)).data if trace.mode == "lines"}
+    assert PALE_SAID in lines
     again = AtomExplanation.from_dict(found.to_dict())
     np.testing.assert_array_equal(again.member_spread, found.member_spread)
     assert again.covers == "everything"

@@ -205,6 +205,16 @@ class AtomExplanation:
         """
         return bool(outside_range(self)) if masked_predictions(self) else None
 
+    @property
+    def is_disputed(self) -> NDArray[np.bool_]:
+        """Which scores members of the ensemble disagree about, shape (E,): their spread is larger than the score.
+
+        None of them where members were not explained one by one. What is disputed is drawn pale.
+        """
+        if self.member_spread is None:
+            return np.zeros(len(self), dtype=bool)
+        return self.member_spread > np.abs(self.score)
+
     def rank(self) -> IntArray:
         """Edges from the most to the least important, by absolute score; ties in the order of the edges."""
         return np.argsort(-np.abs(self.score), kind="stable")
@@ -212,10 +222,18 @@ class AtomExplanation:
     def top_edges(self, k: int = 50) -> pd.DataFrame:
         """List the ``k`` most important edges: rank, source, target, distance (Å), hop, score, self_loop.
 
-        Where members of an ensemble were explained one by one, ``member_spread`` is how far they are from each other.
+        Where members of an ensemble were explained one by one, ``member_spread`` is how far they are from each other,
+        and ``disputed`` says where that is more than the score.
         """
         chosen = self.rank()[: _require_positive(k)]
-        spread = {} if self.member_spread is None else {"member_spread": self.member_spread[chosen]}
+        spread = (
+            {}
+            if self.member_spread is None
+            else {
+                "member_spread": self.member_spread[chosen],
+                "disputed": self.is_disputed[chosen],
+            }
+        )
         return pd.DataFrame(
             {
                 "rank": np.arange(1, len(chosen) + 1),
@@ -260,7 +278,8 @@ class AtomExplanation:
         DataFrame
             One row a shell: inner, outer (Å), edges, score (their sum, for a signed method in the unit of the
             prediction), raises and lowers (the sums of positive and of negative scores), share (of the sum of absolute
-            scores).
+            scores); of raises and lowers, what members of the ensemble disagree about (``disputed_raises``,
+            ``disputed_lowers``).
 
         Raises
         ------
@@ -278,7 +297,10 @@ class AtomExplanation:
         if not width > 0:
             raise InputError(f"{width=} must be a positive length in Å.")
         shell = (self._distance_from_explained() // width).astype(np.int64)
-        score = pd.DataFrame({"score": self.score, "raises": self.score.clip(0), "lowers": self.score.clip(max=0)})
+        raises, lowers, disputed = self.score.clip(0), self.score.clip(max=0), self.is_disputed
+        parts = {"score": self.score, "raises": raises, "lowers": lowers}
+        parts |= {"disputed_raises": raises * disputed, "disputed_lowers": lowers * disputed}
+        score = pd.DataFrame(parts)
         table = score.groupby(shell).sum().reindex(range(int(shell.max()) + 1), fill_value=0.0)
         table.insert(0, "edges", np.bincount(shell).tolist())
         table.insert(0, "outer", width * (table.index + 1))

@@ -13,7 +13,7 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import SAME_PLACE, place_atoms
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
 from symgnn_explain.plotting.interactions import strongest, unit_places
-from symgnn_explain.plotting.style import BLACK, GREEN, LOWERS, PURPLE, RAISES, species_radius
+from symgnn_explain.plotting.style import BLACK, GREEN, LOWERS, PALE, PURPLE, RAISES, species_radius
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_widgets.state.colours import RgbArray, channels_of
 
@@ -90,7 +90,8 @@ def mark_explanation(
 
     Everything is placed relative to the explained atom: a receiving atom where the edges lead to it, a sending atom at
     the other end of its edge. So no edge runs across the picture because its atoms sit on opposite faces of the cell;
-    what lies beyond a face is drawn beyond it. Atoms with an important self-loop are green, as in the paper.
+    what lies beyond a face is drawn beyond it. Atoms with an important self-loop are green, as in
+    the paper. What members of an ensemble disagree about is pale.
 
     Parameters
     ----------
@@ -125,6 +126,8 @@ def mark_explanation(
         if explanation.signed
         else np.tile(_rgb(BLACK), (len(top), 1))
     )
+    disputed = explanation.is_disputed[top]
+    edge_colour[disputed] = 1 - PALE * (1 - edge_colour[disputed])
     radii = drawn_radii(glass)
     return Highlight(
         atoms=np.concatenate([[explanation.atom], atoms]),
