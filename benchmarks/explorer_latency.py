@@ -62,6 +62,7 @@ def clicked(explorer: ExplorerPage, place: tuple[float, float, int], pause: int 
 def measure(explorer: ExplorerPage, rounds: int) -> dict[str, Any]:
     """Run the notebook and click."""
     first_picture = explorer.run_all()
+    explorer.wait_example()
     seen: list[int] = []
 
     def click_new() -> float:

@@ -64,6 +64,7 @@ def own_page(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
     opened = ExplorerPage(browser.new_context(viewport=VIEWPORT, accept_downloads=True).new_page())
     opened.open(lab.address("own.ipynb"))
     opened.run_all()
+    opened.wait_example()
     yield opened
     opened.close()
 

@@ -227,8 +227,17 @@ class ExplorerPage:
             self._mark_old()
             self.kernel(_SHOW_ANEW)
             self._wait_drawn()
+        self.wait_example()
         self.complaints.clear()
         self.received.clear()
+
+    def wait_example(self) -> None:
+        """Wait until the atom that the explorer begins with is explained; show the whole glass then."""
+        self.page.wait_for_selector(".symgnn-structure[data-explained]:not([data-explained=''])", timeout=LONG)
+        self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
+        self.page.wait_for_timeout(700)  # the camera moves
+        self.page.evaluate(f"() => {SCENE}.reset()")
+        self.page.wait_for_timeout(500)
 
     def _mark_old(self) -> None:
         self.page.evaluate("() => document.querySelectorAll('.symgnn-structure').forEach((old) => old.dataset.old = 1)")

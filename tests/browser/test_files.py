@@ -121,6 +121,7 @@ def test_own_files_are_asked_about_and_a_session_lives_on(
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     page.wait_for_function(KERNEL_IS_IDLE, timeout=LONG)
     own_page.run_all()
+    own_page.wait_example()
     [session] = (lab.root / "out" / "explorer").glob("*.symgnn")
     open_file(str(session.relative_to(lab.root)))
     own_page.wait_explained(atom)

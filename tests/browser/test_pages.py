@@ -73,6 +73,8 @@ def test_two_explorers_run_out_of_sight_and_in_the_dark(two_explorers: ExplorerP
     assert min(widths) > 300
 
     # A click in one explains nothing in the other.
+    page.wait_for_function(f"() => ({EXPLAINED})().every(Boolean)", timeout=LONG)
+    first = page.evaluate(EXPLAINED)[0]
     two_explorers.kernel(
         "two.session.method = one.session.method = 'gnnexplainer'; "
         "two.session.configure(epochs=10); one.session.configure(epochs=10)"
@@ -81,9 +83,9 @@ def test_two_explorers_run_out_of_sight_and_in_the_dark(two_explorers: ExplorerP
     second.scroll_into_view_if_needed()
     box = second.bounding_box()
     page.mouse.click(round(box["x"] + box["width"] / 2), round(box["y"] + box["height"] / 2))
-    page.wait_for_function(f"() => ({EXPLAINED})()[1]", timeout=LONG)
-    assert page.evaluate(EXPLAINED)[0] in (None, "")
-    assert two_explorers.kernel("print(one.session.selected_atom)").strip() == "None"
+    page.wait_for_function(f"(first) => ({EXPLAINED})()[1] !== first", arg=first, timeout=LONG)
+    assert page.evaluate(EXPLAINED)[0] == first
+    assert two_explorers.kernel("print(one.session.selected_atom)").strip() == first
 
     # The theme of the page is that of the 3D view and of the figures, at once.
     page.wait_for_selector(".symgnn-explorer .js-plotly-plot .main-svg", timeout=LONG)

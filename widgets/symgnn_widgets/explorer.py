@@ -36,6 +36,7 @@ from symgnn_widgets.panels.population import Population
 from symgnn_widgets.panels.rings import Rings
 from symgnn_widgets.panels.selection import SelectionBar
 from symgnn_widgets.panels.summary import Summary
+from symgnn_widgets.panels.welcome import Welcome
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.controls import close_tree
@@ -151,6 +152,7 @@ class GlassExplorer:
         self.summary = Summary(scene)
         self.edges = TopEdges(explaining)
         self.view = StructureView(session.colours, scene)
+        self.welcome = Welcome(scene, self.view.focus)
         self.neighbourhood = Neighbourhood(explaining)
         self.cycles = Cycles(session.counting, ANALYSIS_HEIGHT)
         self.export = Export(session.counting, scene, self.structure_page, self.page_figures)
@@ -240,7 +242,7 @@ class GlassExplorer:
     def _compose(self) -> list[widgets.Widget]:
         left = widgets.VBox([self.selection.ui, self.view.ui, self.summary.ui]).add_class("symgnn-left")
         right = widgets.VBox([self.controls.threshold.ui, self.tabs.ui]).add_class("symgnn-right")
-        return [self.controls.ui, widgets.HBox([left, right]).add_class("symgnn-body")]
+        return [self.controls.ui, self.welcome.ui, widgets.HBox([left, right]).add_class("symgnn-body")]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.ui._repr_mimebundle_(**options)

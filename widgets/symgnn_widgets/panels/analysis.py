@@ -20,7 +20,7 @@ from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
 from symgnn_explain.plotting.networks import network_figure
 from symgnn_explain.runs.markup import note
 from symgnn_explain.runs.watch import CancelSignal
-from symgnn_widgets.panels.figure import ComputedFigure
+from symgnn_widgets.panels.figure import BEING_COMPUTED, ComputedFigure
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Reporter
 from symgnn_widgets.state.method import Key
@@ -170,7 +170,7 @@ class AnalysisPanel(Seen):
         views = list(analysis.draw)
         self.view = control(widgets.Dropdown, "", "Which figure", 170, options=views, value=views[0])
         self.note = widgets.HTML(note(analysis.note))
-        empty = {"empty": "Being computed …"} if analysis.of_glass else {}
+        empty = {"empty": BEING_COMPUTED} if analysis.of_glass else {}
         failed = f"The {analysis.name} could not be analysed"
         self.figure = ComputedFigure(analysis.height, analysis.margin, explaining.structure, failed, **empty)
         show(self.view, seen=len(views) > 1)

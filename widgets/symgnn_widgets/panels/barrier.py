@@ -58,6 +58,7 @@ class ComputedBarrier:
             widgets.Text,
             "potential",
             "File of the potential on which saddle points are searched for",
+            {"width": "auto", "flex": "1 1 300px"},
             label=64,
             sets=(search, "potential"),
             placeholder=f"eam.fs file; empty: that of {POTENTIAL_VARIABLE}, or of openkim-models",
@@ -77,7 +78,9 @@ class ComputedBarrier:
         right = widgets.VBox([self.figure.ui], layout={"width": "58%", "min_width": "0"})
         self.ui = widgets.VBox(
             [
-                widgets.HBox([self.start, self.cancel, self.searches, self.potential]),
+                widgets.HBox(
+                    [self.start, self.cancel, self.searches, self.potential], layout={"flex_flow": "row wrap"}
+                ),
                 widgets.HBox([self.bar, self.words]),
                 widgets.HBox([left, right]),
             ]

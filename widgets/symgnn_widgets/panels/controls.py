@@ -15,6 +15,7 @@ from symgnn_widgets.panels.settings_form import setting_box, settings_of
 from symgnn_widgets.panels.threshold import ThresholdControl
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.views.controls import button, close_tree, control, progress_bar, tick, unfolding
+from symgnn_widgets.views.table import Clickable, marked
 
 _MASK_HELP = (
     "What masking a message means: what atoms of this glass receive on average instead, nothing (as published), or the "
@@ -79,10 +80,11 @@ class Controls:
         self.state = widgets.Label(layout={"width": "146px", "flex": "0 0 auto"})
         said = "Use the whole window, and back (Escape)"
         self.full = control(widgets.ToggleButton, "", said, 36, icon="expand", sets=(window, "full"))
-        self.error = widgets.HTML().add_class("symgnn-said")
+        structure = explaining.structure
+        self.error = Clickable(lambda _action, _number: structure.set_trait("error", "")).add_class("symgnn-said")
         first = [self.atom, self.method, self.more, self.explain, self.explain_on_click, self.cancel]
         first_row = widgets.HBox([*first, self.bar, self.state, self.full], layout={"flex_flow": "row wrap"})
-        self.ui = widgets.VBox([first_row, self.form, self.error])
+        self.ui = widgets.VBox([first_row, self.form, self.error]).add_class("symgnn-top")
         self._show_method()
         self._show_state()
         self.atom.observe(self._on_atom, "value")
@@ -90,7 +92,7 @@ class Controls:
         choice.observe(self._show_problem, "settings_problem")
         selected.observe(self._show_atom, "selected_atom")
         explaining.job.observe(self._show_state, ["status", "progress", "seconds_left"])
-        explaining.structure.observe(lambda change: self.error.set_trait("value", _box(change["new"])), "error")
+        structure.observe(lambda change: self.error.set_trait("value", _dismissible(change["new"])), "error")
 
     def _on_atom(self, change: dict[str, Any]) -> None:
         if change["new"] != self._explaining.selected.selected_atom:
@@ -151,6 +153,11 @@ class Controls:
             left = "" if job.seconds_left is None else f", {job.seconds_left:.0f} s left"
             said = f"{doing}{job.progress:.0%}{left}"
         self.state.value = said
+
+
+def _dismissible(sentence: str) -> str:
+    hide = marked("×", "dismiss", 0, "Hide this")
+    return element("div", element("span", sentence), hide, css="symgnn-error") if sentence else ""
 
 
 def _box(sentence: str) -> str:

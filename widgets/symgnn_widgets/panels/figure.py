@@ -27,6 +27,7 @@ LEAST_HEIGHT = 240
 _NOTHING = go.Figure()
 
 EMPTY_NOTE = "Explain an atom to see this."
+BEING_COMPUTED = "Being computed …"
 
 
 def shrink_scene(figure: go.Figure) -> go.Figure:
@@ -99,6 +100,7 @@ class ComputedFigure(FigurePanel):
 
     def __init__(self, height: int, margin: dict[str, int], structure: Structure, failed: str, **options: Any) -> None:
         super().__init__(height, margin, **options)
+        self._empty = self.ui.note
         self.bar = progress_bar({"width": "auto", **HIDDEN})
         self._structure, self._failed = structure, failed
         self._job = Job(self._fail)
@@ -114,6 +116,7 @@ class ComputedFigure(FigurePanel):
 
     def _show_progress(self, _change: object) -> None:
         # Work that is over in a moment says nothing of itself.
+        self.ui.note = BEING_COMPUTED if self._job.running else self._empty
         self.bar.value = self._job.progress
         show(self.bar, seen=self._job.running and self._job.progress > 0)
 

@@ -30,22 +30,22 @@ class SelectionBar:
             widgets.Text,
             "Select",
             f"Select atoms: {FORMS}. Press Enter.",
-            {"width": "330px"},
-            label=52,
+            {"width": "auto", "flex": "1 1 150px", "min_width": "0"},
+            label=42,
             placeholder=f"species {structure.glass.species[-1]} and prediction < {middle}",
         )
         self.adding = control(
             widgets.ToggleButton,
-            "Add",
-            "While this is on, or Shift or Ctrl is held, a click adds an atom or takes it out, no more",
-            70,
+            "",
+            "Add: while this is on, or Shift or Ctrl is held, a click adds an atom or takes it out, no more",
+            36,
             sets=(selected, "adding"),
             icon="plus",
         )
         self.undo = button("", "undo", "Back to what was selected and explained before", steps.undo)
         self.redo = button("", "repeat", "Forth again", steps.redo)
         self.clear = button("", "trash-o", "Select nothing", selected.clear_selection)
-        self.list = Clickable(self._on_click, layout={"flex": "1 1 0", "min_width": "0", "align_self": "center"})
+        self.list = Clickable(self._on_click, layout={"flex": "1 1 90px", "min_width": "0", "align_self": "center"})
         self.ui = widgets.HBox([self.words, self.adding, self.undo, self.redo, self.clear, self.list])
         self.words.observe(self._select, "value")
         selected.observe(self._show, ["selection", "selected_atom"])

@@ -26,7 +26,9 @@ export default {
     el.classList.add("symgnn-figure");
     const place = document.createElement("div"), said = document.createElement("div");
     said.className = "symgnn-empty";
-    said.textContent = model.get("note");
+    const say = () => { said.textContent = model.get("note"); };
+    say();
+    model.on("change:note", say);
     el.replaceChildren(place, said);
     const isEmpty = () => !model.get("figure").data?.length;
     // A figure that is gone is hidden, not removed: making WebGL anew for the next one would take the most of its time.

@@ -8,7 +8,7 @@
   const floats = (text) => new Float32Array(bytes(text).buffer);
 
   const TURN = Math.PI / 24, ZOOM = 0.1;
-  const NEARLY_INVISIBLE = 0.05;
+  const NEARLY_INVISIBLE = 0.05, SHINING_OPACITY = 0.5, CUT_DARKENING = 0.3;
   const FADED = 1, SHOWN = 2, FADED_OPACITY = 0.1;
   const PAPER = { light: "white", dark: "#111111" }, INK_BELOW = 0.15, INK_IN_DARK = 0.9;
 
@@ -44,23 +44,50 @@
     firstView = stage.viewerControls.getOrientation();
   };
 
+  // Where a place of the structure is now, as it is turned and moved.
+  const placed = (positions, i = 0) => {
+    const { camera, translationGroup, rotationGroup } = stage.viewer;
+    const place = camera.position.clone().fromArray(positions, 3 * i);
+    return place.add(translationGroup.position).applyQuaternion(rotationGroup.quaternion);
+  };
+
+  // What stands between the reader and the selected atom is cut away: the glass is clipped in front of it, however it
+  // is turned. NGL counts in per cent of half its scene's size, 50 being the depth of the centre.
+  const LEAST_CUT = 1e-3, IN_FRONT = 0.5; // Å
+  let cutTo = null; // centre and radius of the atom
+  const cutAway = () => {
+    let clipNear = 0;
+    if (cutTo) {
+      // The camera looks at the origin.
+      const { camera, bRadius } = stage.viewer;
+      const nearer = placed(cutTo.position).dot(camera.position) / camera.position.length() + cutTo.radius + IN_FRONT;
+      clipNear = Math.min(Math.max(50 - 50 * nearer / bRadius, LEAST_CUT), 100);
+    }
+    for (const { repr } of atoms?.reprList ?? []) {
+      // Said once, so that shaders are made for it; where the plane is, is the materials' own.
+      if (!repr.clipNear !== !clipNear) repr.setParameters({ clipNear });
+      for (const { material, pickingMaterial } of repr.bufferList) {
+        material.clipNear = clipNear;
+        pickingMaterial.clipNear = clipNear;
+      }
+    }
+  };
+
   // What is drawn on top of the glass and stands for atoms: positions, radii and atoms by name.
   const marks = new Map();
 
   // The foremost marked atom at a place of the canvas (pixels, from below), or -1.
   const markedAt = (x, y) => {
-    const { camera, width, height, translationGroup, rotationGroup } = stage.viewer;
-    let found = -1, foremost = -Infinity;
+    const { camera, width, height } = stage.viewer;
+    let found = -1, foremost = Infinity;
     for (const { position, radius, atoms } of marks.values()) {
       atoms.forEach((atom, i) => {
-        const centre = camera.position.clone().fromArray(position, 3 * i);
-        centre.add(translationGroup.position).applyMatrix4(rotationGroup.matrix);
-        const depth = centre.z, rim = centre.clone();
+        const centre = placed(position, i), rim = centre.clone();
         rim.x += radius[i];
         centre.project(camera);
         const reach = Math.abs(rim.project(camera).x - centre.x) * width / 2;
         const away = Math.hypot((centre.x + 1) * width / 2 - x, (centre.y + 1) * height / 2 - y);
-        if (away <= reach && depth > foremost) [found, foremost] = [atom, depth];
+        if (away <= reach && centre.z < foremost) [found, foremost] = [atom, centre.z];
       });
     }
     return found;
@@ -103,9 +130,22 @@
     drawn.forEach(put);
   };
 
+  // The first sphere once more, translucent and in front of everything, so that no important atom hides it either.
+  const shining = (name) => `${name} shining`;
+  const shineThrough = (name, { position, colour, radius }) => {
+    const shape = new NGL.Shape(shining(name));
+    shape.addBuffer(new NGL.SphereBuffer({
+      position: floats(position).subarray(0, 3), color: floats(colour).subarray(0, 3), radius: floats(radius).subarray(0, 1),
+    }));
+    const look = { opacity: SHINING_OPACITY, depthWrite: false, disablePicking: true };
+    const { repr } = stage.addComponentFromObject(shape).addRepresentation("buffer", look);
+    for (const { material } of repr.bufferList) material.depthTest = false;
+  };
+
   // Raw buffers let clicks through to the atoms; shapes drawn one by one would swallow them.
-  const put = ({ name, spheres, cylinders, arrows, triangles, translucent }) => {
+  const put = ({ name, spheres, cylinders, arrows, triangles, translucent, shines }) => {
     removeByName(name);
+    removeByName(shining(name));
     const shape = new NGL.Shape(name);
     if (spheres) {
       shape.addBuffer(new NGL.SphereBuffer({
@@ -131,6 +171,7 @@
     if (spheres || cylinders || arrows || triangles) {
       stage.addComponentFromObject(shape).addRepresentation("buffer", translucent ? { opacity: translucent } : {});
     }
+    if (shines && spheres) shineThrough(name, spheres);
   };
 
   // The skin of the region where a field on a grid (first index fastest) is above a level. Beyond the grid it is below,
@@ -155,7 +196,8 @@
       next(async () => {
         stage.removeAllComponents();
         atoms = await stage.loadFile(new Blob([pdb], { type: "text/plain" }), { ext: "pdb", name: "glass", defaultRepresentation: false });
-        const look = { color: perAtomColour, radiusType: "bfactor", radiusScale: 1 };
+        const cutFaces = { useInteriorColor: false, diffuseInterior: true, interiorDarkening: CUT_DARKENING };
+        const look = { color: perAtomColour, radiusType: "bfactor", radiusScale: 1, ...cutFaces };
         atoms.addRepresentation("spacefill", look);
         // Atoms that a filter fades; none at first.
         atoms.addRepresentation("spacefill", { ...look, sele: "none", opacity: FADED_OPACITY });
@@ -185,11 +227,13 @@
         };
         atoms.reprList[0].setSelection(kinds ? of(SHOWN) : "");
         atoms.reprList[1].setSelection(kinds ? of(FADED) : "none");
+        cutAway();
       });
     },
 
     // `opacity` is that of the atoms of the glass, `translucent` that of what is drawn.
-    draw({ name, spheres, cylinders, arrows, triangles, opacity, translucent, explained }) {
+    // Of the atoms of the glass, `cut` cuts away those in front of the first sphere.
+    draw({ name, spheres, cylinders, arrows, triangles, opacity, translucent, explained, cut }) {
       next(() => {
         marks.delete(name);
         // Whose explanation is drawn, for whoever watches the page.
@@ -200,7 +244,12 @@
         }
         // What is nearly invisible hides nothing behind it.
         if (opacity !== undefined) atoms.reprList[0].setParameters({ opacity, depthWrite: opacity > NEARLY_INVISIBLE });
-        const what = { name, spheres, cylinders, arrows, triangles, translucent };
+        if (cut !== undefined) {
+          const { position, radius } = marks.get(name) ?? {};
+          cutTo = cut && position?.length ? { position: position.subarray(0, 3), radius: radius[0] } : null;
+          cutAway();
+        }
+        const what = { name, spheres, cylinders, arrows, triangles, translucent, shines: cut !== undefined };
         drawn.set(name, what);
         put(what);
       });
@@ -273,6 +322,7 @@
   stage.setParameters({ hoverTimeout: -1, clipNear: 0, fogNear: 55, fogFar: 100 });
   paper();
   const unwatch = theme?.watch((isDark) => next(() => useTheme(isDark)));
+  stage.viewerControls.signals.changed.add(cutAway);
   const observer = new ResizeObserver(frame);
   observer.observe(container);
 

@@ -58,7 +58,7 @@ class StructureView:
         self.controls = ViewControls(
             colours,
             self.positions,
-            focus=lambda: self.stage.look_at("selection"),
+            focus=self.focus,
             reset=self.stage.reset_view,
         )
         self.ui = widgets.VBox([self.controls.bar, self.controls.filters, self.stage, self.legend])
@@ -71,7 +71,8 @@ class StructureView:
         self._draw_selection()
         self._draw_others()
         self._show_legend()
-        self.controls.dim.observe(self._draw_selection, "value")
+        for box in (self.controls.dim, self.controls.cut):
+            box.observe(self._draw_selection, "value")
         explaining.observe(self._recolour_explained, "explanation")
         colours.observe(self._recolour, "colour_by")
         selected.observe(self._draw_selection, ["selection", "selected_atom"])
@@ -124,7 +125,8 @@ class StructureView:
                 "cylinders": bonds if len(drawn.start) else None,
                 "explained": None if explaining.explanation is None else explaining.explanation.atom,
             }
-        self.stage.set_scene("selection", "draw", name="selection", opacity=opacity, **shown)
+        cut = self.controls.cut.value and not faded and drawn is not None
+        self.stage.set_scene("selection", "draw", name="selection", opacity=opacity, cut=cut, **shown)
 
     def _put(self, name: str, what: str, drawn: dict[str, str] | None, **options: Any) -> None:
         """Draw something, or take it away; where it never was, there is nothing to say."""
@@ -202,6 +204,10 @@ class StructureView:
     def _keep_field(self, field: SmoothField) -> None:
         self._field = field
         self._draw_regions()
+
+    def focus(self) -> None:
+        """Move the camera to the selected atom and what explains it."""
+        self.stage.look_at("selection")
 
     def highlight(self) -> Highlight | None:
         """Lay out what is drawn on top of the glass, if anything is selected."""

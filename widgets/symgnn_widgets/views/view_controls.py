@@ -13,6 +13,7 @@ from symgnn_widgets.state.colour import AXES, OUTSIDE, REGIONS, Colours
 from symgnn_widgets.views.controls import button, control, tick, unfolding
 
 _STEPS = 200
+_GROWS = {"width": "auto", "flex": "1 1 100px", "min_width": "0", "max_width": "220px"}
 
 
 class ViewControls:
@@ -29,14 +30,16 @@ class ViewControls:
         self._colours, target = colours, colours.explaining.structure.target
         self._positions = positions
 
-        def choice(trait: str, said: str, width: int, options: Sequence[Any], name: str = "", **label: Any) -> Any:
+        def choice(trait: str, said: str, width: Any, options: Sequence[Any], name: str = "", **label: Any) -> Any:
             return control(widgets.Dropdown, name, said, width, options=options, sets=(colours, trait), **label)
 
-        self.colour_by = choice("colour_by", "What the colours of the atoms mean", 190, colours.colour_choices)
+        self.colour_by = choice("colour_by", "What the colours of the atoms mean", _GROWS, colours.colour_choices)
         said = "Move the camera to the selected atom and what explains it"
         self.zoom = button("", "crosshairs", said, focus, 36, disabled=True)
         self.overview = button("", "home", "Show the whole glass from where it was seen at first", reset, 36)
-        self.dim = tick("Fade others", "Fade what does not belong to the explanation", 100, value=True)
+        self.dim = tick("Fade others", "Fade what does not belong to the explanation", 98, value=True)
+        said = "Where others are not faded: cut away those between you and the selected atom"
+        self.cut = tick("Cut away", said, 88, value=True)
         self.range = control(
             widgets.FloatRangeSlider, "Show", "Atoms whose value lies in this range", label=46, readout_format=".3g"
         )
@@ -72,7 +75,7 @@ class ViewControls:
         said = f"Show a range of values, a slice, the cell, {target.low} and {target.high} regions"
         self.more = unfolding("", "filter", said, 44, self.filters)
         self.bar = widgets.HBox(
-            [self.colour_by, self.zoom, self.overview, self.more, self.dim], layout={"flex_flow": "row wrap"}
+            [self.colour_by, self.zoom, self.overview, self.more, self.dim, self.cut], layout={"flex_flow": "row wrap"}
         )
         self._following = False
         self._show_extent()
