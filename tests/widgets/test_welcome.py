@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ipywidgets.widgets import widget
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.panels.welcome import LOWEST, worked_example
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.views import cell
 
 
 def test_a_page_that_shows_the_structure_begins_with_a_soft_atom(explorer: GlassExplorer) -> None:
@@ -91,6 +93,26 @@ def test_nothing_stays_of_a_session_that_was_replaced_or_closed(lived_in: GlassE
         assert set(widget._instances) - others == {model.model_id for model in everything_in(lived_in.ui)}
     lived_in.close()
     assert set(widget._instances) <= others
+
+
+def test_a_cell_that_is_run_again_closes_what_it_made(explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made_in(name: str, run: str) -> GlassExplorer:
+        request = {"metadata": {"cellId": name} if name else {}, "header": {"msg_id": run}}
+        kernel = SimpleNamespace(get_parent=lambda _channel: request)
+        monkeypatch.setattr(cell, "get_ipython", lambda: SimpleNamespace(kernel=kernel))
+        return GlassExplorer(explorer.session.structure.glass, explorer.session.structure.predictor)
+
+    def is_open(made: GlassExplorer) -> bool:
+        return made.ui.comm is not None
+
+    one, two, other = made_in("a", "run 1"), made_in("a", "run 1"), made_in("b", "run 2")
+    outside = [made_in("", f"run {number}") for number in (3, 4)]
+    assert all(map(is_open, (explorer, one, two, other, *outside)))
+    one.close()  # as somebody may have done
+    again = made_in("a", "run 5")
+    assert not is_open(one)
+    assert not is_open(two)
+    assert all(map(is_open, (explorer, again, other, *outside)))
 
 
 def everything_in(part: widget.Widget) -> list[widget.Widget]:

@@ -39,6 +39,7 @@ from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.panels.welcome import Welcome
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.views.cell import replace_earlier
 from symgnn_widgets.views.controls import close_tree
 from symgnn_widgets.views.figure import PlotlyLibrary
 from symgnn_widgets.views.structure import StructureView
@@ -54,7 +55,8 @@ PICTURE_HEIGHT, ANALYSIS_HEIGHT = 370, 330
 class GlassExplorer:
     """Click an atom of a glass, and see which neighbours made the network predict what it does of it.
 
-    Show it by leaving it as the last line of a notebook cell. It also works from code::
+    Show it by leaving it as the last line of a notebook cell; running that cell again closes it and makes another.
+    It also works from code::
 
         explorer = GlassExplorer(datasets.sample(), Predictor.load())
         explorer.select(1501)
@@ -87,6 +89,7 @@ class GlassExplorer:
         self.ui.add_class("symgnn-explorer")
         self.files = Files(lambda: self.session, self.show)
         self._build(Session(glass, predictor))
+        replace_earlier(self)
 
     @classmethod
     def open(
