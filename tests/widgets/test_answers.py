@@ -354,6 +354,7 @@ def test_the_summary_names_the_surroundings(explorer: GlassExplorer) -> None:
 
 
 def test_surroundings_are_found_unasked_where_a_page_is_shown(explorer: GlassExplorer) -> None:
+    explorer.select(7)
     explorer.session.shown = True
     assert explorer.session.cells is None
     explained(explorer)
