@@ -182,6 +182,15 @@ def domain(figures: Figures) -> str:
     )
 
 
+def robustness(figures: Figures) -> str:
+    """Return what displacements and strains change, before and after relaxation."""
+    rows = [
+        [name, *(f"{part['mean_moves']:+.3f} eV, {part['pearson']:.4f}" for part in (row, row["relaxed"]))]
+        for name, row in figures["disturbed"].items()
+    ]
+    return table(["sample glass", "mean moves, r with the undisturbed", "after relaxation"], rows)
+
+
 def population(figures: Figures) -> str:
     """Return the cost of explaining many atoms."""
     rows = [[workers, seconds(value)] for workers, value in figures["seconds_an_atom"].items()]
@@ -205,6 +214,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("inference_scaling", "Predicting a large glass", inference_scaling),
     ("transfer", "Accuracy on glasses that this project labelled", transfer),
     ("domain", "Domain score: is this structure like those of training?", domain),
+    ("robustness", "What displacements and strain do to predictions", robustness),
     ("explorer_latency", "The explorer: how long a person waits (s)", explorer_latency),
     ("population", "Explaining many atoms", population),
     ("graph", "Neighbour list", graph),
