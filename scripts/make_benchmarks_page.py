@@ -119,6 +119,14 @@ def structure_explained(figures: Figures) -> str:
         ["share of contributions from atoms beyond 5 Å", f"{figures['share_beyond_5']:.0%}"],
         ["share that masks on messages alone miss", f"{figures['share_missed_by_messages']:.0%}"],
     ]
+    if "interactions_seconds" in figures:
+        units = f"{figures['interactions_units']} units"
+        rows += [
+            [f"all coalitions of {units}: Shapley interactions", seconds(figures["interactions_seconds"])],
+            ["what Shapley values miss of the same", f"{1000 * figures['interactions_completeness_ev']:.0e} meV"],
+            ["variance over coalitions that is of single neighbours", f"{figures['variance_of_one_body']:.0%}"],
+            ["… of two together", f"{figures['variance_of_two_bodies']:.0%}"],
+        ]
     return table([f"Integrated Gradients over pairs, {figures['atoms']} atoms", "measured"], rows)
 
 

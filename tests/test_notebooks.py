@@ -32,7 +32,8 @@ def test_the_paper_figures_are_drawn_with_few_atoms(tmp_path: Path, monkeypatch:
     figures = [output for output in outputs if "application/vnd.plotly.v1+json" in output.get("data", {})]
     assert "The embedded sample" in texts
     assert texts.count("2 atoms of cu64zr36_sample") == 2
-    assert len(figures) == 6
+    assert len(figures) == 7
+    assert "Distances: atoms beyond the first shell" in texts
 
 
 @pytest.mark.slow

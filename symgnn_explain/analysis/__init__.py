@@ -1,5 +1,6 @@
 """Analysis of structures and explanations: medium-range order and topology."""
 
+from symgnn_explain.analysis.explained.contributions import PopulationContributions, population_contributions
 from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, cycle_comparison
 from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve, enrichment_curve
 from symgnn_explain.analysis.explained.mechanism import Mechanism, mechanism
@@ -53,6 +54,7 @@ __all__ = [
     "Persistence",
     "PolyhedronConnections",
     "PopulationAnalysis",
+    "PopulationContributions",
     "RadialDistribution",
     "RingStatistics",
     "ShellAnalysis",
@@ -78,6 +80,7 @@ __all__ = [
     "persistent_homology",
     "polyhedron_connections",
     "population_analysis",
+    "population_contributions",
     "radial_distribution",
     "shell_analysis",
     "smooth_field",

@@ -17,6 +17,7 @@ from symgnn_explain.plotting.population import (
     population_distance_figure,
     soft_hard_figure,
 )
+from symgnn_explain.plotting.population_contributions import population_contribution_figure
 from symgnn_explain.plotting.positions import position_figure
 from symgnn_explain.plotting.predictions import parity_figure, prediction_histogram
 from symgnn_explain.plotting.radial import radial_figure
@@ -40,6 +41,7 @@ __all__ = [
     "network_figure",
     "parity_figure",
     "persistence_figure",
+    "population_contribution_figure",
     "population_cycle_figure",
     "population_distance_figure",
     "position_figure",
