@@ -6,6 +6,7 @@ from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
+from symgnn_explain.plotting.frames import frames_figure
 from symgnn_explain.plotting.interactions import interaction_figure, interaction_space_figure
 from symgnn_explain.plotting.mechanism import mechanism_figure
 from symgnn_explain.plotting.motifs import connection_figure, voronoi_figure
@@ -34,6 +35,7 @@ __all__ = [
     "distance_figure",
     "enrichment_figure",
     "fidelity_figure",
+    "frames_figure",
     "interaction_figure",
     "interaction_space_figure",
     "mechanism_figure",

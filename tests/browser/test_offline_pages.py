@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.export import Findings, write_figures, write_report
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import Trajectory
+from symgnn_explain.structure.io.writing import write_extended_xyz
 from symgnn_widgets import GlassExplorer
 
 PICTURES = Path(__file__).resolve().parents[2] / "out" / "browser"
@@ -63,6 +67,36 @@ def test_the_3d_view_turns_without_a_network(
     offline.wait_for_timeout(500)
     assert offline.evaluate("() => view.glassScene.stage.viewerControls.getOrientation().elements") != before
     offline.screenshot(path=str(PICTURES / "view_page.png"))
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_atoms_of_another_frame_are_drawn_at_their_places(
+    offline: Any, glass: Glass, tiny_predictor: Predictor, tmp_path: Path
+) -> None:
+    moved = replace(glass, positions=glass.positions + np.array([0.5, 0.0, 0.0]))
+    explorer = GlassExplorer(Trajectory(write_extended_xyz([moved, glass], tmp_path / "md.extxyz")), tiny_predictor)
+    explorer.session.selected.select_many([3, 8])
+    assert explorer.session.frames is not None
+    explorer.session.frames.predict_ahead(wait=True)
+    explorer.session.frames.number = 0
+    path = tmp_path / "frame.html"
+    path.write_text(explorer.structure_page("A frame"), encoding="utf-8")
+    offline.goto(path.as_uri())
+    offline.wait_for_selector("#view[data-scene=ready]")
+    offline.wait_for_function("() => view.glassScene.stage.getComponentsByName('measured').list.length === 1")
+    places = (
+        "() => { const found = [];"
+        "view.glassScene.stage.getComponentsByName('glass').list[0].structure.eachAtom("
+        "(atom) => found.push([atom.x, atom.y, atom.z])); return found; }"
+    )
+    # The frame is the last that the page is told.
+    home = explorer.view.positions[0, 0]
+    offline.wait_for_function(f"(before) => Math.abs(({places})()[0][0] - before) > 0.1", arg=float(home))
+    drawn = offline.evaluate(places)
+    apart = (np.array(drawn) - moved.positions) @ np.linalg.inv(glass.cell)
+    np.testing.assert_allclose(apart, np.round(apart), atol=1e-5)
+    offline.screenshot(path=str(PICTURES / "frame_page.png"))
 
 
 @pytest.mark.browser

@@ -13,7 +13,9 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.markup import style_sheet
+from symgnn_explain.saddles import Calculator
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import Trajectory
 from symgnn_widgets.check import require_environment
 from symgnn_widgets.panels.analysis import CONTRIBUTIONS, DISTANCES, ENRICHMENT, MOTIFS, NETWORK, AnalysisPanel
 from symgnn_widgets.panels.arrows import Arrows
@@ -27,6 +29,7 @@ from symgnn_widgets.panels.edges import TopEdges
 from symgnn_widgets.panels.export import Export
 from symgnn_widgets.panels.fidelity import FIDELITY
 from symgnn_widgets.panels.files import Files
+from symgnn_widgets.panels.frames import FramesPanel
 from symgnn_widgets.panels.glass_analyses import CORRELATION, RADIAL, STRUCTURE_FACTOR
 from symgnn_widgets.panels.glass_values import GlassValues
 from symgnn_widgets.panels.history import History
@@ -37,6 +40,7 @@ from symgnn_widgets.panels.rings import Rings
 from symgnn_widgets.panels.selection import SelectionBar
 from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.panels.welcome import Welcome
+from symgnn_widgets.state.jobs import Job
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.cell import replace_earlier
@@ -65,9 +69,11 @@ class GlassExplorer:
     Parameters
     ----------
     glass
-        The structure.
+        The structure; or a :class:`~symgnn_explain.structure.io.Trajectory`, whose last frame is explained first.
     predictor
         The network that is explained.
+    calculator
+        The potential that frames of a trajectory are relaxed with before they are predicted.
 
     Raises
     ------
@@ -75,7 +81,9 @@ class GlassExplorer:
         If the network does not know a species of the glass, or a package that is needed is missing or broken.
     """
 
-    def __init__(self, glass: Glass, predictor: Predictor) -> None:
+    def __init__(
+        self, glass: Glass | Trajectory, predictor: Predictor, *, calculator: Calculator | None = None
+    ) -> None:
         require_environment()
         css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
         self._tooltips, self.window = Tooltips(), Window()
@@ -88,7 +96,10 @@ class GlassExplorer:
         self.ui = widgets.VBox(layout={"width": "100%"})
         self.ui.add_class("symgnn-explorer")
         self.files = Files(lambda: self.session, self.show)
-        self._build(Session(glass, predictor))
+        if isinstance(glass, Trajectory):
+            self._build(Session.of_frame(glass, -1, predictor, calculator=calculator))
+        else:
+            self._build(Session(glass, predictor))
         replace_earlier(self)
 
     @classmethod
@@ -180,14 +191,51 @@ class GlassExplorer:
             lambda _change: self.view.draw_saddle(saddle_arrows(search, self.view.positions)),
             ["barrier", "saddle", "in_view"],
         )
+        self.frames = self._frames_panel()
         self.tabs = tabs_by_question(self._panels())
         self.files.offer_relaxation()
         self.ui.children = (*self._basis, *self._compose())
         session.structure.prepare_ahead()
         self._tooltips.read(self.ui, tabs={title: TAB_HELP[title] for title in self.tabs.every})
 
+    def _frames_panel(self) -> FramesPanel | None:
+        """Make the slider of a trajectory, and let the view follow it."""
+        frames = self.session.frames
+        if frames is None:
+            return None
+        opening = Job(lambda error: frames.structure.fail("The frame could not be opened", error))
+        selected = self.session.selected
+
+        def show(session: Session) -> None:
+            selection, atom = selected.selection, selected.selected_atom
+            self.show(session)
+            session.selected.become(selection, atom)
+
+        def open_frame() -> None:
+            trajectory, number, predictor = frames.trajectory, frames.number, frames.structure.predictor
+            opening.start(
+                lambda _report, _cancel: Session.of_frame(
+                    trajectory, number, predictor, calculator=frames.calculator, known=frames
+                ),
+                show,
+            )
+
+        def follow(_change: object) -> None:
+            if frames.present is not None:
+                self.view.show_frame(None if frames.number == frames.home else frames.present)
+
+        frames.observe(follow, ["number", "arrivals"])
+        return FramesPanel(frames, selected, ANALYSIS_HEIGHT, open_frame)
+
     def _panels(self) -> dict[str, dict[str, Panel]]:
         """Sort the panels by what a reader asks, in this order: a new panel is made above and has its place here."""
+        compare: dict[str, Panel] = {
+            "Side by side": self.compare,
+            "Population": self.population,
+            "History": self.history,
+        }
+        if self.frames is not None:
+            compare["Frames"] = self.frames
         return {
             "What matters?": {
                 "Neighbourhood": Together(self.neighbourhood, self.edges),
@@ -208,7 +256,7 @@ class GlassExplorer:
             },
             # What saddle points give is compared with predicted barriers in the same unit alone.
             "Does physics agree?": {"Barrier": self.barrier} if self.session.structure.target.is_as_computed else {},
-            "Compare": {"Side by side": self.compare, "Population": self.population, "History": self.history},
+            "Compare": compare,
             "Export": {"Figures and data": self.export, "Open and save": self.files},
         }
 

@@ -17,7 +17,7 @@ from symgnn_explain.models.predictor import SHIPPED, Predictor
 from symgnn_explain.runs.markup import download, element
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles import EamCalculator, find_potential
-from symgnn_explain.structure.io import notes, read_glass
+from symgnn_explain.structure.io import Trajectory, notes
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
 from symgnn_widgets.state.jobs import Job, Progress
 from symgnn_widgets.state.saved import open_session, restore, save_session
@@ -133,7 +133,7 @@ class Files:
                 copy = Path(folder) / (Path(uploaded[0]).name or "upload")
                 copy.write_bytes(uploaded[1])
                 try:
-                    return open_any(copy, predictor, **options)
+                    return open_any(copy, predictor, lasting=False, **options)
                 except SpeciesNeededError as error:
                     raise SpeciesNeededError(str(error).replace(str(copy), copy.name), error.types) from error
                 except InputError as error:
@@ -239,8 +239,11 @@ def open_any(
     species: Mapping[int, str] | None,
     frame: int,
     format_name: str | None = None,
+    lasting: bool = True,
 ) -> Opened:
     """Open a saved session, or a structure with the network that is at hand unless others are named.
+
+    Of a file that is ``lasting``, the other frames are offered too.
 
     Raises
     ------
@@ -250,5 +253,8 @@ def open_any(
     if path.suffix == SUFFIX:
         saved, network = open_session(path, predictor=predictor, weights=weights)
         return Session(saved.glass, network), saved
-    glass = read_glass(path, species=species, frame=frame, format=format_name)
-    return Session(glass, predictor if weights is None else Predictor.load(Path(weights).expanduser())), None
+    network = predictor if weights is None else Predictor.load(Path(weights).expanduser())
+    trajectory = Trajectory(path, species=species, format=format_name)
+    if lasting:
+        return Session.of_frame(trajectory, frame, network), None
+    return Session(trajectory[frame], network), None

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from traitlets import HasTraits
 
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.saddles import Calculator
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import Trajectory
 from symgnn_widgets.state.colour import Colours
 from symgnn_widgets.state.cycles import CycleCount
 from symgnn_widgets.state.explaining import Explaining
+from symgnn_widgets.state.frames import Frames
 from symgnn_widgets.state.method import MethodChoice
 from symgnn_widgets.state.population import PopulationRun
 from symgnn_widgets.state.scene import Scene
@@ -49,6 +52,7 @@ class Session:
     many: PopulationRun
     counting: CycleCount
     scene: Scene
+    frames: Frames | None
 
     def __init__(self, glass: Glass, predictor: Predictor) -> None:
         self.structure = Structure(glass, predictor)
@@ -61,9 +65,38 @@ class Session:
         self.many = PopulationRun(self.explaining)
         self.counting = CycleCount(self.explaining)
         self.scene = Scene(self.explaining)
+        self.frames = None
+
+    @classmethod
+    def of_frame(
+        cls,
+        trajectory: Trajectory,
+        frame: int,
+        predictor: Predictor,
+        *,
+        calculator: Calculator | None = None,
+        known: Frames | None = None,
+    ) -> Session:
+        """Explain a frame of a trajectory, relaxed first where there is a potential.
+
+        ``known``: what was predicted of the trajectory before. Raises InputError where a frame cannot be used.
+        """
+        number = trajectory.number(frame)
+        shown = None if known is None else known.at(number)
+        glass = trajectory[number] if shown is None else shown.glass
+        if shown is None and calculator is not None:
+            glass = glass.relaxed(calculator)
+        session = cls(glass, predictor)
+        if len(trajectory) > 1:
+            session.frames = Frames(trajectory, session.structure, number, calculator)
+            if known is not None:
+                session.frames.adopt(known)
+        return session
 
     def cancel(self) -> None:
         """Stop explaining and counting; what they would still deliver is dropped."""
+        if self.frames is not None:
+            self.frames.stop()
         self.explaining.stop()
         self.many.job.cancel()
         self.counting.job.cancel()
@@ -77,7 +110,7 @@ class Session:
             If none has.
         """
         if not name.startswith("_") and not hasattr(HasTraits, name):
-            for model in (*vars(self).values(), self.explaining.job):
+            for model in filter(None, (*vars(self).values(), self.explaining.job)):
                 if hasattr(type(model), name) or name in vars(model):
                     return model
         raise AttributeError(f"a session has no {name!r}")

@@ -216,6 +216,15 @@
       });
     },
 
+    // Other places and colours of the same atoms: another frame of a trajectory.
+    move({ positions, colours }) {
+      next(() => {
+        rgb = bytes(colours);
+        atoms.structure.updatePosition(floats(positions));
+        atoms.updateRepresentations({ position: true, color: true });
+      });
+    },
+
     // One byte an atom says how it is drawn; without them all are.
     filter({ drawn }) {
       next(() => {

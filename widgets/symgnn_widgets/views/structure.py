@@ -12,9 +12,11 @@ from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.runs.markup import Markup, joined, note
 from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.measure import measure, nearest_image
 from symgnn_widgets.state.colour import SHOWN, Colours
-from symgnn_widgets.state.colourings import OF_EXPLANATIONS
+from symgnn_widgets.state.colourings import OF_EXPLANATIONS, predicted_colouring
 from symgnn_widgets.state.colours import PREDICTION_SCALE, colour_bar
+from symgnn_widgets.state.frames import Frame
 from symgnn_widgets.state.jobs import Job
 from symgnn_widgets.state.scene import Scene
 from symgnn_widgets.views.highlight import (
@@ -37,6 +39,7 @@ TRIANGLE_OPACITY = 0.45
 SKIN_OPACITY = 0.5
 OPACITY_AMONG_SKINS = 0.05
 CELL_RADIUS = 0.06  # Å
+MEASURE_RADIUS = 0.09  # Å
 CELL_COLOUR = (0.45, 0.45, 0.5)
 
 
@@ -48,9 +51,11 @@ class StructureView:
         explaining, selected = colours.explaining, colours.explaining.selected
         structure = self._structure = explaining.structure
         self.positions = wrapped_positions(structure.glass)
+        """Places (Å) at which the atoms of the session's glass are drawn."""
+        self._frame: Frame | None = None
         self.stage = Stage(
             on_ready=lambda: scene.set_trait("shown", True),
-            on_pick=lambda atom, add: explaining.pick(atom, add=add),
+            on_pick=self._pick,
             on_picture=self._keep_picture,
             on_failure=lambda sentence: structure.set_trait("error", sentence),
         )
@@ -88,17 +93,50 @@ class StructureView:
         colours.observe(self._draw_cell, "cell_shown")
         colours.observe(self._draw_regions, ["regions", "region_share"])
         scene.observe(self._take_picture, "picture_wanted")
-        selected.observe(self._show_legend, "selected_atom")
+        selected.observe(self._show_legend, ["selection", "selected_atom"])
         explaining.observe(self._show_legend, "explanation")
         colours.observe(self._show_legend, "colour_by")
 
+    def show_frame(self, frame: Frame | None) -> None:
+        """Show another frame, its atoms coloured by its predictions; None for the glass of the session."""
+        if frame is not None or self._frame is not None:
+            self._frame = frame
+            self._recolour(moved=True)
+            self._draw_cell()
+            self._draw_selection()
+            self._draw_others()
+
+    @property
+    def _drawn(self) -> tuple[Glass, FloatArray]:
+        """The glass that is shown, and the places of its atoms."""
+        frame = self._frame
+        return (
+            (self._structure.glass, self.positions) if frame is None else (frame.glass, wrapped_positions(frame.glass))
+        )
+
+    def _pick(self, atom: int, add: bool) -> None:
+        selected = self._explaining.selected
+        if self._frame is None:
+            self._explaining.pick(atom, add=add)
+        elif add or selected.adding:
+            selected.toggle(atom)
+        else:  # explanations are of the session's glass
+            selected.select(atom)
+
     def _draw_cell(self, _change: object = None) -> None:
-        start, end = cell_edges(self._structure.glass)
+        start, end = cell_edges(self._drawn[0])
         frame = _cylinders(start, end, np.tile(CELL_COLOUR, (12, 1)), np.full(12, CELL_RADIUS))
         self.stage.set_scene("cell", "draw", name="cell", cylinders=frame if self._colours.cell_shown else None)
 
-    def _recolour(self, _change: object = None) -> None:
-        self.stage.set_scene("colours", "colour", colours=packed(self._colours.colouring().rgb(), "u1"))
+    def _recolour(self, _change: object = None, *, moved: bool = False) -> None:
+        colouring, frame = self._colours.colouring(), self._frame
+        if frame is not None:
+            colouring = replace(predicted_colouring(self._structure), values=frame.values)
+        colours = packed(colouring.rgb(), "u1")
+        if moved or "frame" in self.stage.scene_keys:
+            self.stage.set_scene("frame", "move", positions=packed(self._drawn[1]), colours=colours)
+        else:
+            self.stage.set_scene("colours", "colour", colours=colours)
 
     def _recolour_explained(self, _change: object) -> None:
         # An explanation that comes or goes changes only the colours that are made of it.
@@ -114,7 +152,7 @@ class StructureView:
         drawn, explaining, regions = self.highlight(), self._explaining, bool(self._colours.regions)
         self.controls.zoom.disabled = drawn is None
         several = len(self._explaining.selected.selection) > 1
-        explained = (explaining.explanation or explaining.preview) is not None
+        explained = (explaining.explanation or explaining.preview) is not None and self._frame is None
         faded = self.controls.dim.value and (explained or several or regions)
         opacity = 1.0 if not faded else OPACITY_AMONG_SKINS if regions else DIMMED_OPACITY
         shown: dict[str, Any] = {}
@@ -135,16 +173,26 @@ class StructureView:
 
     def _draw_others(self, _change: object = None) -> None:
         """Mark the atoms that are selected beside the one that is looked at."""
-        glass, selected = self._structure.glass, self._explaining.selected
+        (glass, places), selected = self._drawn, self._explaining.selected
         others = [atom for atom in selected.selection if atom != selected.selected_atom]
         atoms = shells = None
         if others:
-            drawn = mark_atoms(others, glass, self.positions)
+            drawn = mark_atoms(others, glass, places)
             rgb = self._colours.colouring().rgb()[others] / 255.0
             own = replace(drawn, colour=rgb, radius=drawn_radii(glass)[others])
             atoms, shells = _spheres(own), _spheres(drawn)
         self._put("others", "spheres", atoms)
         self._put("shells", "spheres", shells, translucent=SHELL_OPACITY)
+        self._put("measured", "cylinders", self._measured_lines())
+
+    def _measured_lines(self) -> dict[str, str] | None:
+        """Join the two or three atoms that are selected: what lies between them is measured."""
+        (glass, places), atoms = self._drawn, list(self._explaining.selected.selection)
+        if len(atoms) not in (2, 3):
+            return None
+        way = nearest_image(glass, glass.positions[atoms[1:]] - glass.positions[atoms[:-1]])
+        start = places[atoms[:-1]]
+        return _cylinders(start, start + way, np.full((len(way), 3), 0.05), np.full(len(way), MEASURE_RADIUS))
 
     def _draw_ring(self, _change: object = None) -> None:
         ring, atom = self._scene.ring, self._explaining.selected.selected_atom
@@ -211,12 +259,12 @@ class StructureView:
 
     def highlight(self) -> Highlight | None:
         """Lay out what is drawn on top of the glass, if anything is selected."""
-        glass, atom = self._structure.glass, self._explaining.selected.selected_atom
+        (glass, places), atom = self._drawn, self._explaining.selected.selected_atom
         explanation = self._explaining.explanation or self._explaining.preview
-        if explanation is not None:
+        if explanation is not None and self._frame is None:
             rgb = self._colours.colouring().rgb()
             return mark_explanation(explanation, glass, self._explaining.threshold.k, self.positions, rgb)
-        return None if atom is None else mark_atoms([atom], glass, self.positions)
+        return None if atom is None else mark_atoms([atom], glass, places)
 
     def _show_legend(self, _change: object = None) -> None:
         self.legend.value = self.legend_markup()
@@ -226,7 +274,9 @@ class StructureView:
         colouring, atom = self._colours.colouring(), self._explaining.selected.selected_atom
         missing = self._colours.missing_colouring
         bar = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
-        return joined([bar, note(missing) if missing else ""])
+        atoms = self._explaining.selected.selection
+        measured = measure(self._drawn[0], atoms, within=0.0) if len(atoms) in (2, 3) else None
+        return joined([bar, note(missing) if missing else "", note(str(measured)) if measured else ""])
 
     def _take_picture(self, change: dict[str, Any]) -> None:
         if change["new"]:

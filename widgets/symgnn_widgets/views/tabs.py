@@ -36,6 +36,7 @@ TAB_HELP = {
     "Barrier": "Compute the selected atom's barrier from first principles",
     "Atoms": "The most important atoms and their surroundings",
     "History": "Earlier explanations",
+    "Frames": "The frames of the trajectory: a slider, and values of selected atoms against time",
     "Figures and data": "Figures, data, 3D view, report",
     "Open and save": "Open your own structure; save and open sessions",
 }

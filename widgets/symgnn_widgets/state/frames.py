@@ -1,0 +1,124 @@
+"""The frames of a trajectory: which one is looked at, and what was predicted of them so far."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from traitlets import HasTraits, Int
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.watch import Watch
+from symgnn_explain.saddles import Calculator
+from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.io import Trajectory
+from symgnn_widgets.state.jobs import Job, Reporter
+from symgnn_widgets.state.structure import Structure
+
+KEPT_BYTES = 300_000_000
+"""Memory that frames may take; those furthest behind the one that is looked at are forgotten first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame and its predictions, shape (N,)."""
+
+    number: int
+    glass: Glass
+    values: FloatArray
+
+
+class Frames(HasTraits):
+    """Predictions of frames, computed ahead of the one that is looked at, in the background.
+
+    Parameters
+    ----------
+    trajectory
+        The frames.
+    structure
+        The frame that is explained: its glass and network.
+    home
+        Its number.
+    calculator
+        What frames are relaxed with before they are predicted; None to predict them as they are.
+    """
+
+    number = Int(help="of the frame that is looked at")
+    arrivals = Int(0, help="how many frames were predicted; counted on where some are forgotten")
+
+    def __init__(
+        self, trajectory: Trajectory, structure: Structure, home: int, calculator: Calculator | None = None
+    ) -> None:
+        super().__init__(number=home)
+        self.trajectory, self.structure, self.home, self.calculator = trajectory, structure, home, calculator
+        self.job = Job(lambda error: structure.fail("The frames could not be predicted", error), self._keep)
+        self._known = {home: Frame(home, structure.glass, structure.predictions)}
+        self._room = max(3, KEPT_BYTES // (80 * len(structure.glass)))
+        self.observe(self._follow, "number")
+
+    def __len__(self) -> int:
+        return len(self.trajectory)
+
+    @property
+    def present(self) -> Frame | None:
+        """The frame that is looked at; None while it is not predicted."""
+        return self.at(self.number)
+
+    def at(self, number: int) -> Frame | None:
+        """Return a frame; None while it is not predicted."""
+        return self._known.get(number)
+
+    @property
+    def known(self) -> list[Frame]:
+        """The frames that are predicted, in their order."""
+        return [self._known[number] for number in sorted(self._known)]
+
+    def adopt(self, others: Frames) -> None:
+        """Take over what was predicted for another frame of the same trajectory."""
+        self._known = {**others._known, **self._known}
+
+    def predict_ahead(self, *, wait: bool = False) -> None:
+        """Predict what is not known yet, the frame that is looked at and those that follow it first."""
+        predictor, wanted = self.structure.predictor, list(self._missing())
+
+        def work(report: Reporter, cancel: threading.Event) -> None:
+            for place, number in enumerate(wanted):
+                if cancel.is_set():
+                    return
+                report.preview(self._predict(predictor, number, cancel))
+                report((place + 1) / len(wanted))
+
+        if wanted:
+            self.job.start(work, lambda _nothing: None, wait=wait)
+
+    def stop(self) -> None:
+        """Stop predicting; what is known stays."""
+        self.job.cancel()
+
+    def _missing(self) -> Iterator[int]:
+        count = len(self)
+        ahead = (number % count for number in range(self.number, self.number + min(count, self._room - 1)))
+        return (number for number in ahead if number not in self._known)
+
+    def _predict(self, predictor: Predictor, number: int, cancel: threading.Event) -> Frame:
+        read, home = self.trajectory[number], self.structure.glass
+        if not np.array_equal(read.numbers, home.numbers):
+            raise InputError(f"frame {number} has other atoms than frame {self.home}: open it by itself.")
+        glass = read if self.calculator is None else read.relaxed(self.calculator, watch=Watch(cancel=cancel))
+        plain = Glass(glass.positions, glass.numbers, glass.cell, glass.pbc, name=glass.name)
+        return Frame(number, plain, predictor.predict(plain))
+
+    def _keep(self, frame: Frame) -> None:
+        self._known[frame.number] = frame
+        count = len(self)
+        while len(self._known) > self._room:
+            del self._known[max(self._known, key=lambda number: (number != self.home, (number - self.number) % count))]
+        self.arrivals += 1
+
+    def _follow(self, _change: object) -> None:
+        """Predict from the new frame on, where it is not known."""
+        if self.present is None:
+            self.predict_ahead()
