@@ -174,7 +174,10 @@ def test_explain_says_what_acts_together_where_it_is_asked(
         "--weights",
         str(tiny_weights),
     ]
-    assert main([*command, "--interactions", "species"]) == 0
+    assert main([*command, "--interactions", "species", "--beside", str(tiny_weights)]) == 0
+    alike = pd.read_csv(out / "agreement.csv").set_index("quantity")["both"].dropna()
+    np.testing.assert_allclose(alike, 1.0)  # the same network twice
+    assert len(alike) > 3
     expected = prepare(tiny_predictor, read_glass(file)).interactions(7, "species")
     written = pd.read_csv(out / "interactions.csv")
     np.testing.assert_allclose(written["score"], expected.to_frame(3)["score"], atol=1e-6)
@@ -183,6 +186,8 @@ def test_explain_says_what_acts_together_where_it_is_asked(
     assert (out / "interactions.html").exists()
     assert main([*command, "--overwrite"]) == 0
     assert not list(out.glob("interactions*"))
+    assert not (out / "agreement.csv").exists()
+    assert main([*command, "--overwrite", "--beside", str(tmp_path / "missing.safetensors")]) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +32,16 @@ TogetherOption = Annotated[
     ),
 ]
 
+BesideOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--beside",
+        metavar="PATH",
+        show_default=False,
+        help="Weights of another training: the atom is explained with them too, and agreement.csv says how alike.",
+    ),
+]
+
 if TYPE_CHECKING:
     from symgnn_explain.explain.engine.prepared import PreparedGlass
     from symgnn_explain.explain.result.explanation import AtomExplanation
@@ -49,6 +59,7 @@ def explain(
     overwrite: OverwriteOption = False,
     how: Explaining,
     together: TogetherOption = None,
+    beside: BesideOption = None,
     k: EdgesOption = 50,
     network: Network,
     reading: Reading,
@@ -59,6 +70,7 @@ def explain(
     require_writable(out)
     glass = reading.glass(file)
     glass.require_atom(atom)
+    from symgnn_explain.explain.result.agreement import agreement
     from symgnn_explain.export.results import EXPLANATION_FILES, export_explanation
     from symgnn_explain.structure.io.extended_xyz import require_columns
 
@@ -68,6 +80,8 @@ def explain(
     predictor = network.load()
     prepared, explanation = _explained(predictor, glass, atom, how)
     interactions = _interactions(prepared, atom, together)
+    other = None if beside is None else _explained(replace(network, weights=beside).load(), glass, atom, how)[1]
+    alike = None if other is None else agreement(explanation, other)
     spread = prepared.spread
     with missing_pictures_said(), progress_bar("Analysing") as advance:
         written = export_explanation(
@@ -78,11 +92,16 @@ def explain(
             spread=spread,
             domain=prepared.domain,
             interactions=interactions,
+            alike=alike,
             k=k,
             overwrite=overwrite,
             progress=advance,
         )
     _print_result(explanation, glass, spread)
+    if alike is not None:
+        print(
+            f"With {beside}:\n{alike.dropna(subset='both')[['quantity', 'both']].to_string(index=False, header=False)}"
+        )
     for path in written:
         print(said_of(path, replaced=path in earlier))
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from symgnn_explain.explain.engine.units import OF_MESSAGES, Unit
+
 MASK_MEANING = {
     "reference": "messages replaced by their mean",
     "zero": "messages set to zero",
     "removal": "edges removed",
 }
 """What becomes of what is masked, by mask semantics."""
+
+PAIR_MASK_MEANING = {
+    "reference": "pairs replaced by mean surroundings and messages",
+    "zero": "neighbours taken out",
+    "removal": "neighbours and their edges removed",
+}
+"""The same where a mask acts on descriptors too."""
 
 MASKED_AS_ONE = {
     "pair": "pairs",
@@ -18,3 +27,8 @@ MASKED_AS_ONE = {
     "shell": "shells",
 }
 """By unit."""
+
+
+def mask_meaning(semantics: str, unit: Unit) -> str:
+    """Say what becomes of what is masked."""
+    return (MASK_MEANING if unit in OF_MESSAGES else PAIR_MASK_MEANING)[semantics]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
+from symgnn_explain.explain.mask_words import MASKED_AS_ONE, mask_meaning
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export.figure_page import figure_block, figure_scripts
@@ -208,7 +208,7 @@ def _provenance(findings: Findings, weights_sha256: str) -> dict[str, str]:
     made = {
         "Method": f"{method.label} ({method.name}): {method.description}" if method else explanation.method,
         "Settings": settings or "none",
-        "A mask means": MASK_MEANING[explanation.mask_semantics],
+        "A mask means": mask_meaning(explanation.mask_semantics, explanation.unit),
         "Masked as one": MASKED_AS_ONE[explanation.unit],
         "Time": f"{explanation.wall_time:.2f} s",
         "Glass": f"{glass.name}, {glass.formula}, {glass.number_density:.4f} atoms/Å³",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from symgnn_explain.errors import Cancelled
@@ -40,6 +41,7 @@ EXPLANATION_FILES = (
         for suffix in (".html", ".png")
     ),
     "interactions.csv",
+    "agreement.csv",
     SUMMARY,
 )
 """What :func:`export_explanation` writes."""
@@ -54,6 +56,7 @@ def export_explanation(
     spread: ArrayLike | None = None,
     domain: ArrayLike | None = None,
     interactions: Interactions | None = None,
+    alike: pd.DataFrame | None = None,
     k: int = 50,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -79,6 +82,8 @@ def export_explanation(
         Domain score of each atom, shape (N,), where it is known.
     interactions
         Which units act together, where it was found: ``interactions.csv`` and figures.
+    alike
+        How alike an explanation by another network is, where there is one: ``agreement.csv``.
     k
         Most important edges that are analysed and drawn.
     overwrite
@@ -130,6 +135,8 @@ def export_explanation(
         ]
         if interactions is not None:
             written.append(write_table(findings.tables()["interactions"], staging / "interactions.csv"))
+        if alike is not None:
+            written.append(write_table(alike, staging / "agreement.csv"))
         _write_pages(figures, staging)
         _write_summary(summary, staging)
         made = {path.name for path in staging.iterdir()}

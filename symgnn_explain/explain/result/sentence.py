@@ -6,7 +6,8 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
+from symgnn_explain.explain.engine.units import OF_MESSAGES
+from symgnn_explain.explain.mask_words import MASKED_AS_ONE, mask_meaning
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.structure.glass import Glass
@@ -45,7 +46,7 @@ def explanation_sentence(
     predicted = (
         f"The {quantity.name} predicted for {glass.symbols[explanation.atom]} atom {explanation.atom} of "
         f"{glass.name}, {quantity.with_unit(value + spread)}, was explained by {name} ({what}"
-        f"masked {MASK_MEANING[explanation.mask_semantics]})."
+        f"masked {mask_meaning(explanation.mask_semantics, explanation.unit)})."
     )
     parts = [predicted, _important(explanation, glass, k), _checked(explanation, k), _mask(explanation)]
     return " ".join(part for part in parts if part)
@@ -61,7 +62,8 @@ def _important(explanation: AtomExplanation, glass: Glass, k: int) -> str:
     held = float(scores[top].sum()) / total
     measure = "absolute contribution" if explanation.signed else "mask"
     atoms = explanation.important_atoms(k)
-    said = f"The {k} most important of {len(explanation)} directed edges hold {100 * held:.1f} % of the total {measure}"
+    edges = "directed edges" if explanation.unit in OF_MESSAGES else "pairs"
+    said = f"The {k} most important of {len(explanation)} {edges} hold {100 * held:.1f} % of the total {measure}"
     if not len(atoms):
         return f"{said}, and join no other atom."
     placement = place_atoms(explanation)

@@ -7,7 +7,7 @@ import numpy as np
 
 from symgnn_explain.analysis import VoronoiCells
 from symgnn_explain.explain import METHODS
-from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
+from symgnn_explain.explain.mask_words import MASKED_AS_ONE, mask_meaning
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.runs.markup import Markup, element, joined, note
@@ -145,9 +145,8 @@ def rows_of(explanation: AtomExplanation) -> Rows:
     """Name the explanation's own numbers."""
     label, quantity = METHODS[explanation.method].label, explanation.quantity
     rows: Rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
-    rows.append(
-        ("Masked", f"{MASKED_AS_ONE[explanation.unit]}; a mask means: {MASK_MEANING[explanation.mask_semantics]}")
-    )
+    meaning = mask_meaning(explanation.mask_semantics, explanation.unit)
+    rows.append(("Masked", f"{MASKED_AS_ONE[explanation.unit]}; a mask means: {meaning}"))
     if explanation.masked_prediction is not None and explanation.masked_change is not None:
         change = quantity.text(explanation.masked_change, sign=True)
         rows.append(("With the mask", f"{quantity.text(explanation.masked_prediction)} ({change})"))
