@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from symgnn_widgets.views.tabs import TAB_HELP
 
-from .conftest import ROOT
-from .lab import ExplorerPage
+from .conftest import NOTEBOOK, ROOT
+from .lab import LONG, ExplorerPage, Lab
 
 PICTURES = ROOT / "out" / "browser" / "one_screen"
 SCREEN = {"width": 1440, "height": 900}
@@ -41,20 +43,38 @@ def require_on_screen(places: dict[str, Any]) -> None:
         assert place["bottom"] - place["top"] > 15, name
 
 
-def test_every_tab_is_on_one_screen_with_the_structure(explorer_page: ExplorerPage) -> None:
-    page = explorer_page.page
-    page.set_viewport_size(SCREEN)
-    explorer_page.kernel("explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=10)")
-    explorer_page.wait_explained(explorer_page.click_atom())
-    scrolled = page.evaluate(SCROLLED)
+@pytest.fixture
+def as_opened(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
+    """The notebook on this screen, with all of its cells run and nothing else done: no scrolling, no click."""
+    shutil.copy(NOTEBOOK, lab.root / "screen.ipynb")
+    opened = ExplorerPage(browser.new_context(viewport=SCREEN).new_page())
+    opened.open(lab.address("screen.ipynb"))
+    opened.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    opened.page.wait_for_selector(".symgnn-structure[data-explained]:not([data-explained=''])", timeout=LONG)
+    opened.page.wait_for_timeout(1500)
+    yield opened
+    opened.close()
+
+
+def test_every_tab_is_on_one_screen_with_the_structure(as_opened: ExplorerPage) -> None:
+    page = as_opened.page
+    assert page.locator(".symgnn-summary[data-explained]").count() == 1
+    structure, scrolled = page.evaluate(PLACES)["structure"], page.evaluate(SCROLLED)
+    as_opened.picture(PICTURES / "start.png")
     for title in TAB_HELP:
-        explorer_page.open_tab(title)
+        as_opened.open_tab(title)
         page.wait_for_timeout(200)
         places = page.evaluate(PLACES)
         require_on_screen(places)
+        assert places["structure"] == structure, title  # nothing moves it, whatever is said beside it
         assert places["content"]["left"] >= places["structure"]["right"], title
         assert places["summary"]["top"] >= places["structure"]["bottom"], title
         for width, height in page.evaluate(FIGURES):
             assert (width > 200, height > 150) == (True, True), title
     assert page.evaluate(SCROLLED) == scrolled
-    assert explorer_page.complaints == []
+    page.locator(".symgnn-explorer button:has(.fa-expand)").click()
+    page.wait_for_function("() => document.querySelector('.symgnn-explorer').clientHeight === innerHeight")
+    require_on_screen(page.evaluate(PLACES))
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => document.querySelector('.symgnn-explorer').clientHeight < innerHeight")
+    assert as_opened.complaints == []
