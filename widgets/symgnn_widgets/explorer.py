@@ -34,12 +34,14 @@ from symgnn_widgets.panels.glass_analyses import CORRELATION, RADIAL, STRUCTURE_
 from symgnn_widgets.panels.glass_values import GlassValues
 from symgnn_widgets.panels.history import History
 from symgnn_widgets.panels.interactions import InteractionsPanel
+from symgnn_widgets.panels.mechanism import MechanismPanel
 from symgnn_widgets.panels.neighbourhood import Neighbourhood
 from symgnn_widgets.panels.population import Population
 from symgnn_widgets.panels.rings import Rings
 from symgnn_widgets.panels.selection import SelectionBar
 from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.panels.welcome import Welcome
+from symgnn_widgets.panels.what_if import WhatIfPanel
 from symgnn_widgets.state.jobs import Job
 from symgnn_widgets.state.saved import open_session, restore, save_session
 from symgnn_widgets.state.session import Session
@@ -192,6 +194,8 @@ class GlassExplorer:
             ["barrier", "saddle", "in_view"],
         )
         self.frames = self._frames_panel()
+        self.mechanism = MechanismPanel(search, explaining, ANALYSIS_HEIGHT + 40)
+        self.what_if = WhatIfPanel(session.editing, session.colours, explaining.pick, self._explore)
         self.tabs = tabs_by_question(self._panels())
         self.files.offer_relaxation()
         self.ui.children = (*self._basis, *self._compose())
@@ -255,10 +259,19 @@ class GlassExplorer:
                 "Glass": self.glass,
             },
             # What saddle points give is compared with predicted barriers in the same unit alone.
-            "Does physics agree?": {"Barrier": self.barrier} if self.session.structure.target.is_as_computed else {},
+            "Does physics agree?": (
+                {"Barrier": self.barrier, "Mechanism": self.mechanism}
+                if self.session.structure.target.is_as_computed
+                else {}
+            ),
+            "What if?": {"What if?": self.what_if},
             "Compare": compare,
             "Export": {"Figures and data": self.export, "Open and save": self.files},
         }
+
+    def _explore(self, glass: Glass) -> None:
+        """Show another structure with the same network."""
+        self.show(Session(glass, self.session.structure.predictor))
 
     @property
     def explanation(self) -> AtomExplanation | None:

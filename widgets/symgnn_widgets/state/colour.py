@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from traitlets import Bool, Enum, Float, HasTraits, TraitError, Tuple, Unicode, observe, validate
+from traitlets import Bool, Enum, Float, HasTraits, Int, TraitError, Tuple, Unicode, observe, validate
 
+from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.structure.selection_language import did_you_mean
 from symgnn_widgets.state.colourings import (
+    CHANGE,
     OF_EXPLANATIONS,
     array_colouring,
     array_names,
@@ -17,7 +19,8 @@ from symgnn_widgets.state.colourings import (
     predicted_colouring,
     predicted_name,
 )
-from symgnn_widgets.state.colours import Colouring
+from symgnn_widgets.state.colours import Colouring, difference_colouring
+from symgnn_widgets.state.editing import Editing
 from symgnn_widgets.state.explaining import Explaining
 
 HIDDEN, FADED, SHOWN = 0, 1, 2
@@ -44,11 +47,26 @@ class Colours(HasTraits):
     regions = Enum(REGIONS, default_value="", help="regions of low and of high predictions that have a skin")
     region_share = Float(0.15, min=0.01, max=0.5, help="of the volume that each of these regions takes")
 
-    def __init__(self, explaining: Explaining) -> None:
-        self.explaining = explaining
+    revision = Int(0, help="rises where the values of a colouring have changed")
+
+    def __init__(self, explaining: Explaining, editing: Editing) -> None:
+        self.explaining, self._editing = explaining, editing
         self._structure = structure = explaining.structure
-        self._known = colourings(structure)
-        super().__init__(colour_by=predicted_name(structure.target))
+        self._known = {**colourings(structure), CHANGE: self._changed_by_edits}
+        super().__init__(colour_by=self.usual)
+
+    @property
+    def usual(self) -> str:
+        """The colouring by what is predicted."""
+        return predicted_name(self._structure.target)
+
+    def _changed_by_edits(self, _explanation: AtomExplanation | None) -> Colouring | None:
+        change = self._editing.change
+        return None if change is None else difference_colouring(self._structure.target.axis("Change by edits"), change)
+
+    def recolour(self) -> None:
+        """Say that the values of the colouring have changed."""
+        self.revision += 1
 
     @property
     def colour_choices(self) -> tuple[str, ...]:
@@ -65,6 +83,8 @@ class Colours(HasTraits):
     @property
     def missing_colouring(self) -> str:
         """One sentence about why another colouring is shown than the one that was chosen, or empty."""
+        if self.colour_by == CHANGE and self._editing.change is None:
+            return "Colours by change come with an edit: What if?"
         signed = self.colour_by == "contribution"
         explanation = self.explaining.explanation
         if self.colour_by not in OF_EXPLANATIONS or (explanation is not None and (explanation.signed or not signed)):

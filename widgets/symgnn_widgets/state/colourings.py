@@ -29,6 +29,9 @@ from symgnn_widgets.state.structure import Structure
 DOMAIN = "domain"
 """Name of the colouring by the domain score, and of its values in selections."""
 
+CHANGE = "change by edits"
+"""Name of the colouring by what edits change."""
+
 DOMAIN_LABEL = "Domain score (1: edge of what training covered)"
 
 

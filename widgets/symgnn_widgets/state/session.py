@@ -12,6 +12,7 @@ from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import Trajectory
 from symgnn_widgets.state.colour import Colours
 from symgnn_widgets.state.cycles import CycleCount
+from symgnn_widgets.state.editing import Editing
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.frames import Frames
 from symgnn_widgets.state.method import MethodChoice
@@ -48,6 +49,7 @@ class Session:
     explaining: Explaining
     threshold: Threshold
     steps: Steps
+    editing: Editing
     colours: Colours
     many: PopulationRun
     counting: CycleCount
@@ -61,7 +63,8 @@ class Session:
         self.explaining = Explaining(self.selected, self.choice)
         self.threshold = self.explaining.threshold
         self.steps = Steps(self.explaining)
-        self.colours = Colours(self.explaining)
+        self.editing = Editing(self.selected, self.structure)
+        self.colours = Colours(self.explaining, self.editing)
         self.many = PopulationRun(self.explaining)
         self.counting = CycleCount(self.explaining)
         self.scene = Scene(self.explaining)
@@ -94,12 +97,13 @@ class Session:
         return session
 
     def cancel(self) -> None:
-        """Stop explaining and counting; what they would still deliver is dropped."""
+        """Stop explaining, counting and editing; what they would still deliver is dropped."""
         if self.frames is not None:
             self.frames.stop()
         self.explaining.stop()
         self.many.job.cancel()
         self.counting.job.cancel()
+        self.editing.job.cancel()
 
     def owner(self, name: str) -> Any:
         """Return the model that has an attribute of this name.

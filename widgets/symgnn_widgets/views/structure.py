@@ -79,7 +79,7 @@ class StructureView:
         for box in (self.controls.dim, self.controls.cut):
             box.observe(self._draw_selection, "value")
         explaining.observe(self._recolour_explained, "explanation")
-        colours.observe(self._recolour, "colour_by")
+        colours.observe(self._recolour, ["colour_by", "revision"])
         selected.observe(self._draw_selection, ["selection", "selected_atom"])
         explaining.observe(self._draw_selection, "preview")
         explaining.on_shown(self._draw_selection)
@@ -95,7 +95,7 @@ class StructureView:
         scene.observe(self._take_picture, "picture_wanted")
         selected.observe(self._show_legend, ["selection", "selected_atom"])
         explaining.observe(self._show_legend, "explanation")
-        colours.observe(self._show_legend, "colour_by")
+        colours.observe(self._show_legend, ["colour_by", "revision"])
 
     def show_frame(self, frame: Frame | None) -> None:
         """Show another frame, its atoms coloured by its predictions; None for the glass of the session."""
