@@ -10,6 +10,7 @@ from symgnn_explain.explain import AtomExplanation, explain_atom
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.state.colour import Colours
+from symgnn_widgets.state.editing import Editing
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.method import MethodChoice
 from symgnn_widgets.state.selection import Selection
@@ -86,7 +87,7 @@ def test_explanations_follow_selection_and_method(explaining: Explaining) -> Non
 
 
 def test_colours_need_no_page(explaining: Explaining) -> None:
-    colours = Colours(explaining)
+    colours = Colours(explaining, Editing(explaining.selected, explaining.structure))
     colours.colour_by = "hops"
     assert colours.missing_colouring
     explaining.pick(7)
