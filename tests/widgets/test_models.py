@@ -109,5 +109,5 @@ def test_a_session_offers_what_its_models_have(glass: Glass, tiny_predictor: Pre
 
 def test_no_two_models_have_a_trait_of_one_name(glass: Glass, tiny_predictor: Predictor) -> None:
     session = Session(glass, tiny_predictor)
-    names = [name for model in vars(session).values() for name in model.trait_names()]
+    names = [name for model in vars(session).values() if model is not None for name in model.trait_names()]
     assert len(names) == len(set(names))
