@@ -213,22 +213,24 @@ class FoldedDecoder:
             node = linear(node)
             factors.append(leaky_slope(node, slope, self.rounding))
             node = leaky(node, slope, self.rounding)
-        predictions = self.out(node).squeeze(2)
-        towards_each = torch.ones_like(predictions)
-        if self.label_range is not None:
-            with torch.enable_grad():
-                free = predictions.requires_grad_()
-                predictions = saturate(free, *self.label_range.T[..., None])
-                (towards_each,) = torch.autograd.grad(predictions.sum(), free)
-        members = len(node)
+        free = self.out(node).squeeze(2)
+        predictions, members = self._bounded(free), len(node)
 
         def pullback(towards: Tensor) -> Tensor:
+            towards_each = torch.ones_like(free)
+            if self.label_range is not None:
+                with torch.enable_grad():
+                    given = free.detach().requires_grad_()
+                    (towards_each,) = torch.autograd.grad(self._bounded(given).sum(), given)
             gradient = self.out.pullback((towards / members * towards_each)[..., None])
             for (linear, _), factor in zip(reversed(self.hidden), reversed(factors), strict=True):
                 gradient = linear.pullback(gradient * factor)
             return gradient
 
         return predictions.detach().mean(0), pullback
+
+    def _bounded(self, predictions: Tensor) -> Tensor:
+        return predictions if self.label_range is None else saturate(predictions, *self.label_range.T[..., None])
 
 
 def _bias(linear: nn.Linear) -> Tensor:

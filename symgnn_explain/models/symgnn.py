@@ -427,10 +427,18 @@ class _EnvironmentEncoder(nn.Module):
         )
 
     def forward(self, described: Tensor) -> Tensor:
-        if self.limit:
-            limit = described.new_tensor(self.limit)
-            described = saturate(described, -limit, limit, width=limit / 3)
-        features: Tensor = self.linear(described) + self.nonlinear(described)
+        return self.encode(self.bounded(described))
+
+    def bounded(self, described: Tensor) -> Tensor:
+        """Keep descriptors near the range that they have in training, where that was asked for."""
+        if not self.limit:
+            return described
+        limit = described.new_tensor(self.limit)
+        return saturate(described, -limit, limit, width=limit / 3)
+
+    def encode(self, bounded: Tensor) -> Tensor:
+        """Return node features."""
+        features: Tensor = self.linear(bounded) + self.nonlinear(bounded)
         return features
 
 

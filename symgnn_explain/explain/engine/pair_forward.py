@@ -118,7 +118,7 @@ class PairForward:
             )
             self.messages = torch.nonzero(passes[: field.n_edges[depth - 1]]).squeeze(1)
             """Which pairs pass messages that reach the explained atoms."""
-            self._encoders = [
+            self._encoders: list[Any] = [
                 copy.deepcopy(member.node_encoder).eval().requires_grad_(requires_grad=False) for member in members
             ]
             self._layers = MaskedLayers.of(
@@ -156,7 +156,8 @@ class PairForward:
 
     def encoded(self, described: Tensor) -> Tensor:
         """Turn rows of descriptors (n, F) into initial node features of each member, shape (M, n, dim)."""
-        return torch.stack([encoder(described.to(self.label_scale)) for encoder in self._encoders])
+        bounded = self._encoders[0].bounded(described.to(self.label_scale))  # the same for all members of one shape
+        return torch.stack([encoder.encode(bounded) for encoder in self._encoders])
 
     def passed(self, node: Tensor, mask: Tensor) -> Tensor:
         """Predict from initial node features (M, T, dim) with a mask on those pairs that are ``messages``."""
