@@ -72,7 +72,7 @@ class Tracker:
         clocked = done - self._clocked_from
         left = None
         if clocked > 0:
-            left = (time.perf_counter() - self._clocked_at) / clocked * (self._to_do - done)
+            left = (time.perf_counter() - self._clocked_at) / clocked * max(self._to_do - done, 0.0)
         before = self._total - self._to_do
         self._progress(
             PopulationProgress(before + self._done, self._total, part=atoms, seconds_left=left, what=self._what)

@@ -73,6 +73,17 @@ def test_workers_find_what_one_process_does_and_blocks_go_back_to_their_places(p
         np.testing.assert_allclose(predicted.values, predictor.predict(glass), atol=1e-6)
 
 
+def test_a_cluster_finds_what_one_process_does(predictor: Predictor) -> None:
+    distributed = pytest.importorskip("distributed")
+    glass = crystal((5, 5, 5))
+    with (
+        distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        [(_, found)] = many.predict_many(predictor, [glass], total=1, client=client, block_atoms=160)
+    np.testing.assert_allclose(found.values, predictor.predict(glass), atol=1e-6)
+
+
 def test_nothing_is_computed_twice_after_an_interruption(
     predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
