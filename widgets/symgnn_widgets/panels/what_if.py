@@ -51,7 +51,7 @@ class WhatIfPanel:
         self.species = control(widgets.Dropdown, "", "Species that selected atoms become", 60, options=species)
         said = "Turn the selected atoms into this species"
         self.turn = button("Turn into", "flask", said, self._turn, 92)
-        self.remove = button("Remove", "eraser", "Take the selected atoms out", lambda: self._do("remove selected"), 88)
+        self.remove = button("Remove", "eraser", "Take the selected atoms out", lambda: self._do("remove selected"), 99)
         said = "Show the edited structure in the explorer, in place of the present glass"
         self.open = button("Explore it", "external-link", said, self._show_structure, 100)
         self.potential = control(
