@@ -104,9 +104,9 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 f"evaluate {one} {two} {three}",
                 f"evaluate {three} --json",
                 *(f"predict {three} --out {folder}/predictions.{kind}" for kind in ("csv", "json", "extxyz")),
-                f"explain {three} --atom {ATOM} --set epochs=5 --out {folder}/mask",
+                f"explain {three} --atom {ATOM} --method gnnexplainer --set epochs=5 --out {folder}/mask",
                 f"explain {three} --atom {ATOM} --method saliency --out {folder}/signed",
-                f"report {three} --atom {ATOM} --set epochs=5 --out {folder}/report.html",
+                f"report {three} --atom {ATOM} --method gnnexplainer --set epochs=5 --out {folder}/report.html",
                 f"explain-many {three} --atoms '{array} > -99 and lowest:4' --method saliency --out {folder}/many",
                 f"population {three} --atoms highest:12 --k 3 --method saliency --out {folder}/all",
             )

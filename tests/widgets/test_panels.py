@@ -199,7 +199,7 @@ def test_semantics_and_unit_are_chosen_and_reported(explorer: GlassExplorer) -> 
     controls.semantics.value, controls.unit.value = "zero", "atom"
     explanation = explained(explorer, 7)
     assert (explanation.mask_semantics, explanation.unit) == ("zero", "atom")
-    assert "atoms; a mask means: messages set to zero" in explorer.summary.text.value
+    assert "atoms; a mask means: neighbours taken out" in explorer.summary.text.value
     session.unit = "bond"
     assert controls.unit.value == "bond"
     session.method = "gnnexplainer_published"
