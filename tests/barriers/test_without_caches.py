@@ -40,7 +40,8 @@ def test_every_verb_works_with_one_warning_of_each_kind(
     tmp_path: Path,
 ) -> None:
     given = str(write_glass(make_crystal(3, zr=0.36, rattle=0.05), tmp_path / "glass.extxyz"))
-    explained = [given, "--atom", "3", "--method", "gnnexplainer", "--set", "epochs=2", "--weights", str(tiny_weights), "--out"]
+    few = ["--method", "gnnexplainer", "--set", "epochs=2"]
+    explained = [given, "--atom", "3", *few, "--weights", str(tiny_weights), "--out"]
     commands = [
         ["explain", *explained, "explanation"],
         ["report", *explained, "report.html"],
