@@ -42,8 +42,14 @@ def weighted(environment: AtomicEnvironment, graph: Data, weight: Tensor, edge: 
     joined = graph.edge_attr.square().sum(1) > 0
     (source, target), vector = graph.edge_index[:, joined], graph.edge_attr[joined].double()
     own, distance = weight[edge[joined]], vector.norm(dim=1)
-    near = own[:, None] * environment.near(distance)
-    columns = [_total(x[source][:, :, None] * near[:, None, :], target, n_atoms)]
+    pair, length = graph.pair_index, graph.pair_attr.double().norm(dim=1)
+    of_pair = weight[: len(length)]
+    if environment.near_reach > environment.cutoff:  # densities that fade out beyond the edges
+        near = (of_pair * (length < environment.near_reach))[:, None] * environment.near(length)
+        columns = [_total(x[pair[0]][:, :, None] * near[:, None, :], pair[1], n_atoms)]
+    else:
+        near = own[:, None] * environment.near(distance)
+        columns = [_total(x[source][:, :, None] * near[:, None, :], target, n_atoms)]
     bent = distance < ANGULAR_RANGE
     channel = x[source[bent]][:, :, None] * (own[bent, None] * environment.angular(distance[bent]))[:, None, :]
     channel, unit, centre = channel.flatten(1), (vector / distance[:, None])[bent], target[bent]
@@ -54,9 +60,8 @@ def weighted(environment: AtomicEnvironment, graph: Data, weight: Tensor, edge: 
     for legendre in (cosine, (3 * cosine**2 - 1) / 2, (5 * cosine**3 - 3 * cosine) / 2):
         products = channel[one][:, first] * channel[other][:, second] * legendre[:, None]
         columns.append(_total(products, centre[one], n_atoms))
-    (source, target), length = graph.pair_index, graph.pair_attr.double().norm(dim=1)
-    far = (weight[: len(length)] * (length > environment.far_from))[:, None] * environment.far(length)
-    columns.append(_total(x[source][:, :, None] * far[:, None, :], target, n_atoms))
+    far = (of_pair * (length > environment.far_from))[:, None] * environment.far(length)
+    columns.append(_total(x[pair[0]][:, :, None] * far[:, None, :], pair[1], n_atoms))
     return torch.cat(columns, dim=1)
 
 
