@@ -144,7 +144,7 @@ def important_rows(explanation: AtomExplanation, cells: VoronoiCells, k: int) ->
 def rows_of(explanation: AtomExplanation) -> Rows:
     """Name the explanation's own numbers."""
     label, quantity = METHODS[explanation.method].label, explanation.quantity
-    rows: Rows = [("Explained by", f"{label}, {len(explanation):,} edges in {explanation.wall_time:.1f} s")]
+    rows: Rows = [("Explained by", f"{label}, {len(explanation):,} pairs of atoms in {explanation.wall_time:.1f} s")]
     meaning = mask_meaning(explanation.mask_semantics, explanation.unit)
     rows.append(("Masked", f"{MASKED_AS_ONE[explanation.unit]}; a mask means: {meaning}"))
     if explanation.masked_prediction is not None and explanation.masked_change is not None:
