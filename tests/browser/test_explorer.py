@@ -242,12 +242,17 @@ def test_compared_neighbourhoods_turn_together_and_stay_so(explorer_page: Explor
     left = page.locator(".symgnn-tabs .js-plotly-plot:visible").first.bounding_box()
     assert left is not None
     x, y = left["x"] + left["width"] / 2, left["y"] + left["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 60, y + 30, steps=6)
-    page.mouse.up()
-    page.wait_for_function(f"(before) => Math.abs(({EYES})()[1][0] - before) > 0.1", arg=before[1][0])
-    turned = page.evaluate(EYES)
+    turned = before
+    for _ in range(6):  # a plot that is still being drawn does not see the mouse
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 60, y + 30, steps=6)
+        page.mouse.up()
+        page.wait_for_timeout(3000)
+        turned = page.evaluate(EYES)
+        if abs(turned[1][0] - before[1][0]) > 0.1:
+            break
+    assert abs(turned[1][0] - before[1][0]) > 0.1
     assert turned[0] == pytest.approx(turned[1], abs=1e-6)
 
     explain_another()
