@@ -199,14 +199,9 @@ class ExplorerPage:
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(SHORT)
-        self.page.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self._complain(str(error)))
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("websocket", lambda socket: socket.on("framereceived", self._count))
-
-    def _complain(self, text: str) -> None:
-        # What JupyterLab says where a session is replaced while its widgets are still being built in the page.
-        if "widget model not found" not in text:
-            self.complaints.append(text)
 
     def _count(self, frame: bytes | str) -> None:
         self.received.append(len(frame))

@@ -69,13 +69,14 @@ export default {
       const width = el.clientWidth, height = el.clientHeight;
       if (width <= 0 || height <= 0 || isEmpty()) return;
       const { data, layout } = theme.of(model.get("figure"));
-      await plotly.react(place, data, { ...layout, width, height }, CONFIG);
-      if (cameras.has(group)) turnTo(place, cameras.get(group));
-      uncover();
-      if (!listening) {
+      const drawn = plotly.react(place, data, { ...layout, width, height }, CONFIG);
+      if (!listening) { // before it is drawn: it can be turned as soon as it is seen
         listening = true;
         listen();
       }
+      await drawn;
+      if (cameras.has(group)) turnTo(place, cameras.get(group));
+      uncover();
     };
     // The 3D view comes first; of figures that follow each other at once, only the last is drawn.
     let due = null;
