@@ -30,7 +30,7 @@ MOST_GROUPS = 12
 """Groups above which coalitions are refused: each further one doubles their number."""
 MOST_NUMBERS = 2**27
 """Node features (numbers) that may be kept of all atoms and their coalitions: half a gigabyte."""
-_AT_ONCE = 64
+_AT_ONCE = 16
 
 
 def coalition_predictions(prediction: MaskedPrediction, group: IntArray, watch: Watch | None = None) -> FloatArray:
@@ -89,11 +89,12 @@ def _plain(prediction: MaskedPrediction, group: IntArray, values: Tensor) -> Cal
 def _from_descriptions(described: _Described, values: Tensor) -> Callable[[Tensor], None]:
     forward = described.forward
     of_message = described.of_pair[forward.messages]
+    copies = forward.copies(min(_AT_ONCE, len(values)))
 
     def predict(coalitions: Tensor) -> None:
         masks = (coalitions[:, None] >> of_message & 1).to(forward.label_scale)
-        for coalition, mask in zip(coalitions.tolist(), masks, strict=True):
-            values[coalition] = forward.passed(described.features(coalition), mask)
+        rows = described.row[:, coalitions].T.flatten()[copies.nodes]
+        values[coalitions] = copies(described.table.index_select(1, rows), masks).double()
 
     return predict
 
@@ -161,10 +162,6 @@ class _Described:
         sets = tuple(tuple(place[group] for group in self.sets[number]) for number in within)
         described = _held(len(place), sets) @ self.terms[within, atom]
         self.table[:, self.first[atom] : self.first[atom + 1]] = self.forward.encoded(described)
-
-    def features(self, coalition: int) -> Tensor:
-        """Return the node features of all atoms in one coalition, shape (M, T, dim)."""
-        return self.table.index_select(1, self.row[:, coalition])
 
 
 def _restricted(coalitions: Tensor, groups: tuple[int, ...]) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -121,14 +122,15 @@ class PairForward:
             self._encoders: list[Any] = [
                 copy.deepcopy(member.node_encoder).eval().requires_grad_(requires_grad=False) for member in members
             ]
-            self._layers = MaskedLayers.of(
+            self._fold = partial(
+                MaskedLayers.of,
                 members,
-                _of_messages(field, self.messages, depth),
-                vector[self.messages],
                 reference=reference if semantics == "reference" else None,
                 renormalise=semantics == "removal",
             )
-            edge = torch.stack([_evaluated(member).encode_edges(vector[self.messages]) for member in members])
+            self._vector = vector[self.messages]
+            self._layers = self._fold(_of_messages(field, self.messages, depth), self._vector)
+            edge = torch.stack([_evaluated(member).encode_edges(self._vector) for member in members])
             self._edge, self._from_edge = edge, self._layers.edges_into(0, edge)
 
     @property
@@ -164,6 +166,24 @@ class PairForward:
         predictions: Tensor = _Passed.apply(node, mask, self._layers, self._edge, self._from_edge)
         return predictions.squeeze(0) if self._one else predictions
 
+    def copies(self, count: int) -> MessageCopies:
+        """Put the messages under several masks side by side, for many predictions without gradients."""
+        one, n_messages = self._layers.field, len(self.messages)
+        both = ReceptiveField.beside(
+            [
+                replace(one, nodes=torch.arange(len(one.nodes)) + copy * len(one.nodes), edges=numbers)
+                for copy, numbers in enumerate(torch.arange(count * n_messages).split(n_messages))
+            ]
+        )
+        which = both.edges % n_messages
+        return MessageCopies(
+            self._fold(both, self._vector[which]),
+            self._edge[:, which],
+            self._from_edge[:, which],
+            both.nodes,
+            both.edges,
+        )
+
     def original(self) -> Tensor:
         """Return the network's own prediction: nothing masked."""
         with torch.no_grad():
@@ -173,6 +193,30 @@ class PairForward:
         """Return the prediction with everything masked."""
         with torch.no_grad():
             return self(self.label_scale.new_zeros(self.n_edges))
+
+
+@dataclass(frozen=True, eq=False)
+class MessageCopies:
+    """Messages of one atom under B masks side by side.
+
+    Parameters
+    ----------
+    layers, edge, from_edge
+        Of all copies.
+    nodes, edges
+        Which atom of which copy each one is, as a number of (B, T) counted row by row; the same of messages, (B, E).
+    """
+
+    layers: MaskedLayers
+    edge: Tensor
+    from_edge: Tensor
+    nodes: Tensor
+    edges: Tensor
+
+    def __call__(self, node: Tensor, mask: Tensor) -> Tensor:
+        """Predict, shape (B,), from node features (M, B · T, dim) in the order of ``nodes`` and masks (B, E)."""
+        predictions, _ = self.layers.predict(node, self.edge, self.from_edge, mask.flatten()[self.edges], start=0)
+        return predictions
 
 
 class _Passed(torch.autograd.Function):
