@@ -241,11 +241,15 @@ class Predictor:
         return Predicted(self.said(found), found.received or None)
 
     @property
+    def describes(self) -> bool:
+        """Whether atoms know of others by descriptors too, and not by messages alone."""
+        return isinstance(self.model, SymGNNLike) and bool(self.model.describes)
+
+    @property
     def domain(self) -> Domain | None:
         """What training covered, as cross-validation measured it; None where it did not."""
         stored = self.card.get("protocol", {}).get("domain")
-        described = isinstance(self.model, SymGNNLike) and self.model.describes
-        return Domain.from_dict(stored) if stored is not None and described else None
+        return Domain.from_dict(stored) if stored is not None and self.describes else None
 
     @property
     def calibration(self) -> Calibration | None:

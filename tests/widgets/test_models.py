@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import AtomExplanation, explain_atom
+from symgnn_explain.explain import METHODS, AtomExplanation, explain_atom
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
+from symgnn_widgets import GlassExplorer
 from symgnn_widgets.state.colour import Colours
 from symgnn_widgets.state.editing import Editing
 from symgnn_widgets.state.explaining import Explaining
@@ -111,3 +112,16 @@ def test_no_two_models_have_a_trait_of_one_name(glass: Glass, tiny_predictor: Pr
     session = Session(glass, tiny_predictor)
     names = [name for model in vars(session).values() if model is not None for name in model.trait_names()]
     assert len(names) == len(set(names))
+
+
+def test_a_graph_is_built_for_explanations_alone(
+    glass: Glass, tiny_predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*_given: object, **_named: object) -> None:
+        raise AssertionError("a graph of the whole glass was built, which nobody had asked for")
+
+    monkeypatch.setattr("symgnn_widgets.state.structure.prepare", build)
+    explorer = GlassExplorer(glass, tiny_predictor)
+    explorer.select(4)
+    for method in METHODS:
+        explorer.session.method = method

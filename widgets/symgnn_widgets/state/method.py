@@ -116,7 +116,7 @@ class MethodChoice(HasTraits):
     @observe("method")
     def _reset_settings(self, _change: object) -> None:
         method = METHODS[self.method]
-        self.semantics, self.unit = method.semantics, method.default_unit(describes=self.structure.prepared.describes)
+        self.semantics, self.unit = method.semantics, method.default_unit(describes=self.structure.predictor.describes)
         self.settings = default_settings(self.method, self.structure.target)
 
     @observe("settings", "semantics", "unit")
