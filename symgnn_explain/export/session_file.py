@@ -2,7 +2,8 @@
 
 A zip archive: ``session.json`` for all that is no array, the glass as numpy arrays, and one record an explanation in
 the format of :mod:`symgnn_explain.runs.record_format`. The network is not inside: the file names the hash
-of its weights, and what their file was called. No folder is named in it, and no path in it is ever looked at.
+of its weights, and what their file was called. A trajectory is not inside either: the file names the way to it from
+its own folder and its hash, and nothing but a file of that content is used. No other path in it is ever looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,18 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export.naming import free_path
+from symgnn_explain.export.session_parts import (
+    EDITS,
+    SavedEdit,
+    SavedStep,
+    SavedTrajectory,
+    edits_members,
+    read_edits_of,
+    read_steps,
+    read_trajectory,
+    steps_arrays,
+    trajectory_entry,
+)
 from symgnn_explain.models.predictor import SHIPPED, Predictor
 from symgnn_explain.runs.archive import (
     MOST_MEMBERS,
@@ -47,7 +60,9 @@ from symgnn_explain.runs.plain import (
 from symgnn_explain.runs.record_format import pack, unpack
 from symgnn_explain.structure.glass import Glass
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, FORMAT_VERSION)
+"""Files of version 1 have neither trajectory nor edits nor undo list."""
 SUFFIX = ".symgnn"
 LARGEST_FILE = 2**29
 """Bytes of a session file that is read: a glass of 100 000 atoms with 64 explanations takes a tenth of that."""
@@ -130,12 +145,22 @@ class SavedSession:
         All that were made, oldest first.
     state
         What is selected, chosen and shown: plain values by name, as for JSON.
+    trajectory
+        The file that the glass is a frame of; None where it is of none.
+    edits
+        Of the structure beside it, the earliest first.
+    steps, step
+        The undo list of selections and explanations, and the place in it.
     """
 
     glass: Glass
     predictor: PredictorIdentity
     explanations: tuple[AtomExplanation, ...] = ()
     state: Mapping[str, Any] = field(default_factory=dict)
+    trajectory: SavedTrajectory | None = None
+    edits: tuple[SavedEdit, ...] = ()
+    steps: tuple[SavedStep, ...] = ()
+    step: int = 0
 
 
 def write_session(session: SavedSession, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -186,15 +211,26 @@ def decode_session(blob: bytes) -> SavedSession:
 def _decode(archive: PlainArchive) -> SavedSession:
     header = archive.plain(_HEADER)
     version = entry(header, "session_version", object)
-    if version != FORMAT_VERSION:
-        raise InputError(f"the session has format {shown(version)}, this version reads {FORMAT_VERSION}.")
+    if isinstance(version, bool) or version not in READ_VERSIONS:
+        read = " and ".join(map(str, READ_VERSIONS))
+        raise InputError(f"the session has format {shown(version)}, this version reads {read}.")
     glass = _read_glass(entry(header, "glass", dict), archive)
     explanations = tuple(
         _read_explanation(archive.read(f"explanations/{number}.npz"), glass, archive.allowance)
         for number in range(whole(header, "n_explanations", most=MOST_MEMBERS))
     )
-    return SavedSession(
+    plain = SavedSession(
         glass, _read_identity(entry(header, "predictor", dict)), explanations, entry(header, "state", dict)
+    )
+    if version == 1:
+        return plain
+    steps = read_steps(archive, glass, explanations) if entry(header, "has_steps", bool) else ()
+    return replace(
+        plain,
+        trajectory=read_trajectory(header),
+        edits=read_edits_of(archive),
+        steps=steps,
+        step=whole(header, "step", most=max(len(steps) - 1, 0)),
     )
 
 
@@ -228,7 +264,12 @@ def _encode(session: SavedSession) -> bytes:
         "predictor": asdict(session.predictor),
         "n_explanations": len(session.explanations),
         "state": dict(session.state),
+        "trajectory": trajectory_entry(session.trajectory),
+        "has_steps": bool(session.steps),
+        "step": session.step,
     }
+    edits, beside = edits_members(session.edits)
+    beside |= steps_arrays(session.steps) if session.steps else {}
     try:
         _require_names(header["glass"])
     except NotPlainError as error:
@@ -238,6 +279,9 @@ def _encode(session: SavedSession) -> bytes:
         add_member(archive, _HEADER, json.dumps(header, ensure_ascii=False, allow_nan=False, indent=1).encode())
         for name, array in arrays.items():
             add_member(archive, f"glass/{name}.npy", encode_array(array))
+        add_member(archive, EDITS, edits)
+        for name, array in beside.items():
+            add_member(archive, f"{name}.npy", encode_array(array))
         for number, explanation in enumerate(session.explanations):
             add_member(archive, f"explanations/{number}.npz", pack("", explanation.to_dict()))
     return stream.getvalue()

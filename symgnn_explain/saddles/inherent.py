@@ -103,16 +103,20 @@ def relax(
         positions, cell = surface.structure(point.positions)
     else:
         positions, cell = glass.positions + (point.positions - start.positions), glass.cell
+    return relaxed_to(glass, positions, f"{point.largest_force:.3g} eV/Å", cell)
+
+
+def relaxed_to(glass: Glass, positions: FloatArray, largest_force: str, cell: FloatArray | None = None) -> Glass:
+    """Return a structure with its atoms where they have relaxed to.
+
+    Raises InputError if these are not places of its atoms.
+    """
     return replace(
         glass,
         positions=positions,
-        cell=cell,
+        cell=glass.cell if cell is None else cell,
         arrays={name: array for name, array in glass.arrays.items() if name not in OF_THE_STRUCTURE_BEFORE},
-        provenance={
-            **glass.provenance,
-            RELAXED_FROM: glass.content_hash,
-            LARGEST_FORCE: f"{point.largest_force:.3g} eV/Å",
-        },
+        provenance={**glass.provenance, RELAXED_FROM: glass.content_hash, LARGEST_FORCE: largest_force},
     )
 
 

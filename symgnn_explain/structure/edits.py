@@ -166,7 +166,7 @@ class Strain:
     amount: float
 
     def __str__(self) -> str:
-        return f"strain {self.axes} {self.amount:.12g}".replace("  ", " ")
+        return f"strain {self.axes} {_exact(self.amount)}".replace("  ", " ")
 
     def apply(self, glass: Glass) -> Edited:
         """Return the structure after it."""
@@ -361,4 +361,9 @@ def _named(atoms: IntArray) -> str:
 
 
 def _vector(vector: tuple[float, float, float]) -> str:
-    return " ".join(f"{value:.12g}" for value in vector)
+    return " ".join(map(_exact, vector))
+
+
+def _exact(value: float) -> str:
+    """Return the shortest text that is read as the same number."""
+    return np.format_float_positional(value, trim="-")

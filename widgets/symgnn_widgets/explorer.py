@@ -43,7 +43,7 @@ from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.panels.welcome import Welcome
 from symgnn_widgets.panels.what_if import WhatIfPanel
 from symgnn_widgets.state.jobs import Job
-from symgnn_widgets.state.saved import open_session, restore, save_session
+from symgnn_widgets.state.saved import open_session, restore, save_session, session_of
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.cell import replace_earlier
 from symgnn_widgets.views.controls import close_tree
@@ -71,11 +71,13 @@ class GlassExplorer:
     Parameters
     ----------
     glass
-        The structure; or a :class:`~symgnn_explain.structure.io.Trajectory`, whose last frame is explained first.
+        The structure; or a :class:`~symgnn_explain.structure.io.Trajectory`, whose frames are shown with a slider.
     predictor
         The network that is explained.
     calculator
         The potential that frames of a trajectory are relaxed with before they are predicted.
+    frame
+        Of a trajectory, the one that is explained first; the last by default.
 
     Raises
     ------
@@ -84,9 +86,22 @@ class GlassExplorer:
     """
 
     def __init__(
-        self, glass: Glass | Trajectory, predictor: Predictor, *, calculator: Calculator | None = None
+        self,
+        glass: Glass | Trajectory,
+        predictor: Predictor,
+        *,
+        calculator: Calculator | None = None,
+        frame: int = -1,
     ) -> None:
         require_environment()
+        self._begin(
+            Session.of_frame(glass, frame, predictor, calculator=calculator)
+            if isinstance(glass, Trajectory)
+            else Session(glass, predictor)
+        )
+
+    def _begin(self, session: Session) -> None:
+        """Make the explorer of a session, in place of the one that this cell has made before."""
         css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
         self._tooltips, self.window = Tooltips(), Window()
         self._basis = (
@@ -98,17 +113,20 @@ class GlassExplorer:
         self.ui = widgets.VBox(layout={"width": "100%"})
         self.ui.add_class("symgnn-explorer")
         self.files = Files(lambda: self.session, self.show)
-        if isinstance(glass, Trajectory):
-            self._build(Session.of_frame(glass, -1, predictor, calculator=calculator))
-        else:
-            self._build(Session(glass, predictor))
+        self._build(session)
         replace_earlier(self)
 
     @classmethod
     def open(
-        cls, path: str | Path, *, predictor: Predictor | None = None, weights: str | Path | None = None
+        cls,
+        path: str | Path,
+        *,
+        predictor: Predictor | None = None,
+        weights: str | Path | None = None,
+        trajectory: str | Path | None = None,
+        calculator: Calculator | None = None,
     ) -> GlassExplorer:
-        """Open a session that :meth:`save` wrote, in the same state.
+        """Open a session that :meth:`save` wrote, in the same state, with its frames and edits.
 
         Parameters
         ----------
@@ -116,6 +134,11 @@ class GlassExplorer:
             The network that it was made with, where no file holds it: one of your own.
         weights
             Where the network is now, if it is not where it was.
+        trajectory
+            Where the trajectory is now. One that is gone or has changed is left out, and a sentence in the explorer
+            says so.
+        calculator
+            The potential that frames were relaxed with.
 
         Raises
         ------
@@ -123,8 +146,12 @@ class GlassExplorer:
             If the file is damaged, or the network is missing or another one.
         """
         saved, predictor = open_session(path, predictor=predictor, weights=weights)
-        explorer = cls(saved.glass, predictor)
-        restore(explorer.session, saved)
+        session, problems = session_of(
+            saved, predictor, Path(path).parent, trajectory=trajectory, calculator=calculator
+        )
+        explorer = cls.__new__(cls)
+        cls._begin(explorer, session)
+        restore(session, saved, problems)
         return explorer
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -229,6 +256,7 @@ class GlassExplorer:
                 self.view.show_frame(None if frames.number == frames.home else frames.present)
 
         frames.observe(follow, ["number", "arrivals"])
+        follow(None)
         return FramesPanel(frames, selected, ANALYSIS_HEIGHT, open_frame)
 
     def _panels(self) -> dict[str, dict[str, Panel]]:

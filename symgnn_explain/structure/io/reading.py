@@ -110,9 +110,9 @@ class Trajectory(Sequence[Glass]):
             raise InputError(f"{printable(self.path)} is not a file: check the path.")
         if self.path.stat().st_size == 0:
             raise InputError(f"{printable(self.path)} is empty.")
-        species = _valid_map(species)
+        self.species, self.format = _valid_map(species), format
         with self._named():
-            self._source = source_of(self.path, format or format_of(self.path), species)
+            self._source = source_of(self.path, format or format_of(self.path), self.species)
 
     def __len__(self) -> int:
         with self._named():

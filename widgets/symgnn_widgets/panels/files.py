@@ -20,13 +20,13 @@ from symgnn_explain.saddles import EamCalculator, find_potential
 from symgnn_explain.structure.io import Trajectory, notes
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
 from symgnn_widgets.state.jobs import Job, Progress
-from symgnn_widgets.state.saved import open_session, restore, save_session
+from symgnn_widgets.state.saved import open_session, restore, save_session, session_of
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.state.structure import as_sentence
 from symgnn_widgets.views.controls import HIDDEN, button, control
 
-Opened = tuple[Session, SavedSession | None]
-"""A session, and the state that it was saved in."""
+Opened = tuple[Session, SavedSession | None, list[str]]
+"""A session, the state that it was saved in, and what of that could not be brought back."""
 
 _LABEL = 60
 """Pixels."""
@@ -154,7 +154,7 @@ class Files:
         def work(progress: Progress, cancel: threading.Event) -> Opened:
             calculator = EamCalculator(find_potential(Path(potential).expanduser() if potential else None))
             relaxed = structure.glass.relaxed(calculator, watch=Watch(progress, cancel))
-            return Session(relaxed, structure.predictor), None
+            return Session(relaxed, structure.predictor), None, []
 
         self._job.start(work, self._show, wait=wait)
 
@@ -199,7 +199,7 @@ class Files:
         self.species.layout.display = "flex" if types else "none"
 
     def _show(self, opened: Opened) -> None:
-        session, saved = opened
+        session, saved, problems = opened
         self.open.disabled = self.relax.disabled = False
         self._uploaded = None
         self.upload.value = ()
@@ -208,7 +208,7 @@ class Files:
         self.replace(session)
         try:
             if saved is not None:
-                restore(session, saved)
+                restore(session, saved, problems)
         except InputError as error:
             self._fail(error)
             return
@@ -252,9 +252,10 @@ def open_any(
     """
     if path.suffix == SUFFIX:
         saved, network = open_session(path, predictor=predictor, weights=weights)
-        return Session(saved.glass, network), saved
+        session, problems = session_of(saved, network, path.parent if lasting else None)
+        return session, saved, problems
     network = predictor if weights is None else Predictor.load(Path(weights).expanduser())
     trajectory = Trajectory(path, species=species, format=format_name)
     if lasting:
-        return Session.of_frame(trajectory, frame, network), None
-    return Session(trajectory[frame], network), None
+        return Session.of_frame(trajectory, frame, network), None, []
+    return Session(trajectory[frame], network), None, []

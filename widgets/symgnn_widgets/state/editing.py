@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any as AnyType
 
@@ -11,9 +12,12 @@ import pandas as pd
 from traitlets import Any, Float, HasTraits, Instance, Int, Unicode
 
 from symgnn_explain.analysis.what_if import Counterfactuals, Step, Verified, WhatIf, find_counterfactuals, verify
+from symgnn_explain.analysis.what_if.laboratory import RELAXED
 from symgnn_explain.errors import InputError
+from symgnn_explain.export.session_parts import SavedEdit
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles import Calculator, EamCalculator, SearchSettings, find_potential
+from symgnn_explain.saddles.inherent import LARGEST_FORCE, relaxed_to
 from symgnn_explain.structure.glass import FloatArray
 from symgnn_widgets.state.explaining import NO_ATOM
 from symgnn_widgets.state.jobs import Job, Reporter, Work
@@ -79,6 +83,29 @@ class Editing(HasTraits):
     def now_of(self, atom: int) -> int | None:
         """Return the number in the latest structure of an atom of the glass shown; None where it was removed."""
         return atom if self._what_if is None else self._what_if.now_of(atom)
+
+    @property
+    def saved(self) -> tuple[SavedEdit, ...]:
+        """The steps so far, for a session file."""
+        return () if self._what_if is None else tuple(map(_saved, self._what_if.steps[1:]))
+
+    def resume(self, edits: Sequence[SavedEdit]) -> None:
+        """Take the steps of an earlier session again, here and now.
+
+        Raises
+        ------
+        InputError
+            If one of them cannot be taken; nothing has changed then.
+        """
+        if not edits:
+            return
+        laboratory = WhatIf(self.structure.predictor, self.structure.glass)
+        for edit in edits:
+            if edit.positions is None:
+                laboratory.edit(edit.words)
+            else:
+                laboratory.become(relaxed_to(laboratory.now.glass, edit.positions, edit.largest_force))
+        self._what_if, self.step = laboratory, laboratory.now
 
     def edit(self, words: str, *, wait: bool = False) -> None:
         """Edit the latest structure in words, which may speak of what is ``selected``."""
@@ -182,3 +209,9 @@ class Editing(HasTraits):
 
     def _fail(self, error: Exception) -> None:
         self.reason = as_sentence(f"What was asked for could not be done ({self.doing})", error)
+
+
+def _saved(step: Step) -> SavedEdit:
+    if step.words != RELAXED:
+        return SavedEdit(step.words)
+    return SavedEdit(step.words, step.glass.positions, step.glass.provenance[LARGEST_FORCE])

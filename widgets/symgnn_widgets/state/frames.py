@@ -80,6 +80,12 @@ class Frames(HasTraits):
         """Take over what was predicted for another frame of the same trajectory."""
         self._known = {**others._known, **self._known}
 
+    def go_to(self, number: int) -> None:
+        """Look at a frame, predicted here and now; raises InputError where it cannot be."""
+        if self.at(number) is None:
+            self._keep(self._predict(self.structure.predictor, number, threading.Event()))
+        self.number = number
+
     def predict_ahead(self, *, wait: bool = False) -> None:
         """Predict what is not known yet, the frame that is looked at and those that follow it first."""
         predictor, wanted = self.structure.predictor, list(self._missing())

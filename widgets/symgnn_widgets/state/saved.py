@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,15 @@ from symgnn_explain.export.session_file import (
     require_settings,
     write_session,
 )
+from symgnn_explain.export.session_parts import UNIDENTIFIED, SavedStep, SavedTrajectory, potential_hash
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.plain import NotPlainError, entry, finite, numbers, one_of, settings, shown, whole, word
+from symgnn_explain.saddles import Calculator
 from symgnn_widgets.state.colour import AXES, OUTSIDE, REGIONS
+from symgnn_widgets.state.frames import Frames
 from symgnn_widgets.state.method import Key, default_settings
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.steps import Step
 from symgnn_widgets.state.threshold import THRESHOLDS
 
 _CHOSEN = (
@@ -48,6 +52,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 def save_session(session: Session, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a session as one ``.symgnn`` file.
 
+    Of a trajectory it holds the frame that is explained, which one is looked at, and where the file is.
+
     Raises
     ------
     InputError
@@ -63,8 +69,21 @@ def save_session(session: Session, path: str | Path, *, overwrite: bool = False)
     state["selection"] = [int(atom) for atom in session.selected.selection]
     state["selected_atom"] = session.selected.selected_atom
     state[_SHOWN] = next((place for place, known in enumerate(explanations) if known is shown), None)
+    frames, places = session.frames, {key: place for place, key in enumerate(session.explaining.history)}
+    steps, step = session.steps.listed
     saved = SavedSession(
-        session.structure.glass, PredictorIdentity.of(session.structure.predictor), tuple(explanations), state
+        session.structure.glass,
+        PredictorIdentity.of(session.structure.predictor),
+        tuple(explanations),
+        state,
+        None
+        if frames is None
+        else SavedTrajectory.of(
+            frames.trajectory, Path(path).parent, frames.home, frames.number, calculator=frames.calculator
+        ),
+        session.editing.saved,
+        tuple(SavedStep(each.selection, each.atom, places.get(each.key)) for each in steps),
+        step,
     )
     return write_session(saved, path, overwrite=overwrite)
 
@@ -93,11 +112,71 @@ def open_session(
     return saved, predictor
 
 
-def restore(session: Session, saved: SavedSession) -> None:
+def session_of(
+    saved: SavedSession,
+    predictor: Predictor,
+    folder: Path | None,
+    *,
+    trajectory: str | Path | None = None,
+    calculator: Calculator | None = None,
+) -> tuple[Session, list[str]]:
+    """Make the session that was saved, with its frames and edits; its state comes with :func:`restore`.
+
+    Parameters
+    ----------
+    folder
+        Of the file; None where it was uploaded.
+    trajectory
+        Where the trajectory is now.
+    calculator
+        The potential that its frames were relaxed with.
+
+    Returns
+    -------
+    tuple
+        The session, and sentences about what could not be brought back.
+
+    Raises
+    ------
+    InputError
+        If edits cannot be made again.
+    """
+    session, problems = Session(saved.glass, predictor), list[str]()
+    try:
+        session.editing.resume(saved.edits)
+    except InputError as error:
+        raise InputError(f"the edits of the session cannot be made again: {error}") from error
+    if saved.trajectory is not None:
+        try:
+            session.frames = _frames_of(session, saved.trajectory, folder, trajectory, calculator)
+        except InputError as error:
+            problems.append(f"The other frames are not shown: {error}")
+    return session, problems
+
+
+def _frames_of(
+    session: Session,
+    saved: SavedTrajectory,
+    folder: Path | None,
+    given: str | Path | None,
+    calculator: Calculator | None,
+) -> Frames:
+    if saved.potential == UNIDENTIFIED:
+        raise InputError("they were relaxed with a potential that nothing identifies: open the trajectory by itself.")
+    if saved.potential and (calculator is None or potential_hash(calculator) != saved.potential):
+        another = "a" if calculator is None else "another"
+        raise InputError(f"they were relaxed with {another} potential: open the session with it, as calculator=….")
+    trajectory = saved.open(folder, session.structure.glass, given)
+    frames = Frames(trajectory, session.structure, saved.home, calculator if saved.potential else None)
+    frames.go_to(saved.number)
+    return frames
+
+
+def restore(session: Session, saved: SavedSession, problems: Sequence[str] = ()) -> None:
     """Bring a session of the same glass and network into the state in which it was saved.
 
     What cannot be brought back, as a colouring that this version does not know, is left as it is; the message
-    says so.
+    says so, after the ``problems`` of :func:`session_of`.
 
     Raises
     ------
@@ -106,7 +185,7 @@ def restore(session: Session, saved: SavedSession) -> None:
     """
     _require_state(saved)
     session.explaining.keep({_key_of(explanation): explanation for explanation in saved.explanations})
-    state, problems = dict(saved.state), list[str]()
+    state, problems = dict(saved.state), list(problems)
     usual = default_settings(state["method"], session.structure.target)
     try:
         require_settings(state["method"], state["settings"])
@@ -131,6 +210,13 @@ def restore(session: Session, saved: SavedSession) -> None:
     for name in _CHOSEN:
         value = state[name]
         session.owner(name).set_trait(name, tuple(value) if isinstance(value, list) else value)
+    if saved.steps:
+        keys = [*map(_key_of, saved.explanations)]
+        steps = [
+            Step(each.selection, each.atom, None if each.explanation is None else keys[each.explanation])
+            for each in saved.steps
+        ]
+        session.steps.resume(steps, saved.step)
     if problems:
         session.structure.error = " ".join(problems)
 

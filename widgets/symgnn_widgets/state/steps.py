@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from traitlets import Bool, HasTraits
@@ -34,6 +35,16 @@ class Steps(HasTraits):
         self._step = 0
         self._selected.observe(self._note, ["selection", "selected_atom"])
         explaining.observe(self._note, "explanation")
+
+    @property
+    def listed(self) -> tuple[tuple[Step, ...], int]:
+        """All steps, the earliest first, and the place of the present one."""
+        return tuple(self._steps), self._step
+
+    def resume(self, steps: Sequence[Step], place: int) -> None:
+        """Take the steps of an earlier session in place of those so far."""
+        self._steps, self._step = list(steps), place
+        self._offer()
 
     def undo(self) -> None:
         """Go back to what was selected and shown before."""
