@@ -135,18 +135,25 @@ _VISIBLE_ATOMS = f"""(count) => {{
 
 _RUN_IN_KERNEL = """async ([code, longest]) => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-  const said = { text: "", error: "" }, request = kernel.requestExecute({ code });
+  const said = { text: "", error: "", late: false }, request = kernel.requestExecute({ code });
   request.onIOPub = ({ content }) => {
     if (content.text) said.text += content.text;
     if (content.traceback) said.error += content.traceback.join("\\n");
   };
   const late = new Promise((done) => setTimeout(done, longest, "late"));
   if (await Promise.race([request.done, late]) === "late") {
+    said.late = true;
     said.error = `No answer of the kernel in ${longest / 1000} s; the page takes it to be ${kernel.status}, ` +
       `${kernel.connectionStatus}. It ran: ${code}`;
   }
   return said;
 }"""
+
+_WATCH = """import faulthandler, os, signal, tempfile
+stacks = tempfile.NamedTemporaryFile("w", suffix=".stacks", delete=False)
+faulthandler.register(signal.SIGUSR1, stacks)
+print(os.getpid(), stacks.name)"""
+"""Lets a kernel write down what its threads are doing when it is asked to."""
 
 _SHOW_ANEW = """from symgnn_widgets.state.session import Session
 explorer.show(Session(datasets.sample(), Predictor.load()))
@@ -191,11 +198,14 @@ class ExplorerPage:
         Errors of the page and of its console so far.
     received
         Bytes of each message that the kernel has sent so far.
+    watched
+        Process of the kernel, and the file that it writes the stacks of its threads into.
     """
 
     page: Any
     complaints: list[str] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
+    watched: str = ""
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(SHORT)
@@ -210,6 +220,7 @@ class ExplorerPage:
         """Open a notebook, and wait for its kernel."""
         self.page.goto(address)
         self.page.wait_for_function(KERNEL_IS_IDLE, timeout=LONG)
+        self.watched = self.kernel(_WATCH)
 
     def run_all(self) -> float:
         """Run all cells; return after how many seconds the structure was drawn."""
@@ -275,9 +286,21 @@ class ExplorerPage:
 
     def kernel(self, code: str) -> str:
         """Run code in the notebook's kernel, beside its cells; return what it printed."""
+        before = len(self.received)
         said = self.page.evaluate(_RUN_IN_KERNEL, [code, LONG])
+        if said["late"]:
+            said["error"] += f"\n{len(self.received) - before} messages came meanwhile.\n{self._stacks()}"
         assert said["error"] == "", said["error"]
         return str(said["text"])
+
+    def _stacks(self) -> str:
+        """What the threads of the kernel are doing."""
+        if not self.watched:
+            return ""
+        process, written = self.watched.split()
+        os.kill(int(process), signal.SIGUSR1)
+        time.sleep(1)
+        return Path(written).read_text()
 
     def tick_only(self, *names: str) -> None:
         """Tick these of the visible boxes of the tab in front, and no other."""

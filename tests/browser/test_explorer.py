@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SHOWN_TRACES = (
     """() => [...document.querySelectorAll('.symgnn-explorer .js-plotly-plot')].map((plot) => plot.data.length)"""
 )
+HEARD = """import threading
+heard = set()
+explorer.session.selected.observe(lambda _change: heard.add(threading.current_thread().name))"""
 OPACITY = f"() => {STAGE}.compList[0].reprList[0].getParameters().opacity"
 HIGHLIGHTED = f"() => {STAGE}.getComponentsByName('selection').list.length"
 
@@ -42,9 +45,11 @@ def test_a_click_explains_the_atom_under_the_mouse(explorer_page: ExplorerPage) 
     assert page.evaluate(f"() => {STAGE}.getComponentsByName('glass').list[0].structure.atomCount") == 3000
     assert "Predicted barrier (eV)" in page.locator(".symgnn-colour-bar").inner_text()
     set_epochs(explorer_page, EPOCHS)
+    explorer_page.kernel(HEARD)
 
     atom = explorer_page.click_atom()
     explorer_page.wait_explained(atom)
+    assert explorer_page.kernel("print(heard)").strip() == "{'MainThread'}"
     page.wait_for_function(f"() => ({SHOWN_TRACES})().some((traces) => traces > 0)", timeout=LONG)
     assert page.evaluate(HIGHLIGHTED) == 1
     assert page.evaluate(OPACITY) < 0.5

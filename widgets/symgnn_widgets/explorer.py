@@ -17,6 +17,7 @@ from symgnn_explain.saddles import Calculator
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import Trajectory
 from symgnn_widgets.check import require_environment
+from symgnn_widgets.messages import hear_on_main_thread
 from symgnn_widgets.panels.analysis import CONTRIBUTIONS, DISTANCES, ENRICHMENT, MOTIFS, NETWORK, AnalysisPanel
 from symgnn_widgets.panels.arrows import Arrows
 from symgnn_widgets.panels.atoms import ImportantAtoms
@@ -102,6 +103,7 @@ class GlassExplorer:
 
     def _begin(self, session: Session) -> None:
         """Make the explorer of a session, in place of the one that this cell has made before."""
+        hear_on_main_thread()
         css = (files("symgnn_widgets") / "static" / "explorer.css").read_text(encoding="utf-8")
         self._tooltips, self.window = Tooltips(), Window()
         self._basis = (

@@ -1,0 +1,48 @@
+"""Which thread of the kernel hears what a page's widgets say: the one that runs cells.
+
+A newer kernel (ipykernel 7) offers *subshells*, threads beside the one that runs cells, and a newer JupyterLab (4.4)
+sends what widgets say to one of them. Neither traitlets nor ipywidgets know of threads: a click that is heard while a
+cell shows something else in the same explorer changes the same objects at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from weakref import WeakSet
+
+from IPython.core.getipython import get_ipython
+
+_OF_WIDGETS = ("comm_open", "comm_msg", "comm_close")
+_served: WeakSet[Any] = WeakSet()
+
+
+def hear_on_main_thread() -> None:
+    """Let the kernel's main loop handle what widgets say, between cells; elsewhere than in a kernel do nothing.
+
+    That holds for all widgets of the kernel, as it did before there were subshells. Messages keep their order: the
+    subshell waits until the main loop is through with one.
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    loop = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
+    if kernel is None or loop is None or kernel in _served:
+        return
+    _served.add(kernel)
+    kernel.shell_handlers |= {kind: _on(loop, kernel.shell_handlers[kind]) for kind in _OF_WIDGETS}
+
+
+def _on(loop: asyncio.AbstractEventLoop, handler: Callable[..., None]) -> Callable[..., Any]:
+    @wraps(handler)
+    async def heard(*message: Any) -> None:
+        if asyncio.get_running_loop() is loop:
+            handler(*message)
+            return
+
+        async def handle() -> None:
+            handler(*message)
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(handle(), loop))
+
+    return heard
