@@ -17,7 +17,11 @@ from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.export import Findings, report_html, write_report
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.runs.record_format import pack
+from symgnn_explain.runs.records import RecordFolder, run_of
+from symgnn_explain.saddles import AtomBarrier, Saddle
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io import read_glass
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -107,6 +111,33 @@ def test_warnings_are_shown_and_their_absence_is_not_praised(findings: Findings)
     assert "That does not make it the only explanation, nor a cause" in said
 
 
+def computed(atom: int, moving: np.ndarray) -> AtomBarrier:
+    """One saddle point, where some atoms move by 0.5 Å."""
+    way = np.tile([0.0, 0.0, 0.5], (len(moving), 1))
+    return AtomBarrier(atom, (Saddle(1.25, 0.1, -1.0, 0, moving, way),), {"saddle": 1, "duplicate": 9}, (1, 1))
+
+
+def test_what_moves_stands_beside_what_matters(findings: Findings) -> None:
+    assert "mechanism" not in findings.figures()
+    atoms = findings.explanation.atom_scores().index.to_numpy()
+    moving = np.sort(atoms[atoms != 7][:12])
+    shown = replace(findings, barrier=computed(7, moving))
+    text = report_html(shown)
+    said = " ".join(Page(text).said)
+    assert said.count("atom 7: 1.250 eV from 1 saddles in 10 searches") == 1
+    assert f"12 of {len(atoms) - 1} atoms move at saddle points" in said
+    assert "The atoms that matter, and how far they move" in said
+    assert 'id="data-of-figure-mechanism"' in text
+    table = shown.tables()["mechanism"]
+    assert table["score"].is_monotonic_decreasing
+    assert set(table["atom"][table["moved"] > 0]) == set(moving)
+    none = replace(findings, barrier=AtomBarrier(7, (), {"lost": 10}, (1, 1)))
+    assert "no saddle in 10 searches" in " ".join(Page(report_html(none)).said)
+    assert "mechanism" not in none.figures()
+    with pytest.raises(InputError, match="barrier is of atom 8, and the explanation of atom 7"):
+        replace(findings, barrier=computed(8, moving))
+
+
 def test_names_from_files_are_text(findings: Findings) -> None:
     evil = replace(findings.glass, name="</title><script>alert(1)</script>", provenance={"<b>": "<img src=http://x>"})
     text = report_html(replace(findings, glass=evil))
@@ -141,12 +172,23 @@ def test_the_command_line_writes_a_report(
     out = tmp_path / "r" / "atom3.html"
     command = ["report", str(tmp_path / "glass.extxyz"), "--atom", "3", "--method", "input_gradient", "--out", str(out)]
     command += ["--weights", str(tiny_weights)]
-    assert main([*command, "--interactions", "species"]) == 0
+    glass = read_glass(tmp_path / "glass.extxyz")
+    for folder, sha256 in (("its", glass.content_hash), ("others", "0" * 64)):
+        records = RecordFolder(tmp_path / folder / "records", {"glass": {"sha256": sha256}}, what="barriers")
+        records.open()
+        near = np.argsort(np.linalg.norm(glass.displacements_from(3), axis=1))[1:5]
+        records.write(3, pack(run_of(records.manifest), computed(3, np.sort(near)).to_dict()), 1.0)
+    for folder, message in (("others", "holds barriers of another structure"), ("", "holds no barriers")):
+        assert main([*command, "--barriers", str(tmp_path / folder)]) == BAD_INPUT
+        assert message in capsys.readouterr().err
+        assert not out.exists()
+    assert main([*command, "--interactions", "species", "--barriers", str(tmp_path / "its")]) == 0
     assert f"Wrote {out}" in capsys.readouterr().out
     said = " ".join(Page(out.read_text(encoding="utf-8")).said)
     assert "Input × Gradient" in said
     assert "Cycles through an edge" in said
     assert "What one, two, three and more species do together" in said
+    assert "atoms move at saddle points" in said
     assert main(command) == BAD_INPUT
     assert re.fullmatch(r"--out .*atom3\.html exists already: .*--overwrite\.\n", capsys.readouterr().err)
     assert main([*command, "--overwrite", "--k", "0"]) == BAD_INPUT

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from symgnn_explain.explain.result.explanation import AtomExplanation
     from symgnn_explain.explain.result.interactions import Interactions
     from symgnn_explain.models.predictor import Predictor
+    from symgnn_explain.saddles import AtomBarrier
     from symgnn_explain.structure.glass import FloatArray, Glass
 
 
@@ -115,6 +116,14 @@ def report(
     overwrite: OverwriteOption = False,
     how: Explaining,
     together: TogetherOption = None,
+    barriers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            show_default=False,
+            help="Folder of symgnn-explain barriers: what moves at saddle points is set beside what matters.",
+        ),
+    ] = None,
     k: EdgesOption = 50,
     network: Network,
     reading: Reading,
@@ -129,6 +138,7 @@ def report(
     require_writable(out.parent)
     glass = reading.glass(file)
     glass.require_atom(atom)
+    barrier = None if barriers is None else _barrier(barriers, glass, atom)
     predictor = network.load()
     from symgnn_explain.analysis import cycle_comparison
     from symgnn_explain.export import Findings, write_report
@@ -138,10 +148,21 @@ def report(
         cycles = cycle_comparison(explanation, glass, progress=advance)
     interactions = _interactions(prepared, atom, together)
     spread, domain = prepared.spread, prepared.domain
-    findings = Findings(glass, prepared.predictions, explanation, k, cycles, spread, domain, interactions)
+    findings = Findings(glass, prepared.predictions, explanation, k, cycles, spread, domain, interactions, barrier)
     write_report(findings, out, weights_sha256=predictor.weights_sha256, overwrite=overwrite)
     _print_result(explanation, glass, findings.spread)
     print(said_of(out, replaced=replaced))
+
+
+def _barrier(folder: Path, glass: Glass, atom: int) -> AtomBarrier:
+    """Read what was computed for an atom of this glass."""
+    from symgnn_explain.saddles import BarrierSet
+
+    found = BarrierSet.open(folder / "records")
+    if found.manifest["glass"]["sha256"] != glass.content_hash:
+        raise InputError(f"--barriers {folder} holds barriers of another structure than {glass.name!r}: give its own.")
+    [barrier] = found.of([atom])
+    return barrier
 
 
 def _require_units(units: str | None) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from symgnn_explain.analysis import CycleComparison, ShellAnalysis, shell_analysis
+from symgnn_explain.analysis import CycleComparison, Mechanism, ShellAnalysis, mechanism, shell_analysis
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.export.data import require_one_an_atom
 from symgnn_explain.export.predictions import DOMAIN_ARRAY
+from symgnn_explain.saddles.atom_barrier import AtomBarrier
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 if TYPE_CHECKING:
@@ -43,12 +44,14 @@ class Findings:
         Domain score of each atom, shape (N,), where the predictor gives it.
     interactions
         Which units act together in the same prediction, where it was asked for.
+    barrier
+        The explained atom's barrier as saddle searches found it, where it was computed.
 
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, the interactions to another atom, or there is not one prediction
-        an atom.
+        If the explanation belongs to another glass, interactions or barrier to another atom, or there is not one
+        prediction an atom.
     """
 
     glass: Glass
@@ -59,6 +62,7 @@ class Findings:
     spread: FloatArray | None = None
     domain: FloatArray | None = None
     interactions: Interactions | None = None
+    barrier: AtomBarrier | None = None
 
     def __post_init__(self) -> None:
         self.explanation.require_glass(self.glass)
@@ -73,6 +77,11 @@ class Findings:
                     f"the interactions are of atom {self.interactions.atom}, and the explanation of atom "
                     f"{self.explanation.atom}: give those of one atom."
                 )
+        if self.barrier is not None and self.barrier.atom != self.explanation.atom:
+            raise InputError(
+                f"the computed barrier is of atom {self.barrier.atom}, and the explanation of atom "
+                f"{self.explanation.atom}: give those of one atom."
+            )
 
     @property
     def uncertainty(self) -> float | None:
@@ -84,6 +93,15 @@ class Findings:
         """Where the important atoms sit; raises InputError where none but the explained one is important."""
         return shell_analysis(self.explanation, self.glass, self.k)
 
+    @cached_property
+    def mechanism(self) -> Mechanism | None:
+        """What matters against what moves at saddle points; None where none are known.
+
+        Raises InputError where all atoms move there, or none does.
+        """
+        known = self.barrier is not None and self.barrier.saddles
+        return mechanism(self.explanation, self.barrier, self.glass) if known and self.barrier is not None else None
+
     def figures(self) -> dict[str, go.Figure]:
         """Draw every figure, by name."""
         from symgnn_explain.plotting import (
@@ -92,6 +110,7 @@ class Findings:
             distance_figure,
             interaction_figure,
             interaction_space_figure,
+            mechanism_figure,
             neighbourhood_figure,
         )
         from symgnn_explain.plotting.style import naming
@@ -108,6 +127,8 @@ class Findings:
             figures["interactions"] = interaction_figure(self.interactions)
             if self.interactions.in_space:
                 figures["interactions_3d"] = interaction_space_figure(self.glass, self.interactions)
+        if self.mechanism is not None and self.barrier is not None:
+            figures["mechanism"] = mechanism_figure(self.glass, self.mechanism, self.barrier)
         return {name: naming(figure, self.explanation.quantity) for name, figure in figures.items()}
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -134,6 +155,8 @@ class Findings:
         if self.interactions is not None:
             tables["interactions"] = self.interactions.to_frame(3).assign(**quantity.columns())
             tables["body_shares"] = self.interactions.body_shares().assign(**quantity.columns())
+        if self.mechanism is not None:
+            tables["mechanism"] = self.mechanism.to_frame()
         return tables
 
     def summary(self) -> dict[str, Any]:

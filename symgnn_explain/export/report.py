@@ -35,6 +35,8 @@ _CAPTIONS = {
     "interactions": "Shapley interaction values from all coalitions of the units, exact: what each two add by acting "
     "together, whatever each does alone.",
     "interactions_3d": "The strongest pairs as lines, the strongest triples as triangles; red raises, blue lowers.",
+    "mechanism": "The atoms that matter most, and how the atoms move that do at the saddle points; the longest way is "
+    "drawn with 4 Å. Near atoms both matter and move: compare with nearness, and at equal distance.",
     "predictions": "The predictions for the whole glass, and the explained atom among them.",
 }
 
@@ -154,6 +156,10 @@ def _numbers(findings: Findings) -> dict[str, str]:
     if findings.domain is not None:
         score = findings.domain[explanation.atom]
         numbers["Domain score"] = f"{score:.2f}; beyond 1 lie surroundings that training did not cover"
+    if findings.barrier is not None:
+        numbers["Computed barrier"] = str(findings.barrier)
+    if findings.mechanism is not None:
+        numbers["What matters and what moves"] = str(findings.mechanism)
     numbers["Receptive field"] = f"{len(explanation)} directed edges, {len(shells.all_distance) + 1} atoms"
     numbers["Important atoms"] = (
         f"{len(shells.important)} at the ends of the {findings.k} most important edges, median distance "
@@ -188,6 +194,13 @@ def _tables(findings: Findings) -> list[Markup]:
         ]
     if findings.cycles is not None:
         parts += [element("h3", "Cycles through an edge"), _table(findings.cycles.to_frame())]
+    if findings.mechanism is not None:
+        said = "Score, distance (Å), and how far (Å) an atom is from its place at the saddle point where it is farthest"
+        parts += [
+            element("h3", "The atoms that matter, and how far they move"),
+            element("div", f"{said}.", css="note"),
+            _table(findings.mechanism.to_frame().head(LISTED)),
+        ]
     if findings.interactions is not None:
         found, unit = findings.interactions, explanation.quantity.unit
         said = "Sum of Harsanyi's dividends, from everything masked to the prediction; share of the variance over all "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,9 @@ def test_work_is_off_the_interface_and_can_be_cancelled(explorer: GlassExplorer,
     assert editing.change is not None
 
 
-def test_mechanism_compares_the_shown_explanation_with_the_saddle_points(explorer: GlassExplorer) -> None:
+def test_mechanism_compares_the_shown_explanation_with_the_saddle_points(
+    explorer: GlassExplorer, tmp_path: Path
+) -> None:
     panel, search, session = explorer.mechanism, explorer.barrier.search, explorer.session
     explorer.tabs.open("Mechanism")
     explorer.select(ATOM)
@@ -176,6 +179,9 @@ def test_mechanism_compares_the_shown_explanation_with_the_saddle_points(explore
     assert panel.result.auc == expected.auc
     assert str(expected) in panel.said.value
     assert "mechanism" in panel.page_figures()
+    explorer.export.folder.value = str(tmp_path)
+    [page] = explorer.export.start_report(wait=True)
+    assert str(expected) in page.read_text(encoding="utf-8")
     panel.moves.value = 5.0
     assert "choose another distance" in panel.said.value
     assert not panel.page_figures()

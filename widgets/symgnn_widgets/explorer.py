@@ -200,7 +200,9 @@ class GlassExplorer:
         self.welcome = Welcome(scene, self.view.focus)
         self.neighbourhood = Neighbourhood(explaining)
         self.cycles = Cycles(session.counting, ANALYSIS_HEIGHT)
-        self.export = Export(session.counting, scene, self.structure_page, self.page_figures)
+        self.barrier = ComputedBarrier(session.selected, session.structure, ANALYSIS_HEIGHT + 40)
+        search = self.barrier.search
+        self.export = Export(session.counting, scene, self.structure_page, self.page_figures, search.of)
         self.atoms = ImportantAtoms(scene)
         self.history = History(explaining)
         self.compare = Compare(explaining)
@@ -216,8 +218,6 @@ class GlassExplorer:
         self.values = GlassValues(explaining, ANALYSIS_HEIGHT + 40)
         named = dict(zip(("g(r)", "S(q)", "Correlation"), curves, strict=True))
         self.glass = Tabs(named, active=False)
-        self.barrier = ComputedBarrier(session.selected, session.structure, ANALYSIS_HEIGHT + 40)
-        search = self.barrier.search
         search.observe(
             lambda _change: self.view.draw_saddle(saddle_arrows(search, self.view.positions)),
             ["barrier", "saddle", "in_view"],

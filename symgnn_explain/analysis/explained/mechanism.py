@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -79,6 +80,11 @@ class Mechanism:
         first = np.argsort(-self.score, kind="stable")[:n_moving]
         nearest = np.argsort(self.distance, kind="stable")[:n_moving]
         return int(self.moves[first].sum()), int(self.moves[nearest].sum())
+
+    def to_frame(self) -> pd.DataFrame:
+        """List the atoms, those that matter most first: score, distance and how far each moves, Å."""
+        columns = {"atom": self.atoms, "score": self.score, "distance": self.distance, "moved": self.moved}
+        return pd.DataFrame(columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
     def __str__(self) -> str:
         hits, near = self.overlap()

@@ -70,6 +70,11 @@ class BarrierSearch(HasTraits):
         self.job = Job(self._fail)
         selected.observe(self._show_known, "selected_atom")
 
+    def of(self, atom: int | None) -> AtomBarrier | None:
+        """Return what was computed for an atom of this glass; None where nothing was."""
+        known = None if atom is None else self._known.get(atom)
+        return None if known is None else known.barrier
+
     def compute(self, *, wait: bool = False) -> AtomBarrier | None:
         """Compute the selected atom's barrier, or add searches to it, in the background unless ``wait``."""
         glass, atom = self.structure.glass, self._selected.selected_atom
@@ -101,9 +106,7 @@ class BarrierSearch(HasTraits):
         self.reason = as_sentence("The barrier could not be computed", error)
 
     def _show_known(self, _change: object = None) -> None:
-        atom = self._selected.selected_atom
-        known = None if atom is None else self._known.get(atom)
-        barrier = None if known is None else known.barrier
+        barrier = self.of(self._selected.selected_atom)
         if barrier is not self.barrier:
             self.saddle = None
             self.barrier = barrier

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -29,6 +30,7 @@ from symgnn_explain.export import (
 )
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.markup import Markup, download, element, joined, note
+from symgnn_explain.saddles import AtomBarrier
 from symgnn_widgets.state.cycles import CycleCount
 from symgnn_widgets.state.jobs import Job, Progress, Work
 from symgnn_widgets.state.scene import Scene
@@ -69,6 +71,8 @@ class Export:
         Makes a page of the 3D view, given its title.
     figures
         Draws what the panels show beside the figures of the explanation, at the size of a page, by name.
+    barrier
+        What was computed for an atom: the report sets what moves at its saddle points beside what matters.
     """
 
     def __init__(
@@ -77,12 +81,13 @@ class Export:
         scene: Scene,
         structure_page: Callable[[str], str],
         figures: Callable[[], Mapping[str, go.Figure]] = dict,
+        barrier: Callable[[int], AtomBarrier | None] = lambda _atom: None,
     ) -> None:
         self._counting, self._scene = counting, scene
         self._explaining = explaining = counting.explaining
         self._structure = explaining.structure
         self.structure_page = structure_page
-        self.figures = figures
+        self.figures, self.barrier = figures, barrier
         self.formats, self.view = (
             {
                 name: tick(said, tooltip, {"width": "auto", "margin": "0 8px 0 0"}, value=ticked)
@@ -163,6 +168,7 @@ class Export:
             return []
         self._structure.error = ""
         findings, stem = self._findings()
+        findings = replace(findings, barrier=self.barrier(findings.explanation.atom))
         weights = self._structure.predictor.weights_sha256
 
         def work(_progress: Progress, _cancel: threading.Event) -> list[Path]:
