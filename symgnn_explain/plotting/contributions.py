@@ -14,9 +14,9 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     """Draw how many eV (or whatever is predicted) atoms contribute, by their distance from the explained atom.
 
     Left: what raises and what lowers the prediction in each shell, and the sum of both; pale is what members of the
-    ensemble disagree about. Right: the way from the
-    prediction with everything masked to the prediction, shell by shell; what is missing at its end is drawn too. Of a
-    method without signs there are the sums of its scores, on the left, and no such way.
+    ensemble disagree about. Right: the way from the prediction with everything masked to the prediction, shell by
+    shell; what is missing at its end is drawn too. Of a method without signs there are the sums of its scores, on the
+    left, and no such way.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     if explanation.signed:
         _add_way(figure, explanation, table, names)
     figure.update_yaxes(title_text=quantity.axis("contribution") if explanation.signed else "score", row=1, col=1)
-    figure.update_xaxes(title_text="distance from the explained atom (Å)")
+    # Names such as 10-11 are no dates.
+    figure.update_xaxes(title_text="distance from the explained atom (Å)", type="category")
     figure.update_layout(
         template=template(),
         width=1180,

@@ -48,8 +48,11 @@ def interaction_figure(found: Interactions) -> go.Figure:
             "x": 0.31,
             "y": 1.08,
             "yanchor": "bottom",
-            "len": 0.4,
+            "len": 0.5,
             "thickness": 12,
+            "tickvals": [-largest, 0.0, largest],
+            "tickformat": "+.2g",
+            "tickangle": 0,
         },
         hovertemplate="%{y}<br>%{x}<br>%{z:+.4f}<extra></extra>",
         hoverongaps=False,
@@ -66,9 +69,9 @@ def interaction_figure(found: Interactions) -> go.Figure:
         row=1,
         col=2,
     )
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", type="category")
     figure.update_yaxes(showticklabels=False, row=1, col=2)
-    figure.update_xaxes(tickangle=-40, row=1, col=1)
+    figure.update_xaxes(tickangle=-40, type="category", row=1, col=1)
     figure.update_xaxes(title_text=quantity.axis("value"), row=1, col=2)
     figure.update_layout(margin={"t": 150, "b": 130, "l": 150})
     return figure.update_layout(title={"subtitle": {"text": body_sentence(found)}})

@@ -232,7 +232,10 @@ def test_of_any_other_network(prepared) -> None:
 
 def test_figures_draw_what_was_found(prepared, together) -> None:
     found = together["neighbours"]
-    matrix = interaction_figure(found).data[0]
+    figure = interaction_figure(found)
+    assert figure.layout.xaxis.type == "category"  # names may look like numbers or dates
+    assert {axis.type for axis in figure.select_yaxes()} == {"category"}
+    matrix = figure.data[0]
     pairs = np.array(matrix.z, dtype=float)
     lower = np.tril_indices(len(found), -1)
     np.testing.assert_allclose(pairs[lower], found.matrix[lower])

@@ -27,7 +27,13 @@ class InteractionsPanel(Seen):
     def __init__(self, scene: Scene, height: int) -> None:
         self._explaining, self._scene = scene.explaining, scene
         self.units = control(
-            widgets.Dropdown, "Of", "What acts together", 150, options=INTERACTION_UNITS, value=INTERACTION_UNITS[0]
+            widgets.Dropdown,
+            "Of",
+            "What acts together",
+            180,
+            label=24,
+            options=INTERACTION_UNITS,
+            value=INTERACTION_UNITS[0],
         )
         said = "Draw lines and triangles between neighbours, or polyhedra, in the 3D view"
         self.in_view = tick("in the 3D view too", said, {}, sets=(scene, "interactions_shown"))
