@@ -31,9 +31,10 @@ def test_the_paper_figures_are_drawn_with_few_atoms(tmp_path: Path, monkeypatch:
     texts = "".join(output["text"] for output in outputs if output.output_type == "stream")
     figures = [output for output in outputs if "application/vnd.plotly.v1+json" in output.get("data", {})]
     assert "The embedded sample" in texts
-    assert texts.count("2 atoms of cu64zr36_sample") == 2
-    assert len(figures) == 7
-    assert "Distances: atoms beyond the first shell" in texts
+    for network in ("descriptors", "vectors"):
+        assert texts.count(f", {network}, 2 atoms of cu64zr36_sample") == 2
+        assert f"{network.capitalize()}: atoms beyond the first shell" in texts
+    assert len(figures) == 2 * 7
 
 
 @pytest.mark.slow
