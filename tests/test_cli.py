@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +22,7 @@ from ase.io import read
 from scipy import stats
 
 from symgnn_explain import datasets
-from symgnn_explain.cli import VERBS, explaining, lab, main
+from symgnn_explain.cli import VERBS, explaining, main
 from symgnn_explain.cli.training import published_split
 from symgnn_explain.explain import METHODS, AtomExplanation, explain_atom, prepare
 from symgnn_explain.explain.engine.units import Unit
@@ -251,50 +248,6 @@ def test_published_glasses_are_split_without_touching_the_test_glasses(monkeypat
     assert list(validation) == ["train2", "train3"]
     assert {*training, *validation} == set(asked) == {f"train{number}" for number in range(7)}
     assert hashes == {f"{name}.pickle": datasets.SHA256[name] for name in asked}
-
-
-def test_explore_starts_lab_on_a_notebook_for_the_file(
-    two_files: list[Path], tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    kept = tmp_path / "kept.ipynb"
-    started: list[list[str]] = []
-
-    def keep(command: list[str]) -> None:
-        started.append(command)
-        shutil.copy(next(word for word in command if word.endswith(".ipynb")), kept)
-
-    monkeypatch.setattr(lab, "_run_until_stopped", keep)
-    assert main(["explore", str(two_files[0]), "--weights", str(tiny_weights), "--no-browser"]) == 0
-    [command] = started
-    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert "--no-browser" in command
-    notebook = nbformat.read(kept, as_version=4)
-    nbformat.validate(notebook)
-    [cell] = notebook.cells
-    compile(cell["source"], "cell", "exec")
-    assert repr(str(two_files[0])) in cell["source"]
-    assert "GlassExplorer(glass, predictor)" in cell["source"]
-
-
-def test_explore_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(lab, "find_spec", lambda name: None if name == "jupyterlab" else object())
-    assert main(["explore", "sample"]) == 2
-    assert "the explorer needs jupyterlab" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX ones")
-def test_lab_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
-    child = tmp_path / "child"
-    long = ["sh", "-c", f"echo $$ > {child}; exec sleep 600"]
-    code = f"from symgnn_explain.cli import lab; lab._run_until_stopped({long!r})"
-    with subprocess.Popen([sys.executable, "-c", code]) as process:
-        while not (child.is_file() and child.read_text().endswith("\n")):
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.terminate()
-        assert process.wait(timeout=30) == 128 + signal.SIGTERM
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(child.read_text()), 0)
 
 
 def test_unexpected_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,26 +15,40 @@ from typing import Annotated, Any
 
 import typer
 
-from symgnn_explain.cli.options import SAMPLE, File, Network, Reading, grouped
+from symgnn_explain.cli.options import SAMPLE, Network, PotentialOption, Reading, grouped
 from symgnn_explain.errors import InputError
 
 WATCH = 0.5  # seconds between two looks at whether to stop
+SESSION_SUFFIX = ".symgnn"  # that of symgnn_explain.export.session_file, whose import takes a second
 _NEEDED = ("jupyterlab", "nglview", "ipywidgets", "anywidget", "symgnn_widgets")
 
 
 @grouped
 def explore(
-    file: File,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", show_default=False, help="A structure, a trajectory, or a session that was saved (.symgnn)."
+        ),
+    ],
     *,
     network: Network,
     reading: Reading,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="Relax each frame before it is predicted, to the nearest minimum.")
+    ] = False,
+    potential: PotentialOption = None,
     browser: Annotated[bool, typer.Option(help="Open the browser, or print the address only.")] = True,
 ) -> None:
-    """Open the explorer in JupyterLab: click an atom, see what made the network predict what it does of it."""
+    """Open the explorer in JupyterLab: click an atom, see what made the network predict what it does of it.
+
+    Of a trajectory --frame is explained first, and a slider shows the others, each read when it is wanted.
+    """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(f"the explorer needs {', '.join(missing)}: run pip install 'symgnn-explain[lab]'.")
-    reading.glass(file)
+    if potential is not None and not relax:
+        raise InputError("--potential is what --relax relaxes with: give both, or neither.")
     from symgnn_explain.models.predictor import SHIPPED
 
     weights = network.weights
@@ -43,19 +57,51 @@ def explore(
         raise InputError(
             f"{weights} is not a file: --weights takes the .safetensors file of a predictor, or {' or '.join(SHIPPED)}."
         )
-    glass = "datasets.sample()"
-    if file != SAMPLE:
-        options = f"species={reading.species_map()!r}, frame={reading.frame}, format={reading.format_name!r}"
-        glass = f"read_glass({str(Path(file).absolute())!r}, {options})"
     path = None if weights is None else str(weights if ships else weights.absolute())
-    source = (
-        "from symgnn_explain import Predictor, datasets, read_glass\n"
-        "from symgnn_widgets import GlassExplorer\n\n"
-        f"glass = {glass}\n"
-        f"predictor = Predictor.load({path!r}, device={network.device.value!r})\n"
-        "GlassExplorer(glass, predictor)"
-    )
-    _open_in_lab(source, browser=browser)
+    imports, lines = ["from symgnn_widgets import GlassExplorer"], []
+    if file.endswith(SESSION_SUFFIX):
+        shown = _session(file, reading, path)
+    else:
+        imports.insert(0, "from symgnn_explain import Predictor, datasets, read_glass")
+        lines, shown = _structure(file, reading)
+        lines.append(f"predictor = Predictor.load({path!r}, device={network.device.value!r})")
+    if relax:
+        from symgnn_explain.saddles.potentials import find_potential
+
+        find_potential(potential)  # says what is wrong with it
+        imports.insert(-1, "from symgnn_explain.saddles import EamCalculator, find_potential")
+        named = None if potential is None else str(potential.absolute())
+        lines.append(f"calculator = EamCalculator(find_potential({named!r}))")
+        shown = f"{shown[:-1]}, calculator=calculator)"
+    if any(line.startswith("trajectory") for line in lines):
+        imports.insert(-1, "from symgnn_explain.structure.io import Trajectory")
+    _open_in_lab("\n".join([*imports, "", *lines, shown]), browser=browser)
+
+
+def _session(file: str, reading: Reading, weights: str | None) -> str:
+    """Return what opens a session, once it has proved to be one."""
+    from symgnn_explain.export.session_file import read_session
+
+    if reading != Reading():
+        raise InputError("--species, --format and --frame are for structures: a session knows them, leave them out.")
+    read_session(file)
+    named = "" if weights is None else f", weights={weights!r}"
+    return f"GlassExplorer.open({str(Path(file).absolute())!r}{named})"
+
+
+def _structure(file: str, reading: Reading) -> tuple[list[str], str]:
+    """Return what reads a structure or opens a trajectory, once its frame has been read, and what shows it."""
+    from symgnn_explain.structure.io import Trajectory
+
+    reading.glass(file)
+    if file == SAMPLE:
+        return ["glass = datasets.sample()"], "GlassExplorer(glass, predictor)"
+    path, options = str(Path(file).absolute()), {"species": reading.species_map(), "format": reading.format_name}
+    said = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    if len(list(Trajectory(path, **options).numbers(slice(2)))) > 1:
+        shown = f"GlassExplorer(trajectory, predictor, frame={reading.frame})"
+        return [f"trajectory = Trajectory({path!r}, {said})"], shown
+    return [f"glass = read_glass({path!r}, {said}, frame={reading.frame})"], "GlassExplorer(glass, predictor)"
 
 
 def _open_in_lab(source: str, *, browser: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.export.session_file import PredictorIdentity, SavedSession, read_session, write_session
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.io.writing import write_extended_xyz
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.state.saved import _CHOSEN as CHOSEN
 from tests.barriers.conftest import crystal, write_tables
@@ -213,6 +215,30 @@ def test_an_uploaded_file_is_opened(explorer: GlassExplorer, glass: Glass, tmp_p
     assert explorer.session.glass.name == "mine"
 
 
+def test_an_uploaded_trajectory_has_a_slider_as_long_as_it_is_shown(
+    explorer: GlassExplorer, glass: Glass, tmp_path: Path
+) -> None:
+    frames = [replace(glass, positions=glass.positions + 0.01 * step) for step in range(3)]
+    content = write_extended_xyz(frames, tmp_path / "md.extxyz").read_bytes()
+    upload = {"name": "md.extxyz", "content": memoryview(content), "size": len(content), "type": ""}
+    explorer.files.frame.value = 1
+    explorer.files.upload.value = ({**upload, "last_modified": datetime.now(UTC)},)
+    assert "frame 1 of 3; the others: Compare, Frames" in explorer.files.said.value
+    explorer.tabs.open("Frames")
+    shown = explorer.session.frames
+    assert shown is not None
+    assert [each.number for each in shown.known] == [0, 1, 2]
+    folder = shown.trajectory.path.parent
+    assert folder.is_dir()
+    explorer.files.upload.value = ({**upload, "name": "other.extxyz", "last_modified": datetime.now(UTC)},)
+    del shown
+    gc.collect()
+    assert not folder.exists()
+    explorer.files.frame.value = 7
+    explorer.files.upload.value = ({**upload, "last_modified": datetime.now(UTC)},)
+    assert "md.extxyz: frame 7 does not exist" in explorer.files.said.value
+
+
 def test_mistakes_are_sentences_and_leave_the_session(explorer: GlassExplorer, glass: Glass, tmp_path: Path) -> None:
     session = explorer.session
     gold = replace(glass, numbers=np.where(glass.numbers == 40, 79, glass.numbers))
@@ -278,4 +304,13 @@ def test_a_glass_outside_of_what_training_covered_can_be_relaxed(
     relaxed = explorer.session.structure.glass
     assert relaxed.provenance["relaxed_from"] == snapshot.content_hash
     assert not panel.relax.disabled
+    # Of a trajectory every frame is relaxed, when it is wanted.
+    moved = replace(snapshot, positions=snapshot.positions + 0.01)
+    panel.path.value = str(write_extended_xyz([snapshot, moved], tmp_path / "md.extxyz"))
+    panel.start(wait=True)
+    panel.start_relaxation(wait=True)
+    frames = explorer.session.frames
+    assert frames is not None
+    frames.go_to(0)
+    np.testing.assert_allclose(frames.present.glass.positions, relaxed.positions, atol=1e-6)
     explorer.close()

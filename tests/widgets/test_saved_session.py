@@ -24,6 +24,7 @@ from symgnn_explain.export.session_file import SavedSession, read_session, write
 from symgnn_explain.export.session_parts import SavedEdit
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.saddles import AseCalculator
+from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import Trajectory
 from symgnn_explain.structure.io.writing import write_extended_xyz
@@ -219,12 +220,13 @@ class Springs:
 
 
 def test_frames_that_were_relaxed_need_the_same_potential(
-    file: Path, tiny_predictor: Predictor, tmp_path: Path
+    file: Path, tiny_predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session.of_frame(Trajectory(file), 1, tiny_predictor)
     session.frames.calculator = Springs("a")
     kept = save(session, tmp_path / "a.symgnn")
-    assert "relaxed with a potential" in opened(kept, tiny_predictor).error
+    monkeypatch.setenv(POTENTIAL_VARIABLE, str(tmp_path / "gone.eam.fs"))
+    assert "gone.eam.fs" in opened(kept, tiny_predictor).error
     assert "relaxed with another potential" in opened(kept, tiny_predictor, calculator=Springs("b")).error
     again = opened(kept, tiny_predictor, calculator=Springs("a"))
     assert again.error == ""

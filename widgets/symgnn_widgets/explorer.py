@@ -76,7 +76,7 @@ class GlassExplorer:
     predictor
         The network that is explained.
     calculator
-        The potential that frames of a trajectory are relaxed with before they are predicted.
+        The potential that the structure, or each frame, is relaxed with before it is predicted.
     frame
         Of a trajectory, the one that is explained first; the last by default.
 
@@ -98,7 +98,7 @@ class GlassExplorer:
         self._begin(
             Session.of_frame(glass, frame, predictor, calculator=calculator)
             if isinstance(glass, Trajectory)
-            else Session(glass, predictor)
+            else Session(glass if calculator is None else glass.relaxed(calculator), predictor)
         )
 
     def _begin(self, session: Session) -> None:

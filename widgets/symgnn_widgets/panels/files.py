@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,15 +53,15 @@ class Files:
         self.path = control(
             widgets.Text,
             "File",
-            "Path of a structure that ASE reads, or of a saved session",
+            "Path of a structure or trajectory (LAMMPS dump, extended XYZ, XDATCAR, .traj, …), or of a saved session",
             label=_LABEL,
-            placeholder="glass.extxyz, quench.lammpstrj, POSCAR, session.symgnn …",
+            placeholder="glass.extxyz, md.lammpstrj, XDATCAR, md.traj, POSCAR, session.symgnn …",
         )
         said = "Open a file of your own computer, up to about 7 MB; larger ones by their path"
         self.upload = control(widgets.FileUpload, "Upload", said, 110)
         said = "Show the file in place of the present glass; save the session first if you want to keep it"
         self.open = button("Open", "folder-open", said, self.start, 90)
-        said = "Frame of a trajectory; -1 is the last"
+        said = "Frame of a trajectory that is explained first; -1 is the last. Compare, Frames has a slider"
         self.frame = control(widgets.IntText, "Frame", said, 130, label=_LABEL, value=-1)
         self.format = control(
             widgets.Combobox,
@@ -129,15 +131,20 @@ class Files:
         def work(_progress: Progress, _cancel: threading.Event) -> Opened:
             if uploaded is None:
                 return open_any(path, predictor, **options)
-            with tempfile.TemporaryDirectory(prefix="symgnn-explain-") as folder:
-                copy = Path(folder) / (Path(uploaded[0]).name or "upload")
+            folder = Path(tempfile.mkdtemp(prefix="symgnn-explain-"))
+            copy = folder / (Path(uploaded[0]).name or "upload")
+            try:
                 copy.write_bytes(uploaded[1])
-                try:
-                    return open_any(copy, predictor, lasting=False, **options)
-                except SpeciesNeededError as error:
+                opened = open_any(copy, predictor, lasting=False, **options)
+            except Exception as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                if isinstance(error, SpeciesNeededError):
                     raise SpeciesNeededError(str(error).replace(str(copy), copy.name), error.types) from error
-                except InputError as error:
+                if isinstance(error, InputError):
                     raise InputError(str(error).replace(str(copy), copy.name)) from error
+                raise
+            weakref.finalize(opened[0], shutil.rmtree, folder, ignore_errors=True)  # frames are read from it
+            return opened
 
         self._job.start(work, self._show, wait=wait)
 
@@ -147,12 +154,15 @@ class Files:
 
     def start_relaxation(self, *, wait: bool = False) -> None:
         """Relax the present glass, and show the result in its place, in the background unless ``wait``."""
-        structure, potential = self.session().structure, self.potential.value.strip()
+        structure, frames, potential = self.session().structure, self.session().frames, self.potential.value.strip()
         self.relax.disabled = True
         self._say(f"Relaxing {structure.glass.name} …")
 
         def work(progress: Progress, cancel: threading.Event) -> Opened:
             calculator = EamCalculator(find_potential(Path(potential).expanduser() if potential else None))
+            if frames is not None:  # each is relaxed when it is wanted
+                relaxed = Session.of_frame(frames.trajectory, frames.home, structure.predictor, calculator=calculator)
+                return relaxed, None, []
             relaxed = structure.glass.relaxed(calculator, watch=Watch(progress, cancel))
             return Session(relaxed, structure.predictor), None, []
 
@@ -213,7 +223,9 @@ class Files:
             self._fail(error)
             return
         glass = session.structure.glass
-        self._say("; ".join([f"Opened {glass.name}: {len(glass)} atoms, {glass.formula}", *notes(glass)]))
+        frames = session.frames
+        shown = [] if frames is None else [f"frame {frames.home} of {len(frames)}; the others: Compare, Frames"]
+        self._say("; ".join([f"Opened {glass.name}: {len(glass)} atoms, {glass.formula}", *shown, *notes(glass)]))
 
     def _fail(self, error: Exception) -> None:
         self.open.disabled = self.relax.disabled = False
@@ -243,7 +255,8 @@ def open_any(
 ) -> Opened:
     """Open a saved session, or a structure with the network that is at hand unless others are named.
 
-    Of a file that is ``lasting``, the other frames are offered too.
+    Of a trajectory the other frames are offered too. Beside a session that is not ``lasting`` no trajectory is looked
+    for.
 
     Raises
     ------
@@ -255,7 +268,4 @@ def open_any(
         session, problems = session_of(saved, network, path.parent if lasting else None)
         return session, saved, problems
     network = predictor if weights is None else Predictor.load(Path(weights).expanduser())
-    trajectory = Trajectory(path, species=species, format=format_name)
-    if lasting:
-        return Session.of_frame(trajectory, frame, network), None, []
-    return Session(trajectory[frame], network), None, []
+    return Session.of_frame(Trajectory(path, species=species, format=format_name), frame, network), None, []

@@ -52,7 +52,7 @@ class FramesPanel(Seen):
         said = "Frame that is shown in 3D, coloured by its predictions"
         sets = (frames, "number")
         self.slider = control(widgets.IntSlider, "Frame", said, label=45, min=0, max=last, sets=sets)
-        self.play = widgets.Play(min=0, max=last, value=frames.number, interval=INTERVAL, layout={"width": "110px"})
+        self.play = widgets.Play(min=0, max=last, value=frames.number, interval=INTERVAL, layout={"width": "150px"})
         widgets.link((self.play, "value"), (self.slider, "value"))
         self.open = button(
             "Explain this frame", "crosshairs", "Open the frame: explain and analyse it", open_frame, 150

@@ -24,7 +24,7 @@ from symgnn_explain.export.session_file import (
 from symgnn_explain.export.session_parts import UNIDENTIFIED, SavedStep, SavedTrajectory, potential_hash
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.plain import NotPlainError, entry, finite, numbers, one_of, settings, shown, whole, word
-from symgnn_explain.saddles import Calculator
+from symgnn_explain.saddles import Calculator, EamCalculator, find_potential
 from symgnn_widgets.state.colour import AXES, OUTSIDE, REGIONS
 from symgnn_widgets.state.frames import Frames
 from symgnn_widgets.state.method import Key, default_settings
@@ -129,7 +129,7 @@ def session_of(
     trajectory
         Where the trajectory is now.
     calculator
-        The potential that its frames were relaxed with.
+        The potential that its frames were relaxed with; what ``find_potential`` finds where None.
 
     Returns
     -------
@@ -163,9 +163,10 @@ def _frames_of(
 ) -> Frames:
     if saved.potential == UNIDENTIFIED:
         raise InputError("they were relaxed with a potential that nothing identifies: open the trajectory by itself.")
-    if saved.potential and (calculator is None or potential_hash(calculator) != saved.potential):
-        another = "a" if calculator is None else "another"
-        raise InputError(f"they were relaxed with {another} potential: open the session with it, as calculator=….")
+    if saved.potential:
+        calculator = calculator or EamCalculator(find_potential())
+        if potential_hash(calculator) != saved.potential:
+            raise InputError("they were relaxed with another potential: open the session with it, as calculator=….")
     trajectory = saved.open(folder, session.structure.glass, given)
     frames = Frames(trajectory, session.structure, saved.home, calculator if saved.potential else None)
     frames.go_to(saved.number)
