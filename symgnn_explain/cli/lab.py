@@ -58,7 +58,7 @@ def explore(
             f"{weights} is not a file: --weights takes the .safetensors file of a predictor, or {' or '.join(SHIPPED)}."
         )
     path = None if weights is None else str(weights if ships else weights.absolute())
-    imports, lines = ["from symgnn_widgets import GlassExplorer"], []
+    imports, lines = ["from symgnn_widgets import GlassExplorer"], list[str]()
     if file.endswith(SESSION_SUFFIX):
         shown = _session(file, reading, path)
     else:
@@ -96,9 +96,9 @@ def _structure(file: str, reading: Reading) -> tuple[list[str], str]:
     reading.glass(file)
     if file == SAMPLE:
         return ["glass = datasets.sample()"], "GlassExplorer(glass, predictor)"
-    path, options = str(Path(file).absolute()), {"species": reading.species_map(), "format": reading.format_name}
-    said = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    if len(list(Trajectory(path, **options).numbers(slice(2)))) > 1:
+    path, species, named = str(Path(file).absolute()), reading.species_map(), reading.format_name
+    said = f"species={species!r}, format={named!r}"
+    if len(list(Trajectory(path, species=species, format=named).numbers(slice(2)))) > 1:
         shown = f"GlassExplorer(trajectory, predictor, frame={reading.frame})"
         return [f"trajectory = Trajectory({path!r}, {said})"], shown
     return [f"glass = read_glass({path!r}, {said}, frame={reading.frame})"], "GlassExplorer(glass, predictor)"

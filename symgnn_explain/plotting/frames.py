@@ -52,7 +52,10 @@ def frames_figure(
     for name, curve in (measured or {}).items():
         thin: dict[str, object] = {"color": GREY, "width": 1}
         draw(figure, frames, curve, line=thin, name=name, hover="frame %{x}: %{y:.3f}", yaxis="y2", customdata=frames)
-        figure.update_layout(yaxis2={"title": {"text": name}, "overlaying": "y", "side": "right", "showgrid": False})
+        # Ticks of its own: at those of the other axis, counts would be broken numbers.
+        beside = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
+        figure.update_layout(yaxis2={"title": {"text": name}, **beside})
     if shown is not None:
         figure.add_vline(shown, line={"color": GREY, "dash": "dot"})
-    return figure.update_layout(xaxis_title="frame", yaxis_title=label, showlegend=bool(values))
+    legend = {"orientation": "h", "x": 0.5, "y": 1.0, "xanchor": "center", "yanchor": "bottom"}
+    return figure.update_layout(xaxis_title="frame", yaxis_title=label, showlegend=bool(values), legend=legend)

@@ -155,16 +155,16 @@ class Files:
     def start_relaxation(self, *, wait: bool = False) -> None:
         """Relax the present glass, and show the result in its place, in the background unless ``wait``."""
         structure, frames, potential = self.session().structure, self.session().frames, self.potential.value.strip()
+        network = structure.predictor
         self.relax.disabled = True
         self._say(f"Relaxing {structure.glass.name} …")
 
         def work(progress: Progress, cancel: threading.Event) -> Opened:
             calculator = EamCalculator(find_potential(Path(potential).expanduser() if potential else None))
-            if frames is not None:  # each is relaxed when it is wanted
-                relaxed = Session.of_frame(frames.trajectory, frames.home, structure.predictor, calculator=calculator)
-                return relaxed, None, []
-            relaxed = structure.glass.relaxed(calculator, watch=Watch(progress, cancel))
-            return Session(relaxed, structure.predictor), None, []
+            if frames is None:
+                return Session(structure.glass.relaxed(calculator, watch=Watch(progress, cancel)), network), None, []
+            # Each frame is relaxed when it is wanted.
+            return Session.of_frame(frames.trajectory, frames.home, network, calculator=calculator), None, []
 
         self._job.start(work, self._show, wait=wait)
 

@@ -59,7 +59,7 @@ class FramesPanel(Seen):
         )
         self.bar = progress_bar({"width": "auto", **HIDDEN})
         self.note = widgets.HTML()
-        margin = {"l": 60, "r": 60, "t": 12, "b": 50}
+        margin = {"l": 60, "r": 60, "t": 30, "b": 50}
         empty = "Select up to five atoms: their predictions are drawn against time."
         self.figure = FigurePanel(height, margin, empty=empty, on_click=self._look_at)
         self.ui = widgets.VBox([widgets.HBox([self.play, self.slider, self.open]), self.bar, self.note, self.figure.ui])
