@@ -13,6 +13,7 @@ from ipywidgets.widgets import widget
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.panels.welcome import LOWEST, worked_example
 from symgnn_widgets.state.session import Session
+from symgnn_widgets.state.structure import Structure
 from symgnn_widgets.views import cell
 
 
@@ -40,9 +41,11 @@ def test_the_example_never_replaces_what_somebody_chose(explorer: GlassExplorer)
     assert explorer.explanation is None
 
 
-def test_where_nothing_is_covered_there_is_an_example_all_the_same(explorer: GlassExplorer) -> None:
+def test_where_nothing_is_covered_there_is_an_example_all_the_same(
+    explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     structure = explorer.session.structure
-    structure.domain = np.full(len(structure.glass), 2.0)
+    monkeypatch.setattr(Structure, "domain", np.full(len(structure.glass), 2.0))
     lowest = np.argsort(structure.predictions)[: max(1, int(LOWEST * len(structure.glass)))]
     assert worked_example(structure) in lowest
 

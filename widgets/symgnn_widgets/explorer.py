@@ -43,7 +43,7 @@ from symgnn_widgets.panels.selection import SelectionBar
 from symgnn_widgets.panels.summary import Summary
 from symgnn_widgets.panels.welcome import Welcome
 from symgnn_widgets.panels.what_if import WhatIfPanel
-from symgnn_widgets.state.jobs import Job
+from symgnn_widgets.state.jobs import Job, event_loop
 from symgnn_widgets.state.saved import open_session, restore, save_session, session_of
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.views.cell import replace_earlier
@@ -63,7 +63,7 @@ class GlassExplorer:
     """Click an atom of a glass, and see which neighbours made the network predict what it does of it.
 
     Show it by leaving it as the last line of a notebook cell; running that cell again closes it and makes another.
-    It also works from code::
+    Where a page shows it, the structure comes first and its predictions follow. It also works from code::
 
         explorer = GlassExplorer(datasets.sample(), Predictor.load())
         explorer.select(1501)
@@ -95,10 +95,11 @@ class GlassExplorer:
         frame: int = -1,
     ) -> None:
         require_environment()
+        later = event_loop() is not None
         self._begin(
-            Session.of_frame(glass, frame, predictor, calculator=calculator)
+            Session.of_frame(glass, frame, predictor, calculator=calculator, later=later)
             if isinstance(glass, Trajectory)
-            else Session(glass if calculator is None else glass.relaxed(calculator), predictor)
+            else Session(glass if calculator is None else glass.relaxed(calculator), predictor, later=later)
         )
 
     def _begin(self, session: Session) -> None:
@@ -149,7 +150,12 @@ class GlassExplorer:
         """
         saved, predictor = open_session(path, predictor=predictor, weights=weights)
         session, problems = session_of(
-            saved, predictor, Path(path).parent, trajectory=trajectory, calculator=calculator
+            saved,
+            predictor,
+            Path(path).parent,
+            trajectory=trajectory,
+            calculator=calculator,
+            later=event_loop() is not None,
         )
         explorer = cls.__new__(cls)
         cls._begin(explorer, session)
@@ -227,7 +233,9 @@ class GlassExplorer:
         self.what_if = WhatIfPanel(session.editing, session.colours, explaining.pick, self._explore)
         self.tabs = tabs_by_question(self._panels())
         self.files.offer_relaxation()
+        session.structure.observe(lambda _change: self.files.offer_relaxation(), "predicted")
         self.ui.children = (*self._basis, *self._compose())
+        session.structure.predict()
         session.structure.prepare_ahead()
         self._tooltips.read(self.ui, tabs={title: TAB_HELP[title] for title in self.tabs.every})
 
@@ -246,9 +254,10 @@ class GlassExplorer:
 
         def open_frame() -> None:
             trajectory, number, predictor = frames.trajectory, frames.number, frames.structure.predictor
+            later = event_loop() is not None
             opening.start(
                 lambda _report, _cancel: Session.of_frame(
-                    trajectory, number, predictor, calculator=frames.calculator, known=frames
+                    trajectory, number, predictor, calculator=frames.calculator, known=frames, later=later
                 ),
                 show,
             )
@@ -301,7 +310,7 @@ class GlassExplorer:
 
     def _explore(self, glass: Glass) -> None:
         """Show another structure with the same network."""
-        self.show(Session(glass, self.session.structure.predictor))
+        self.show(Session(glass, self.session.structure.predictor, later=event_loop() is not None))
 
     @property
     def explanation(self) -> AtomExplanation | None:

@@ -88,6 +88,7 @@ class ComputedBarrier:
         search.job.observe(self._show_state, ["status", "progress"])
         search.observe(self._show_state, ["barrier", "reason"])
         search.observe(self._show_result, "barrier")
+        structure.observe(self._show_result, "predicted")
         search.observe(self._draw, ["barrier", "saddle"])
         selected.observe(self._show_state, "selected_atom")
         self._show_state()
@@ -114,11 +115,13 @@ class ComputedBarrier:
         if barrier is None:
             self.result.value, self.table.value = "", ""
             return
-        parts = [joined(["predicted ", element("b", f"{structure.predictions[barrier.atom]:.3f} eV")])]
+        parts = []
+        if structure.predicted:
+            parts.append(joined(["predicted ", element("b", f"{structure.predictions[barrier.atom]:.3f} eV")]))
         if (known := structure.glass.known_barrier(barrier.atom)) is not None:
             parts.append(joined(["known ", element("b", f"{known:.3f} eV")]))
-        values = joined(parts, ", ")
-        self.result.value = element("div", f"Atom {barrier.atom}: ", values, ", computed ", _computed(barrier), ".")
+        values = joined([*parts, joined(["computed ", _computed(barrier)])], ", ")
+        self.result.value = element("div", f"Atom {barrier.atom}: ", values, ".")
         self.table.value = _saddle_table(barrier) if barrier.saddles else ""
 
     def _draw(self, _change: object = None) -> None:

@@ -75,10 +75,9 @@ class Compare(Seen):
         return {f"comparison-{side}": self._figure(explanation) for side, explanation in zip("ab", pair, strict=False)}
 
     def _figure(self, explanation: AtomExplanation) -> go.Figure:
-        structure = self._explaining.structure
-        return neighbourhood_figure(
-            structure.glass, explanation, k=self._explaining.threshold.k, predictions=structure.predictions
-        )
+        structure, k = self._explaining.structure, self._explaining.threshold.k
+        predictions = structure.predictions if structure.predicted else None
+        return neighbourhood_figure(structure.glass, explanation, k=k, predictions=predictions)
 
     def _pair(self) -> list[AtomExplanation]:
         """Return the explanations that are chosen: two, or fewer where the history does not hold them."""

@@ -75,7 +75,7 @@ class Controls:
         )
         said = "Find what the prediction for the selected atom rests on"
         self.explain = button("Explain", "search", said, self._on_explain, 92, button_style="primary")
-        self.cancel = button("Cancel", "times", "Stop the explanation that is running", cancel, 84, disabled=True)
+        self.cancel = button("Cancel", "times", "Stop what is being predicted or explained", cancel, 84, disabled=True)
         self.bar = progress_bar({"flex": "1 1 60px", "width": "auto", "min_width": "60px"})
         self.state = widgets.Label(layout={"width": "146px", "flex": "0 0 auto"})
         said = "Use the whole window, and back (Escape)"
@@ -91,7 +91,8 @@ class Controls:
         choice.observe(self._show_method, ["method", "settings"])
         choice.observe(self._show_problem, "settings_problem")
         selected.observe(self._show_atom, "selected_atom")
-        explaining.job.observe(self._show_state, ["status", "progress", "seconds_left"])
+        for job in (explaining.job, structure.predicting):
+            job.observe(self._show_state, ["status", "progress", "seconds_left"])
         structure.observe(lambda change: self.error.set_trait("value", _dismissible(change["new"])), "error")
 
     def _on_atom(self, change: dict[str, Any]) -> None:
@@ -143,13 +144,19 @@ class Controls:
         self.explain.disabled = bool(change["new"])
 
     def _show_state(self, _change: object = None) -> None:
-        job = self._explaining.job
+        predicting = self._explaining.structure.predicting
+        # An explanation waits for the predictions, which are shown first.
+        first = predicting.running or (
+            predicting.status in ("cancelled", "failed") and not self._explaining.job.running
+        )
+        job = predicting if first else self._explaining.job
         self.cancel.disabled = not job.running
         self.bar.value = job.progress
         self.bar.bar_style = {"failed": "danger", "cancelled": "warning", "done": "success"}.get(job.status, "info")
         said = {"idle": "Ready", "done": "Explained"}.get(job.status, job.status.capitalize())
         if job.running:
-            doing = "Training " if self._explaining.choice.needs_training else ""
+            training = "Training " if self._explaining.choice.needs_training else ""
+            doing = "Predicting " if first else training
             left = "" if job.seconds_left is None else f", {job.seconds_left:.0f} s left"
             said = f"{doing}{job.progress:.0%}{left}"
         self.state.value = said

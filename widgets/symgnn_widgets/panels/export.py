@@ -34,6 +34,7 @@ from symgnn_explain.saddles import AtomBarrier
 from symgnn_widgets.state.cycles import CycleCount
 from symgnn_widgets.state.jobs import Job, Progress, Work
 from symgnn_widgets.state.scene import Scene
+from symgnn_widgets.state.structure import NOT_YET
 from symgnn_widgets.views.controls import button, control, tick
 
 DEFAULT_FOLDER = "out/explorer"
@@ -130,6 +131,8 @@ class Export:
         problem = ""
         if self._explaining.explanation is None:
             problem = "There is nothing to export yet: explain an atom first."
+        elif not self._structure.predicted and not wait:
+            problem = NOT_YET
         elif not suffixes and not any(box.value for box in self.view.values()):
             problem = "Nothing is ticked: choose at least one format to export."
         elif not suffixes and not self.view["html"].value and not self._scene.shown:
@@ -163,10 +166,14 @@ class Export:
 
     def start_report(self, *, wait: bool = False) -> list[Path]:
         """Write the report of what is shown, in the background unless ``wait``; returns the files written so far."""
+        problem = ""
         if self._explaining.explanation is None:
-            self._structure.error = "There is nothing to report yet: explain an atom first."
+            problem = "There is nothing to report yet: explain an atom first."
+        elif not self._structure.predicted and not wait:
+            problem = NOT_YET
+        self._structure.error = problem
+        if problem:
             return []
-        self._structure.error = ""
         findings, stem = self._findings()
         findings = replace(findings, barrier=self.barrier(findings.explanation.atom))
         weights = self._structure.predictor.weights_sha256

@@ -21,7 +21,7 @@ from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles import EamCalculator, find_potential
 from symgnn_explain.structure.io import Trajectory, notes
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
-from symgnn_widgets.state.jobs import Job, Progress
+from symgnn_widgets.state.jobs import Job, Progress, event_loop
 from symgnn_widgets.state.saved import open_session, restore, save_session, session_of
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.state.structure import as_sentence
@@ -123,6 +123,7 @@ class Files:
             "frame": self.frame.value,
             "format_name": self.format.value.strip() or None,
             "species": {kind: box.value.strip() for kind, box in self.types.items()} or None,
+            "later": event_loop() is not None and not wait,
         }
         predictor = self.session().structure.predictor
         self.open.disabled = True
@@ -155,16 +156,18 @@ class Files:
     def start_relaxation(self, *, wait: bool = False) -> None:
         """Relax the present glass, and show the result in its place, in the background unless ``wait``."""
         structure, frames, potential = self.session().structure, self.session().frames, self.potential.value.strip()
-        network = structure.predictor
+        network, later = structure.predictor, event_loop() is not None and not wait
         self.relax.disabled = True
         self._say(f"Relaxing {structure.glass.name} …")
 
         def work(progress: Progress, cancel: threading.Event) -> Opened:
             calculator = EamCalculator(find_potential(Path(potential).expanduser() if potential else None))
             if frames is None:
-                return Session(structure.glass.relaxed(calculator, watch=Watch(progress, cancel)), network), None, []
+                relaxed = structure.glass.relaxed(calculator, watch=Watch(progress, cancel))
+                return Session(relaxed, network, later=later), None, []
             # Each frame is relaxed when it is wanted.
-            return Session.of_frame(frames.trajectory, frames.home, network, calculator=calculator), None, []
+            home = Session.of_frame(frames.trajectory, frames.home, network, calculator=calculator, later=later)
+            return home, None, []
 
         self._job.start(work, self._show, wait=wait)
 
@@ -252,11 +255,12 @@ def open_any(
     frame: int,
     format_name: str | None = None,
     lasting: bool = True,
+    later: bool = False,
 ) -> Opened:
     """Open a saved session, or a structure with the network that is at hand unless others are named.
 
     Of a trajectory the other frames are offered too. Beside a session that is not ``lasting`` no trajectory is looked
-    for.
+    for. ``later`` as of the session.
 
     Raises
     ------
@@ -265,7 +269,8 @@ def open_any(
     """
     if path.suffix == SUFFIX:
         saved, network = open_session(path, predictor=predictor, weights=weights)
-        session, problems = session_of(saved, network, path.parent if lasting else None)
+        session, problems = session_of(saved, network, path.parent if lasting else None, later=later)
         return session, saved, problems
     network = predictor if weights is None else Predictor.load(Path(weights).expanduser())
-    return Session.of_frame(Trajectory(path, species=species, format=format_name), frame, network), None, []
+    trajectory = Trajectory(path, species=species, format=format_name)
+    return Session.of_frame(trajectory, frame, network, later=later), None, []

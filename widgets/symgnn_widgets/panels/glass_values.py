@@ -43,6 +43,7 @@ class GlassValues(Seen):
         for box in (self.horizontal, self.vertical):
             box.observe(self.update, "value")
         selected.observe(self.update, "selection")
+        structure.observe(self.update, "predicted")
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw the plot, where it has been looked at."""
@@ -60,7 +61,7 @@ class GlassValues(Seen):
         structure = self._explaining.structure
         return selectable_values(
             structure.glass,
-            predictions=structure.predictions,
+            predictions=structure.said_so_far.values,
             label=structure.target.array,
             values=structure.named_values(self._explaining.explanation),
         )

@@ -61,11 +61,11 @@ class InteractionsPanel(Seen):
             return
         if explanation is None or self._scene.interactions is not None:
             return
-        prepared, units = self._explaining.structure.prepared, self.units.value
+        structure, units = self._explaining.structure, self.units.value
         atom, semantics = explanation.atom, explanation.mask_semantics
 
         def work(report: Reporter, cancel: threading.Event) -> Interactions:
-            return prepared.interactions(atom, units, semantics=semantics, progress=report, cancel=cancel)
+            return structure.prepared.interactions(atom, units, semantics=semantics, progress=report, cancel=cancel)
 
         self.figure.compute(work, self._keep)
 

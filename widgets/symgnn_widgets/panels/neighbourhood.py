@@ -31,10 +31,12 @@ class Neighbourhood:
         self.caption = widgets.HTML()
         self.ui = widgets.VBox([self.figure.bar, self.figure.ui, self.caption])
         explaining.on_shown(self._draw)
+        explaining.structure.observe(self._draw, "predicted")
 
     def _draw(self, _change: object = None) -> None:
         explanation, k = self._explaining.explanation, self._explaining.threshold.k
-        glass, predictions = self._explaining.structure.glass, self._explaining.structure.predictions
+        structure = self._explaining.structure
+        glass, predictions = structure.glass, structure.predictions if structure.predicted else None
         self.figure.stop()
         if explanation is None:
             self.figure.clear()
@@ -43,8 +45,9 @@ class Neighbourhood:
 
         def work(_report: Reporter, _cancel: threading.Event) -> go.Figure:
             figure = compact_neighbourhood(neighbourhood_figure(glass, explanation, k=k, predictions=predictions))
-            low, high = Colouring.of_values("", predictions).domain
-            figure.update_coloraxes(cmin=low, cmax=high)
+            if predictions is not None:
+                low, high = Colouring.of_values("", predictions).domain
+                figure.update_coloraxes(cmin=low, cmax=high)
             title = f"Neighbourhood of atom {explanation.atom} ({glass.symbols[explanation.atom]})"
             # The camera stays where it was turned to while the same atom is shown.
             figure.update_layout(title={"text": title}, uirevision=explanation.atom)

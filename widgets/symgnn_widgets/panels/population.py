@@ -111,10 +111,10 @@ class Population:
         top = element("span", "top 50", title=target.axis(f"{changed} with the 50 most important units alone"))
         predicted = element("span", target.unit or target.word, title=f"predicted {target.word}")
         self.table.value = html_table(("#", "Atom", predicted, masked), top, rows)
-        k, rdf = self._many.explaining.threshold.k, self._many.explaining.structure.radial_distribution
+        k, structure = self._many.explaining.threshold.k, self._many.explaining.structure
 
         def work(report: Reporter, _cancel: threading.Event) -> EnrichmentCurve:
-            shells = []
+            shells, rdf = [], structure.radial_distribution
             for done, explanation in enumerate(population):
                 shells.append(shell_analysis(explanation, glass, k, rdf=rdf))
                 report(done / len(population))

@@ -11,6 +11,7 @@ from symgnn_explain.runs.markup import Markup, element, note
 from symgnn_explain.structure.selection import FORMS
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.steps import Steps
+from symgnn_widgets.state.structure import NOT_YET
 from symgnn_widgets.views.controls import button, control
 from symgnn_widgets.views.table import Clickable, marked
 
@@ -25,14 +26,12 @@ class SelectionBar:
         self._explaining, self._steps = explaining, steps
         self._selecting = False
         structure, selected = explaining.structure, explaining.selected
-        middle = structure.target.number(float(np.median(structure.predictions)), coarse=True)
         self.words = control(
             widgets.Text,
             "Select",
             f"Select atoms: {FORMS}. Press Enter.",
             {"width": "auto", "flex": "1 1 150px", "min_width": "0"},
             label=42,
-            placeholder=f"species {structure.glass.species[-1]} and prediction < {middle}",
         )
         self.adding = control(
             widgets.ToggleButton,
@@ -50,10 +49,24 @@ class SelectionBar:
         self.words.observe(self._select, "value")
         selected.observe(self._show, ["selection", "selected_atom"])
         steps.observe(self._show, ["can_undo", "can_redo"])
+        structure.observe(self._suggest, "predicted")
+        self._suggest()
         self._show()
 
+    def _suggest(self, _change: object = None) -> None:
+        """Show by an example what can be typed."""
+        structure = self._explaining.structure
+        words = f"species {structure.glass.species[-1]}"
+        if structure.predicted:
+            middle = structure.target.number(float(np.median(structure.predictions)), coarse=True)
+            words += f" and prediction < {middle}"
+        self.words.placeholder = words
+
     def _select(self, change: dict[str, Any]) -> None:
-        if change["new"].strip():
+        structure = self._explaining.structure
+        if change["new"].strip() and not structure.predicted:
+            structure.error = NOT_YET
+        elif change["new"].strip():
             self._selecting = True
             self._explaining.select_words(change["new"])
             self._selecting = False

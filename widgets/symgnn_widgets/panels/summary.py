@@ -12,6 +12,7 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.sentence import explanation_sentence
 from symgnn_explain.runs.markup import Markup, element, joined, note
 from symgnn_widgets.state.scene import Scene
+from symgnn_widgets.state.structure import NOT_YET
 from symgnn_widgets.views.controls import HIDDEN, control, show
 
 Rows = list[tuple[str, object]]
@@ -40,6 +41,7 @@ class Summary:
         scene.explaining.selected.observe(self._write, "selected_atom")
         scene.explaining.on_shown(self._write)
         scene.observe(self._write, "cells")
+        scene.explaining.structure.observe(self._write, "predicted")
         self._write()
 
     def _write(self, _change: object = None) -> None:
@@ -95,7 +97,10 @@ class Summary:
 
     def _predicted(self, atom: int) -> Rows:
         structure = self._explaining.structure
-        target, predictions = structure.target, structure.predictions
+        target = structure.target
+        if not structure.predicted:
+            return [(f"Predicted {target.word}", NOT_YET)]
+        predictions = structure.predictions
         rank = 100.0 * float(np.mean(predictions < predictions[atom]))
         spread = structure.uncertainty_of(atom)
         shown = "" if spread is None else f" ± {target.number(spread, coarse=True)}"

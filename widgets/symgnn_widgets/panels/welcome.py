@@ -24,7 +24,7 @@ _STEPS = (
 
 
 class Welcome:
-    """Explains an atom once a page shows the structure and nothing is selected; its hint can be dismissed.
+    """Explains an atom once a page shows the structure, predicted, and nothing is selected; its hint can be dismissed.
 
     Parameters
     ----------
@@ -43,10 +43,12 @@ class Welcome:
             value=element("div", steps, dismiss, css="symgnn-hint"),
         )
         scene.observe(self._begin, "shown")
+        self._explaining.structure.observe(self._begin, "predicted")
 
     def _begin(self, _change: object) -> None:
         explaining = self._explaining
-        if not self._scene.shown or explaining.selected.selection or not explaining.explain_on_click:
+        ready = self._scene.shown and explaining.structure.predicted
+        if not ready or explaining.selected.selection or not explaining.explain_on_click:
             return
         explaining.selected.select(worked_example(explaining.structure))
         explaining.observe(self._look, "explanation")

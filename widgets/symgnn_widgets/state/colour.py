@@ -19,7 +19,7 @@ from symgnn_widgets.state.colourings import (
     predicted_colouring,
     predicted_name,
 )
-from symgnn_widgets.state.colours import Colouring, difference_colouring
+from symgnn_widgets.state.colours import Colouring, difference_colouring, species_colouring
 from symgnn_widgets.state.editing import Editing
 from symgnn_widgets.state.explaining import Explaining
 
@@ -54,6 +54,7 @@ class Colours(HasTraits):
         self._structure = structure = explaining.structure
         self._known = {**colourings(structure), CHANGE: self._changed_by_edits}
         super().__init__(colour_by=self.usual)
+        structure.observe(lambda _change: self.recolour(), "predicted")
 
     @property
     def usual(self) -> str:
@@ -74,15 +75,22 @@ class Colours(HasTraits):
         return (*self._known, *array_names(self._structure.glass, self._structure.target, self._known))
 
     def colouring(self) -> Colouring:
-        """Colour by what was chosen, and by the prediction while that is not known."""
+        """Colour by what was chosen, by the prediction while that is not known, and by species before there is any."""
+        structure, chosen = self._structure, self._chosen()
+        if chosen is not None:
+            return chosen
+        return predicted_colouring(structure) if structure.predicted else species_colouring(structure.glass)
+
+    def _chosen(self) -> Colouring | None:
         if self.colour_by not in self._known:
             return array_colouring(self._structure.glass, self.colour_by)
-        found = self._known[self.colour_by](self.explaining.explanation)
-        return predicted_colouring(self._structure) if found is None else found
+        return self._known[self.colour_by](self.explaining.explanation)
 
     @property
     def missing_colouring(self) -> str:
         """One sentence about why another colouring is shown than the one that was chosen, or empty."""
+        if not self._structure.predicted and self._chosen() is None:
+            return "These are the species; other colours come with the predictions."
         if self.colour_by == CHANGE and self._editing.change is None:
             return "Colours by change come with an edit: What if?"
         signed = self.colour_by == "contribution"
@@ -101,10 +109,11 @@ class Colours(HasTraits):
             Where the atoms are drawn, shape (N, 3), Å.
         """
         drawn = np.full(len(self._structure.glass), SHOWN, dtype=np.uint8)
-        if self.shown_range is not None:
-            values, (low, high) = self.colouring().values, self.shown_range
+        chosen = None if self.shown_range is None else self._chosen()
+        if chosen is not None:  # a range means nothing of values that stand in for others
+            low, high = self.shown_range
             # NaN is outside of every range.
-            drawn[~((values >= low) & (values <= high))] = FADED if self.outside == "fade" else HIDDEN
+            drawn[~((chosen.values >= low) & (chosen.values <= high))] = FADED if self.outside == "fade" else HIDDEN
         if self.slab_axis and self.slab is not None:
             along = places[:, AXES.index(self.slab_axis)]
             drawn[(along < self.slab[0]) | (along > self.slab[1])] = HIDDEN

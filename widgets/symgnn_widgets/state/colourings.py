@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
+from symgnn_explain.models.predictor import AtomPredictions
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.columns import ARRAY_UNITS
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY
@@ -36,7 +37,7 @@ DOMAIN_LABEL = "Domain score (1: edge of what training covered)"
 
 
 Make = Callable[[AtomExplanation | None], Colouring | None]
-"""Colours atoms by a quantity; None while the explanation that it is made of is not there."""
+"""Colours atoms by a quantity; None while the predictions or the explanation that it is made of are not there."""
 
 
 def predicted_name(target: Target) -> str:
@@ -44,30 +45,36 @@ def predicted_name(target: Target) -> str:
     return f"predicted {target.word}"
 
 
-def predicted_colouring(structure: Structure) -> Colouring:
-    """Colour by the predictions."""
+def predicted_colouring(structure: Structure, so_far: FloatArray | None = None) -> Colouring:
+    """Colour by the predictions; by ``so_far`` where they are not there yet."""
     target = structure.target
-    return Colouring.of_values(target.axis(f"Predicted {target.word}"), structure.predictions)
+    values = structure.predictions if structure.predicted or so_far is None else so_far
+    return Colouring.of_values(target.axis(f"Predicted {target.word}"), values)
 
 
 def colourings(structure: Structure) -> dict[str, Make]:
     """Return what atoms can be coloured by, by the name in the menu; per-atom arrays of the glass come after them."""
-    glass, target, predictions = structure.glass, structure.target, structure.predictions
-    offered: dict[str, Make] = {predicted_name(target): lambda _explanation: predicted_colouring(structure)}
+    glass, target, labels = structure.glass, structure.target, structure.labels
+    offered: dict[str, Make] = {}
 
-    def by_values(name: str, label: str, values: FloatArray | None) -> None:
-        if values is not None:
-            offered[name] = lambda _explanation: Colouring.of_values(label, values)
+    def of_predictions(name: str, make: Callable[[AtomPredictions], Colouring | None]) -> None:
+        offered[name] = lambda _explanation: make(structure.said) if structure.predicted else None
+
+    def by_values(label: str, values: FloatArray | None) -> Colouring | None:
+        return None if values is None else Colouring.of_values(label, values)
 
     def by_difference(name: str, label: str, known: FloatArray | None) -> None:
         if known is not None:
-            offered[name] = lambda _explanation: difference_colouring(target.axis(label), predictions - known)
+            of_predictions(name, lambda said: difference_colouring(target.axis(label), said.values - known))
 
+    of_predictions(predicted_name(target), lambda _said: predicted_colouring(structure))
     if structure.predictor.calibration is not None:
-        by_values("uncertainty", target.axis("Uncertainty of the prediction"), structure.spread)
-    by_values(f"known {target.word}", target.axis(f"Known {target.word}"), structure.labels)
-    by_values(DOMAIN, DOMAIN_LABEL, structure.domain)
-    by_difference("error", "Predicted − known", structure.labels)
+        of_predictions("uncertainty", lambda said: by_values(target.axis("Uncertainty of the prediction"), said.spread))
+    if labels is not None:
+        offered[f"known {target.word}"] = lambda _: by_values(target.axis(f"Known {target.word}"), labels)
+    if structure.predictor.domain is not None:
+        of_predictions(DOMAIN, lambda said: by_values(DOMAIN_LABEL, said.domain))
+    by_difference("error", "Predicted − known", labels)
     computed = glass.arrays.get(COMPUTED_ARRAY) if target.is_as_computed else None
     by_difference("error against computed", "Predicted − computed", computed)
     offered["species"] = lambda _explanation: species_colouring(glass)

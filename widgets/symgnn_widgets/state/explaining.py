@@ -9,6 +9,7 @@ from traitlets import Bool, HasTraits, Instance
 
 from symgnn_explain.explain import explain_atom
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.selection import select_atoms
 from symgnn_widgets.state.jobs import Job, Reporter
 from symgnn_widgets.state.method import Key, MethodChoice
@@ -75,10 +76,12 @@ class Explaining(HasTraits):
         """Select in the language of :func:`~symgnn_explain.structure.selection.select_atoms`; mistakes are said."""
         structure = self.structure
         with structure.telling():
+            predictions = structure.predictions  # waits for them: known values would else take their place
+            structure.take_in()
             atoms = select_atoms(
                 structure.glass,
                 words,
-                predictions=structure.predictions,
+                predictions=predictions,
                 label=structure.target.array,
                 selected=self.selected.selection,
                 values=structure.named_values(self.explanation),
@@ -88,6 +91,8 @@ class Explaining(HasTraits):
 
     def explain(self, *, wait: bool = False) -> AtomExplanation | None:
         """Explain the selected atom; known explanations are shown at once, others computed in the background.
+
+        Where the glass is still being predicted, the explanation follows.
 
         Parameters
         ----------
@@ -105,8 +110,10 @@ class Explaining(HasTraits):
         self.explanation = self.preview = None
         self.structure.error = ""
         method, options = self.choice.taken()
+        structure.predict()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, AtomExplanation]:
+            structure.predict_watched(Watch(cancel=cancel))
             explanation = explain_atom(
                 structure.predictor,
                 structure.glass,
@@ -200,6 +207,7 @@ class Explaining(HasTraits):
 
     def _remember(self, finished: tuple[Key, AtomExplanation]) -> None:
         key, explanation = finished
+        self.structure.take_in()
         self.keep({key: explanation})
         self.preview = None
         if explanation.atom == self.selected.selected_atom:

@@ -55,9 +55,10 @@ class Frames(HasTraits):
         super().__init__(number=home)
         self.trajectory, self.structure, self.home, self.calculator = trajectory, structure, home, calculator
         self.job = Job(lambda error: structure.fail("The frames could not be predicted", error), self._keep)
-        self._known = {home: Frame(home, structure.glass, structure.predictions)}
+        self._known: dict[int, Frame] = {}
         self._room = max(3, KEPT_BYTES // (80 * len(structure.glass)))
         self.observe(self._follow, "number")
+        structure.observe(lambda _change: self.set_trait("arrivals", self.arrivals + 1), "predicted")
 
     def __len__(self) -> int:
         return len(self.trajectory)
@@ -68,17 +69,20 @@ class Frames(HasTraits):
         return self.at(self.number)
 
     def at(self, number: int) -> Frame | None:
-        """Return a frame; None while it is not predicted."""
+        """Return a frame; None while it is not predicted, but for the one at home, whose values are unknown (NaN)."""
+        if number == self.home:
+            return Frame(number, self.structure.glass, self.structure.said_so_far.values)
         return self._known.get(number)
 
     @property
     def known(self) -> list[Frame]:
         """The frames that are predicted, in their order."""
-        return [self._known[number] for number in sorted(self._known)]
+        return [frame for number in sorted({*self._known, self.home}) if (frame := self.at(number)) is not None]
 
     def adopt(self, others: Frames) -> None:
         """Take over what was predicted for another frame of the same trajectory."""
-        self._known = {**others._known, **self._known}
+        found = others.known if others.structure.predicted else others._known.values()
+        self._known = {frame.number: frame for frame in found if frame.number != self.home} | self._known
 
     def go_to(self, number: int) -> None:
         """Look at a frame, predicted here and now; raises InputError where it cannot be."""
@@ -107,7 +111,7 @@ class Frames(HasTraits):
     def _missing(self) -> Iterator[int]:
         count = len(self)
         ahead = (number % count for number in range(self.number, self.number + min(count, self._room - 1)))
-        return (number for number in ahead if number not in self._known)
+        return (number for number in ahead if self.at(number) is None)
 
     def _predict(self, predictor: Predictor, number: int, cancel: threading.Event) -> Frame:
         read, home = self.trajectory[number], self.structure.glass
@@ -120,8 +124,8 @@ class Frames(HasTraits):
     def _keep(self, frame: Frame) -> None:
         self._known[frame.number] = frame
         count = len(self)
-        while len(self._known) > self._room:
-            del self._known[max(self._known, key=lambda number: (number != self.home, (number - self.number) % count))]
+        while len(self._known) >= self._room:
+            del self._known[max(self._known, key=lambda number: (number - self.number) % count)]
         self.arrivals += 1
 
     def _follow(self, _change: object) -> None:

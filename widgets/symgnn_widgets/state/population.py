@@ -9,6 +9,7 @@ from traitlets import HasTraits, Instance
 
 from symgnn_explain.explain import ExplanationSet, PopulationProgress, explain_many
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.watch import Watch
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Job, Reporter
 from symgnn_widgets.state.method import Key
@@ -40,8 +41,10 @@ class PopulationRun(HasTraits):
         structure.error = ""
         made_with = choice.key_of(None)[1:]
         method, options = choice.taken()
+        structure.predict()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, ExplanationSet]:
+            structure.predict_watched(Watch(cancel=cancel))
             explanations = explain_many(
                 structure.predictor,
                 structure.glass,

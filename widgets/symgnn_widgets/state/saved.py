@@ -119,6 +119,7 @@ def session_of(
     *,
     trajectory: str | Path | None = None,
     calculator: Calculator | None = None,
+    later: bool = False,
 ) -> tuple[Session, list[str]]:
     """Make the session that was saved, with its frames and edits; its state comes with :func:`restore`.
 
@@ -130,6 +131,8 @@ def session_of(
         Where the trajectory is now.
     calculator
         The potential that its frames were relaxed with; what ``find_potential`` finds where None.
+    later
+        As of the session.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def session_of(
     InputError
         If edits cannot be made again.
     """
-    session, problems = Session(saved.glass, predictor), list[str]()
+    session, problems = Session(saved.glass, predictor, later=later), list[str]()
     try:
         session.editing.resume(saved.edits)
     except InputError as error:

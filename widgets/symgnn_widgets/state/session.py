@@ -36,6 +36,8 @@ class Session:
         The structure shown.
     predictor
         The network that is explained.
+    later
+        Leave the predictions to ``structure.predict()``, as an explorer does for its page.
 
     Raises
     ------
@@ -56,8 +58,8 @@ class Session:
     scene: Scene
     frames: Frames | None
 
-    def __init__(self, glass: Glass, predictor: Predictor) -> None:
-        self.structure = Structure(glass, predictor)
+    def __init__(self, glass: Glass, predictor: Predictor, *, later: bool = False) -> None:
+        self.structure = Structure(glass, predictor, later=later)
         self.selected = Selection(glass)
         self.choice = MethodChoice(self.structure)
         self.explaining = Explaining(self.selected, self.choice)
@@ -79,17 +81,19 @@ class Session:
         *,
         calculator: Calculator | None = None,
         known: Frames | None = None,
+        later: bool = False,
     ) -> Session:
         """Explain a frame of a trajectory, relaxed first where there is a potential.
 
-        ``known``: what was predicted of the trajectory before. Raises InputError where a frame cannot be used.
+        ``known``: what was predicted of the trajectory before; ``later`` as of the session. Raises InputError where a
+        frame cannot be used.
         """
         number = trajectory.number(frame)
         shown = None if known is None else known.at(number)
         glass = trajectory[number] if shown is None else shown.glass
         if shown is None and calculator is not None:
             glass = glass.relaxed(calculator)
-        session = cls(glass, predictor)
+        session = cls(glass, predictor, later=later)
         if len(trajectory) > 1:
             session.frames = Frames(trajectory, session.structure, number, calculator)
             if known is not None:
@@ -97,7 +101,8 @@ class Session:
         return session
 
     def cancel(self) -> None:
-        """Stop explaining, counting and editing; what they would still deliver is dropped."""
+        """Stop predicting, explaining, counting and editing; what they would still deliver is dropped."""
+        self.structure.predicting.cancel()
         if self.frames is not None:
             self.frames.stop()
         self.explaining.stop()

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-from traitlets import HasTraits, Unicode
+from traitlets import Bool, HasTraits, Unicode
 
 from symgnn_explain.analysis import (
     BondNetwork,
@@ -29,16 +29,20 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.engine.prepared import PreparedGlass, require_finite
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.predictor import AtomPredictions, Predicted, Predictor
 from symgnn_explain.models.target import Target
-from symgnn_explain.runs.watch import CancelSignal
+from symgnn_explain.runs.watch import CancelSignal, Watch
+from symgnn_explain.structure.bins import CLOSEST_APPROACH
 from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.graph import neighbour_edges, require_species
 from symgnn_widgets.state.jobs import Job, event_loop
 
 Found = TypeVar("Found")
 
 AHEAD_ATOMS = 30_000
 """Atoms up to which the graph is built before anybody asks for an explanation: 30 kB each."""
+
+NOT_YET = "The atoms are still being predicted: wait, or click one."
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +56,8 @@ class Structure(HasTraits):
         The structure shown.
     predictor
         The network that is explained.
+    later
+        Leave the predictions to :meth:`predict`, which a page does not wait for; else they are made here and now.
 
     Raises
     ------
@@ -60,17 +66,21 @@ class Structure(HasTraits):
     """
 
     error = Unicode(help="one sentence about what went wrong last, or empty")
+    predicted = Bool(False, help="whether the predictions are there; whoever asks for them before waits for them")
 
-    def __init__(self, glass: Glass, predictor: Predictor) -> None:
+    def __init__(self, glass: Glass, predictor: Predictor, *, later: bool = False) -> None:
         super().__init__()
         self.glass = glass
         self.predictor = predictor
-        self._predicted = predictor.predict_glass(glass)
-        require_finite(glass, self._predicted.said.values)
-        self.predictions, self.spread, self.domain = self._predicted.said
+        self.predicting = Job(lambda error: self.fail("The glass could not be predicted", error))
         self._ahead = Job(lambda error: self.fail("Explanations could not be prepared", error))
         self._known: dict[str, Any] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        if later:
+            require_predictable(glass, predictor)
+        else:
+            self.predict_watched(Watch())
+            self.predicted = True
 
     @property
     def target(self) -> Target:
@@ -82,21 +92,75 @@ class Structure(HasTraits):
         """Known values of the target, shape (N,), NaN where unknown; None where all are."""
         return self.target.labels(self.glass)
 
+    def predict(self) -> None:
+        """Predict in the background, if that is not under way or done; what was cancelled begins anew."""
+        if not self.predicted and not self.predicting.running:
+            self.predicting.start(
+                lambda report, cancel: self.predict_watched(Watch(report, cancel)), lambda _predicted: self.take_in()
+            )
+
+    def take_in(self) -> None:
+        """Let everybody see predictions that are there."""
+        if not self.predicted and "predicted" in self._known:
+            self.predicted = True
+            self.prepare_ahead()
+
+    def predict_watched(self, watch: Watch) -> Predicted:
+        """Predict once; whoever asks meanwhile waits. Raises InputError where predictions are no numbers."""
+
+        def predict() -> Predicted:
+            watch.advance(0.0)
+            found = self.predictor.predict_glass(self.glass, progress=watch.advance)
+            require_finite(self.glass, found.said.values)
+            return found
+
+        return self._once("predicted", predict)
+
+    @property
+    def said(self) -> AtomPredictions:
+        """Predictions, spread and domain score of all atoms."""
+        return self.predict_watched(Watch()).said
+
+    @property
+    def predictions(self) -> FloatArray:
+        """Prediction of each atom, shape (N,)."""
+        return self.said.values
+
+    @property
+    def spread(self) -> FloatArray | None:
+        """Standard deviation of each prediction, shape (N,), where it is known."""
+        return self.said.spread
+
+    @property
+    def domain(self) -> FloatArray | None:
+        """Domain score of each atom, shape (N,), where the predictor gives it."""
+        return self.said.domain
+
+    @property
+    def said_so_far(self) -> AtomPredictions:
+        """What :attr:`said` is, or numbers that are unknown (NaN) where it is not there yet."""
+        if self.predicted:
+            return self.said
+        unknown = np.full(len(self.glass), np.nan)
+        has_spread, has_domain = self.predictor.calibration is not None, self.predictor.domain is not None
+        return AtomPredictions(unknown, unknown if has_spread else None, unknown if has_domain else None)
+
     def prepare_ahead(self) -> None:
         """Let what explanations need be built in the background where a page waits for clicks, if memory allows."""
-        if len(self.glass) <= AHEAD_ATOMS and event_loop() is not None:
+        if self.predicted and len(self.glass) <= AHEAD_ATOMS and event_loop() is not None:
             self._ahead.start(lambda _report, _cancel: self.prepared, lambda _prepared: None)
 
     @property
     def prepared(self) -> PreparedGlass:
         """What explanations need: the graph takes longer than the predictions, and is built when it is first wanted."""
-        return self._once("prepared", lambda: prepare(self.predictor, self.glass, predicted=self._predicted))
+        predicted = self.predict_watched(Watch())
+        return self._once("prepared", lambda: prepare(self.predictor, self.glass, predicted=predicted))
 
-    @cached_property
+    @property
     def domain_warning(self) -> str:
         """One sentence where much of the structure lies outside of what training covered; else empty."""
-        covered = self.predictor.domain
-        return "" if covered is None or self.domain is None else covered.sentence(self.glass, self.domain)
+        covered, score = self.predictor.domain, self.said.domain if self.predicted else None
+        return "" if covered is None or score is None else covered.sentence(self.glass, score)
 
     @cached_property
     def radial_distribution(self) -> RadialDistribution:
@@ -117,17 +181,19 @@ class Structure(HasTraits):
 
     def uncertainty_of(self, atom: int) -> float | None:
         """Return the standard deviation of one prediction, where it is known."""
-        return None if self.spread is None else float(self.spread[atom])
+        spread = self.said.spread if self.predicted else None
+        return None if spread is None else float(spread[atom])
 
     def named_values(self, explanation: AtomExplanation | None) -> dict[str, FloatArray]:
         """Name what atoms have beside the values of the glass: uncertainty, domain, error, importance."""
         values: dict[str, FloatArray] = {}
-        if self.spread is not None:
-            values["uncertainty"] = self.spread
-        if self.domain is not None:
-            values["domain"] = self.domain
+        predictions, spread, domain = self.said_so_far
+        if spread is not None:
+            values["uncertainty"] = spread
+        if domain is not None:
+            values["domain"] = domain
         if self.labels is not None:
-            values["error"] = self.predictions - self.labels
+            values["error"] = predictions - self.labels
         if explanation is not None:
             scores = explanation.atom_scores()
             values["importance"] = np.zeros(len(self.glass))
@@ -156,6 +222,13 @@ class Structure(HasTraits):
                 self._known[name] = compute()
             found: Found = self._known[name]
             return found
+
+
+def require_predictable(glass: Glass, predictor: Predictor) -> None:
+    """Raise InputError where a network certainly cannot predict a glass: what is known before it is computed."""
+    require_species(glass, predictor.species)
+    if predictor.cutoff is not None:  # other networks have their own neighbours
+        neighbour_edges(glass, CLOSEST_APPROACH)
 
 
 def as_sentence(what: str, error: Exception) -> str:

@@ -83,10 +83,11 @@ class StructureView:
         selected.observe(self._draw_selection, ["selection", "selected_atom"])
         explaining.observe(self._draw_selection, "preview")
         explaining.on_shown(self._draw_selection)
-        colours.observe(self._draw_selection, "colour_by")
+        colours.observe(self._draw_selection, ["colour_by", "revision"])
         selected.observe(self._draw_others, ["selection", "selected_atom"])
-        colours.observe(self._draw_others, "colour_by")
+        colours.observe(self._draw_others, ["colour_by", "revision"])
         colours.observe(self._filter, ["shown_range", "outside", "slab", "slab_axis"])
+        structure.observe(self._filter, "predicted")
         scene.observe(self._draw_ring, "ring")
         scene.observe(self._draw_arrows, ["attribution", "arrows_shown"])
         scene.observe(self._draw_interactions, ["interactions", "interactions_shown"])
@@ -131,7 +132,8 @@ class StructureView:
     def _recolour(self, _change: object = None, *, moved: bool = False) -> None:
         colouring, frame = self._colours.colouring(), self._frame
         if frame is not None:
-            colouring = replace(predicted_colouring(self._structure), values=frame.values)
+            of_home = predicted_colouring(self._structure, so_far=frame.values)
+            colouring = replace(of_home, values=frame.values)
         colours = packed(colouring.rgb(), "u1")
         if moved or "frame" in self.stage.scene_keys:
             self.stage.set_scene("frame", "move", positions=packed(self._drawn[1]), colours=colours)

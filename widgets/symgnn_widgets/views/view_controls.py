@@ -81,7 +81,7 @@ class ViewControls:
         self._show_extent()
         self.range.observe(self._on_range, "value")
         self.slab.observe(self._on_slab, "value")
-        colours.observe(self._show_extent, ["colour_by", "shown_range"])
+        colours.observe(self._show_extent, ["colour_by", "shown_range", "revision"])
         colours.explaining.observe(self._show_extent, "explanation")
         colours.observe(self._show_slab, "slab_axis")
         colours.observe(lambda change: self.region_share.set_trait("disabled", not change["new"]), "regions")
