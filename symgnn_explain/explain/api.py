@@ -362,9 +362,11 @@ def _run(
 ) -> UnitScores:
     """Explain one atom, and where it is wanted how far the members of an ensemble are from each other."""
     if prepared.n_members < 2 or not (method.of_member is not None if each_member is None else each_member):
-        return method.run(prediction, configured, watch)
+        return replace(method.run(prediction, configured, watch), member_spread=None)
     whole, *parts = watch.parts(1 + prepared.n_members)
     found = method.run(prediction, configured, whole)
+    if found.member_spread is not None:
+        return found
     of_member = configured if method.of_member is None else method.of_member(configured)
     scores = []
     for member, part in enumerate(parts):

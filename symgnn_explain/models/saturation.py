@@ -26,18 +26,14 @@ def saturate(values: Tensor, low: Tensor, high: Tensor, *, width: Tensor | None 
     tensor([0.5000, 1.4807, 1.5000])
     """
     width = (high - low) / 2 if width is None else width
-    if not torch.is_grad_enabled():
-        return _saturated_where_beyond(values, low, high, width)
-    return values.clamp(low, high) + _bent(values - high, width) - _bent(low - values, width)
-
-
-def _saturated_where_beyond(values: Tensor, low: Tensor, high: Tensor, width: Tensor) -> Tensor:
-    """Do the same where few values are beyond a bound, most of them in a network's training range."""
     kept = values.clamp(low, high)
+    # Few values are beyond a bound where a network is at home.
     beyond = torch.nonzero(kept != values, as_tuple=True)
-    above, below, wide = ((bound.expand_as(values))[beyond] for bound in (high, low, width))
-    kept[beyond] += _bent(values[beyond] - above, wide) - _bent(below - values[beyond], wide)
-    return kept
+    if not len(beyond[0]):
+        return kept
+    above, below, wide = (bound.expand_as(values)[beyond] for bound in (high, low, width))
+    bent = _bent(values[beyond] - above, wide) - _bent(below - values[beyond], wide)
+    return kept.index_put(beyond, bent, accumulate=True)
 
 
 def _bent(beyond: Tensor, width: Tensor) -> Tensor:

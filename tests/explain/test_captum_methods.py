@@ -147,7 +147,7 @@ def test_shapley_values_are_complete(method, semantics, predictor, glass) -> Non
 class LinearPrediction:
     """Stands for a MaskedPrediction that is linear in the mask."""
 
-    semantics, at_once, label_scale = "reference", 1, 1.0
+    semantics, at_once, label_scale, forward = "reference", 1, 1.0, None
 
     def __init__(self, weight: Tensor) -> None:
         self.weight, self.n_units = weight, len(weight)

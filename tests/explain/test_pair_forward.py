@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial.legendre import legval
@@ -224,6 +225,25 @@ def test_contributions_resolved_by_distance_sum_to_all(prepared) -> None:
     assert {axis.type for axis in figure.select_xaxes()} == {"category"}  # a page would take 10-11 for a month
     waterfall = figure.data[-1]
     assert sum(waterfall.y[:-1]) == pytest.approx(found.prediction)
+
+
+@pytest.mark.parametrize("unit", ["pair", "atom", "shell"])
+def test_integration_over_descriptors_is_that_over_the_mask(prepared, unit) -> None:
+    """Descriptors go straight where the mask does: Captum over the mask, for all and for each member, says the same."""
+    found = prepared.explain(5, "integrated_gradients", unit=unit, complete=False, steps=6)
+    over_mask = []
+    for member in (None, 0, 1):
+        prediction = prepared.masked_prediction(5, semantics="reference", unit=unit, member=member)
+        captum = IntegratedGradients(prediction.batch)
+        attribution = captum.attribute(
+            prediction.full(1.0)[None], baselines=prediction.full(0.0)[None], n_steps=6, internal_batch_size=1
+        )
+        score = attribution.detach().squeeze(0).double().numpy()
+        over_mask.append(prediction.units.spread_over_edges(score, share=True))
+    scale = np.abs(found.score).max()
+    np.testing.assert_allclose(found.score, over_mask[0], atol=1e-5 * scale)
+    assert found.member_spread is not None
+    np.testing.assert_allclose(found.member_spread, np.std(over_mask[1:], axis=0, ddof=1), atol=1e-5 * scale)
 
 
 def test_members_are_told_apart(prepared) -> None:

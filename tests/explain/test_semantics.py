@@ -186,7 +186,7 @@ def test_the_compiled_attention_equals_that_in_torch(renormalise: bool, rounding
     members, n_targets, n_sources, n_edges, heads, width, n_hidden = 2, 6, 9, 40, 3, 4, 11
     # Nothing reaches the last target.
     target = torch.randint(n_targets - 1, (n_edges,), generator=generator).sort().values
-    mask = torch.rand(n_edges, generator=generator, dtype=torch.float64)
+    mask = torch.rand(members, n_edges, generator=generator, dtype=torch.float64)
     inputs = EdgeInputs(
         node=random(members, n_sources, 5),
         from_source=random(members, n_sources, heads, width),
@@ -221,7 +221,7 @@ def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
     """In single precision the share of what is left underflows, unless it is told apart from what was removed."""
     given_tensors = torch.eye(2)[None], torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, 1)
     from_edge = torch.tensor([200.0, 1.0, 2.0]).view(1, 3, 1, 1)
-    ends, mask = (torch.tensor([0, 0, 1]), torch.tensor([0, 3])), torch.tensor([0.0, 1.0, 1.0])
+    ends, mask = (torch.tensor([0, 0, 1]), torch.tensor([0, 3])), torch.tensor([[0.0, 1.0, 1.0]])
     inputs = EdgeInputs(*given_tensors, from_edge, torch.ones(1, 1, 1), torch.zeros(3), mask, *ends)
     found, pullback = function(inputs, renormalise=True)
     share = 1 / (1 + np.exp(-1.0))

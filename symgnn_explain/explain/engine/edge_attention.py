@@ -11,7 +11,7 @@ Edges of weight w fade out towards the cut-off, and the corner of LeakyReLU is r
 Messages are affine in the features h of the atoms that send them, so the features themselves are aggregated, which are
 K times fewer, and whoever asks applies the map to the sums.
 
-M networks of one shape, the members of an ensemble, are computed side by side under one mask.
+M networks of one shape, the members of an ensemble, are computed side by side, each under a mask of its own.
 
 Each step returns its *pullback* beside its result: a function from the gradients of the results to those of the inputs.
 Written by hand, the chain of a network's few large steps costs a fraction of what recording its many small ones does.
@@ -44,7 +44,7 @@ class EdgeInputs(NamedTuple):
     fading
         ``log w``, shape (E,).
     mask
-        ``m``, shape (E,).
+        ``m``, shape (M, E).
     source
         Which atom sends along each edge, shape (E,).
     first_edge
@@ -132,7 +132,7 @@ def edge_attention(
     given = _arrays(*inputs)
     slope, most = given[0].dtype.type(NEGATIVE_SLOPE), given[0].dtype.type(MOST_LOGIT)
     rounded = given[0].dtype.type(rounding) if rounding else None
-    attention = inputs.mask.new_empty(members, len(inputs.mask), heads[0])
+    attention = inputs.mask.new_empty(*inputs.mask.shape, heads[0])
     found = Attended(
         kept=inputs.mask.new_zeros(members, n_targets, heads[0]),
         aggregated=inputs.mask.new_zeros(members, n_targets, heads[0], inputs.node.shape[2]),
@@ -143,7 +143,7 @@ def edge_attention(
     def pullback(towards: Attended) -> EdgeGradients:
         node, from_source, from_target = map(torch.zeros_like, inputs[:3])
         from_edge = torch.empty_like(inputs.from_edge if towards_edges else inputs.from_edge[:, :0])
-        mask = torch.zeros_like(inputs.mask)
+        mask = inputs.mask.new_zeros(inputs.mask.shape)
         gradients = _arrays(node, from_source, from_target, from_edge, mask)
         attend_backward(given, slope, rounded, renormalise, _arrays(attention, *towards), gradients)
         return EdgeGradients(node, from_source, from_target, from_edge if towards_edges else None, mask)
@@ -187,10 +187,10 @@ def _attend(inputs: EdgeInputs, rounding: float, n_hidden: int, renormalise: boo
     along = target[None, :, None].expand_as(logit)
     left = logit.detach()
     if renormalise:
-        left = left.masked_fill((inputs.mask <= 0)[None, :, None], -torch.inf)
+        left = left.masked_fill((inputs.mask <= 0)[..., None], -torch.inf)
     largest = zeros.scatter_reduce(1, along, left, "amax", include_self=False).nan_to_num(neginf=0.0)
     weight = (logit - largest.index_select(1, target)).clamp(max=MOST_LOGIT).exp()
-    masked = weight * inputs.mask[:, None]
+    masked = weight * inputs.mask[..., None]
     total = zeros.index_add(1, target, masked if renormalise else weight)
     share = masked / torch.where(total > 0, total, torch.ones_like(total)).index_select(1, target)
     message = inputs.node.index_select(1, inputs.source)[:, :, None] * share[..., None]

@@ -49,22 +49,22 @@ def attend(  # noqa: PLR0912, PLR0917 - compiled
             for k in range(n_heads):
                 largest = slope * -np.inf
                 for e in range(start, end):
-                    if mask[e] > 0 or not renormalise:
+                    if mask[m, e] > 0 or not renormalise:
                         largest = max(largest, attention[m, e, k])
                 total = slope * 0
                 for e in range(start, end):
                     weight = np.exp(min(attention[m, e, k] - largest, most))
                     attention[m, e, k] = weight
-                    total += weight * mask[e] if renormalise else weight
+                    total += weight * mask[m, e] if renormalise else weight
                 # Where every message is removed nothing arrives, whatever the weights.
                 scale = 1 / total if total > 0 else slope * 0
                 for e in range(start, end):
                     attention[m, e, k] *= scale
-                    kept[m, i, k] += attention[m, e, k] * mask[e]
+                    kept[m, i, k] += attention[m, e, k] * mask[m, e]
             for e in range(start, end):
                 j = source[e]
                 for k in range(n_heads):
-                    weight = attention[m, e, k] * mask[e]
+                    weight = attention[m, e, k] * mask[m, e]
                     for d in range(node.shape[2]):
                         aggregated[m, i, k, d] += weight * node[m, j, d]
 
@@ -95,7 +95,7 @@ def attend_backward(  # noqa: PLR0912, PLR0917 - compiled
             for e in range(start, end):
                 j = source[e]
                 for k in range(n_heads):
-                    weight = attention[m, e, k] * mask[e]
+                    weight = attention[m, e, k] * mask[m, e]
                     product = towards_kept[m, i, k]
                     for d in range(node.shape[2]):
                         product += towards_aggregated[m, i, k, d] * node[m, j, d]
@@ -108,11 +108,11 @@ def attend_backward(  # noqa: PLR0912, PLR0917 - compiled
                 for k in range(n_heads):
                     if renormalise:
                         excess = towards_weight[e - start, k] - mean[k]
-                        towards_mask[e] += attention[m, e, k] * excess
-                        towards_logit = attention[m, e, k] * mask[e] * excess
+                        towards_mask[m, e] += attention[m, e, k] * excess
+                        towards_logit = attention[m, e, k] * mask[m, e] * excess
                     else:
-                        towards_mask[e] += attention[m, e, k] * towards_weight[e - start, k]
-                        towards_logit = attention[m, e, k] * (mask[e] * towards_weight[e - start, k] - mean[k])
+                        towards_mask[m, e] += attention[m, e, k] * towards_weight[e - start, k]
+                        towards_logit = attention[m, e, k] * (mask[m, e] * towards_weight[e - start, k] - mean[k])
                     if e < towards_hidden.shape[1]:
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]

@@ -15,7 +15,7 @@ from symgnn_explain.models.folded import FoldedDecoder, FoldedLayer
 from symgnn_explain.models.symgnn import SymGNN
 
 LayersPullback = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From the gradient of the predictions (A,) to those of initial node features (M, n, dim) and of the mask (E,)."""
+"""From the gradient of the predictions (A,) to those of initial node features (M, n, dim) and of the mask."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ class MaskedLayers:
         from_edge
             :meth:`edges_into` that layer.
         mask
-            Over the edges, shape (E,).
+            Over the edges, shape (E,), or (M, E) for one a member.
         """
+        shared, mask = mask.ndim == 1, mask.expand(len(node), -1)
         passes: list[_Pass] = []
         for number, layer in enumerate(self.layers[start:], start=start):
             reach = len(self.layers) - 1 - number
@@ -115,7 +116,7 @@ class MaskedLayers:
                 from_edge=from_edge,
                 vector=layer.vector,
                 fading=self.fading[:n_edges],
-                mask=mask[:n_edges],
+                mask=mask[:, :n_edges],
                 source=self.field.source[:n_edges],
                 first_edge=self.first_edge[: n_nodes + 1],
             )
@@ -136,14 +137,14 @@ class MaskedLayers:
 
         def pullback(towards: Tensor) -> tuple[Tensor, Tensor]:
             towards_node, towards_edge = pull_decoder(towards), edge[:, :0]
-            towards_mask = torch.zeros_like(mask)
+            towards_mask = mask.new_zeros(mask.shape)
             for layer, constant, pull, n_nodes, n_edges in reversed(passes):
                 towards_aggregated = layer.by_head(layer.messages.pullback(towards_node))
                 towards_hidden = towards_aggregated[:, :0]
                 if layer.edges_out is not None:
                     towards_hidden = layer.by_head(layer.edges_out.pullback(towards_edge))
                 found = pull(Attended(torch.bmm(towards_node, constant.mT), towards_aggregated, towards_hidden))
-                towards_mask[:n_edges] += found.mask
+                towards_mask[:, :n_edges] += found.mask
                 before = layer.sources.add_pullback_to(found.node, found.from_source.flatten(2))
                 before[:, :n_nodes] += layer.targets.add_pullback_to(towards_node, found.from_target.flatten(2))
                 towards_node = before
@@ -151,7 +152,7 @@ class MaskedLayers:
                     edge_before = layer.edges.pullback(found.from_edge.flatten(2))
                     edge_before[:, : towards_edge.shape[1]] += towards_edge
                     towards_edge = edge_before
-            return towards_node, towards_mask
+            return towards_node, towards_mask.sum(0) if shared else towards_mask
 
         return predictions, pullback
 

@@ -139,6 +139,11 @@ class PairForward:
         return len(self.field.edges)
 
     @property
+    def n_members(self) -> int:
+        """M, the networks whose predictions are averaged."""
+        return len(self._encoders)
+
+    @property
     def dtype(self) -> torch.dtype:
         """Precision of the network, and so of masks."""
         return self.label_scale.dtype
@@ -157,12 +162,16 @@ class PairForward:
         return self._environment.features(self._own_kind, self._surroundings(mask.double()))
 
     def encoded(self, described: Tensor) -> Tensor:
-        """Turn rows of descriptors (n, F) into initial node features of each member, shape (M, n, dim)."""
+        """Turn rows of descriptors, (n, F) or (M, n, F) for others a member, into node features (M, n, dim)."""
         bounded = self._encoders[0].bounded(described.to(self.label_scale))  # the same for all members of one shape
-        return torch.stack([encoder.encode(bounded) for encoder in self._encoders])
+        each = bounded if bounded.ndim == 3 else [bounded] * self.n_members
+        return torch.stack([encoder.encode(its) for encoder, its in zip(self._encoders, each, strict=True)])
 
     def passed(self, node: Tensor, mask: Tensor) -> Tensor:
-        """Predict from initial node features (M, T, dim) with a mask on those pairs that are ``messages``."""
+        """Predict from initial node features (M, T, dim) with a mask on those pairs that are ``messages``.
+
+        The mask has the shape (messages,), or (M, messages) for another one a member.
+        """
         predictions: Tensor = _Passed.apply(node, mask, self._layers, self._edge, self._from_edge)
         return predictions.squeeze(0) if self._one else predictions
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.described_path import DescribedPath
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
+from symgnn_explain.explain.engine.pair_forward import PairForward
 from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.glass import FloatArray
@@ -47,7 +51,7 @@ def saliency(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) 
 
     The largest gradient is among the diagnostics.
     """
-    attribution = Saliency(Counted(prediction, 1, watch)).attribute(prediction.full(1.0)[None].requires_grad_())
+    attribution = Saliency(Counted(prediction.batch, 1, watch)).attribute(prediction.full(1.0)[None].requires_grad_())
     gradient = as_scores(attribution)
     largest = float(gradient.max())
     score = gradient / largest if largest > 0 else gradient
@@ -56,7 +60,9 @@ def saliency(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) 
 
 def input_gradient(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score units by mask · ∂prediction/∂mask where nothing is masked, that is, by the gradient itself; signed."""
-    attribution = InputXGradient(Counted(prediction, 1, watch)).attribute(prediction.full(1.0)[None].requires_grad_())
+    attribution = InputXGradient(Counted(prediction.batch, 1, watch)).attribute(
+        prediction.full(1.0)[None].requires_grad_()
+    )
     return contributions(prediction, as_scores(attribution))
 
 
@@ -78,27 +84,44 @@ def integrated_gradients(
             "left, so that every point of the path but its start predicts the same: choose 'reference' or 'zero', or "
             "feature_ablation or shapley_sampling, which mask units wholly."
         )
+    summed, forward = _of_all, prediction.forward
+    if isinstance(forward, PairForward) and forward.semantics == "reference":
+        summed = partial(_of_members, DescribedPath(forward))
     for doubled in range(MOST_DOUBLINGS + 1 if settings.complete else 1):
-        steps = settings.steps * 2**doubled
-        # One mask a call on a CPU: a batch would hold the intermediate results of all steps at once.
-        attribution = IntegratedGradients(Counted(prediction, steps, watch), multiply_by_inputs=True).attribute(
-            prediction.full(1.0)[None],
-            baselines=prediction.full(0.0)[None],
-            n_steps=steps,
-            internal_batch_size=prediction.at_once,
-        )
-        found = contributions(prediction, as_scores(attribution))
+        each = summed(prediction, settings.steps * 2**doubled, watch)
+        found = contributions(prediction, each.mean(axis=0))
         if abs(found.diagnostics["completeness_error"]) <= INCOMPLETE * prediction.label_scale:
             break
-    return found
+    return replace(found, member_spread=each.std(axis=0, ddof=1)) if len(each) > 1 else found
+
+
+def _of_all(prediction: MaskedPrediction, steps: int, watch: Watch) -> FloatArray:
+    """Integrate over the mask, shape (1, n_units)."""
+    # One mask a call on a CPU: a batch would hold the intermediate results of all steps at once.
+    attribution = IntegratedGradients(Counted(prediction.batch, steps, watch), multiply_by_inputs=True).attribute(
+        prediction.full(1.0)[None],
+        baselines=prediction.full(0.0)[None],
+        n_steps=steps,
+        internal_batch_size=prediction.at_once,
+    )
+    return as_scores(attribution)[None]
+
+
+def _of_members(path: DescribedPath, prediction: MaskedPrediction, steps: int, watch: Watch) -> FloatArray:
+    """Integrate over descriptors and messages, and find what each member says of the units, shape (M, n_units)."""
+    gradients = IntegratedGradients(Counted(path, steps, watch), multiply_by_inputs=False).attribute(
+        path.end, baselines=path.start, n_steps=steps, internal_batch_size=1
+    )
+    pairs = path.to_pairs(*gradients).double().cpu().numpy()
+    return np.stack([prediction.units.gather(of_pair, mean=False) for of_pair in pairs])
 
 
 class Counted:
-    """A prediction that Captum calls with masks (B, n_units), and that reports how many of them are done.
+    """Predictions that Captum asks for, B at a time, and that report how many of them are done.
 
     Parameters
     ----------
-    prediction
+    predict
         What predicts.
     expected
         How many steps there will be: one a mask, and whatever else calls :meth:`advance`.
@@ -106,14 +129,14 @@ class Counted:
         What is told of progress.
     """
 
-    def __init__(self, prediction: MaskedPrediction, expected: int, watch: Watch) -> None:
-        self._prediction, self._expected, self._watch = prediction, expected, watch
+    def __init__(self, predict: Callable[..., Tensor], expected: int, watch: Watch) -> None:
+        self._predict, self._expected, self._watch = predict, expected, watch
         self._done = 0
 
-    def __call__(self, masks: Tensor) -> Tensor:
+    def __call__(self, *inputs: Tensor) -> Tensor:
         """Predict under each mask, shape (B,)."""
-        predictions = self._prediction.batch(masks)
-        self.advance(len(masks))
+        predictions = self._predict(*inputs)
+        self.advance(len(predictions))
         return predictions
 
     def advance(self, steps: int = 1) -> None:

@@ -70,7 +70,7 @@ class KernelShapSettings:
 
 def feature_ablation(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score each unit by how much the prediction falls when it alone is masked (occlusion); signed."""
-    predict = Counted(prediction, prediction.n_units + 1, watch)
+    predict = Counted(prediction.batch, prediction.n_units + 1, watch)
     attribution = FeatureAblation(predict).attribute(
         prediction.full(1.0)[None], baselines=0.0, perturbations_per_eval=prediction.at_once
     )
@@ -91,7 +91,7 @@ def shapley_sampling(prediction: MaskedPrediction, settings: ShapleySamplingSett
     """
     n_units = _require_few(prediction, MOST_SHAPLEY_UNITS, "shapley_sampling")
     orders = _paired_orders(n_units, settings.seed)
-    captum = ShapleyValueSampling(Counted(prediction, settings.permutations * (n_units + 1), watch))
+    captum = ShapleyValueSampling(Counted(prediction.batch, settings.permutations * (n_units + 1), watch))
     # Captum would draw from the process's own random numbers, which other threads share.
     captum.permutation_generator = lambda _units, _samples: [next(orders)]
     runs = []
@@ -125,7 +125,7 @@ def kernel_shap(prediction: MaskedPrediction, settings: KernelShapSettings, watc
             f"samples={samples} are too few for {n_units} units: take at least {2 * n_units}, 0 to have them chosen, "
             "or a coarser unit."
         )
-    predict = Counted(prediction, samples + math.ceil((samples - 2) / _ROWS_AT_ONCE), watch)
+    predict = Counted(prediction.batch, samples + math.ceil((samples - 2) / _ROWS_AT_ONCE), watch)
     captum = _SeededKernelShap(predict, settings.seed)
     captum.interpretable_model = _EfficientLeastSquares(predict.advance)
     with torch.random.fork_rng(devices=[]):  # the DataLoader in Captum draws a seed that it does not use
