@@ -12,6 +12,7 @@ from ase.build import bulk
 from symgnn_explain.errors import InputError
 from symgnn_explain.saddles.eam import EamCalculator
 from symgnn_explain.saddles.melt_quench import find_lammps
+from symgnn_explain.saddles.saddles import at_minimum
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 SHARED_POTENTIAL = Path(__file__).resolve().parents[3] / "shared" / "potentials" / "CuZr_MendelevKramerOtt_2009.eam.fs"
@@ -120,6 +121,14 @@ def crystal(
 def make_crystal() -> Callable[..., Glass]:
     """Builder of crystals, see :func:`crystal`."""
     return crystal
+
+
+@pytest.fixture(scope="session")
+def vacancy(make_crystal: Callable[..., Glass], calculator: EamCalculator) -> Glass:
+    """Fcc Cu with a vacancy and some Zr, at a minimum; the first atoms are those near the vacancy."""
+    relaxed = at_minimum(make_crystal(4, vacancy=True, zr=0.05), calculator)
+    order = np.argsort(np.linalg.norm(relaxed.positions, axis=1))
+    return Glass(positions=relaxed.positions[order], numbers=relaxed.numbers[order], cell=relaxed.cell, name="crystal")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ from symgnn_explain.saddles import (
     EamCalculator,
     Saddle,
     SearchSettings,
-    at_minimum,
     compute_barriers,
     search_saddles,
 )
@@ -37,12 +36,9 @@ QUICK_OPTIONS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def glass(calculator: EamCalculator, make_crystal: Callable[..., Glass]) -> Glass:
-    """Fcc Cu with a vacancy and some Zr, at a minimum; the first atoms are those near the vacancy."""
-    relaxed = at_minimum(make_crystal(4, vacancy=True, zr=0.05), calculator)
-    order = np.argsort(np.linalg.norm(relaxed.positions, axis=1))
-    return Glass(positions=relaxed.positions[order], numbers=relaxed.numbers[order], cell=relaxed.cell)
+@pytest.fixture
+def glass(vacancy: Glass) -> Glass:
+    return vacancy
 
 
 def record_files(folder: Path) -> dict[str, bytes]:

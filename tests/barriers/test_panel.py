@@ -15,7 +15,7 @@ from markupsafe import escape
 
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
-from symgnn_explain.saddles import AseCalculator, EamCalculator, at_minimum, compute_barriers
+from symgnn_explain.saddles import AseCalculator, EamCalculator, compute_barriers
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY, with_computed_barriers
 from symgnn_explain.structure.glass import Glass
@@ -23,14 +23,6 @@ from symgnn_widgets import GlassExplorer
 from symgnn_widgets.panels import barrier_search
 
 ATOM = 1
-
-
-@pytest.fixture(scope="module")
-def crystal(make_crystal: Any, calculator: EamCalculator) -> Glass:
-    """Fcc Cu with a vacancy and some Zr, at a minimum; the first atoms are those near the vacancy."""
-    relaxed = at_minimum(make_crystal(4, vacancy=True, zr=0.05), calculator)
-    order = np.argsort(np.linalg.norm(relaxed.positions, axis=1))
-    return Glass(positions=relaxed.positions[order], numbers=relaxed.numbers[order], cell=relaxed.cell, name="crystal")
 
 
 @pytest.fixture(autouse=True)
@@ -45,15 +37,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def explorer(crystal: Glass, tiny_predictor: Predictor, tables: Any) -> GlassExplorer:
-    explorer = GlassExplorer(crystal, tiny_predictor)
+def explorer(vacancy: Glass, tiny_predictor: Predictor, tables: Any) -> GlassExplorer:
+    explorer = GlassExplorer(vacancy, tiny_predictor)
     explorer.barrier.potential.value = str(tables("Cu", "Zr"))
     explorer.barrier.searches.value = 3
     return explorer
 
 
 def test_the_button_computes_what_the_library_does(
-    explorer: GlassExplorer, crystal: Glass, calculator: EamCalculator
+    explorer: GlassExplorer, vacancy: Glass, calculator: EamCalculator
 ) -> None:
     panel, session = explorer.barrier, explorer.session
     assert panel.start.disabled
@@ -62,7 +54,7 @@ def test_the_button_computes_what_the_library_does(
     panel.start.click()
     assert (session.error, panel.search.job.status) == ("", "done")
     settings = barrier_search.SearchSettings(searches=3)
-    [expected] = compute_barriers(crystal, calculator, [ATOM], settings=settings)
+    [expected] = compute_barriers(vacancy, calculator, [ATOM], settings=settings)
     assert panel.search.barrier.to_dict() == expected.to_dict()
     assert expected.saddles
     assert f"{session.predictions[ATOM]:.3f} eV" in panel.result.value
@@ -74,14 +66,14 @@ def test_the_button_computes_what_the_library_does(
     assert f"{expected.saddles[0].barrier:.3f} eV" in panel.figure.figure.layout.title.text
 
 
-def test_computing_again_adds_searches(explorer: GlassExplorer, crystal: Glass, calculator: EamCalculator) -> None:
+def test_computing_again_adds_searches(explorer: GlassExplorer, vacancy: Glass, calculator: EamCalculator) -> None:
     panel = explorer.barrier
     explorer.select(ATOM)
     panel.start.click()
     assert panel.start.description == f"Search on: barrier of atom {ATOM}"
     panel.start.click()
     first, second = (
-        compute_barriers(crystal, calculator, [ATOM], settings=barrier_search.SearchSettings(searches=3, seed=seed))[0]
+        compute_barriers(vacancy, calculator, [ATOM], settings=barrier_search.SearchSettings(searches=3, seed=seed))[0]
         for seed in (0, 1)
     )
     assert panel.search.barrier.to_dict() == first.with_more(second, 0.1).to_dict()
@@ -182,10 +174,10 @@ def test_a_potential_that_is_missing_is_one_sentence(
         assert "\n" not in panel.search.reason
 
 
-def test_any_calculator_can_be_used(explorer: GlassExplorer, crystal: Glass) -> None:
+def test_any_calculator_can_be_used(explorer: GlassExplorer, vacancy: Glass) -> None:
     from ase.calculators.emt import EMT
 
-    glass = Glass(crystal.positions, np.full(len(crystal), 29), crystal.cell)
+    glass = Glass(vacancy.positions, np.full(len(vacancy), 29), vacancy.cell)
     search = explorer.barrier.search
     search.calculator = AseCalculator(EMT())
     search.searches = 1
@@ -197,11 +189,11 @@ def test_any_calculator_can_be_used(explorer: GlassExplorer, crystal: Glass) -> 
     assert barrier.searches == 1
 
 
-def test_atoms_are_coloured_by_barriers_that_were_computed_before(crystal: Glass, tiny_predictor: Predictor) -> None:
+def test_atoms_are_coloured_by_barriers_that_were_computed_before(vacancy: Glass, tiny_predictor: Predictor) -> None:
     known = pd.DataFrame(
         {"atom": [3, 9], "barrier_eV": [1.0, 2.0], "standard_error_eV": [0.1, np.nan], "saddles": [4, 1]}
     )
-    session = GlassExplorer(with_computed_barriers(crystal, known), tiny_predictor).session
+    session = GlassExplorer(with_computed_barriers(vacancy, known), tiny_predictor).session
     session.colour_by = COMPUTED_ARRAY
     colouring = session.colouring()
     assert colouring.label == "Computed barrier (eV)"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from symgnn_explain.analysis import mechanism
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.saddles import EamCalculator, at_minimum
+from symgnn_explain.saddles import EamCalculator
 from symgnn_explain.structure.edits import apply_edits, read_edits
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
@@ -20,14 +19,6 @@ from symgnn_widgets.state import editing as editing_state
 from symgnn_widgets.state.colourings import CHANGE
 
 ATOM = 1
-
-
-@pytest.fixture(scope="module")
-def crystal(make_crystal: Any, calculator: EamCalculator) -> Glass:
-    """Fcc Cu with a vacancy and some Zr, at a minimum; the first atoms are those near the vacancy."""
-    relaxed = at_minimum(make_crystal(4, vacancy=True, zr=0.05), calculator)
-    order = np.argsort(np.linalg.norm(relaxed.positions, axis=1))
-    return Glass(positions=relaxed.positions[order], numbers=relaxed.numbers[order], cell=relaxed.cell, name="crystal")
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +33,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def explorer(crystal: Glass, tiny_predictor: Predictor, calculator: EamCalculator) -> GlassExplorer:
-    explorer = GlassExplorer(crystal, tiny_predictor)
+def explorer(vacancy: Glass, tiny_predictor: Predictor, calculator: EamCalculator) -> GlassExplorer:
+    explorer = GlassExplorer(vacancy, tiny_predictor)
     explorer.session.editing.calculator = explorer.barrier.search.calculator = calculator
     return explorer
 
@@ -52,20 +43,20 @@ def unlike(glass: Glass) -> tuple[int, int]:
     return int(np.flatnonzero(glass.numbers == 29)[3]), int(np.flatnonzero(glass.numbers == 40)[0])
 
 
-def test_words_edit_colour_and_are_undone(explorer: GlassExplorer, crystal: Glass, tiny_predictor: Predictor) -> None:
+def test_words_edit_colour_and_are_undone(explorer: GlassExplorer, vacancy: Glass, tiny_predictor: Predictor) -> None:
     panel, session = explorer.what_if, explorer.session
-    words = "swap {},{}; remove 5".format(*unlike(crystal))
+    words = "swap {},{}; remove 5".format(*unlike(vacancy))
     usual = session.colours.colour_by
     panel.line.value = words
-    edited, origin = apply_edits(crystal, read_edits(words, crystal))
-    expected = np.full(len(crystal), np.nan)
+    edited, origin = apply_edits(vacancy, read_edits(words, vacancy))
+    expected = np.full(len(vacancy), np.nan)
     expected[origin] = tiny_predictor.predict(edited) - session.predictions[origin]
     np.testing.assert_allclose(session.editing.change, expected, atol=1e-5)
     assert (panel.line.value, session.colours.colour_by) == ("", CHANGE)
     np.testing.assert_array_equal(session.colours.colouring().values, session.editing.change)
     assert words in panel.steps.value
     largest = int(np.nanargmax(np.abs(expected)))
-    assert f"{crystal.symbols[largest]} {largest}" in panel.changes.value
+    assert f"{vacancy.symbols[largest]} {largest}" in panel.changes.value
     panel.changes.click("pick", largest)
     assert session.selected.selected_atom == largest
     revision = session.colours.revision
@@ -80,22 +71,22 @@ def test_words_edit_colour_and_are_undone(explorer: GlassExplorer, crystal: Glas
 
 
 def test_buttons_act_on_what_is_selected_by_the_numbers_of_the_glass_shown(
-    explorer: GlassExplorer, crystal: Glass
+    explorer: GlassExplorer, vacancy: Glass
 ) -> None:
     panel, session = explorer.what_if, explorer.session
-    first, second = unlike(crystal)
+    first, second = unlike(vacancy)
     panel.line.value = "remove 0"
     session.selected.select_many([first, second])
     panel.swap.click()
     glass = session.editing.step.glass
-    assert glass.symbols[first - 1] == crystal.symbols[second]
-    assert glass.symbols[second - 1] == crystal.symbols[first]
+    assert glass.symbols[first - 1] == vacancy.symbols[second]
+    assert glass.symbols[second - 1] == vacancy.symbols[first]
     session.selected.select_many([7])
-    panel.species.value = "Zr" if crystal.symbols[7] == "Cu" else "Cu"
+    panel.species.value = "Zr" if vacancy.symbols[7] == "Cu" else "Cu"
     panel.turn.click()
     assert session.editing.step.glass.symbols[6] == panel.species.value
     panel.remove.click()
-    assert len(session.editing.step.glass) == len(crystal) - 2
+    assert len(session.editing.step.glass) == len(vacancy) - 2
     assert session.editing.now_of(7) is None
 
 
@@ -112,9 +103,9 @@ def test_what_is_refused_stays_in_the_box_and_is_said(explorer: GlassExplorer) -
     assert "nothing to verify" in panel.words.value
 
 
-def test_relaxed_verified_and_explored(explorer: GlassExplorer, crystal: Glass, calculator: EamCalculator) -> None:
+def test_relaxed_verified_and_explored(explorer: GlassExplorer, vacancy: Glass, calculator: EamCalculator) -> None:
     panel, session = explorer.what_if, explorer.session
-    panel.line.value = "swap {},{}".format(*unlike(crystal))
+    panel.line.value = "swap {},{}".format(*unlike(vacancy))
     panel.relax.click()
     relaxed = session.editing.step.glass
     surface = calculator.surface(relaxed)
@@ -144,7 +135,7 @@ def test_a_counterfactual_is_found_and_taken(explorer: GlassExplorer) -> None:
     assert editing.change[ATOM] == pytest.approx(best.change, abs=1e-5)
 
 
-def test_work_is_off_the_interface_and_can_be_cancelled(explorer: GlassExplorer, crystal: Glass) -> None:
+def test_work_is_off_the_interface_and_can_be_cancelled(explorer: GlassExplorer, vacancy: Glass) -> None:
     panel, editing = explorer.what_if, explorer.session.editing
 
     async def act() -> None:
@@ -154,7 +145,7 @@ def test_work_is_off_the_interface_and_can_be_cancelled(explorer: GlassExplorer,
         assert panel.find.disabled
         panel.cancel.click()
         assert editing.job.status == "cancelled"
-        panel.line.value = "swap {},{}".format(*unlike(crystal))
+        panel.line.value = "swap {},{}".format(*unlike(vacancy))
         while editing.job.running:
             await asyncio.sleep(0.02)
 
