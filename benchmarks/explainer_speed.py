@@ -22,6 +22,7 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 from torch_geometric.utils import k_hop_subgraph
 
 from symgnn_explain import datasets
+from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.methods.gnn_explainer import GNNExplainerSettings, gnn_explainer, gnn_explainer_many
@@ -102,6 +103,38 @@ def many_seconds(prepared: PreparedGlass, atoms: list[int], at_once: int) -> flo
     return time.perf_counter() - started
 
 
+def floor_seconds(prediction: MaskedPrediction) -> float:
+    """Seconds an epoch would take were its multiplications and additions all there is, as fast as in matrix products.
+
+    Backward passes are counted as twice the forward ones.
+    """
+    forward = prediction.forward
+    if not isinstance(forward, MaskedForward):
+        raise TypeError("the floor is that of masks over messages")
+    layers, field = forward._layers, forward.field  # noqa: SLF001 - what is counted is what is inside
+    depth, count = len(layers.layers), 2.0 * forward._first.weight.numel()  # noqa: SLF001
+    for number, layer in enumerate(layers.layers[1:], start=1):
+        reach = depth - 1 - number
+        n_targets, n_edges = field.n_nodes[reach], field.n_edges[reach]
+        n_next = field.n_edges[reach - 1] if reach > 0 else 0
+        members, heads, width = layer.vector.shape
+        products = 2 * width * heads * width * (field.n_nodes[reach + 1] + 2 * n_targets + 2 * n_next)
+        count += members * (products + n_edges * heads * 8 * width)
+    return 3 * count / operations_per_second(prediction.full(0.0).device)
+
+
+def operations_per_second(device: torch.device, width: int = 1024) -> float:
+    """Multiplications and additions a second in products of square matrices, with as many threads as PyTorch uses."""
+    one, other = (torch.rand(width, width, device=device) for _ in range(2))
+    seconds = []
+    for _ in range(6):
+        started = time.perf_counter()
+        torch.mm(one, other)
+        synchronise(device)
+        seconds.append(time.perf_counter() - started)
+    return 2 * width**3 / min(seconds)
+
+
 def synchronise(device: torch.device) -> None:
     """Wait for a GPU."""
     if device.type == "cuda":
@@ -137,13 +170,18 @@ def compare(predictor: Predictor, atom: int, rounds: int) -> tuple[dict[str, Any
         print(
             f"  {side:22s} {median:9.4f} s an epoch  {median / own:8.1f} ×   ({min(values):.4f} to {max(values):.4f})"
         )
+    with one_thread():
+        floor = floor_seconds(prediction)
     print(f"500 epochs take {seconds_500:.2f} s, {seconds_500 / plain:.1f} plain predictions")
+    print(f"their arithmetic alone would take {EPOCHS * floor:.2f} s on one core: {own / floor:.1f} times as long")
     return {
         "speedup_full": whole / own,
         "speedup_khop": k_hop_median / own,
         "max_abs_output_diff": output_difference,
         "rel_grad_diff": gradient_difference,
         "seconds_500_epochs": seconds_500,
+        "floor_500_epochs": EPOCHS * floor,
+        "times_floor": own / floor,
         "forward_ratio": seconds_500 / plain,
         "seconds_an_epoch": times,
     }, prepared
