@@ -27,10 +27,11 @@ def hear_on_main_thread() -> None:
     """
     kernel = getattr(get_ipython(), "kernel", None)
     loop = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
-    if kernel is None or loop is None or kernel in _served:
+    handlers = getattr(kernel, "shell_handlers", {})  # other kernels than ipykernel have neither, and no subshells
+    if loop is None or not handlers or kernel in _served:
         return
     _served.add(kernel)
-    kernel.shell_handlers |= {kind: _on(loop, kernel.shell_handlers[kind]) for kind in _OF_WIDGETS}
+    handlers.update({kind: _on(loop, handlers[kind]) for kind in _OF_WIDGETS})
 
 
 def _on(loop: asyncio.AbstractEventLoop, handler: Callable[..., None]) -> Callable[..., Any]:
