@@ -1,4 +1,4 @@
-"""Write docs/benchmarks.md, and the numbers of README.md, from the figures that the benchmarks measured.
+"""Write docs/benchmarks.md, and the numbers of other pages, from the figures that the benchmarks measured.
 
 ``make bench`` runs every script of ``benchmarks/`` and keeps its JSON in ``docs/results``; this script only arranges
 what stands there. ``--check`` changes nothing and fails where a page is not what the figures say.
@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
-README = ROOT / "README.md"
+WITH_NUMBERS = (ROOT / "README.md", ROOT / "docs" / "what_if.md", ROOT / "docs" / "trajectories.md")
 CARD = ROOT / "symgnn_explain" / "data" / "symgnn_cu64zr36.json"
 
 NUMBER = re.compile(r"<!-- number: (\w+) -->.*?<!-- /number -->")
@@ -199,6 +199,70 @@ def robustness(figures: Figures) -> str:
     return table(["sample glass", "mean moves, r with the undisturbed", "after relaxation"], rows)
 
 
+def between(figures: Figures, name: str, form: str = ".2f") -> str:
+    """Return a value with its interval."""
+    low, high = (f"{figures[f'{name}_{end}']:{form}}" for end in ("low", "high"))
+    return f"{figures[name]:{form}} ({low} to {high})"
+
+
+def what_if(figures: Figures) -> str:
+    """Return how quickly edits are predicted, and whether saddle searches agree with what they predict."""
+    rows = [
+        ["an edit, predictions of all atoms: processor time", seconds(figures["edit_cpu_seconds"])],
+        [
+            "largest difference to a prediction of the whole, within the domain",
+            f"{figures['max_difference_inside_domain_ev']:.0e} eV",
+        ],
+    ]
+    if "n_verified" in figures:
+        rows += [
+            ["relaxed edits verified", figures["n_verified"]],
+            ["of which saddle searches confirm the sign", figures["n_confirmed"]],
+        ]
+        shares = (
+            ("", "sign agreement"),
+            ("_raising", "… where a rise is predicted"),
+            ("_lowering", "… where a fall is predicted"),
+        )
+        rows += [
+            [said, between(figures, f"sign_agreement{name}")]
+            for name, said in shares
+            if f"sign_agreement{name}" in figures
+        ]
+        rows += [
+            ["correlation of predicted and computed change", between(figures, "correlation")],
+            ["computed change for 1 eV of predicted change (eV)", between(figures, "slope")],
+        ]
+    return table([f"{figures['n_atoms']} atoms", "measured (95 %)"], rows)
+
+
+NULLS = {
+    "species": "copper before zirconium",
+    "energy": "high energy",
+    "energy_around": "high energy of the atom and its neighbours",
+    "volume": "large Voronoi volume",
+    "faces": "few Voronoi faces",
+}
+
+
+def trajectory(figures: Figures) -> str:
+    """Return whether low barriers say what rearranges next, and what predicting a trajectory costs."""
+    horizons = figures["horizons"]
+    head = ["rearranged within", *(f"{(row['frames'] - 1) * figures['between_frames']:g} ps" for row in horizons)]
+    rows = [["atoms", *(row["n_rearranged"] for row in horizons)]]
+    for name, said in {"predicted": "**low predicted barrier**", **NULLS}.items():
+        rows.append([f"AUC, {said}", *(between(row, name) for row in horizons)])
+        if name != "species":
+            rows.append(["… among atoms of one species", *(between(row, f"{name}_within_species") for row in horizons)])
+    costs = [
+        ["a step of the slider: a frame read and predicted, processor time", seconds(figures["slider_step_cpu_s"])],
+        ["… `symgnn-explain predict --frames`, a frame", seconds(figures["predict_cpu_s_a_frame"])],
+        [f"its peak memory, {figures['few_frames']} frames", f"{figures['peak_mb_few_frames']:.0f} MB"],
+        [f"its peak memory, {figures['frames']} frames", f"{figures['peak_mb_all_frames']:.0f} MB"],
+    ]
+    return table(head, rows) + "\n\n" + table([f"{figures['n_atoms']} atoms a frame", "measured"], costs)
+
+
 def population(figures: Figures) -> str:
     """Return the cost of explaining many atoms."""
     rows = [[workers, seconds(value)] for workers, value in figures["seconds_an_atom"].items()]
@@ -224,6 +288,8 @@ SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("domain", "Domain score: is this structure like those of training?", domain),
     ("robustness", "What displacements and strain do to predictions", robustness),
     ("explorer_latency", "The explorer: how long a person waits (s)", explorer_latency),
+    ("what_if", "Edits, and what saddle searches say of them", what_if),
+    ("trajectory", "A trajectory: what rearranges next", trajectory),
     ("population", "Explaining many atoms", population),
     ("graph", "Neighbour list", graph),
     ("topology_speed", "Persistent homology and optimal cycles", topology_speed),
@@ -262,7 +328,7 @@ def page() -> str:
 
 
 def numbers() -> dict[str, str]:
-    """Return the numbers that README.md quotes, by name."""
+    """Return the numbers that other pages quote, by name."""
     card = json.loads(CARD.read_text(encoding="utf-8"))
     found = {"pearson": f"{card['protocol']['pearson_together']:.2f}"}
     if (speed := load("explainer_speed")) is not None:
@@ -273,11 +339,77 @@ def numbers() -> dict[str, str]:
         found["click"] = seconds(latency["click_to_highlight_s"])
     if (topology := load("topology_speed")) is not None and "speedup" in topology:
         found["topology"] = f"{topology['speedup']:.0f}"
-    return found
+    return found | numbers_of_edits() | numbers_of_trajectory()
 
 
-def readme(text: str) -> str:
-    """Return README.md with its numbers put in."""
+def numbers_of_edits() -> dict[str, str]:
+    """Return those that docs/what_if.md quotes."""
+    figures = load("what_if")
+    if figures is None or "n_verified" not in figures:
+        return {}
+    names = {
+        "edits_sign": "sign_agreement",
+        "edits_raising": "sign_agreement_raising",
+        "edits_lowering": "sign_agreement_lowering",
+    }
+    names |= {"edits_correlation": "correlation", "edits_slope": "slope"}
+    return {name: between(figures, key) for name, key in names.items() if key in figures} | {
+        "edits_verified": str(figures["n_verified"]),
+        "edits_confirmed": str(figures["n_confirmed"]),
+        "edits_error": f"{figures['standard_error_mean_ev']:.2f}",
+        "edit_seconds": seconds(figures["edit_cpu_seconds"]),
+    }
+
+
+def numbers_of_trajectory() -> dict[str, str]:
+    """Return those that docs/trajectories.md quotes."""
+    figures = load("trajectory")
+    if figures is None:
+        return {}
+    first, last = figures["horizons"][0], figures["horizons"][-1]
+    barrier, flagged = figures["mean_barrier_ev"], figures["share_flagged"]
+    areas = [row["auc"] for row in figures["windows"]]
+    found = {
+        "frames_temperature": f"{figures['temperature']:g} K",
+        "frames_between": f"{figures['between_frames']:g} ps",
+        "frames_time": f"{(last['frames'] - 1) * figures['between_frames']:.3g} ps",
+        "frames_moved": f"{figures['moved_angstrom']:g} Å",
+        "frames_rearranged": f"{last['n_rearranged']} atoms ({figures['share_rearranged']:.1%})",
+        "frames_copper": f"{last['copper']:.0%}",
+        "frames_soon": str(first["n_rearranged"]),
+        "frames_auc": between(last, "predicted"),
+        "frames_auc_atoms": "{:.2f} to {:.2f}".format(
+            *(last[f"predicted_drawing_atoms_{end}"] for end in ("low", "high"))
+        ),
+        "frames_auc_within": between(last, "predicted_within_species"),
+        "frames_auc_soon": between(first, "predicted"),
+        "frames_auc_soon_within": between(first, "predicted_within_species"),
+        "frames_auc_windows": "{:.2f} to {:.2f}".format(*(end(areas) for end in (min, max))),
+        "frames_auc_neighbours": between(figures["neighbours"], "predicted"),
+        "frames_changed": str(figures["neighbours"]["n_changed"]),
+        "frames_lowest_tenth": f"{figures['share_of_rearranging_in_lowest_tenth']:.0%}",
+        "frames_barrier_of_rearranging": f"{figures['mean_barrier_first_of_rearranging_ev']:.2f} eV",
+        "frames_barrier_of_others": f"{figures['mean_barrier_first_of_others_ev']:.2f} eV",
+        "frames_barrier_first": f"{barrier[0]:.3f}",
+        "frames_barrier_last": f"{barrier[-1]:.3f} eV",
+        "frames_energy": f"{1000 * (figures['energy_an_atom_last_ev'] - figures['energy_an_atom_first_ev']):.1f} meV",
+        "frames_flagged": f"{min(flagged):.1%} to {max(flagged):.1%}",
+        "frames_in_time": f"{figures['std_in_time_of_others_ev']:.2f} eV",
+        "frames_over_atoms": f"{figures['std_over_atoms_ev']:.2f} eV",
+        "frames_step": seconds(figures["slider_step_cpu_s"]),
+    }
+    found |= {f"frames_peak_{which}": f"{figures[f'peak_mb_{which}_frames']:.0f} MB" for which in ("few", "all")}
+    found |= {f"frames_{null}_null": between(last, null) for null in NULLS}
+    found |= {f"frames_{null}_within": between(last, f"{null}_within_species") for null in NULLS if null != "species"}
+    return found | {
+        f"frames_above_{null}": between(last, f"predicted_above_{null}_within_species")
+        for null in NULLS
+        if null != "species"
+    }
+
+
+def with_numbers(text: str) -> str:
+    """Return a page with its numbers put in."""
     known = numbers()
     return NUMBER.sub(
         lambda match: f"<!-- number: {match[1]} -->{known.get(match[1], 'not measured yet')}<!-- /number -->", text
@@ -289,7 +421,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is out of date")
     arguments = parser.parse_args()
-    wanted = {PAGE: page(), README: readme(README.read_text(encoding="utf-8"))}
+    wanted = {PAGE: page()} | {path: with_numbers(path.read_text(encoding="utf-8")) for path in WITH_NUMBERS}
     differing = [
         path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
