@@ -335,7 +335,8 @@ def explain_prepared(
 
             watch = replace(watch, preview=Preview(show_mask))
         scores: Sequence[UnitScores]
-        if len(predictions) > 1 and method.run_many is not None and not members:
+        of_one_graph = all(prediction.prepared is predictions[0].prepared for prediction in predictions)
+        if len(predictions) > 1 and of_one_graph and method.run_many is not None and not members:
             scores = method.run_many(predictions, configured, watch)
         else:
             parts = watch.parts(len(predictions))

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
-from symgnn_explain.explain.engine.protocol import MaskSemantics
+from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.predictor import Predicted, Predictor
+from symgnn_explain.models.protocol import NodeModel
 from symgnn_explain.models.target import Target
 from symgnn_explain.runs.threads import one_thread
-from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.bins import images_within, wrapped_into_cell
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.graph import edge_displacements
 
 if TYPE_CHECKING:
     from symgnn_explain.explain.result.explanation import AtomExplanation
     from symgnn_explain.explain.result.interactions import Interactions
+
+
+LARGE_ATOMS = 10_000
+"""Atoms of a glass up to which its graph is built as a whole: some 30 kB each."""
+
+_KEPT = 3
+"""Surroundings of atoms of a large glass that are kept: an explanation, and what panels ask about it."""
+
+_MARGIN = 1e-3  # by how much (Å) more is taken along than is needed
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +97,10 @@ class PreparedGlass(PreparedGraph):
 
         return explain_interactions(self, atom, units, **chosen)
 
+    def around(self, atom: int) -> PreparedGlass:  # noqa: ARG002 - a large glass is cut
+        """Return what explaining one atom needs, with a graph that holds all that its prediction depends on."""
+        return self
+
     def displacements(self, edges: Tensor) -> FloatArray:
         """Return ``r_source - r_target`` of some edges, shape (E, 3), Å.
 
@@ -109,10 +125,97 @@ class PreparedGlass(PreparedGraph):
         return super().masked_prediction(atom, semantics=semantics, unit=unit, shell_width=shell_width, member=member)
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedSurroundings(PreparedGlass):
+    """What explaining one atom of a large glass needs: a graph of the atoms that its prediction depends on.
+
+    Parameters
+    ----------
+    atom
+        The only one that can be explained.
+    nodes
+        The atom of the glass that each node of the graph is, ascending.
+    """
+
+    atom: int = field(kw_only=True)
+    nodes: IntArray = field(kw_only=True)
+
+    def node_of(self, atom: int) -> int:
+        """Return the node that the atom is; raises InputError for any other, whose surroundings are not complete."""
+        if atom != self.atom:
+            raise InputError(f"these are the surroundings of atom {self.atom}: explain atom {atom} in its own.")
+        return int(np.searchsorted(self.nodes, atom))
+
+    def atoms_of(self, nodes: IntArray) -> IntArray:
+        """Return the atoms that nodes of the graph are."""
+        return self.nodes[nodes]
+
+    def displacements(self, edges: Tensor) -> FloatArray:
+        """Return ``r_source - r_target`` of some edges, shape (E, 3), Å."""
+        return np.asarray(self.graph.edge_attr.cpu()[edges.cpu()].double().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedLargeGlass(PreparedGlass):
+    """A large glass as a SymGNN sees it: graphs are built around the atoms that are explained, one after the other.
+
+    Memory beyond that of the glass and its predictions is that of an atom's surroundings, a few ten megabytes; the
+    graph of the whole glass is built only where it is asked for.
+    """
+
+    graph: Data = field(init=False, repr=False)
+    _latest: list[PreparedSurroundings] = field(default_factory=list, init=False, repr=False)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "graph":
+            raise AttributeError(name)
+        graph = _described_graph(self.predictor, self.glass)  # for what looks at all atoms at once
+        object.__setattr__(self, "graph", graph)
+        return graph
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_latest": []}  # other processes explain other atoms
+
+    def around(self, atom: int) -> PreparedSurroundings:
+        """Return what explaining one atom needs; what the latest atoms needed is kept."""
+        for part in self._latest:
+            if part.atom == atom:
+                return part
+        nodes, positions = _depends_on(self.predictor.model, self.glass, atom)
+        cell = np.diag(np.ptp(positions, axis=0) + 1)
+        cut = Glass(positions, self.glass.numbers[nodes], cell, np.zeros(3, dtype=bool), name=self.glass.name)
+        shared = {each.name: getattr(self, each.name) for each in fields(PreparedGlass) if each.name != "graph"}
+        part = PreparedSurroundings(graph=_described_graph(self.predictor, cut), atom=atom, nodes=nodes, **shared)
+        self._latest[:] = [part, *self._latest[: _KEPT - 1]]
+        return part
+
+    def masked_forward(
+        self, atoms: int | list[int], semantics: MaskSemantics, *, over_pairs: bool = False, member: int | None = None
+    ) -> ForwardUnderMask:
+        """Build the prediction of an atom as a function of a mask; see :class:`PreparedGraph`."""
+        part = self.around(atoms if isinstance(atoms, int) else atoms[0])
+        return part.masked_forward(atoms, semantics, over_pairs=over_pairs, member=member)
+
+    def masked_prediction(
+        self,
+        atom: int,
+        *,
+        semantics: MaskSemantics,
+        unit: Unit,
+        shell_width: float = SHELL_WIDTH,
+        member: int | None = None,
+    ) -> MaskedPrediction:
+        """Build the prediction of one atom as a function of a mask over units; see :class:`PreparedGraph`."""
+        part = self.around(self.glass.require_atom(atom))
+        return part.masked_prediction(atom, semantics=semantics, unit=unit, shell_width=shell_width, member=member)
+
+
 def prepare(
     predictor: Predictor, glass: Glass, *, reference: Glass | None = None, predicted: Predicted | None = None
 ) -> PreparedGlass:
     """Predict a glass once, and keep what its explanations need; the same whatever the number of threads.
+
+    Of a glass of more than ``LARGE_ATOMS`` the graph is built around each atom that is explained.
 
     Parameters
     ----------
@@ -131,32 +234,61 @@ def prepare(
     InputError
         If the predictor does not know a species of either glass.
     """
-    reference_graph = None
-    with torch.no_grad(), one_thread():  # sums over several threads differ in their last digits
-        graph = with_description(predictor.model, predictor.graph(glass))
-        if not isinstance(predictor.model, SymGNNLike):
-            said, messages = predicted or predictor.predict_glass(glass)
-            reference_graph = None if reference is None else predictor.graph(reference)
+    reference_graph = graph = None
+    if not _is_cut(predictor.model, glass):
+        graph = _described_graph(predictor, glass)
     if isinstance(predictor.model, SymGNNLike):
         said, messages = predicted or predictor.predict_glass(glass)
         if reference is not None:
             _, messages = predictor.predict_glass(reference)
+    else:
+        with one_thread():
+            said, messages = predicted or predictor.predict_glass(glass)
+            reference_graph = None if reference is None else predictor.graph(reference)
     reference = glass if reference is None else reference
     values, spread, domain = said
     require_finite(glass, values)
-    return PreparedGlass(
-        model=predictor.model,
-        graph=graph,
-        predictions=values,
-        reference=messages,
-        reference_graph=reference_graph,
-        predictor=predictor,
-        glass=glass,
-        reference_name=reference.name,
-        reference_sha256=reference.content_hash,
-        spread=spread,
-        domain=domain,
-    )
+    found: dict[str, Any] = {
+        "model": predictor.model,
+        "predictions": values,
+        "reference": messages,
+        "reference_graph": reference_graph,
+        "predictor": predictor,
+        "glass": glass,
+        "reference_name": reference.name,
+        "reference_sha256": reference.content_hash,
+        "spread": spread,
+        "domain": domain,
+    }
+    return PreparedLargeGlass(**found) if graph is None else PreparedGlass(graph=graph, **found)
+
+
+def _described_graph(predictor: Predictor, glass: Glass) -> Data:
+    with torch.no_grad(), one_thread():  # sums over several threads differ in their last digits
+        return with_description(predictor.model, predictor.graph(glass))
+
+
+def _is_cut(model: NodeModel, glass: Glass) -> bool:
+    """Whether a glass is large, and no prediction depends on several images of one atom."""
+    if not isinstance(model, SymGNNLike) or len(glass) <= LARGE_ATOMS:
+        return False
+    return bool((glass.heights()[glass.pbc] > 2 * _sight(model)).all())
+
+
+def _sight(model: SymGNNLike) -> float:
+    """How far (Å) a network sees: over its messages, and before the first of them."""
+    return float(model.hops * model.config.cutoff + max(model.config.cutoff, model.config.reach) + _MARGIN)
+
+
+def _depends_on(model: SymGNNLike, glass: Glass, atom: int) -> tuple[IntArray, FloatArray]:
+    """Return the atoms that the prediction of one depends on, in the order of the glass, and where their images are."""
+    radius = _sight(model)
+    shift, scaled = wrapped_into_cell(glass)
+    reach = radius / glass.heights()
+    image, place, vectors = images_within(glass, scaled[atom] - reach, scaled[atom] + reach, (shift, scaled))
+    near = np.linalg.norm((place - scaled[atom]) @ glass.cell, axis=1) <= radius
+    order = np.flatnonzero(near)[np.argsort(image[near], kind="stable")]
+    return image[order], glass.positions[image[order]] + vectors[order] @ glass.cell
 
 
 def require_finite(glass: Glass, predictions: FloatArray) -> None:

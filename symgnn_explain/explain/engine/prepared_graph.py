@@ -23,7 +23,7 @@ from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel, evaluated_copy, name_of
 from symgnn_explain.models.sweep import sweep_graph
 from symgnn_explain.models.target import Target
-from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 
 class SlowEngineWarning(UserWarning):
@@ -146,6 +146,16 @@ class PreparedGraph:
             return "known messages"
         return "messages" if self.describes and unit in OF_MESSAGES else "everything"
 
+    def node_of(self, atom: int) -> int:
+        """Return the node of the graph that an atom is; raises InputError where there is none."""
+        if not 0 <= atom < self.graph.num_nodes:
+            raise InputError(f"atom {atom} does not exist: the graph has {self.graph.num_nodes}, numbered from 0.")
+        return atom
+
+    def atoms_of(self, nodes: IntArray) -> IntArray:
+        """Return the atoms that nodes of the graph are."""
+        return nodes
+
     def masked_forward(
         self, atoms: int | list[int], semantics: MaskSemantics, *, over_pairs: bool = False, member: int | None = None
     ) -> ForwardUnderMask:
@@ -154,17 +164,18 @@ class PreparedGraph:
         With ``over_pairs`` the mask is over the pairs that they depend on, where the network sees more of them than
         messages. ``member`` chooses one network of an ensemble.
         """
+        nodes = self.node_of(atoms) if isinstance(atoms, int) else [self.node_of(atom) for atom in atoms]
         if not isinstance(self.model, SymGNNLike):
-            return generic_forward(self.engine, atoms, semantics)
+            return generic_forward(self.engine, nodes, semantics)
         members, reference = members_of(self.model), self.reference
         if member is not None:
             members, reference = [members[member]], None if reference is None else [reference[member]]
         if over_pairs and self.describes:
             return PairForward(
-                self.model.environment, members, self.graph, self.pairs, atoms, semantics=semantics, reference=reference
+                self.model.environment, members, self.graph, self.pairs, nodes, semantics=semantics, reference=reference
             )
         model = self.model if member is None else members[0]
-        return MaskedForward(model, self.graph, atoms, semantics=semantics, reference=reference)
+        return MaskedForward(model, self.graph, nodes, semantics=semantics, reference=reference)
 
     def displacements(self, edges: Tensor) -> FloatArray | None:  # noqa: ARG002 - of a glass
         """Return ``r_source - r_target`` of some edges, shape (E, 3), Å; None where only a graph is known."""
@@ -186,13 +197,11 @@ class PreparedGraph:
         InputError
             If the atom, the semantics or the unit does not exist.
         """
-        if not 0 <= atom < self.graph.num_nodes:
-            raise InputError(f"atom {atom} does not exist: the graph has {self.graph.num_nodes}, numbered from 0.")
         over_pairs = self.describes and unit not in OF_MESSAGES
         forward = self.masked_forward(atom, semantics, over_pairs=over_pairs, member=member)
         edges = forward.field.edges.cpu()
         index = self.pairs.index if over_pairs else self.graph.edge_index
-        source, target = index.cpu()[:, edges].numpy()
+        source, target = self.atoms_of(index.cpu()[:, edges].numpy())
         displacement = self.pairs.vector.cpu()[edges].double().numpy() if over_pairs else self.displacements(edges)
         units = group_edges(
             unit, source, target, glass=self.structure, atom=atom, displacement=displacement, shell_width=shell_width

@@ -126,7 +126,9 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
     glass = prepared.glass
     atom = glass.require_atom(atom)
     with one_thread():
-        atoms, prediction, gradient = _differentiate(prepared.predictor.model, prepared.graph, atom)
+        around = prepared.around(atom)
+        nodes, prediction, gradient = _differentiate(prepared.predictor.model, around.graph, around.node_of(atom))
+        atoms = around.atoms_of(nodes)
     return PositionAttribution(
         atom=atom,
         atoms=atoms,
