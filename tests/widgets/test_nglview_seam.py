@@ -42,7 +42,7 @@ def test_the_traits_are_those_of_the_view(stage: Stage) -> None:
 
 
 def test_code_is_sent_as_nglview_sends_it(stage: Stage, sent: list[dict[str, Any]]) -> None:
-    stage.set_scene("glass", "load", pdb="END")
+    stage.set_scene("glass", "load", positions="")
     [message] = sent
     theirs = nglview.NGLWidget._get_remote_call_msg(stage, "executeCode", args=message["args"])
     assert message == {name: theirs[name] for name in message}

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import threading
 from typing import Any
 
 import numpy as np
 import pytest
-from ase.io import read
 
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets import GlassExplorer
+from symgnn_widgets.views import structure as structure_view
 from symgnn_widgets.views.highlight import drawn_radii
-from symgnn_widgets.views.structure import pdb_text
 
 
 @pytest.fixture
@@ -131,9 +129,48 @@ def test_without_known_barriers_they_are_not_offered(random_glass: Any, explorer
     assert "known barrier" not in plain.view.controls.colour_by.options
 
 
-def test_the_structure_text_reads_back(glass: Glass) -> None:
-    positions = wrapped_positions(glass)
-    atoms = read(io.StringIO(pdb_text(glass, positions)), format="proteindatabank")
-    np.testing.assert_allclose(atoms.positions, positions, atol=6e-4)
-    assert atoms.get_chemical_symbols() == glass.symbols
-    np.testing.assert_allclose(atoms.arrays["bfactor"], drawn_radii(glass), atol=6e-3)
+def test_the_structure_that_is_sent_reads_back(explorer: GlassExplorer, glass: Glass) -> None:
+    method, sent = explorer.view.stage._scene["glass"]
+    assert method == "load"
+    place = np.frombuffer(base64.b64decode(sent["positions"]), "<f4").reshape(-1, 3)
+    np.testing.assert_allclose(place, wrapped_positions(glass), rtol=1e-6, atol=1e-6)
+    species = np.frombuffer(base64.b64decode(sent["species"]), "u1")
+    assert [sent["symbols"][kind] for kind in species] == glass.symbols
+    np.testing.assert_allclose(np.array(sent["radii"])[species], drawn_radii(glass))
+    assert sent["numbers"] is None
+
+
+def test_of_a_large_structure_a_part_is_drawn(
+    explorer: GlassExplorer, glass: Glass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(structure_view, "MOST_DRAWN", 100)
+    monkeypatch.setattr(structure_view, "DRAWN_OF_LARGE", 60)
+    monkeypatch.setattr(structure_view, "SEEN_AROUND", 3.5)
+    large = GlassExplorer(glass, explorer.session.predictor)
+    view, session, places = large.view, large.session, wrapped_positions(glass)
+
+    def check(centre: Any) -> None:
+        scene = view.stage._scene
+        numbers = np.frombuffer(base64.b64decode(scene["glass"][1]["numbers"]), "<i4")
+        away = np.linalg.norm(places - centre, axis=1)
+        assert set(numbers) == set(np.argsort(away)[:60])
+        place = np.frombuffer(base64.b64decode(scene["glass"][1]["positions"]), "<f4").reshape(-1, 3)
+        np.testing.assert_allclose(place, places[numbers], rtol=1e-6, atol=1e-6)
+        rgb = np.frombuffer(base64.b64decode(scene["colours"][1]["colours"]), "u1").reshape(-1, 3)
+        np.testing.assert_array_equal(rgb, session.colouring().rgb()[numbers])
+
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    check(middle)
+    assert "Drawn are 60 of 216 atoms" in view.legend.value
+    near = int(np.linalg.norm(places - middle, axis=1).argmin())
+    large.select(near)
+    check(middle)  # it has its surroundings there
+    corner = int(np.linalg.norm(places, axis=1).argmin())
+    low = float(np.median(places[:, 0]))
+    session.slab_axis, session.slab = "x", (-1.0, low)
+    large.select(corner)
+    check(places[corner])
+    drawn = np.frombuffer(base64.b64decode(view.stage._scene["filter"][1]["drawn"]), "u1")
+    numbers = np.frombuffer(base64.b64decode(view.stage._scene["glass"][1]["numbers"]), "<i4")
+    np.testing.assert_array_equal(drawn > 0, places[numbers, 0] <= low)
+    assert "Drawn are" not in explorer.view.legend.value

@@ -27,6 +27,8 @@
 
   let rgb = new Uint8Array();
   let atoms = null;
+  let numbers = null; // of the atoms that are drawn, where these are a part of the glass
+  const numberOf = (index) => numbers?.[index] ?? index;
   const perAtomColour = NGL.ColormakerRegistry.addScheme(function () {
     this.atomColor = (atom) => {
       const first = 3 * atom.index;
@@ -104,7 +106,9 @@
   // The atom that a place means, or -1: a marked one, whatever faded atom is in front of it, else what is seen there.
   const atomAt = (x, y) => {
     const marked = markedAt(x, y);
-    return marked < 0 ? atomUnder(x, y)?.atom?.index ?? -1 : marked;
+    if (marked >= 0) return marked;
+    const atom = atomUnder(x, y)?.atom;
+    return atom ? numberOf(atom.index) : -1;
   };
   // Told in messages of our own: nglview's is a state, in which a second click on an atom can be no change.
   stage.pickingControls.pick = (x, y) => {
@@ -112,10 +116,37 @@
     if (atom >= 0) view.send({ type: "scene_pick", data: { atom, add: shiftKey || ctrlKey || metaKey } });
   };
 
-  // Loading is asynchronous; what comes later waits for it.
+  // Pictures are asynchronous; what comes later waits for them.
   let queue = Promise.resolve();
   const next = (step) => {
     queue = queue.then(step).catch((error) => view.send({ type: "scene_error", data: String(error) }));
+  };
+
+  // What NGL makes of a file, without one: the atoms of a glass, one to a residue.
+  const structureOf = ({ positions, species, symbols, radii }) => {
+    const structure = new NGL.Structure("glass", ""), place = floats(positions), kind = bytes(species);
+    const { atomStore, residueStore, chainStore, modelStore, atomMap, residueMap } = structure, count = kind.length;
+    const named = symbols.map((symbol) => symbol.toUpperCase());
+    const types = named.map((name) => atomMap.add(name, name));
+    const residues = named.map((name, i) => residueMap.add(name, [types[i]], true));
+    for (const [store, size] of [[atomStore, count], [residueStore, count], [chainStore, 1], [modelStore, 1]]) {
+      store.resize(size);
+      store.count = size;
+    }
+    for (let i = 0; i < count; i++) {
+      const k = kind[i];
+      [atomStore.x[i], atomStore.y[i], atomStore.z[i]] = [place[3 * i], place[3 * i + 1], place[3 * i + 2]];
+      [atomStore.atomTypeId[i], atomStore.bfactor[i], atomStore.residueIndex[i]] = [types[k], radii[k], i];
+      [residueStore.atomOffset[i], residueStore.atomCount[i], residueStore.residueTypeId[i]] = [i, 1, residues[k]];
+      atomStore.serial[i] = residueStore.resno[i] = i + 1;
+    }
+    chainStore.setChainname(0, "A");
+    chainStore.setChainid(0, "A");
+    chainStore.residueCount[0] = count;
+    modelStore.chainCount[0] = 1;
+    structure.finalizeAtoms();
+    structure.finalizeBonds();
+    return structure;
   };
 
   const removeByName = (name) =>
@@ -192,10 +223,11 @@
   const scene = {
     stage,
 
-    load({ pdb }) {
-      next(async () => {
-        stage.removeAllComponents();
-        atoms = await stage.loadFile(new Blob([pdb], { type: "text/plain" }), { ext: "pdb", name: "glass", defaultRepresentation: false });
+    load(glass) {
+      next(() => {
+        removeByName("glass");
+        numbers = glass.numbers ? new Int32Array(bytes(glass.numbers).buffer) : null;
+        atoms = stage.addComponentFromObject(structureOf(glass), { name: "glass" });
         const cutFaces = { useInteriorColor: false, diffuseInterior: true, interiorDarkening: CUT_DARKENING };
         const look = { color: perAtomColour, radiusType: "bfactor", radiusScale: 1, ...cutFaces };
         atoms.addRepresentation("spacefill", look);
@@ -279,6 +311,7 @@
 
     // The atom that a click at a place of the canvas means, or -1.
     atomAt,
+    numberOf,
 
     look(name) {
       next(() => stage.getComponentsByName(name).list.forEach((component) => component.autoView(500)));

@@ -29,7 +29,7 @@ const draw = (NGL) => {
   drawScene.call(view, NGL);
   for (const [method, argument] of calls) view.glassScene[method](argument);
   view.stage.signals.clicked.add((found) => {
-    if (found?.atom) hit.textContent = `atom ${found.atom.index} (${found.atom.element})`;
+    if (found?.atom) hit.textContent = `atom ${view.glassScene.numberOf(found.atom.index)} (${found.atom.element})`;
   });
   addEventListener("resize", () => view.stage.handleResize());
 };

@@ -188,10 +188,8 @@ def interaction_shapes(
 
 def drawn_radii(glass: Glass) -> FloatArray:
     """Radius at which each atom is drawn, shape (N,), Å."""
-    of_species = {
-        number: species_radius(symbol) for number, symbol in zip(np.unique(glass.numbers), glass.species, strict=True)
-    }
-    return DRAWN_SIZE * np.array([of_species[number] for number in glass.numbers])
+    radii = np.array([species_radius(symbol) for symbol in glass.species])
+    return DRAWN_SIZE * radii[np.searchsorted(np.unique(glass.numbers), glass.numbers)]
 
 
 def _rgb(colour: str) -> FloatArray:

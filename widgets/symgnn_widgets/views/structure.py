@@ -7,11 +7,13 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+from numpy.typing import NDArray
 
 from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
+from symgnn_explain.plotting.style import species_radius
 from symgnn_explain.runs.markup import Markup, joined, note
-from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.measure import measure, nearest_image
 from symgnn_widgets.state.colour import SHOWN, Colours
 from symgnn_widgets.state.colourings import OF_EXPLANATIONS, predicted_colouring
@@ -21,6 +23,7 @@ from symgnn_widgets.state.jobs import Job
 from symgnn_widgets.state.scene import Scene
 from symgnn_widgets.views.highlight import (
     ARROWS,
+    DRAWN_SIZE,
     Highlight,
     arrow_cylinders,
     cell_edges,
@@ -41,6 +44,12 @@ OPACITY_AMONG_SKINS = 0.05
 CELL_RADIUS = 0.06  # Å
 MEASURE_RADIUS = 0.09  # Å
 CELL_COLOUR = (0.45, 0.45, 0.5)
+MOST_DRAWN = 150_000
+"""Atoms up to which all are drawn."""
+DRAWN_OF_LARGE = 60_000
+"""Atoms that are drawn of a larger structure."""
+SEEN_AROUND = 20.0
+"""Distance (Å) up to which the surroundings of the selected atom are always drawn."""
 
 
 class StructureView:
@@ -52,6 +61,8 @@ class StructureView:
         structure = self._structure = explaining.structure
         self.positions = wrapped_positions(structure.glass)
         """Places (Å) at which the atoms of the session's glass are drawn."""
+        self.part: IntArray | None = None
+        """The atoms that are drawn, ascending; None for all."""
         self._frame: Frame | None = None
         self.stage = Stage(
             on_ready=lambda: scene.set_trait("shown", True),
@@ -70,14 +81,14 @@ class StructureView:
         self.ui.add_class("symgnn-view")
         self._field: SmoothField | None = None
         self._smoothing = Job(lambda error: structure.fail("The regions could not be found", error))
-        self._recolour()
-        self.stage.set_scene("glass", "load", pdb=pdb_text(structure.glass, self.positions))
+        self._load(selected.selected_atom)
         self._draw_cell()
         self._draw_selection()
         self._draw_others()
         self._show_legend()
         for box in (self.controls.dim, self.controls.cut):
             box.observe(self._draw_selection, "value")
+        selected.observe(self._follow, "selected_atom")
         explaining.observe(self._recolour_explained, "explanation")
         colours.observe(self._recolour, ["colour_by", "revision"])
         selected.observe(self._draw_selection, ["selection", "selected_atom"])
@@ -97,6 +108,32 @@ class StructureView:
         selected.observe(self._show_legend, ["selection", "selected_atom"])
         explaining.observe(self._show_legend, "explanation")
         colours.observe(self._show_legend, ["colour_by", "revision"])
+
+    def _load(self, centre: int | None) -> None:
+        """Send the structure; of a large one the atoms nearest to one of them, or to the middle of all."""
+        glass = self._structure.glass
+        if len(glass) > MOST_DRAWN:
+            middle = (self.positions.min(axis=0) + self.positions.max(axis=0)) / 2
+            away = np.linalg.norm(self.positions - (middle if centre is None else self.positions[centre]), axis=1)
+            self.part = np.sort(np.argpartition(away, DRAWN_OF_LARGE)[:DRAWN_OF_LARGE])
+        self._recolour()
+        self.stage.set_scene("glass", "load", **packed_structure(glass, self.positions, self.part))
+
+    def _follow(self, change: dict[str, Any]) -> None:
+        """Draw another part of a large structure, where the selected atom has no surroundings in this one."""
+        atom = change["new"]
+        if self.part is None or atom is None:
+            return
+        drawn = self.positions[self.part]
+        inside = np.linalg.norm(drawn - self.positions[atom], axis=1) < SEEN_AROUND
+        wanted = np.linalg.norm(self.positions - self.positions[atom], axis=1) < SEEN_AROUND
+        if inside.sum() < wanted.sum():
+            self._load(atom)
+            self._filter()
+
+    def _of_part(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Take what belongs to the atoms that are drawn, from an array with a row an atom."""
+        return values if self.part is None else values[self.part]
 
     def show_frame(self, frame: Frame | None) -> None:
         """Show another frame, its atoms coloured by its predictions; None for the glass of the session."""
@@ -134,9 +171,9 @@ class StructureView:
         if frame is not None:
             of_home = predicted_colouring(self._structure, so_far=frame.values)
             colouring = replace(of_home, values=frame.values)
-        colours = packed(colouring.rgb(), "u1")
+        colours = packed(self._of_part(colouring.rgb()), "u1")
         if moved or "frame" in self.stage.scene_keys:
-            self.stage.set_scene("frame", "move", positions=packed(self._drawn[1]), colours=colours)
+            self.stage.set_scene("frame", "move", positions=packed(self._of_part(self._drawn[1])), colours=colours)
         else:
             self.stage.set_scene("colours", "colour", colours=colours)
 
@@ -146,7 +183,7 @@ class StructureView:
             self._recolour()
 
     def _filter(self, _change: object = None) -> None:
-        drawn = self._colours.visibility(self.positions)
+        drawn = self._of_part(self._colours.visibility(self.positions))
         everything = bool((drawn == SHOWN).all())
         self.stage.set_scene("filter", "filter", drawn=None if everything else packed(drawn, "u1"))
 
@@ -278,7 +315,13 @@ class StructureView:
         bar = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
         atoms = self._explaining.selected.selection
         measured = measure(self._drawn[0], atoms, within=0.0) if len(atoms) in (2, 3) else None
-        return joined([bar, note(missing) if missing else "", note(str(measured)) if measured else ""])
+        said = [missing, str(measured) if measured else ""]
+        if self.part is not None:
+            said.append(
+                f"Drawn are {len(self.part):,} of {len(colouring.values):,} atoms, as many as a browser turns easily: "
+                "those around the selected atom, or in the middle. Select an atom elsewhere to see its surroundings."
+            )
+        return joined([bar, *(note(sentence) for sentence in said if sentence)])
 
     def _take_picture(self, change: dict[str, Any]) -> None:
         if change["new"]:
@@ -290,15 +333,26 @@ class StructureView:
         self._scene.picture = png
 
 
-def pdb_text(glass: Glass, positions: FloatArray) -> str:
-    """Write the structure as the viewer reads it: one residue an atom, its drawn radius (Å) as B-factor."""
-    lines = []
-    for index, (symbol, radius, (x, y, z)) in enumerate(zip(glass.symbols, drawn_radii(glass), positions, strict=True)):
-        lines.append(
-            f"HETATM{(index + 1) % 100000:5d} {symbol:<4s} {symbol.upper():>3s} A{(index + 1) % 10000:4d}    "
-            f"{x:8.3f}{y:8.3f}{z:8.3f}{1.0:6.2f}{radius:6.2f}          {symbol.upper():>2s}"
-        )
-    return "\n".join([*lines, "END"])
+def packed_structure(glass: Glass, positions: FloatArray, part: IntArray | None = None) -> dict[str, Any]:
+    """Write the atoms as the viewer reads them: a place and the number of a species each, 13 bytes.
+
+    Parameters
+    ----------
+    positions
+        Where they are drawn, shape (N, 3), Å.
+    part
+        Which of them are drawn; None for all.
+    """
+    species = np.searchsorted(np.unique(glass.numbers), glass.numbers)
+    if part is not None:
+        positions, species = positions[part], species[part]
+    return {
+        "positions": packed(positions),
+        "species": packed(species, "u1"),
+        "symbols": list(glass.species),
+        "radii": [DRAWN_SIZE * species_radius(symbol) for symbol in glass.species],
+        "numbers": None if part is None else packed(part, "<i4"),
+    }
 
 
 def _spheres(drawn: Highlight) -> dict[str, str]:
