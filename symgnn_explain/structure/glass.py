@@ -6,6 +6,7 @@ import hashlib
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,12 @@ class Glass:
     @property
     def symbols(self) -> list[str]:
         """Chemical symbol of each atom."""
-        return [chemical_symbols[number] for number in self.numbers]
+        return self._symbols.copy()
+
+    @cached_property
+    def _symbols(self) -> list[str]:
+        named = dict(zip(np.unique(self.numbers).tolist(), self.species, strict=True))
+        return [named[number] for number in self.numbers.tolist()]
 
     @property
     def species(self) -> tuple[str, ...]:
@@ -191,7 +197,7 @@ class Glass:
         known = bool(self.labelled[self.require_atom(atom)])
         return float(self.barriers[atom]) if known and self.barriers is not None else None
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 over positions, species, cell and periodicity: equal for equal structures."""
         digest = hashlib.sha256()

@@ -125,3 +125,18 @@ def test_a_graph_is_built_for_explanations_alone(
     explorer.select(4)
     for method in METHODS:
         explorer.session.method = method
+
+
+def test_what_looks_at_all_atoms_is_refused_of_too_many(
+    glass: Glass, tiny_predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("symgnn_widgets.state.structure.MOST_ANALYSED", 100)
+    monkeypatch.setattr("symgnn_widgets.state.scene.MOST_ANALYSED", 100)
+    explorer = GlassExplorer(glass, tiny_predictor)
+    explorer.session.method = "saliency"
+    explorer.view.stage.receive(None, {"type": "scene_ready"}, None)
+    assert explorer.explanation is not None  # the example
+    assert (explorer.session.error, explorer.session.scene.cells) == ("", None)
+    explorer.tabs.open("Motifs")
+    assert "has 216 atoms" in explorer.session.error
+    assert "Open a part" in explorer.session.error

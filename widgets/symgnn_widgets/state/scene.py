@@ -8,6 +8,7 @@ from symgnn_explain.analysis import CyclePath, VoronoiCells
 from symgnn_explain.explain import Interactions, PositionAttribution
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Job
+from symgnn_widgets.state.structure import MOST_ANALYSED
 
 
 class Scene(HasTraits):
@@ -45,5 +46,6 @@ class Scene(HasTraits):
 
     def _describe_surroundings(self, _change: object) -> None:
         # Not before the first explanation, which it would slow down; and not where nobody looks.
-        if self.shown and self.explaining.explanation is not None:
+        analysable = len(self.explaining.structure.glass) <= MOST_ANALYSED
+        if self.shown and analysable and self.explaining.explanation is not None:
             self.find_cells()

@@ -42,6 +42,9 @@ Found = TypeVar("Found")
 AHEAD_ATOMS = 30_000
 """Atoms up to which the graph is built before anybody asks for an explanation: 30 kB each."""
 
+MOST_ANALYSED = 200_000
+"""Atoms up to which what looks at all of them at once is computed: a kilobyte each and more."""
+
 NOT_YET = "The atoms are still being predicted: wait, or click one."
 
 _log = logging.getLogger(__name__)
@@ -202,19 +205,30 @@ class Structure(HasTraits):
 
     def voronoi_cells(self) -> VoronoiCells:
         """Return the Voronoi cells of all atoms."""
+        self._require_analysable()
         return self._once("cells", lambda: voronoi_cells(self.glass))
 
     def local_order(self) -> LocalOrder:
         """Return the local order of all atoms."""
+        self._require_analysable()
         return self._once("local order", lambda: local_order_analysis(self.glass))
 
     def network(self, progress: Callable[[float], None], cancel: CancelSignal) -> BondNetwork:
         """Return the bond network and its rings."""
+        self._require_analysable()
         return self._once("network", lambda: bond_network(self.glass, progress=progress, cancel=cancel))
 
     def topology(self, progress: Callable[[float], None], cancel: CancelSignal) -> StructureTopology:
         """Return persistence pairs and optimal cycles."""
+        self._require_analysable()
         return self._once("topology", lambda: structure_topology(self.glass, progress, cancel))
+
+    def _require_analysable(self) -> None:
+        if len(self.glass) > MOST_ANALYSED:
+            raise InputError(
+                f"{self.glass.name!r} has {len(self.glass):,} atoms: Voronoi cells, local order, rings and cycles are "
+                f"found for up to {MOST_ANALYSED:,}. Open a part of the structure for these."
+            )
 
     def _once(self, name: str, compute: Callable[[], Found]) -> Found:
         with self._locks[name]:  # asked from several threads, which wait for what they ask for alone
