@@ -13,12 +13,20 @@ from symgnn_explain.cli.options import (
     EdgesOption,
     Explaining,
     File,
+    FilmOption,
     Network,
     OverwriteOption,
     Reading,
     grouped,
 )
-from symgnn_explain.cli.output import missing_pictures_said, progress_bar, require_writable, said_of
+from symgnn_explain.cli.output import (
+    missing_pictures_said,
+    progress_bar,
+    require_film_option,
+    require_writable,
+    said_of,
+    write_film_of,
+)
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import require_free
 
@@ -61,14 +69,19 @@ def explain(
     how: Explaining,
     together: TogetherOption = None,
     beside: BesideOption = None,
+    film: FilmOption = None,
     k: EdgesOption = 50,
     network: Network,
     reading: Reading,
 ) -> None:
-    """Find the neighbours that made the network predict what it does of one atom, with figures and tables."""
+    """Find the neighbours that made the network predict what it does of one atom, with figures and tables.
+
+    A film shows the important neighbourhood turning round.
+    """
     _require_edges(k)
     _require_units(together)
     require_writable(out)
+    require_film_option(film, overwrite=overwrite)
     glass = reading.glass(file)
     glass.require_atom(atom)
     from symgnn_explain.explain.result.agreement import agreement
@@ -105,6 +118,12 @@ def explain(
         )
     for path in written:
         print(said_of(path, replaced=path in earlier))
+    if film is not None:
+        from symgnn_explain.export.film import RATE, SECONDS
+        from symgnn_explain.plotting import neighbourhood_figure, turning_figures
+
+        figure = neighbourhood_figure(glass, explanation, k=k, predictions=prepared.predictions)
+        write_film_of(turning_figures(figure, round(RATE * SECONDS)), film, overwrite=overwrite)
 
 
 @grouped

@@ -83,6 +83,15 @@ PotentialOption = Annotated[
         "Mendelev, Kramer and Ott (2009) in an installed openkim-models.",
     ),
 ]
+FilmOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--film",
+        metavar="F",
+        show_default=False,
+        help="Also write a film: .gif, .webp, or .mp4 where ffmpeg is installed. It needs Chrome or Chromium.",
+    ),
+]
 
 
 WorkersOption = Annotated[int, typer.Option("--workers", metavar="N", help="Processes, with one thread each.")]

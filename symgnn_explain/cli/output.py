@@ -7,17 +7,19 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.files import require_free
 from symgnn_explain.runs.names import printable
 from symgnn_explain.runs.progress import PopulationProgress
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 
 @contextmanager
@@ -78,6 +80,27 @@ def require_writable(folder: Path) -> None:
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(f"nothing can be written into {folder}: {nearest} is not a folder that you may write to.")
+
+
+def require_film_option(film: Path | None, *, overwrite: bool) -> None:
+    """Raise InputError, before any work is done, where the film of ``--film`` could not be written."""
+    if film is not None:
+        from symgnn_explain.export.film import require_film_path
+
+        require_writable(film.parent)
+        require_free([film], overwrite=overwrite, option="--film")
+        require_film_path(film, overwrite=True)
+
+
+def write_film_of(figures: Sequence[go.Figure], film: Path, *, overwrite: bool) -> None:
+    """Write a film with a bar, and say so."""
+    from symgnn_explain.export.film import write_film
+    from symgnn_explain.runs.watch import Watch
+
+    replaced = film.exists()
+    with progress_bar("Filming") as advance:
+        write_film(figures, film, overwrite=overwrite, watch=Watch(advance))
+    print(said_of(film, replaced=replaced))
 
 
 @contextmanager

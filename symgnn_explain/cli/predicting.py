@@ -17,6 +17,7 @@ import typer
 
 from symgnn_explain.cli.options import (
     Files,
+    FilmOption,
     Framed,
     FramesOfFile,
     Network,
@@ -28,7 +29,14 @@ from symgnn_explain.cli.options import (
     grouped,
     labelled,
 )
-from symgnn_explain.cli.output import progress_bar, require_writable, said_of, table
+from symgnn_explain.cli.output import (
+    progress_bar,
+    require_film_option,
+    require_writable,
+    said_of,
+    table,
+    write_film_of,
+)
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import require_free
 
@@ -54,6 +62,7 @@ def predict(
         bool, typer.Option("--relax", help="Relax each structure first, to the nearest minimum of --potential.")
     ] = False,
     potential: PotentialOption = None,
+    film: FilmOption = None,
     workers: WorkersOption = 1,
     scheduler: SchedulerOption = None,
 ) -> None:
@@ -61,6 +70,7 @@ def predict(
 
     Of a trajectory the last frame, or those named. Where several frames, workers or relaxations are asked for, what is
     done already is kept in a folder beside F until F is there: the same command continues what was interrupted.
+    A film shows the frames coloured by what is predicted.
     """
     from symgnn_explain.export.predictions import Prediction, Row, require_known_suffix, write_predictions
     from symgnn_explain.models.many import predict_many
@@ -77,6 +87,8 @@ def predict(
     sources: dict[str, FramesOfFile] = {
         label: reading.frames_of(file, otherwise="-1") for label, file in labelled(files).items()
     }
+    _require_film(film, sources, overwrite=overwrite)
+    shown: list[tuple[int, Glass, FloatArray]] = []
     takes_long = relax or workers > 1 or scheduler is not None or reading.frames is not None
     if not takes_long:
         sources = {label: source.in_memory() for label, source in sources.items()}
@@ -105,6 +117,8 @@ def predict(
                 for (label, number), (glass, said) in zip(names, found, strict=True):
                     prediction = Prediction.said(predictor, glass, said)
                     summaries[label].add(number, prediction)
+                    if film is not None:
+                        shown.append((number, glass, prediction.values))
                     yield Row(label, None if reading.frames is None else number, prediction)
 
             write_predictions(rows(), out)
@@ -116,6 +130,21 @@ def predict(
     for summary in summaries.values():
         summary.print()
     print(said_of(out, replaced=replaced))
+    if film is not None:
+        from symgnn_explain.plotting import trajectory_figures
+
+        write_film_of(trajectory_figures(shown, predictor.target), film, overwrite=overwrite)
+
+
+def _require_film(film: Path | None, sources: Mapping[str, FramesOfFile], *, overwrite: bool) -> None:
+    """Raise InputError, before any work is done, where the frames make no film, or it could not be written."""
+    if film is not None:
+        from symgnn_explain.export.film import require_film
+
+        if len(sources) > 1:
+            raise InputError(f"--film shows the frames of one trajectory, and {len(sources)} files were given.")
+        require_film_option(film, overwrite=overwrite)
+        require_film(sum(map(len, sources.values())))
 
 
 @dataclass(frozen=True)

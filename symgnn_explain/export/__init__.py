@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         write_figure,
         write_figures,
     )
+    from symgnn_explain.export.film import write_film
     from symgnn_explain.export.findings import Findings
     from symgnn_explain.export.naming import SEPARATOR, export_stem, free_stem
     from symgnn_explain.export.report import report_html, write_report
@@ -46,6 +47,7 @@ _HOMES = {
         "write_figure",
         "write_figures",
     ),
+    "symgnn_explain.export.film": ("write_film",),
     "symgnn_explain.export.findings": ("Findings",),
     "symgnn_explain.export.naming": ("SEPARATOR", "export_stem", "free_stem"),
     "symgnn_explain.export.report": ("report_html", "write_report"),
@@ -72,6 +74,7 @@ __all__ = [
     "write_explanation",
     "write_figure",
     "write_figures",
+    "write_film",
     "write_graph",
     "write_report",
     "write_table",

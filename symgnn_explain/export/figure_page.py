@@ -35,3 +35,27 @@ def figure_scripts() -> Markup:
 def figure_page(figure: go.Figure, title: str) -> str:
     """Build a page of one figure."""
     return page(title, "body { margin: 8px; background: white; }", [figure_block("figure", figure), figure_scripts()])
+
+
+_BECOME = """
+const drawn = () => new Promise(requestAnimationFrame);
+// Plotly moves a camera in the course of some frames of the page.
+const arrived = (figure) => Object.values(figure._fullLayout).filter((part) => part?._scene).every(
+  ({ camera, _scene }) => ["x", "y", "z"].every(
+    (axis, place) => Math.abs(_scene.glplot.camera.eye[place] - camera.eye[axis]) < 1e-6));
+window.become = async ({ data, layout }) => {
+  const config = { displayModeBar: false, typesetMath: false, plotGlPixelRatio: window.devicePixelRatio };
+  const figure = await Plotly.react("figure", data, layout, config);
+  do { await drawn(); } while (!arrived(figure));
+  await drawn();
+  await drawn();
+};
+"""
+
+
+def film_page() -> str:
+    """Build a page in which one figure becomes the next: ``become(figure)``, for the program that draws films."""
+    from plotly.offline import get_plotlyjs
+
+    scripts = [script(get_plotlyjs()), script(_BECOME)]
+    return page("film", "body { margin: 0; background: white; }", [element("div", id="figure"), *scripts])

@@ -7,14 +7,16 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.export.figure_page import figure_page
+from symgnn_explain.export.drawing import PAGE
+from symgnn_explain.export.figure_page import figure_page, film_page
 from symgnn_explain.runs.files import require_free, write_atomically
 from symgnn_explain.runs.processes import running
+from symgnn_explain.runs.watch import Watch
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -106,15 +108,14 @@ def write_figures(
     for path in figures:
         if path.suffix.lower() not in {".html", *STATIC_FORMATS}:
             raise InputError(f"{path} has an unknown suffix: use .html, .png, .svg, .pdf, .jpg or .webp.")
-    low, high = PIXEL_RATIOS
-    if not low <= pixel_ratio <= high:
-        raise InputError(f"{pixel_ratio=} cannot be drawn: give {low:g} to {high:g} pixels for each of the figure's.")
+    _require_ratio(pixel_ratio)
     require_free(figures, overwrite=overwrite)
     pictures = {path: figure for path, figure in figures.items() if path.suffix.lower() != ".html"}
     drawn: dict[Path, bytes] = {}
     if pictures:
         try:
-            drawn = dict(zip(pictures, _drawn(pictures, pixel_ratio), strict=True))
+            wanted = [(path.suffix.lower().lstrip("."), figure) for path, figure in pictures.items()]
+            drawn = dict(zip(pictures, _drawn(wanted, pixel_ratio, Watch()), strict=True))
         except PictureError as error:
             raise PictureError(f"{', '.join(map(str, pictures))} cannot be written. {error}") from error
     for path, figure in figures.items():
@@ -123,23 +124,62 @@ def write_figures(
     return list(figures)
 
 
-def _drawn(pictures: Mapping[Path, go.Figure], pixel_ratio: float) -> list[bytes]:
-    """Draw all pictures in one browser, which runs beside this process and never longer than it may."""
+def drawn_one_after_another(figures: Sequence[go.Figure], pixel_ratio: float, watch: Watch) -> list[bytes]:
+    """Draw the pictures of a film, PNG, all in one page, in which one figure becomes the next: ten times as fast.
+
+    Parameters
+    ----------
+    figures
+        Of the size of the first.
+    pixel_ratio
+        Pixels of a picture for each pixel of its figure, 0.5 to 8.
+    watch
+        Told the fraction that is drawn; a browser that was cancelled is ended.
+
+    Raises
+    ------
+    PictureError
+        If there is no browser, or it does not draw.
+    InputError
+        If the ratio cannot be drawn.
+    Cancelled
+        If the watch was cancelled.
+    """
+    _require_ratio(pixel_ratio)
+    return _drawn([("png", figure) for figure in figures], pixel_ratio, watch, page=film_page())
+
+
+def _require_ratio(pixel_ratio: float) -> None:
+    low, high = PIXEL_RATIOS
+    if not low <= pixel_ratio <= high:
+        raise InputError(f"{pixel_ratio=} cannot be drawn: give {low:g} to {high:g} pixels for each of the figure's.")
+
+
+def _drawn(
+    pictures: Sequence[tuple[str, go.Figure]], pixel_ratio: float, watch: Watch, *, page: str = ""
+) -> list[bytes]:
+    """Draw all pictures in one browser, which runs beside this process and never longer than it may.
+
+    ``pictures``: format and figure of each. ``page``: where they are drawn in one page, one after another.
+    """
     if not static_images_available():
         raise PictureError(NO_BROWSER)
     limit = time_limit()
     try:
         with tempfile.TemporaryDirectory(prefix="symgnn-explain-", ignore_cleanup_errors=True) as name:
             _require_starting(Path(name), limit)
-            return _drawn_in(Path(name), pictures, pixel_ratio, limit)
+            if page:
+                (Path(name) / PAGE).write_text(page, encoding="utf-8")
+            return _drawn_in(Path(name), pictures, pixel_ratio, limit, watch)
     except OSError as error:
         raise PictureError(f"The browser that draws pictures cannot be started ({error}).") from error
 
 
-def _drawn_in(folder: Path, pictures: Mapping[Path, go.Figure], pixel_ratio: float, limit: float) -> list[bytes]:
+def _drawn_in(
+    folder: Path, pictures: Sequence[tuple[str, go.Figure]], pixel_ratio: float, limit: float, watch: Watch
+) -> list[bytes]:
     wanted = [
-        {"figure": json.loads(figure.to_json()), "format": path.suffix.lower().lstrip("."), "scale": pixel_ratio}
-        for path, figure in pictures.items()
+        {"figure": json.loads(figure.to_json()), "format": name, "scale": pixel_ratio} for name, figure in pictures
     ]
     (folder / "figures.json").write_text(json.dumps(wanted), encoding="utf-8")
     said = folder / "said"
@@ -148,7 +188,8 @@ def _drawn_in(folder: Path, pictures: Mapping[Path, go.Figure], pixel_ratio: flo
     with said.open("wb") as stream, running(command, cwd=folder, env=_environment(folder), stderr=stream) as program:
         done, since = 0, time.monotonic()
         while program.runs():
-            if (folder / str(done)).exists():
+            watch.advance(done / len(wanted))
+            while (folder / str(done)).exists():
                 done, since = done + 1, time.monotonic()
             waited = time.monotonic() - since
             if done == len(wanted) and waited > CLOSING_SECONDS:

@@ -6,6 +6,7 @@ from symgnn_explain.plotting.cycles import cycle_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
+from symgnn_explain.plotting.film import glass_figure, trajectory_figures, turning_figures
 from symgnn_explain.plotting.frames import frames_figure
 from symgnn_explain.plotting.interactions import interaction_figure, interaction_space_figure
 from symgnn_explain.plotting.mechanism import mechanism_figure
@@ -36,6 +37,7 @@ __all__ = [
     "enrichment_figure",
     "fidelity_figure",
     "frames_figure",
+    "glass_figure",
     "interaction_figure",
     "interaction_space_figure",
     "mechanism_figure",
@@ -53,6 +55,8 @@ __all__ = [
     "soft_hard_figure",
     "structure_factor_figure",
     "sufficiency_figure",
+    "trajectory_figures",
+    "turning_figures",
     "values_figure",
     "voronoi_figure",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.plotting.style import BLACK, PURPLE, species_colour, species_radius
-from symgnn_explain.structure.glass import FloatArray
+from symgnn_explain.structure.glass import FloatArray, Glass
 
 LONGEST_ARROW = 4.0
 """Length at which the longest arrow is drawn, Å."""
@@ -60,6 +60,14 @@ def add_atoms(
         draw3d(figure, position[members], marker=marker | {"line": {"width": 1, "color": BLACK}}, name=symbol, **said)
     marker = {"size": 10, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}}
     draw3d(figure, position[-1:], marker=marker, hovertext=[texts[-1]], hoverinfo="text", name=centre)
+
+
+def cell_edges(glass: Glass) -> tuple[FloatArray, FloatArray]:
+    """Start and end of the twelve edges of the cell, shapes (12, 3), Å."""
+    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=np.float64)
+    pairs = [(a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(corners[a] - corners[b]).sum() == 1]
+    start, end = (corners[[pair[side] for pair in pairs]] @ glass.cell for side in (0, 1))
+    return start, end
 
 
 def space_axes(points: FloatArray, *, margin: float, size: float) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import pytest
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.explain import AtomExplanation, explain_atom
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.plotting.arrows import cell_edges
 from symgnn_explain.plotting.style import GREEN, PURPLE
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.state.colours import channels_of
-from symgnn_widgets.views.highlight import Highlight, cell_edges, mark_atoms, mark_explanation
+from symgnn_widgets.views.highlight import Highlight, mark_atoms, mark_explanation
 
 K = 60
 

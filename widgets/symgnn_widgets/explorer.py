@@ -30,6 +30,7 @@ from symgnn_widgets.panels.edges import TopEdges
 from symgnn_widgets.panels.export import Export
 from symgnn_widgets.panels.fidelity import FIDELITY
 from symgnn_widgets.panels.files import Files
+from symgnn_widgets.panels.film import FilmPanel
 from symgnn_widgets.panels.frames import FramesPanel
 from symgnn_widgets.panels.glass_analyses import CORRELATION, RADIAL, STRUCTURE_FACTOR
 from symgnn_widgets.panels.glass_values import GlassValues
@@ -191,6 +192,7 @@ class GlassExplorer:
     def _stop(self) -> None:
         self.session.cancel()
         self.barrier.search.job.cancel()
+        self.film.job.cancel()
         self.tabs.close()
 
     def _build(self, session: Session) -> None:
@@ -209,6 +211,7 @@ class GlassExplorer:
         self.barrier = ComputedBarrier(session.selected, session.structure, ANALYSIS_HEIGHT + 40)
         search = self.barrier.search
         self.export = Export(session.counting, scene, self.structure_page, self.page_figures, search.of)
+        self.film = FilmPanel(explaining, session.frames)
         self.atoms = ImportantAtoms(scene)
         self.history = History(explaining)
         self.compare = Compare(explaining)
@@ -305,7 +308,7 @@ class GlassExplorer:
             ),
             "What if?": {"What if?": self.what_if},
             "Compare": compare,
-            "Export": {"Figures and data": self.export, "Open and save": self.files},
+            "Export": {"Figures and data": self.export, "Film": self.film, "Open and save": self.files},
         }
 
     def _explore(self, glass: Glass) -> None:

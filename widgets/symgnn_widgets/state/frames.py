@@ -11,7 +11,7 @@ from traitlets import HasTraits, Int
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.runs.watch import Watch
+from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.saddles import Calculator
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io import Trajectory
@@ -87,8 +87,15 @@ class Frames(HasTraits):
     def go_to(self, number: int) -> None:
         """Look at a frame, predicted here and now; raises InputError where it cannot be."""
         if self.at(number) is None:
-            self._keep(self._predict(self.structure.predictor, number, threading.Event()))
+            self._keep(self.found(number))
         self.number = number
+
+    def found(self, number: int, cancel: CancelSignal | None = None) -> Frame:
+        """Return a frame, predicted here and now where it is not known; it is not kept.
+
+        Raises InputError where it cannot be predicted.
+        """
+        return self.at(number) or self._predict(self.structure.predictor, number, cancel)
 
     def predict_ahead(self, *, wait: bool = False) -> None:
         """Predict what is not known yet, the frame that is looked at and those that follow it first."""
@@ -113,7 +120,7 @@ class Frames(HasTraits):
         ahead = (number % count for number in range(self.number, self.number + min(count, self._room - 1)))
         return (number for number in ahead if self.at(number) is None)
 
-    def _predict(self, predictor: Predictor, number: int, cancel: threading.Event) -> Frame:
+    def _predict(self, predictor: Predictor, number: int, cancel: CancelSignal | None) -> Frame:
         read, home = self.trajectory[number], self.structure.glass
         if not np.array_equal(read.numbers, home.numbers):
             raise InputError(f"frame {number} has other atoms than frame {self.home}: open it by itself.")

@@ -59,14 +59,6 @@ class Highlight:
     edge_radius: FloatArray
 
 
-def cell_edges(glass: Glass) -> tuple[FloatArray, FloatArray]:
-    """Start and end of the twelve edges of the cell, shapes (12, 3), Å."""
-    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=np.float64)
-    pairs = [(a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(corners[a] - corners[b]).sum() == 1]
-    start, end = (corners[[pair[side] for pair in pairs]] @ glass.cell for side in (0, 1))
-    return start, end
-
-
 def mark_atoms(atoms: Sequence[int], glass: Glass, positions: FloatArray) -> Highlight:
     """Mark atoms that are selected beside the one that is looked at: shells around them, to be drawn translucent."""
     none = np.zeros((0, 3))

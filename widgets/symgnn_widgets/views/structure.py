@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
+from symgnn_explain.plotting.arrows import cell_edges
 from symgnn_explain.plotting.style import species_radius
 from symgnn_explain.runs.markup import Markup, joined, note
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -26,7 +27,6 @@ from symgnn_widgets.views.highlight import (
     DRAWN_SIZE,
     Highlight,
     arrow_cylinders,
-    cell_edges,
     drawn_radii,
     interaction_shapes,
     mark_atoms,

@@ -40,6 +40,7 @@ TAB_HELP = {
     "History": "Earlier explanations",
     "Frames": "The frames of the trajectory: a slider, and values of selected atoms against time",
     "Figures and data": "Figures, data, 3D view, report",
+    "Film": "A film of the explanation turning round, or of the trajectory: GIF, WebP or MP4",
     "Open and save": "Open your own structure; save and open sessions",
 }
 """What each tab is for."""
