@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shlex
 from pathlib import Path
 
 import networkx as nx
@@ -60,6 +62,26 @@ def test_exports_hold_what_was_shown(explorer: GlassExplorer, tmp_path: Path) ->
     assert str(tmp_path / "new" / "folder" / name.split(SEPARATOR)[0]) in export.result.value
     assert "explanation.json" in export.result.value
     assert 'href="data:' in export.result.value
+
+
+def test_ovito_gets_every_column_and_the_command_is_shown(explorer: GlassExplorer, tmp_path: Path) -> None:
+    export = explorer.export
+    assert export.ovito.disabled
+    explanation = explained(explorer)
+    export.folder.value = str(tmp_path / "it's here")
+    export.ovito.click()
+    [path] = export.files
+    command = re.search(r"<code>(.*?)</code>", str(export.result.value))
+    assert command is not None
+    assert shlex.split(html.unescape(command[1])) == ["ovito", str(path)]
+    atoms = read(path)
+    np.testing.assert_allclose(atoms.arrays["predicted_barrier"], explorer.session.predictions)
+    scores = explanation.atom_scores()
+    np.testing.assert_allclose(atoms.arrays["importance"][scores.index], scores)
+    said = export.ovito.tooltip
+    always = {"predicted_barrier", "importance", "hop", "is_target"}
+    assert all(name in said for name in (*always, "domain", "predicted_barrier_spread"))
+    assert always <= set(atoms.arrays)
 
 
 def test_exports_never_replace_a_file(explorer: GlassExplorer, tmp_path: Path) -> None:

@@ -73,7 +73,14 @@ def test_the_slider_moves_the_atoms_and_comes_back(explorer: GlassExplorer, step
     np.testing.assert_allclose(apart, np.round(apart), atol=1e-4)
     away = drawn(explorer)
     assert "explanations are of frame 5" in panel.note.value
+    # The colour bar is that of what is drawn, whatever was chosen for the frame that is explained.
+    explorer.session.colour_by = "species"
+    assert "Predicted barrier (eV)" in explorer.view.legend.value
+    assert "Species" not in explorer.view.legend.value
+    assert drawn(explorer)["colours"] == away["colours"]
     panel.slider.value = frames.home
+    assert "Species" in explorer.view.legend.value
+    explorer.session.colour_by = explorer.session.colours.usual
     assert drawn(explorer)["positions"] != away["positions"]
     home = np.frombuffer(base64.b64decode(drawn(explorer)["colours"]), "u1").reshape(-1, 3)
     np.testing.assert_array_equal(home, explorer.session.colours.colouring().rgb())

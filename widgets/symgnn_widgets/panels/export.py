@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -104,12 +105,19 @@ class Export:
         self.write = button("Export", "download", said, self.start, 90, disabled=True)
         said = "One page with sentence, warnings, figures, tables and settings, that needs no network"
         self.report = button("Report", "file-text-o", said, self.start_report, 90, disabled=True)
+        target = self._structure.target
+        columns = f"{target.predicted_array}, {target.spread_array}, domain, importance, hop, is_target"
+        said = (
+            f"Write the glass as extended XYZ, with {columns} (and contribution, where scores are signed) of every "
+            "atom as columns, and show the command that opens it in OVITO: colour by any of them with Color coding"
+        )
+        self.ovito = button("Open in OVITO", "cube", said, self.start_ovito, 136, disabled=True)
         self.result = widgets.HTML()
         ticks = [*self.formats.values(), *self.view.values(), self.ratio]
         self.ui = widgets.VBox(
             [
                 widgets.HBox(ticks, layout={"flex_flow": "row wrap"}),
-                widgets.HBox([self.write, self.report, self.folder]),
+                widgets.HBox([self.write, self.report, self.ovito, self.folder]),
                 self.result,
             ]
         )
@@ -183,8 +191,21 @@ class Export:
 
         return self._run(work, None, wait=wait)
 
+    def start_ovito(self, *, wait: bool = False) -> list[Path]:
+        """Write the explained glass for OVITO, in the background unless ``wait``; returns the files written so far."""
+        if self._explaining.explanation is None:
+            self._structure.error = "There is nothing for OVITO yet: explain an atom first."
+            return []
+        self._structure.error = ""
+        findings, stem = self._findings()
+
+        def work(progress: Progress, _cancel: threading.Event) -> list[Path]:
+            return write_findings(findings, stem, ["extxyz"], {}, pixel_ratio=PIXEL_RATIO, progress=progress)
+
+        return self._run(work, None, wait=wait)
+
     def _run(self, work: Work[list[Path]], view_path: Path | None, *, wait: bool) -> list[Path]:
-        self.write.disabled = self.report.disabled = True
+        self.write.disabled = self.report.disabled = self.ovito.disabled = True
         self.files, self._view_path, self._missing = [], view_path, ""
         self._job.start(work, self._finish, wait=wait)
         return self.files
@@ -208,7 +229,8 @@ class Export:
         return findings, folder / free_stem(folder, export_stem(explanation))
 
     def _enable(self, _change: object = None) -> None:
-        self.write.disabled = self.report.disabled = self._explaining.explanation is None
+        for each in (self.write, self.report, self.ovito):
+            each.disabled = self._explaining.explanation is None
 
     def _advance(self, _change: object) -> None:
         if self._job.running:
@@ -234,7 +256,9 @@ class Export:
             return
         stem = self.files[0].parent / self.files[0].name.split(SEPARATOR)[0]
         links = joined(map(_link, self.files), " · ")
-        self.result.value = element("div", f"{stem}{SEPARATOR}… ", links, css="symgnn-files")
+        commands = [f"ovito {shlex.quote(str(path.absolute()))}" for path in self.files if path.suffix == ".extxyz"]
+        opening = [element("div", "In OVITO: ", element("code", command)) for command in commands]
+        self.result.value = element("div", f"{stem}{SEPARATOR}… ", links, *opening, css="symgnn-files")
 
     def _fail(self, error: Exception) -> None:
         self._enable()

@@ -18,7 +18,7 @@ from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.measure import measure, nearest_image
 from symgnn_widgets.state.colour import SHOWN, Colours
 from symgnn_widgets.state.colourings import OF_EXPLANATIONS, predicted_colouring
-from symgnn_widgets.state.colours import PREDICTION_SCALE, colour_bar
+from symgnn_widgets.state.colours import PREDICTION_SCALE, Colouring, colour_bar
 from symgnn_widgets.state.frames import Frame
 from symgnn_widgets.state.jobs import Job
 from symgnn_widgets.state.scene import Scene
@@ -143,6 +143,7 @@ class StructureView:
             self._draw_cell()
             self._draw_selection()
             self._draw_others()
+            self._show_legend()
 
     @property
     def _drawn(self) -> tuple[Glass, FloatArray]:
@@ -151,6 +152,14 @@ class StructureView:
         return (
             (self._structure.glass, self.positions) if frame is None else (frame.glass, wrapped_positions(frame.glass))
         )
+
+    @property
+    def _colouring(self) -> Colouring:
+        """What colours the atoms: what was chosen, or in another frame what is predicted of it."""
+        if self._frame is None:
+            return self._colours.colouring()
+        values = self._frame.values
+        return replace(predicted_colouring(self._structure, so_far=values), values=values)
 
     def _pick(self, atom: int, add: bool) -> None:
         selected = self._explaining.selected
@@ -167,11 +176,7 @@ class StructureView:
         self.stage.set_scene("cell", "draw", name="cell", cylinders=frame if self._colours.cell_shown else None)
 
     def _recolour(self, _change: object = None, *, moved: bool = False) -> None:
-        colouring, frame = self._colours.colouring(), self._frame
-        if frame is not None:
-            of_home = predicted_colouring(self._structure, so_far=frame.values)
-            colouring = replace(of_home, values=frame.values)
-        colours = packed(self._of_part(colouring.rgb()), "u1")
+        colours = packed(self._of_part(self._colouring.rgb()), "u1")
         if moved or "frame" in self.stage.scene_keys:
             self.stage.set_scene("frame", "move", positions=packed(self._of_part(self._drawn[1])), colours=colours)
         else:
@@ -217,7 +222,7 @@ class StructureView:
         atoms = shells = None
         if others:
             drawn = mark_atoms(others, glass, places)
-            rgb = self._colours.colouring().rgb()[others] / 255.0
+            rgb = self._colouring.rgb()[others] / 255.0
             own = replace(drawn, colour=rgb, radius=drawn_radii(glass)[others])
             atoms, shells = _spheres(own), _spheres(drawn)
         self._put("others", "spheres", atoms)
@@ -310,8 +315,8 @@ class StructureView:
 
     def legend_markup(self) -> Markup:
         """Build the colour bar, and what there is to say of it."""
-        colouring, atom = self._colours.colouring(), self._explaining.selected.selected_atom
-        missing = self._colours.missing_colouring
+        colouring, atom = self._colouring, self._explaining.selected.selected_atom
+        missing = self._colours.missing_colouring if self._frame is None else ""
         bar = colour_bar(colouring, None if atom is None else float(colouring.values[atom]))
         atoms = self._explaining.selected.selection
         measured = measure(self._drawn[0], atoms, within=0.0) if len(atoms) in (2, 3) else None
