@@ -19,7 +19,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
-WITH_NUMBERS = (ROOT / "README.md", ROOT / "docs" / "what_if.md", ROOT / "docs" / "trajectories.md")
+WITH_NUMBERS = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("physical_truth", "trajectories", "what_if")),
+)
 CARD = ROOT / "symgnn_explain" / "data" / "symgnn_cu64zr36.json"
 
 NUMBER = re.compile(r"<!-- number: (\w+) -->.*?<!-- /number -->")
@@ -78,6 +81,8 @@ def explainer_speed(figures: Figures) -> str:
     ):
         rows.append([name, *(form.format(each[key]) for each in networks)])
     rows.append(["500 epochs", *(seconds(each["seconds_500_epochs"]) for each in networks)])
+    if all("times_floor" in each for each in networks):
+        rows.append(["… times what their arithmetic takes", *(f"{each['times_floor']:.1f}" for each in networks)])
     return table(["3 000 atoms", "published architecture", "`symgnn`, which ships"][: 1 + len(networks)], rows)
 
 
@@ -128,6 +133,44 @@ def structure_explained(figures: Figures) -> str:
             ["… of two together", f"{figures['variance_of_two_bodies']:.0%}"],
         ]
     return table([f"Integrated Gradients over pairs, {figures['atoms']} atoms", "measured"], rows)
+
+
+def with_interval(found: Figures, name: str = "mean") -> str:
+    """Return a mean over atoms with its interval."""
+    low, high = found["interval"]
+    return f"{found[name]:.2f} ({low:.2f} to {high:.2f})"
+
+
+def physical_truth(figures: Figures) -> str:
+    """Return how far explanations of a network that learned energies agree with the potential."""
+    found = figures["spearman_by_method"]
+    kinds = dict.fromkeys(name.rsplit(" ", 1)[0] for name in found if len(name.split()) == 3)
+    rows = []
+    for kind in sorted(kinds, key=lambda kind: -found[f"{kind} zero"]["mean"]):
+        method, unit = kind.split()
+        both = (found[f"{kind} {semantics}"] for semantics in ("zero", "reference"))
+        rows.append([f"`{method}`", unit, found[f"{kind} zero"]["atoms"], *map(with_interval, both)])
+    shown = table(["method", "unit", "atoms", "`zero`", "`reference`"], rows)
+    return (
+        f"{shown}\n\nSpearman's rank correlation with the effect of the same intervention in the potential. The "
+        f"network learned the energy of every atom with r = {figures['network_r']:.5f}. "
+        "[Physical truth](physical_truth.md) says what was asked."
+    )
+
+
+def single_atom_changes(figures: Figures) -> str:
+    """Return how much of what single atoms do is done by the ten that explanations name."""
+    rows = [
+        [name, f"{row['share']:.2f}", "{:.2f} to {:.2f}".format(*row["interval"])]
+        for name, row in sorted(figures.items(), key=lambda item: -_share(item[1]))
+        if isinstance(row, dict)
+    ]
+    shown = table(["ten atoms by", "share of the effect of the ten that matter most", "95 %"], rows)
+    return f"{shown}\n\nEach of {figures['moved_atoms']} atoms around {figures['targets']} targets moved by 0.05 Å."
+
+
+def _share(row: Any) -> float:
+    return float(row["share"]) if isinstance(row, dict) else 0.0
 
 
 def graph(figures: Figures) -> str:
@@ -282,6 +325,8 @@ def local_order(figures: Figures) -> str:
 SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("explainer_speed", "GNNExplainer, exact and fast", explainer_speed),
     ("structure_explained", "All that atoms learn from each other, explained", structure_explained),
+    ("physical_truth", "Explanations held against exact physics", physical_truth),
+    ("single_atom_changes", "Do the atoms that an explanation names matter?", single_atom_changes),
     ("inference", "Predicting a glass", inference),
     ("inference_scaling", "Predicting a large glass", inference_scaling),
     ("transfer", "Accuracy on glasses that this project labelled", transfer),
@@ -339,7 +384,19 @@ def numbers() -> dict[str, str]:
         found["click"] = seconds(latency["click_to_highlight_s"])
     if (topology := load("topology_speed")) is not None and "speedup" in topology:
         found["topology"] = f"{topology['speedup']:.0f}"
-    return found | numbers_of_edits() | numbers_of_trajectory()
+    return found | numbers_of_truth() | numbers_of_edits() | numbers_of_trajectory()
+
+
+def numbers_of_truth() -> dict[str, str]:
+    """Return those that docs/physical_truth.md quotes."""
+    figures = load("physical_truth")
+    if figures is None:
+        return {}
+    by_method = figures["spearman_by_method"]
+    found = {f"truth_{name.replace(' ', '_')}": with_interval(values) for name, values in by_method.items()}
+    atoms = by_method["integrated_gradients pair zero"]["atoms"]
+    error = f"{1000 * figures['network_error_ev']:.1f} meV"
+    return found | {"truth_r": f"{figures['network_r']:.6f}", "truth_error": error, "truth_atoms": str(atoms)}
 
 
 def numbers_of_edits() -> dict[str, str]:
