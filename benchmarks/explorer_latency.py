@@ -8,6 +8,9 @@ Measured from outside, with the mouse: from the click until the explanation's at
 - ``amortised_click_s``: PGExplainer, new atoms; the explorer trains it at the first click, which is not counted;
 - ``first_picture_s``: from Run All to the coloured structure of 3 000 atoms;
 - ``first_picture_24000_s``, ``first_picture_100000_s``: the same for the sample repeated to 24 000 and 108 000 atoms;
+- with ``--million`` alone the sample repeated to 1 029 000 atoms: ``first_picture_1m_s``; from there until atoms are
+  predicted and the first is explained (``predicted_1m_s``); ``click_1m_s``; and the kernel's memory before and after
+  (``start_1m_gb``, ``peak_1m_gb``);
 - ``busy_…``: the clicks and the first picture again while another program keeps one core busy;
 - ``message_growth``: bytes from the kernel in the last ten of thirty clicks over those in the first ten, minus one.
 
@@ -55,6 +58,11 @@ GOALS = {
 
 LARGE = {"first_picture_24000_s": (2, 2, 2), "first_picture_100000_s": (3, 3, 4)}
 """By which the cell of the sample is repeated."""
+MILLION = (7, 7, 7)
+LONGEST = 3_600_000
+"""Milliseconds that predicting a million atoms may take."""
+EXPLAINED = ".symgnn-structure[data-explained]:not([data-explained=''])"
+PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)"
 REPEATED = """import numpy as np
 from symgnn_explain.structure.glass import Glass
 def repeated(glass, cells):
@@ -133,8 +141,8 @@ def in_a_page(chromium: Any, lab: Any, rounds: int) -> dict[str, Any]:
     return figures
 
 
-def first_picture_of(chromium: Any, lab: Any, cells: tuple[int, int, int]) -> float:
-    """Run the notebook on the sample repeated; return the seconds until it is drawn."""
+def repeated_sample(chromium: Any, lab: Any, cells: tuple[int, int, int]) -> tuple[ExplorerPage, float]:
+    """Run the notebook on the sample repeated; return its page, and the seconds until it was drawn."""
     text = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     made = "GlassExplorer(datasets.sample(), Predictor.load())"
     for cell in text["cells"]:
@@ -146,14 +154,41 @@ def first_picture_of(chromium: Any, lab: Any, cells: tuple[int, int, int]) -> fl
     (lab.root / name).write_text(json.dumps(text), encoding="utf-8")
     explorer = ExplorerPage(chromium.new_context(viewport=VIEWPORT).new_page())
     explorer.open(lab.address(name))
-    seconds = explorer.run_all()
+    return explorer, explorer.run_all()
+
+
+def first_picture_of(chromium: Any, lab: Any, cells: tuple[int, int, int]) -> float:
+    """Return the seconds until the sample repeated is drawn."""
+    explorer, seconds = repeated_sample(chromium, lab, cells)
     explorer.close()
     return seconds
 
 
+def of_a_million(chromium: Any, lab: Any) -> dict[str, float]:
+    """Open a million atoms, wait for the first explanation, and click."""
+    explorer, first_picture = repeated_sample(chromium, lab, MILLION)
+    start = float(explorer.kernel(PEAK))
+    started = time.perf_counter()
+    explorer.page.wait_for_selector(EXPLAINED, timeout=LONGEST)
+    predicted = time.perf_counter() - started
+    explorer.wait_example()
+    clicks = [clicked(explorer, place) for place in explorer.visible_atoms(3)]
+    peak = float(explorer.kernel(PEAK))
+    explorer.close()
+    return {
+        "first_picture_1m_s": first_picture,
+        "predicted_1m_s": predicted,
+        "click_1m_s": float(np.median(clicks)),
+        "start_1m_gb": start,
+        "peak_1m_gb": peak,
+    }
+
+
 def main() -> None:
     """Measure, print the table, write JSON."""
-    arguments = argument_parser(__doc__, rounds=8).parse_args()
+    parser = argument_parser(__doc__, rounds=8)
+    parser.add_argument("--million", action="store_true", help="measure a glass of a million atoms, and nothing else")
+    arguments = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     browser = chromium_path()
@@ -166,6 +201,12 @@ def main() -> None:
         shutil.copy(NOTEBOOK, root / NOTEBOOK.name)
         with running_lab(home, root) as lab, sync_playwright() as driver:
             chromium = driver.chromium.launch(executable_path=browser, headless=True, args=CHROMIUM_FLAGS)
+            if arguments.million:
+                figures = of_a_million(chromium, lab)
+                chromium.close()
+                print("\n".join(f"{name:24}{value:>10.2f}" for name, value in figures.items()))
+                write_json(arguments.json, {"machine": machine(), **figures})
+                return
             figures = in_a_page(chromium, lab, arguments.rounds)
             figures |= {name: first_picture_of(chromium, lab, cells) for name, cells in LARGE.items()}
             with subprocess.Popen([sys.executable, "-c", BUSY]) as other:  # noqa: S603 - this Python

@@ -34,7 +34,8 @@ class DamagedRecordError(DamagedArchiveError):
 def pack(run: str, content: Mapping[str, Any]) -> bytes:
     """Encode nested dicts and lists of plain values.
 
-    ``run``: which run the record belongs to. ``content``: as for JSON, which it would survive unchanged.
+    ``run``: which run the record belongs to. ``content``: as for JSON, which it would survive unchanged; lists of
+    numbers may be arrays.
     """
     arrays: dict[str, NDArray[Any]] = {}
     header = {"record_version": FORMAT_VERSION, "run": run, "content": _without_arrays(dict(content), "", arrays)}
@@ -71,9 +72,9 @@ def unpack(blob: bytes, allowance: Allowance | None = None) -> tuple[str, dict[s
 def _without_arrays(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_arrays(inner, f"{name}.{key}" if name else key, arrays) for key, inner in value.items()}
-    array = _as_array(value) if isinstance(value, list) and len(value) >= SHORTEST_ARRAY else None
+    array = _as_array(value) if isinstance(value, list | np.ndarray) and len(value) >= SHORTEST_ARRAY else None
     if array is None:
-        return value
+        return value.tolist() if isinstance(value, np.ndarray) else value
     name = re.sub(r"[^A-Za-z0-9_.]", "_", name)
     while name in arrays:
         name += "_"
@@ -81,9 +82,9 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> A
     return {_PLACE: name, "dtype": array.dtype.name}
 
 
-def _as_array(value: list[Any]) -> NDArray[Any] | None:
+def _as_array(value: list[Any] | NDArray[Any]) -> NDArray[Any] | None:
     try:
-        array = np.array(value)
+        array = np.asarray(value)
     except ValueError:  # rows of unequal length
         return None
     if array.dtype.kind == "i":

@@ -76,8 +76,9 @@ class Units:
         return total / np.bincount(self.of_edge, minlength=len(self)) if mean else total
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {"kind": self.kind, "of_edge": self.of_edge.tolist(), "table": self.table.to_dict(orient="list")}
+        """Plain values and arrays."""
+        table = {str(name): column.to_numpy() for name, column in self.table.items()}
+        return {"kind": self.kind, "of_edge": self.of_edge, "table": table}
 
     @classmethod
     def from_dict(cls, plain: Any) -> Units:

@@ -99,7 +99,7 @@ class ExplanationSet:
 
 def encode(explanation: AtomExplanation, run: str) -> bytes:
     """Turn an explanation into a record: everything but how long it took."""
-    content = explanation.to_dict()
+    content = explanation.content()
     content.pop("wall_time")
     return pack(run, content)
 

@@ -427,19 +427,22 @@ class AtomExplanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; see :meth:`from_dict`."""
+        listed: dict[str, Any] = _listed(self.content())
+        return listed
+
+    def content(self) -> dict[str, Any]:
+        """Return what :meth:`to_dict` does, with arrays where it has the longest lists."""
         plain: dict[str, Any] = {name: value for name, value in self.__dict__.items() if name not in _ARRAYS}
         plain |= {
             "settings": dict(self.settings),
             "diagnostics": dict(self.diagnostics),
             "prediction_range": list(self.prediction_range),
-            "spread": None if self.spread is None else self.spread.tolist(),
-            "member_spread": None if self.member_spread is None else self.member_spread.tolist(),
             "units": None if self.units is None else self.units.to_dict(),
             "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
             "quantity": self.quantity.to_dict(),
             "format_version": FORMAT_VERSION,
         }
-        return plain | {name: getattr(self, name).tolist() for name in _ARRAYS}
+        return plain | {name: getattr(self, name) for name in _ARRAYS}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> AtomExplanation:
@@ -477,6 +480,12 @@ class AtomExplanation:
         if not isinstance(plain, dict):
             raise InputError(f"{path} cannot be read as an explanation: it holds {shown(plain)}.")
         return cls.from_dict(plain)
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _listed(inner) for name, inner in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _require_positive(k: int) -> int:
