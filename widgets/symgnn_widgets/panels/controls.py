@@ -157,7 +157,8 @@ class Controls:
         if job.running:
             training = "Training " if self._explaining.choice.needs_training else ""
             doing = "Predicting " if first else training
-            left = "" if job.seconds_left is None else f", {job.seconds_left:.0f} s left"
+            remaining = "" if doing else " left"  # there is no room for all of it
+            left = "" if job.seconds_left is None else f", {job.seconds_left:.0f} s{remaining}"
             said = f"{doing}{job.progress:.0%}{left}"
         self.state.value = said
 

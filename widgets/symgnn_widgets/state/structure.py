@@ -45,7 +45,7 @@ AHEAD_ATOMS = 30_000
 MOST_ANALYSED = 200_000
 """Atoms up to which what looks at all of them at once is computed: a kilobyte each and more."""
 
-NOT_YET = "The atoms are still being predicted: wait, or click one."
+NOT_YET = "The atoms are still being predicted: wait a moment."
 
 _log = logging.getLogger(__name__)
 
