@@ -71,7 +71,7 @@ def test_frames_edits_film_and_session(
     page.wait_for_function("() => document.querySelector('.symgnn-tabs .widget-image')?.naturalWidth === 1000")
     explorer_page.picture(PICTURES / "film.png")
     explorer_page.open_tab("Figures and data")
-    press(explorer_page, "Open in OVITO", ".symgnn-files code:has-text('ovito ')")
+    press(explorer_page, "OVITO", ".symgnn-files code:has-text('ovito ')")
     explorer_page.picture(PICTURES / "ovito.png")
     folder = lab.root / "out" / "explorer"
     [film] = folder.glob("*film.gif")

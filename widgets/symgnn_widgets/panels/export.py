@@ -108,10 +108,10 @@ class Export:
         target = self._structure.target
         columns = f"{target.predicted_array}, {target.spread_array}, domain, importance, hop, is_target"
         said = (
-            f"Write the glass as extended XYZ, with {columns} (and contribution, where scores are signed) of every "
-            "atom as columns, and show the command that opens it in OVITO: colour by any of them with Color coding"
+            f"Open in OVITO: write the glass as extended XYZ, with {columns} (and contribution, where scores are "
+            "signed) of every atom as columns, and show the command that opens it: colour by any of them"
         )
-        self.ovito = button("Open in OVITO", "cube", said, self.start_ovito, 136, disabled=True)
+        self.ovito = button("OVITO", "cube", said, self.start_ovito, 90, disabled=True)
         self.result = widgets.HTML()
         ticks = [*self.formats.values(), *self.view.values(), self.ratio]
         self.ui = widgets.VBox(
