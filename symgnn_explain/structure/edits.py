@@ -1,4 +1,4 @@
-"""Changes of a structure by hand: swap, turn, move, remove and insert atoms, strain the cell; as records and as words.
+"""Changes of a structure by hand, as records and as words: swap, turn, move, remove, insert, paste and strain.
 
 ::
 
@@ -33,11 +33,15 @@ EDITED_FROM, EDITS = "edited_from", "edits"
 OVERLAP = 0.5
 """Two atoms overlap where they are closer than this share of the sum of their covalent radii."""
 
+ROOM = 0.75
+"""What is pasted takes the place of atoms that are closer to it than this share of the sum of their covalent radii."""
+
 LARGEST_STRAIN = 0.2
 
 EDIT_FORMS = (
     "swap 12,15 (exchanges their species); turn 12,57 into Zr; move 12 by 0.2 0 -0.1 (Å); remove within 3 of 12; "
-    "insert Cu at 1.5 0 7 (Å); strain 1%, strain z -0.5% or strain xy 0.01; several with ';' between them"
+    "insert Cu at 1.5 0 7 (Å); paste within 3 of 57 from 57 to 12 (copies atoms around 57 to around 12); "
+    "strain 1%, strain z -0.5% or strain xy 0.01; several with ';' between them"
 )
 """The ways to write edits, for messages and help. Atoms are chosen by any words of a selection."""
 
@@ -155,6 +159,46 @@ class Insert:
 
 
 @dataclass(frozen=True)
+class Paste:
+    """A motif is copied: atoms are put in around one atom as they are around another, in place of what is there.
+
+    ``centre`` is the atom that they are around, ``onto`` that which they will be around. What would be in their way is
+    taken out. They are numbered last, in the order in which they are named.
+    """
+
+    atoms: tuple[int, ...]
+    centre: int
+    onto: int
+
+    def __str__(self) -> str:
+        return f"paste {_listed(self.atoms)} from {self.centre} to {self.onto}"
+
+    def apply(self, glass: Glass) -> Edited:
+        """Return the structure after it."""
+        atoms = require_atoms(glass, self.atoms)
+        centre, onto = glass.require_atom(self.centre), glass.require_atom(self.onto)
+        if centre == onto:
+            raise InputError(
+                f"atoms around {centre} are pasted to where they are: name another atom to put them around."
+            )
+        placed = glass.positions[onto] + glass.displacements_from(centre)[atoms]
+        grown = _bare(
+            glass,
+            positions=np.concatenate([glass.positions, placed]),
+            numbers=np.concatenate([glass.numbers, glass.numbers[atoms]]),
+        )
+        pasted = np.arange(len(glass), len(grown))
+        radii = covalent_radii[grown.numbers]
+        first, other, distance = Bins.of(grown, 2 * ROOM * float(radii.max())).pairs(pasted)
+        near = distance < ROOM * (radii[np.repeat(pasted, np.diff(first))] + radii[other])
+        kept = np.setdiff1d(np.arange(len(glass)), other[near])
+        rows = np.concatenate([kept, pasted])
+        after = _bare(grown, positions=grown.positions[rows], numbers=grown.numbers[rows])
+        new = np.arange(len(kept), len(after))
+        return Edited(_require_apart(after, new), np.concatenate([kept, np.full(len(atoms), -1)]))
+
+
+@dataclass(frozen=True)
 class Strain:
     """The cell and all places are strained evenly.
 
@@ -185,7 +229,7 @@ class Strain:
         return Edited(_bare(glass, positions=positions, cell=cell), np.arange(len(glass)))
 
 
-Edit = Swap | Turn | Move | Remove | Insert | Strain
+Edit = Swap | Turn | Move | Remove | Insert | Paste | Strain
 
 
 def apply_edits(glass: Glass, edits: Sequence[Edit]) -> Edited:
@@ -275,6 +319,13 @@ def _read_insert(_glass: Glass, rest: str, _given: dict[str, Any]) -> Edit:
     return Insert(species, _three(at))
 
 
+def _read_paste(glass: Glass, rest: str, given: dict[str, Any]) -> Edit:
+    found = re.fullmatch(r"(.*\S)\s+from\s+(\d+)\s+to\s+(\d+)", rest.strip(), re.IGNORECASE)
+    if found is None:
+        raise InputError(f"{short(rest)} cannot be pasted: write it as in paste within 3 of 57 from 57 to 12.")
+    return Paste(_atoms(glass, found[1], given), int(found[2]), int(found[3]))
+
+
 def _read_strain(_glass: Glass, rest: str, _given: dict[str, Any]) -> Edit:
     found = re.fullmatch(r"([a-z]*)\s*(\S+?)\s*(%?)", rest.strip().lower().replace("by ", ""))
     amount = _number(found.group(2)) if found else None
@@ -291,6 +342,7 @@ _READERS: dict[str, Callable[[Glass, str, dict[str, Any]], Edit]] = {
     "move": _read_move,
     "remove": _read_remove,
     "insert": _read_insert,
+    "paste": _read_paste,
     "strain": _read_strain,
 }
 

@@ -11,7 +11,7 @@ from symgnn_explain import datasets
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.live import LivePrediction
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.structure.edits import Edit, Edited, Insert, Move, Remove, Strain, Swap, Turn, apply_edits
+from symgnn_explain.structure.edits import Edit, Edited, Insert, Move, Paste, Remove, Strain, Swap, Turn, apply_edits
 from symgnn_explain.structure.glass import Glass
 
 TOLERANCE = 1e-6
@@ -41,6 +41,7 @@ def edits_of(glass: Glass) -> list[Edit]:
         Move((20,), along),
         Remove((3, 40)),
         Insert("Zr", place),
+        Paste((5, 90), 5, 200),
     ]
 
 

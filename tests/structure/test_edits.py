@@ -11,6 +11,7 @@ from symgnn_explain.structure.edits import (
     EDITED_FROM,
     Insert,
     Move,
+    Paste,
     Remove,
     Strain,
     Swap,
@@ -53,6 +54,45 @@ def test_edits_number_atoms_as_those_before_left_them(glass: Glass) -> None:
     assert (edited.numbers[kept] == glass.numbers[origin[kept]]).all()
     assert (edited.arrays[ATOM_BEFORE] == origin).all()
     assert edited.provenance[EDITED_FROM] == glass.content_hash
+
+
+def test_a_pasted_motif_stands_as_it_stood_and_nothing_is_in_its_way(glass: Glass) -> None:
+    [edit] = read_edits("paste within 3.4 of 57 from 57 to 12", glass)
+    assert isinstance(edit, Paste)
+    assert read_edits(str(edit), glass) == [edit]
+    motif = np.array(edit.atoms)
+    around = glass.displacements_from(57)[motif]
+    assert 57 in motif
+    assert sorted(motif) == np.flatnonzero(np.linalg.norm(glass.displacements_from(57), axis=1) < 3.4).tolist()
+    edited, origin = apply_edits(glass, [edit])
+    pasted = np.flatnonzero(origin < 0)
+    assert pasted.tolist() == list(range(len(edited) - len(motif), len(edited)))
+    assert [edited.symbols[atom] for atom in pasted] == [glass.symbols[atom] for atom in motif]
+    centre = int(pasted[motif.tolist().index(57)])
+    np.testing.assert_allclose(edited.displacements_from(centre)[pasted], around, atol=1e-9)
+    np.testing.assert_allclose(edited.positions[centre], glass.positions[12], atol=1e-9)
+    # Who was in the way is gone, the atom at the place itself among them, and nobody else.
+    gone = np.setdiff1d(np.arange(len(glass)), origin)
+    assert 12 in gone
+    reach = np.linalg.norm(glass.displacements_from(12)[gone][:, None] - around, axis=2).min(axis=1)
+    assert reach.max() < 0.75 * 2 * 1.75
+    kept = origin[origin >= 0]
+    assert (edited.positions[: len(kept)] == glass.positions[kept]).all()
+    closest = [np.sort(np.linalg.norm(edited.displacements_from(int(atom)), axis=1))[1] for atom in pasted]
+    assert min(closest) > 0.75 * 2 * 1.32
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("paste within 3 of 57 from 57 to 57", "name another atom"),
+        ("paste within 3 of 57 to 12", "write it as in paste"),
+        ("paste within 3 of 57 from 57 to 99999", "99999"),
+    ],
+)
+def test_what_cannot_be_pasted(glass: Glass, words: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_edits(words, glass)
 
 
 def test_what_was_known_of_the_atoms_before_is_left_out(glass: Glass) -> None:
