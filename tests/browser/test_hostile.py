@@ -67,7 +67,7 @@ def test_hostile_files_run_nothing(
             page.wait_for_timeout(100)
         page.wait_for_timeout(400)
         assert page.evaluate("() => window.__hostile") is None
-        assert page.locator(".symgnn-explorer :is(img, iframe, script, svg[onload])").count() == 0
+        assert page.locator(".symgnn-explorer :is(img:not(.widget-image), iframe, script, svg[onload])").count() == 0
     assert NAMES[1] in page.locator(".symgnn-summary h3").inner_text()
 
     explorer_page.open_tab("Figures and data")

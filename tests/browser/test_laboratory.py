@@ -79,7 +79,8 @@ def test_frames_edits_film_and_session(
         assert (picture.n_frames, picture.size) == (5, (1000, 720))
 
     before = explorer_page.kernel(STATE)
-    assert before.startswith("4 1 ('move 3 by 0.1 0 0; remove 9',) 7 1 ''")
+    assert before.startswith("4 1 ('move 3 by 0.1 0 0; remove 9',) 7 ")
+    assert before.endswith(" ''\n")
     explorer_page.open_tab("Open and save")
     press(explorer_page, "Save session", ".symgnn-note:has-text('Saved')")
     explorer_page.start()

@@ -48,6 +48,13 @@ export default {
       cameras.set(group, camera);
       for (const other of others()) turnTo(other, camera);
     };
+    // On a slow page a plot goes on turning after it has said that it was turned.
+    const turnUntilAtRest = (before = "") => requestAnimationFrame(() => {
+      const camera = place._fullLayout?.scene?._scene?.getCamera(), now = JSON.stringify(camera);
+      if (!camera || now === before) return;
+      turn({ "scene.camera": camera });
+      turnUntilAtRest(now);
+    });
     const numbers = (event) => (event?.points ?? []).map((point) => point.customdata).filter((number) => number != null);
     const listen = () => {
       place.on("plotly_click", (event) => {
@@ -60,7 +67,10 @@ export default {
       });
       if (group) {
         place.on("plotly_relayouting", turn);
-        place.on("plotly_relayout", turn);
+        place.on("plotly_relayout", (change) => {
+          turn(change);
+          if (change["scene.camera"]) turnUntilAtRest();
+        });
       }
     };
 
