@@ -44,10 +44,13 @@ lint: $(READY) ## Lint, formatting, direction of imports, types
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
+# What needs a GPU is run by scripts/gpu_check.sh; edits are verified, not timed alone.
 bench: $(READY) ## Measure every claim again, one script of benchmarks/ each, into docs/results
 	@for script in benchmarks/[!_]*.py; do \
-		name="$$(basename "$$script" .py)"; echo "== $$name"; \
-		$(BIN)/python "$$script" --json "docs/results/$$name.json" || exit 1; \
+		name="$$(basename "$$script" .py)"; more=; \
+		case "$$name" in gpu_check) continue ;; what_if) more="--out out/what_if" ;; esac; \
+		echo "== $$name"; \
+		$(BIN)/python "$$script" $$more --json "docs/results/$$name.json" || exit 1; \
 	done
 
 figures: $(READY) ## Draw the gallery and write the pages whose numbers were measured

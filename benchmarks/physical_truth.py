@@ -37,8 +37,8 @@ from symgnn_explain.explain.engine.units import Units
 from symgnn_explain.models.target import with_tolerance
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
+from symgnn_explain.saddles import find_potential
 from symgnn_explain.saddles.eam import EamCalculator
-from symgnn_explain.saddles.eam_file import read_eam
 from symgnn_explain.structure.glass import FloatArray
 
 TRAINING, HELD_OUT = ("train2", "train4", "train5"), "train0"
@@ -145,7 +145,7 @@ def interval(values: list[float], seed: int = 0) -> dict[str, Any]:
 def main() -> None:
     """Learn, explain, compare and print."""
     parser = argument_parser(__doc__, rounds=None)
-    parser.add_argument("--potential", type=Path, required=True, help="the potential of the published glasses")
+    parser.add_argument("--potential", type=Path, help="the eam.fs file; found as symgnn-explain barriers finds it")
     parser.add_argument("--weights", type=Path, help="a network that learned the energy; default: one is trained")
     parser.add_argument("--steps", type=int, default=60, help="training steps, one glass each")
     parser.add_argument("--atoms", type=int, default=500, help="explained atoms")
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--algorithm", action="append", default=[], metavar="MODULE:CLASS", help="enter another one")
     arguments = parser.parse_args()
 
-    potential = read_eam(arguments.potential)
+    potential = find_potential(arguments.potential)
     [glass] = datasets.load_published([HELD_OUT])
     if arguments.weights is None:
         predictor = learn(potential, datasets.load_published(list(TRAINING)), steps=arguments.steps)
