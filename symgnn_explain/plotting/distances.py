@@ -85,7 +85,15 @@ def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
     shown = rdf.r <= longest
     known: dict[str, Any] = {"customdata": rdf.g[shown], "hover": "g(%{x:.2f} Å) = %{customdata:.2f}"}
     line = {"color": ORANGE, "width": 1.5}
-    draw(figure, rdf.r[shown], rdf.g[shown] * tallest / rdf.g.max(), line=line, name="g(r), to scale", **known, **panel)
+    draw(
+        figure,
+        rdf.r[shown],
+        rdf.g[shown] * tallest / rdf.g.max(),
+        line=line,
+        name=f"g(r) of {rdf.label}, to scale",
+        **known,
+        **panel,
+    )
     x, y = np.repeat(rdf.minima, 3), np.tile([0, 1.1 * tallest, np.nan], len(rdf.minima))
     draw(figure, x, y, line={"color": GREY, "width": 1.5, "dash": "dot"}, name="minima of g(r)", **panel)
     figure.update_xaxes(title_text="distance from the explained atom (Å)", range=[0, longest], **panel)

@@ -73,7 +73,7 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
     draw(figure, x, y, line=dashed, name="published peaks (Li et al.)", **panel)
     below: dict[str, Any] = {"row": 2, "col": 1}
     line, hover = {"color": GREEN, "width": 2}, "%{x:.2f} Å: g = %{y:.2f}"
-    draw(figure, rdf.r, rdf.g, line=line, name="g(r) of the glass", hover=hover, **below)
+    draw(figure, rdf.r, rdf.g, line=line, name=f"g(r) of {rdf.label}", hover=hover, **below)
     for minimum in rdf.minima:
         figure.add_vline(x=minimum, line={"color": GREY, "width": 1.2, "dash": "dot"}, **below)
     figure.update_xaxes(range=[0, r_max])

@@ -11,6 +11,7 @@ from symgnn_explain.analysis import partial_distributions, radial_distribution, 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
+from symgnn_explain.structure import radial
 from symgnn_explain.structure.glass import Glass
 
 CRYSTALS = {
@@ -77,6 +78,26 @@ def test_partial_distributions_add_up_and_mirror(random_glass):
     np.testing.assert_allclose(partial["Cu", "Zr"].g, partial["Zr", "Cu"].g, atol=1e-12)
     ratio = partial["Cu", "Zr"].running_coordination[-1] / partial["Zr", "Cu"].running_coordination[-1]
     assert ratio == pytest.approx(share["Zr"] / share["Cu"])
+
+
+def test_large_glass_is_counted_around_some_atoms(random_glass, monkeypatch):
+    glass = random_glass(6)
+    whole, parts = radial_distribution(glass), partial_distributions(glass)
+    monkeypatch.setattr(radial, "COUNTED_WHOLE", 10)
+    np.testing.assert_allclose(radial_distribution(glass).g, whole.g, atol=1e-9)  # while that is all of them
+    for pair, partial in partial_distributions(glass).items():
+        np.testing.assert_allclose(partial.g, parts[pair].g, atol=1e-9)
+    monkeypatch.setattr(radial, "CENTRES", len(glass) // 2)
+    some = radial_distribution(glass)
+    # An ordered pair is missed with a chance of one half: at most the variance of independent pairs, twice.
+    pairs = (
+        4 / 3 * np.pi * ((whole.r + 0.05) ** 3 - (whole.r - 0.05) ** 3) * whole.g * len(glass) * glass.number_density
+    )
+    deviation = (some.g - whole.g)[pairs > 20] / (whole.g * np.sqrt(2 / pairs.clip(1)))[pairs > 20]
+    assert 0.2 < deviation.std() < 1.3
+    assert some.label == f"all atoms, around {len(glass) // 2} at random"
+    assert some.summary()["counted_around_atoms"] == len(glass) // 2
+    assert whole.label == "all atoms"
 
 
 def test_published_glass_has_the_known_extrema(published):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
+from symgnn_explain.structure.bins import Bins
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
-from symgnn_explain.structure.pairs import pairs_within
 from symgnn_explain.structure.radial import RadialDistribution, radial_distribution
 
 BoolArray = NDArray[np.bool_]
@@ -96,7 +96,7 @@ def atom_candidates(
     rdf = radial_distribution(glass) if rdf is None else rdf
     if rdf.minima.size:
         first_minimum = float(rdf.minima[0])
-        attributes["coordination"] = pairs_within(glass, first_minimum).neighbours(len(glass), first_minimum)[atoms]
+        attributes["coordination"] = np.diff(Bins.of(glass, first_minimum).pairs(atoms)[0])
     return Candidates(atoms, chosen, attributes, weight[atoms], reserved=chosen)
 
 
