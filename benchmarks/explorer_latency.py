@@ -6,17 +6,19 @@ Measured from outside, with the mouse: from the click until the explanation's at
 - ``cached_click_s``: atoms that were;
 - ``hurried_click_s``: the same without a pause, while the figures of the click before are still being drawn;
 - ``amortised_click_s``: PGExplainer, new atoms; the explorer trains it at the first click, which is not counted;
-- ``first_picture_s``: from Run All to the coloured structure of 3 000 atoms;
+- ``first_picture_s``: from Run All to the structure of 3 000 atoms;
 - ``first_picture_24000_s``, ``first_picture_100000_s``: the same for the sample repeated to 24 000 and 108 000 atoms;
-- with ``--million`` alone the sample repeated to 1 029 000 atoms: ``first_picture_1m_s``; from there until atoms are
-  predicted and the first is explained (``predicted_1m_s``); ``click_1m_s``; and the kernel's memory before and after
-  (``start_1m_gb``, ``peak_1m_gb``);
+- with ``--million`` alone the sample repeated to 1 029 000 atoms: ``first_picture_1m_s``; from there until an atom
+  is explained (``explained_1m_s``) and until all are predicted (``predicted_1m_s``); clicks before that
+  (``click_1m_s``) and after (``click_predicted_1m_s``); and the kernel's memory before and after (``start_1m_gb``,
+  ``peak_1m_gb``);
 - ``busy_…``: the clicks and the first picture again while another program keeps one core busy;
 - ``message_growth``: bytes from the kernel in the last ten of thirty clicks over those in the first ten, minus one.
 
 Before every other click the mouse rests for half a second: nobody reads an answer faster. The kernel, the server and
-the browser, which draws in software, share the machine: run it when nothing else does. Run
-``python benchmarks/explorer_latency.py``.
+the browser, which draws in software, share the machine: run it when nothing else does. Figures are written as they
+come, beside those that the file holds of other parts. Run ``python benchmarks/explorer_latency.py``, or one part with
+``--parts small``, ``busy`` (what it is compared with is measured too) or ``large``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,28 +41,35 @@ from symgnn_explain.explain import METHODS
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
-from lab import CHROMIUM_FLAGS, ExplorerPage, chromium_path, running_lab  # noqa: E402
+from lab import CHROMIUM_FLAGS, SCENE, STAGE, ExplorerPage, chromium_path, running_lab  # noqa: E402
 
 NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 VIEWPORT = {"width": 1500, "height": 1000}
 CLICKS = 30
 PAUSE = 500
 """Milliseconds between an answer and the next click."""
-MOST_PLACES = 81
+MOST_PLACES = 100
 """Places in the picture where an atom is looked for."""
 GOALS = {
-    "click_to_highlight_s": 2.5,
-    "cached_click_s": 0.5,
-    "amortised_click_s": 0.7,
-    "first_picture_s": 10.0,
+    "click_to_highlight_s": 0.6,
+    "cached_click_s": 0.25,
+    "amortised_click_s": 0.4,
+    "first_picture_s": 7.0,
     "message_growth": 0.2,
+    "first_picture_100000_s": 15.0,
+    "explained_1m_s": 3.0,
+    "click_1m_s": 1.0,
+    "click_predicted_1m_s": 1.0,
+    "busy_most_times": 2.2,
 }
+TIMED = ("click_to_highlight_s", "cached_click_s", "hurried_click_s", "amortised_click_s", "first_picture_s")
+PARTS = ("small", "busy", "large")
 
 
 LARGE = {"first_picture_24000_s": (2, 2, 2), "first_picture_100000_s": (3, 3, 4)}
 """By which the cell of the sample is repeated."""
 MILLION = (7, 7, 7)
-LONGEST = 3_600_000
+LONGEST = 420_000
 """Milliseconds that predicting a million atoms may take."""
 EXPLAINED = ".symgnn-structure[data-explained]:not([data-explained=''])"
 PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)"
@@ -70,12 +80,16 @@ def repeated(glass, cells):
     positions = (glass.positions + shifts @ glass.cell).reshape(-1, 3)
     return Glass(positions, np.tile(glass.numbers, len(shifts)), glass.cell * np.array(cells)[:, None], glass.pbc)
 """
+Place = tuple[float, float, int]
+"""Where on the page an atom is seen, and which."""
+IN_SIGHT = f"""([x, y, atom]) => {{
+  const canvas = {STAGE}.viewer.renderer.domElement.getBoundingClientRect();
+  return {SCENE}.atomAt(x - canvas.x, canvas.bottom - y) === atom;
+}}"""
 BUSY = "while True: pass"
-MOST_WHEN_BUSY = 2.2
-"""Times as long as when nothing else runs."""
 
 
-def clicked(explorer: ExplorerPage, place: tuple[float, float, int], pause: int = PAUSE) -> float:
+def clicked(explorer: ExplorerPage, place: Place, pause: int = PAUSE) -> float:
     """Click an atom after a pause (ms); return the seconds until its explanation is drawn."""
     x, y, atom = place
     explorer.page.wait_for_timeout(pause)
@@ -85,38 +99,59 @@ def clicked(explorer: ExplorerPage, place: tuple[float, float, int], pause: int 
     return time.perf_counter() - started
 
 
-def measure(explorer: ExplorerPage, rounds: int) -> dict[str, Any]:
-    """Run the notebook and click."""
+class Clicks:
+    """Clicks on atoms that were explained before, the longest ago first, and on others."""
+
+    def __init__(self, explorer: ExplorerPage) -> None:
+        self._explorer = explorer
+        self._seen: list[int] = []
+        self._unmark()
+        self._places = explorer.visible_atoms(MOST_PLACES)
+
+    def new(self) -> float:
+        """Click an atom that was not explained before; return the seconds."""
+        return self._click([place for place in self._places if place[2] not in self._seen])
+
+    def known(self, pause: int = PAUSE) -> float:
+        """Click an atom that was explained before, but not as the last; return the seconds."""
+        before = [place for place in self._places if place[2] in self._seen[:-1]]
+        return self._click(sorted(before, key=lambda place: self._seen.index(place[2])), pause)
+
+    def _click(self, wanted: list[Place], pause: int = PAUSE) -> float:
+        place = next(self._in_sight(wanted), None)
+        if place is None:
+            self._unmark()
+            place = next(self._in_sight(wanted), None)
+        if place is None:
+            raise SystemExit(f"after {len(self._seen)} clicks none of {len(wanted)} atoms is in sight")
+        self._seen = [*(atom for atom in self._seen if atom != place[2]), place[2]]
+        return clicked(self._explorer, place, pause)
+
+    def _unmark(self) -> None:
+        """Select nothing: marked atoms stand in front of the others."""
+        self._explorer.kernel("explorer.session.selected.clear_selection()")
+        self._explorer.page.wait_for_selector(".symgnn-structure[data-explained='']", state="attached")
+        self._explorer.page.wait_for_timeout(PAUSE)
+
+    def _in_sight(self, wanted: list[Place]) -> Iterator[Place]:
+        return (place for place in wanted if self._explorer.page.evaluate(IN_SIGHT, place))
+
+
+def measure(explorer: ExplorerPage, rounds: int, further: int) -> dict[str, Any]:
+    """Run the notebook and click; with PGExplainer ``further`` times."""
     first_picture = explorer.run_all()
     explorer.wait_example()
-    seen: list[int] = []
-
-    def click_new() -> float:
-        # Marked atoms stand in front of the others, so what is where changes with every click.
-        place = next((place for place in explorer.visible_atoms(MOST_PLACES) if place[2] not in seen), None)
-        if place is None:
-            raise SystemExit(f"after {len(seen)} clicks no new atom is in sight")
-        seen.append(place[2])
-        return clicked(explorer, place)
-
-    click_new()  # compiles and loads what every later click finds ready
-    fresh = [click_new() for _ in range(rounds)]
-
-    def click_known(pause: int = PAUSE) -> float:
-        known = [place for place in explorer.visible_atoms(MOST_PLACES) if place[2] in seen[:-1]]
-        if not known:
-            raise SystemExit("no explained atom is in sight")
-        seen.append(seen.pop(seen.index(known[0][2])))
-        return clicked(explorer, known[0], pause)
-
-    cached = [click_known() for _ in range(rounds)]
-    hurried = [click_known(pause=0) for _ in range(rounds)]
+    clicks = Clicks(explorer)
+    clicks.new()  # compiles and loads what every later click finds ready
+    fresh = [clicks.new() for _ in range(rounds)]
+    cached = [clicks.known() for _ in range(rounds)]
+    hurried = [clicks.known(pause=0) for _ in range(rounds)]
     explorer.page.locator(".symgnn-explorer select").first.select_option(label=METHODS["pg_explainer"].label)
-    training = click_new()
+    training = clicks.new()
     amortised, sizes = [], []
-    for _ in range(CLICKS):
+    for _ in range(further):
         before = len(explorer.received)
-        amortised.append(click_new())
+        amortised.append(clicks.new())
         explorer.page.wait_for_timeout(PAUSE)  # figures and tables follow the highlight
         sizes.append(sum(explorer.received[before:]))
     return {
@@ -132,11 +167,11 @@ def measure(explorer: ExplorerPage, rounds: int) -> dict[str, Any]:
     }
 
 
-def in_a_page(chromium: Any, lab: Any, rounds: int) -> dict[str, Any]:
+def in_a_page(chromium: Any, lab: Any, rounds: int, further: int = CLICKS) -> dict[str, Any]:
     """Measure in a page of its own."""
     explorer = ExplorerPage(chromium.new_context(viewport=VIEWPORT).new_page())
     explorer.open(lab.address(NOTEBOOK.name))
-    figures = measure(explorer, rounds)
+    figures = measure(explorer, rounds, further)
     explorer.close()
     return figures
 
@@ -165,28 +200,56 @@ def first_picture_of(chromium: Any, lab: Any, cells: tuple[int, int, int]) -> fl
 
 
 def of_a_million(chromium: Any, lab: Any) -> dict[str, float]:
-    """Open a million atoms, wait for the first explanation, and click."""
+    """Open a million atoms; click while they are predicted, and afterwards."""
     explorer, first_picture = repeated_sample(chromium, lab, MILLION)
-    start = float(explorer.kernel(PEAK))
     started = time.perf_counter()
+    start = float(explorer.kernel(PEAK))
     explorer.page.wait_for_selector(EXPLAINED, timeout=LONGEST)
-    predicted = time.perf_counter() - started
+    explained = time.perf_counter() - started
     explorer.wait_example()
-    clicks = [clicked(explorer, place) for place in explorer.visible_atoms(3)]
+    seen = set[int]()
+
+    def click() -> float:  # other atoms are drawn around each that is selected
+        place = next(place for place in explorer.visible_atoms(MOST_PLACES) if place[2] not in seen)
+        seen.add(place[2])
+        return clicked(explorer, place)
+
+    early = [click() for _ in range(3)]
+    while explorer.kernel("print(explorer.session.structure.predicted)").strip() != "True":
+        if time.perf_counter() - started > LONGEST / 1000:
+            raise SystemExit(f"after {LONGEST / 1000:.0f} s a million atoms are not predicted")
+        time.sleep(1.0)
+    predicted = time.perf_counter() - started
+    late = [click() for _ in range(3)]
     peak = float(explorer.kernel(PEAK))
     explorer.close()
     return {
         "first_picture_1m_s": first_picture,
+        "explained_1m_s": explained,
+        "click_1m_s": float(np.median(early)),
         "predicted_1m_s": predicted,
-        "click_1m_s": float(np.median(clicks)),
+        "click_predicted_1m_s": float(np.median(late)),
         "start_1m_gb": start,
         "peak_1m_gb": peak,
+    }
+
+
+def while_busy(chromium: Any, lab: Any, rounds: int, quiet: dict[str, Any]) -> dict[str, float]:
+    """Measure again while another program keeps one core busy; how many times as long it takes at most, too."""
+    with subprocess.Popen([sys.executable, "-c", BUSY]) as other:  # noqa: S603 - this Python
+        try:
+            busy = in_a_page(chromium, lab, rounds, further=rounds)
+        finally:
+            other.kill()
+    return {f"busy_{name}": busy[name] for name in TIMED} | {
+        "busy_most_times": max(busy[name] / quiet[name] for name in TIMED)
     }
 
 
 def main() -> None:
     """Measure, print the table, write JSON."""
     parser = argument_parser(__doc__, rounds=8)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured; all by default")
     parser.add_argument("--million", action="store_true", help="measure a glass of a million atoms, and nothing else")
     arguments = parser.parse_args()
     from playwright.sync_api import sync_playwright
@@ -194,6 +257,18 @@ def main() -> None:
     browser = chromium_path()
     if browser is None:
         raise SystemExit("no browser: set CHROME, or put Chromium on the PATH")
+    parts, began = () if arguments.million else arguments.parts, time.perf_counter()
+    kept = arguments.json is not None and arguments.json.exists()
+    figures: dict[str, Any] = json.loads(arguments.json.read_text(encoding="utf-8")) if kept else {}
+
+    def add(found: dict[str, Any]) -> None:
+        figures.update(found)
+        figures["machine"], figures["goals"] = machine(), goals_of(figures)
+        for name in (name for name, value in found.items() if isinstance(value, float)):
+            goal = figures["goals"].get(name)
+            print(f"{name:26}{found[name]:>8.2f}" + ("" if goal is None else f"   (goal {goal:.2f})"), flush=True)
+        write_json(arguments.json, figures)
+
     with tempfile.TemporaryDirectory(prefix="symgnn-latency-") as folder:
         home, root = Path(folder) / "home", Path(folder) / "root"
         home.mkdir()
@@ -201,35 +276,28 @@ def main() -> None:
         shutil.copy(NOTEBOOK, root / NOTEBOOK.name)
         with running_lab(home, root) as lab, sync_playwright() as driver:
             chromium = driver.chromium.launch(executable_path=browser, headless=True, args=CHROMIUM_FLAGS)
+            if "small" in parts or "busy" in parts:
+                add(in_a_page(chromium, lab, arguments.rounds))
+            if "busy" in parts:
+                add(while_busy(chromium, lab, arguments.rounds, figures))
+            if "large" in parts:
+                for name, cells in LARGE.items():
+                    add({name: first_picture_of(chromium, lab, cells)})
             if arguments.million:
-                figures = of_a_million(chromium, lab)
-                chromium.close()
-                print("\n".join(f"{name:24}{value:>10.2f}" for name, value in figures.items()))
-                write_json(arguments.json, {"machine": machine(), **figures})
-                return
-            figures = in_a_page(chromium, lab, arguments.rounds)
-            figures |= {name: first_picture_of(chromium, lab, cells) for name, cells in LARGE.items()}
-            with subprocess.Popen([sys.executable, "-c", BUSY]) as other:  # noqa: S603 - this Python
-                try:
-                    busy = in_a_page(chromium, lab, arguments.rounds)
-                finally:
-                    other.kill()
+                add(of_a_million(chromium, lab))
             chromium.close()
-    timed = [name for name in (*GOALS, "hurried_click_s") if name.endswith("_s")]
-    figures |= {f"busy_{name}": busy[name] for name in timed}
-    figures["busy_most_times"] = max(busy[name] / figures[name] for name in timed)
-    print(f"{'':24}{'measured':>10}{'goal':>8}")
-    goals: dict[str, float | None] = {
-        **GOALS,
-        "hurried_click_s": None,
-        "first_picture_24000_s": 2 * figures["first_picture_s"],
-        "first_picture_100000_s": 15.0,
-        **{f"busy_{name}": MOST_WHEN_BUSY * figures[name] for name in timed},
-    }
-    for name, goal in goals.items():
-        print(f"{name:24}{figures[name]:>10.2f}" + ("" if goal is None else f"{goal:>8.2f}"))
-    print(f"medians of {arguments.rounds} clicks, software WebGL; {machine()}")
-    write_json(arguments.json, {"machine": machine(), "goals": GOALS, **figures})
+    print(f"medians of {arguments.rounds} clicks, software WebGL; {time.perf_counter() - began:.0f} s; {machine()}")
+
+
+def goals_of(figures: dict[str, Any]) -> dict[str, float]:
+    """Say of each time what it is to be at most; of some that is a multiple of another."""
+    goals: dict[str, float] = {name: goal for name, goal in GOALS.items() if name in figures}
+    if "first_picture_24000_s" in figures and "first_picture_s" in figures:
+        goals["first_picture_24000_s"] = round(2 * figures["first_picture_s"], 2)
+    for name in TIMED:
+        if f"busy_{name}" in figures:
+            goals[f"busy_{name}"] = round(GOALS["busy_most_times"] * figures[name], 2)
+    return goals
 
 
 if __name__ == "__main__":

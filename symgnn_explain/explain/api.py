@@ -40,7 +40,7 @@ from symgnn_explain.explain.methods.perturbation_methods import (
 )
 from symgnn_explain.explain.methods.pg_explainer import PGExplainerSettings, pg_explainer
 from symgnn_explain.explain.methods.rankings import RandomSettings, distance_ranking, random_ranking
-from symgnn_explain.explain.result.caveats import DOMAIN_OUTSIDE, DOMAIN_SCORE, LEFT_OUT
+from symgnn_explain.explain.result.caveats import DOMAIN_OUTSIDE, DOMAIN_SCORE, LEFT_OUT, SAMPLED_ATOMS
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.scores import NoSettings, UnitScores
 from symgnn_explain.models.predictor import Predictor
@@ -388,10 +388,13 @@ def _left_out(prepared: PreparedGlass, prediction: MaskedPrediction) -> dict[str
 
 def _domain(prepared: PreparedGlass, prediction: MaskedPrediction) -> dict[str, float]:
     """Say whether training covered the explained atom, and those that its prediction depends on."""
-    if prepared.domain is None:
-        return {}
-    score = prepared.domain[np.unique(prediction.source)]
-    return {DOMAIN_SCORE: float(prepared.domain[prediction.atom]), DOMAIN_OUTSIDE: float(np.mean(score > 1))}
+    score = prepared.domain_scores(np.concatenate([[prediction.atom], np.unique(prediction.source)]))
+    return {} if score is None else {DOMAIN_SCORE: float(score[0]), DOMAIN_OUTSIDE: float(np.mean(score[1:] > 1))}
+
+
+def _sampled(prepared: PreparedGlass) -> dict[str, float]:
+    """Say how many atoms stand for the glass, where these are not all."""
+    return {} if prepared.sample is None else {SAMPLED_ATOMS: float(len(prepared.sample.atoms))}
 
 
 def _checked(prediction: MaskedPrediction, scores: UnitScores) -> Fidelity:
@@ -427,7 +430,7 @@ def _explanation(
         spread=over_edges(scores.spread),
         member_spread=over_edges(scores.member_spread),
         prediction=prediction.original,
-        prediction_range=(float(prepared.predictions.min()), float(prepared.predictions.max())),
+        prediction_range=(float(prepared.compared.min()), float(prepared.compared.max())),
         masked_prediction=scores.masked_prediction,
         mask_semantics=prediction.semantics,
         reference_name=prepared.reference_name,
@@ -438,6 +441,7 @@ def _explanation(
             **scores.diagnostics,
             **getattr(prediction.forward, "diagnostics", {}),
             **_domain(prepared, prediction),
+            **_sampled(prepared),
             **left_out,
         },
         glass_name=prepared.glass.name,

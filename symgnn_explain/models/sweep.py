@@ -9,7 +9,7 @@ precision or better; the tests compare the two.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise, starmap
 from typing import NamedTuple
 
@@ -159,8 +159,9 @@ def _pass_messages(
         if length is not None and start.length is not None:
             length[core] = mean_of_senders(start.length, start.edges, np.arange(core.start, core.stop))
         report(core.stop / n_atoms)
-    hearing = float(np.mean(np.diff(start.edges.first) > 0))
-    means = [(total / n_atoms).to(start.node) for total in received]
+    counted = slice(int(ends[0]), int(ends[-1]))
+    hearing = float(np.mean(np.diff(start.edges.first)[counted] > 0))
+    means = [(total / (counted.stop - counted.start)).to(start.node) for total in received]
     return Sweep(values, length, layers.messages(means, hearing))
 
 
@@ -204,8 +205,7 @@ def describe(
         edges = found[batch.start] = bins.edges(atoms, config.cutoff)
         described = species[batch]
         if model.describes:
-            raw = model.environment.raw_of(kinds, edges, bins.pairs(atoms) if config.environment_far else None)
-            described = model.environment.features(described.double(), raw.to(node.device))
+            described = _descriptors(model, bins, kinds, atoms, edges)
             length[batch] = described_length(described, len(model.species)).cpu().numpy()
             described = described.to(node)
         for own, member in zip(node, members, strict=True):
@@ -215,10 +215,41 @@ def describe(
     for batch in work_through(describe_batch, batches_of(n_atoms, node.device)):
         listed.append(found.pop(batch.start))
         report(batch.stop / n_atoms)
-    counts = np.concatenate([np.diff(edges.first) for edges in listed])
-    first = np.concatenate([[0], np.cumsum(counts)])
-    source, displacement = (np.concatenate(parts) for parts in zip(*(edges[1:] for edges in listed), strict=True))
-    return Start(node, Edges(first, source, displacement), length if model.describes else None)
+    return Start(node, _joined(listed), length if model.describes else None)
+
+
+def _descriptors(model: SymGNNLike, bins: Bins, kinds: IntArray, atoms: IntArray, edges: Edges) -> Tensor:
+    """Describe the surroundings of some atoms, shape (n, F); ``edges`` are those into them."""
+    config, like = members_of(model)[0].config, model.label_scale
+    species = torch.eye(len(config.species), dtype=torch.double, device=like.device)[torch.from_numpy(kinds[atoms])]
+    raw = model.environment.raw_of(kinds, edges, bins.pairs(atoms) if config.environment_far else None)
+    return model.environment.features(species, raw.to(like.device))
+
+
+def _joined(parts: Sequence[Edges]) -> Edges:
+    counts = np.concatenate([np.diff(edges.first) for edges in parts])
+    source, displacement = (np.concatenate(each) for each in zip(*(edges[1:] for edges in parts), strict=True))
+    return Edges(np.concatenate([[0], np.cumsum(counts)]), source, displacement)
+
+
+@torch.no_grad()
+def lengths_of(model: SymGNNLike, glass: Glass, n_core: int, n_around: int) -> FloatArray:
+    """Return the :class:`Sweep`'s ``length`` of the first ``n_core`` atoms, (n_core,), without passing messages.
+
+    Those that they have edges from are among the first ``n_around``, and all that these see is there.
+    """
+    bins, kinds, every = bins_for(model, glass), kinds_of(glass, model.species), np.arange(n_around)
+    own, cutoff, found = np.empty(n_around), members_of(model)[0].config.cutoff, dict[int, Edges]()
+
+    def describe_batch(batch: slice) -> None:
+        edges = found[batch.start] = bins.edges(every[batch], cutoff)
+        described = _descriptors(model, bins, kinds, every[batch], edges)
+        own[batch] = described_length(described, len(model.species)).cpu().numpy()
+
+    with side_by_side() as work_through:
+        batches = work_through(describe_batch, batches_of(n_around, model.label_scale.device))
+        edges = _joined([found[batch.start] for batch in batches])
+    return mean_of_senders(own, edges, np.arange(n_core))
 
 
 def blocks_of(glass: Glass, block_atoms: int) -> tuple[IntArray, IntArray]:

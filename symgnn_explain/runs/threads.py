@@ -6,9 +6,11 @@ directly, where the number belongs to the calling thread alone: pieces of work t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,6 +18,10 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
+
+_gives_way: ContextVar[bool] = ContextVar("gives_way", default=False)
+_at_once = threading.Condition()
+_waited_for = 0
 
 
 @contextmanager
@@ -31,6 +37,39 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
+def giving_way() -> Iterator[None]:
+    """Let what the calling thread works through :func:`side_by_side` rest while something is done :func:`at_once`."""
+    token = _gives_way.set(True)
+    try:
+        yield
+    finally:
+        _gives_way.reset(token)
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let work that is :func:`giving_way` rest; the calling thread must not wait for any of that meanwhile."""
+    global _waited_for  # noqa: PLW0603 - of the process, as its cores are
+    with _at_once:
+        _waited_for += 1
+    try:
+        yield
+    finally:
+        with _at_once:
+            _waited_for -= 1
+            _at_once.notify_all()
+
+
+def _after_others(work: Callable[[Item], None]) -> Callable[[Item], None]:
+    def later(item: Item) -> None:
+        with _at_once:
+            _at_once.wait_for(lambda: _waited_for == 0)
+        work(item)
+
+    return later
+
+
+@contextmanager
 def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Sequence[Item]], Iterator[Item]]]:
     """Give a function that works through items in as many threads as PyTorch may use here, none waiting for another.
 
@@ -38,9 +77,9 @@ def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Sequence[Item]]
     thread, so results do not depend on their number, and a core that others keep busy takes fewer items. What the work
     raises ends it, and is raised.
     """
-    before, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+    before, gradients, gives_way = torch.get_num_threads(), torch.is_grad_enabled(), _gives_way.get()
     if before == 1:
-        yield _work_through_here
+        yield lambda work, items: _work_through_here(_after_others(work) if gives_way else work, items)
         return
 
     def begin() -> None:
@@ -51,7 +90,7 @@ def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Sequence[Item]]
     pool = ThreadPoolExecutor(before, initializer=begin, thread_name_prefix="symgnn")
 
     def work_through(work: Callable[[Item], None], items: Sequence[Item]) -> Iterator[Item]:
-        for item, _ in zip(items, pool.map(work, items), strict=True):
+        for item, _ in zip(items, pool.map(_after_others(work) if gives_way else work, items), strict=True):
             yield item
 
     with one_thread():

@@ -119,7 +119,7 @@ FAILURE = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']
 _VISIBLE_ATOMS = f"""(count) => {{
   const scene = {SCENE}, stage = scene.stage, found = new Map();
   const canvas = stage.viewer.renderer.domElement.getBoundingClientRect();
-  const steps = [0.5, 0.47, 0.53, 0.44, 0.56, 0.41, 0.59, 0.38, 0.62];
+  const steps = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7, 8, -8].map((step) => 0.5 + 0.03 * step);
   for (const fromLeft of steps) for (const fromTop of steps) {{
     if (found.size >= count) break;
     // Whole pixels, as mice have, and well inside of what is seen there.

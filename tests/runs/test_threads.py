@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 import torch
 
-from symgnn_explain.runs.threads import one_thread, side_by_side
+from symgnn_explain.runs.threads import at_once, giving_way, one_thread, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,26 @@ def test_work_side_by_side_uses_one_thread_each_and_the_callers_mode_of_gradient
         assert seen_by_another_thread() == 3
     assert done == dict.fromkeys(range(20), (1, False))
     assert torch.get_num_threads() == seen_by_another_thread() == 3
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_work_that_gives_way_rests_while_something_is_done_at_once(n_threads: int) -> None:
+    done: list[int] = []
+
+    def in_background() -> None:
+        torch.set_num_threads(n_threads)
+        with giving_way(), side_by_side() as work_through:
+            list(work_through(done.append, range(50)))
+
+    background = Thread(target=in_background)
+    with at_once(), at_once():
+        background.start()
+        with side_by_side() as work_through:  # what is done at once does not wait
+            assert list(work_through(lambda _item: None, range(9))) == list(range(9))
+        background.join(0.2)
+        assert done == []
+    background.join(20)
+    assert sorted(done) == list(range(50))
 
 
 def test_what_fails_is_raised_and_leaves_the_number_as_it_was() -> None:

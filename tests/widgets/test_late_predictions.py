@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine import prepared as prepared_module
 from symgnn_explain.models.predictor import Predicted, Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import Trajectory
 from symgnn_explain.structure.io.writing import write_extended_xyz
 from symgnn_widgets import GlassExplorer
+from symgnn_widgets.state import structure as structure_module
 from symgnn_widgets.state.structure import NOT_YET
 
 TIMEOUT = 30.0
@@ -110,6 +112,41 @@ def test_a_click_before_the_predictions_is_answered_after_them(glass: Glass, hel
 
     with_a_page(main())
     assert held.asked == 1
+
+
+def test_an_atom_of_a_very_large_glass_is_explained_before_the_others_are_predicted(
+    glass: Glass, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (structure_module, prepared_module):
+        monkeypatch.setattr(module, "is_sampled", lambda *_given: True)
+
+    async def main() -> None:
+        explorer = GlassExplorer(glass, held)
+        session, structure = explorer.session, explorer.session.structure
+        session.method = "saliency"
+        explorer.view.stage.receive(None, {"type": "scene_ready"}, [])
+        await until(lambda: explorer.explanation)
+        assert explorer.explanation is not None
+        assert explorer.explanation.atom in structure.sample.atoms
+        assert "of its atoms" in explorer.explanation.caveats[-1]
+        assert not structure.predicted
+        assert structure.target.text(explorer.explanation.prediction) in explorer.summary.text.value
+        assert "Predicting" in explorer.controls.state.value
+        for title in explorer.tabs.every:  # no panel asks for what is not there
+            explorer.tabs.open(title)
+            await asyncio.sleep(0.02)
+        assert session.error == ""
+        before = explorer.explanation
+        held.go.set()
+        await until(lambda: structure.predicted)
+        explorer.select(before.atom)
+        assert explorer.explanation is before
+        assert np.isfinite(structure.prepared.predictions).all()
+        again = structure.prepared.explain(before.atom, "saliency")
+        np.testing.assert_array_equal(again.score, before.score)
+        assert again.prediction_range == before.prediction_range
+
+    with_a_page(main())
 
 
 def test_code_that_asks_waits(glass: Glass, held: Held) -> None:

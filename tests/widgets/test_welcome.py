@@ -45,7 +45,8 @@ def test_where_nothing_is_covered_there_is_an_example_all_the_same(
     explorer: GlassExplorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     structure = explorer.session.structure
-    monkeypatch.setattr(Structure, "domain", np.full(len(structure.glass), 2.0))
+    outside = structure.said._replace(domain=np.full(len(structure.glass), 2.0))
+    monkeypatch.setattr(Structure, "said", outside)
     lowest = np.argsort(structure.predictions)[: max(1, int(LOWEST * len(structure.glass)))]
     assert worked_example(structure) in lowest
 

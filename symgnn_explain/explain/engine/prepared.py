@@ -14,10 +14,12 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
+from symgnn_explain.explain.engine.sample import Sample, sample_of
 from symgnn_explain.explain.engine.units import SHELL_WIDTH, Unit
 from symgnn_explain.models.ensemble import SymGNNLike, with_description
 from symgnn_explain.models.predictor import Predicted, Predictor
 from symgnn_explain.models.protocol import NodeModel
+from symgnn_explain.models.sweep import lengths_of
 from symgnn_explain.models.target import Target
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.bins import images_within, wrapped_into_cell
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 LARGE_ATOMS = 10_000
 """Atoms of a glass up to which its graph is built as a whole: some 30 kB each."""
+
+SAMPLED_ATOMS = 100_000
+"""Atoms of a glass up to which mean messages, and what predictions are compared with, are those of all."""
 
 _KEPT = 3
 """Surroundings of atoms of a large glass that are kept: an explanation, and what panels ask about it."""
@@ -54,6 +59,9 @@ class PreparedGlass(PreparedGraph):
         Standard deviation of a label about each prediction, shape (N,); None where the predictor was never calibrated.
     domain
         Score of each atom, shape (N,): 1 at the edge of what training covered; None where the predictor has none.
+    sample
+        Atoms that stand for all in a very large glass, where mean messages come from, and predictions to compare with.
+        The predictions, ``spread`` and ``domain`` of others may be unknown (NaN) then. None where all atoms are taken.
     """
 
     predictor: Predictor
@@ -62,6 +70,16 @@ class PreparedGlass(PreparedGraph):
     reference_sha256: str
     spread: FloatArray | None = None
     domain: FloatArray | None = None
+    sample: Sample | None = None
+
+    @property
+    def compared(self) -> FloatArray:
+        """The predictions that those under a mask are compared with: of all atoms, or of the sample."""
+        return self.predictions if self.sample is None else self.sample.said.values
+
+    def domain_scores(self, atoms: IntArray) -> FloatArray | None:
+        """Return the domain score of an atom and of some that it depends on, shape (n,); None where there is none."""
+        return None if self.domain is None else self.domain[atoms]
 
     @property
     def target(self) -> Target:
@@ -176,14 +194,29 @@ class PreparedLargeGlass(PreparedGlass):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_latest": []}  # other processes explain other atoms
 
+    def domain_scores(self, atoms: IntArray) -> FloatArray | None:
+        """Return the domain score of an atom and of some that it depends on; see :class:`PreparedGlass`."""
+        known, model = super().domain_scores(atoms), self.predictor.model
+        if known is None or np.isfinite(known).all() or self.predictor.domain is None:
+            return known
+        near, beyond, last = np.cumsum(
+            [_sight(model), model.config.cutoff, max(model.config.cutoff, model.config.reach)]
+        )
+        nodes, positions, distance = _within(self.glass, int(atoms[0]), last + _MARGIN)
+        order = np.argsort(distance, kind="stable")
+        n_core, n_around = np.searchsorted(distance[order], [near, beyond + _MARGIN])
+        lengths = lengths_of(model, _cluster(self.glass, nodes[order], positions[order]), int(n_core), int(n_around))
+        score = np.full(len(self.glass), np.nan)
+        score[nodes[order[:n_core]]] = lengths / self.predictor.domain.edge
+        return score[atoms]
+
     def around(self, atom: int) -> PreparedSurroundings:
         """Return what explaining one atom needs; what the latest atoms needed is kept."""
         for part in self._latest:
             if part.atom == atom:
                 return part
-        nodes, positions = _depends_on(self.predictor.model, self.glass, atom)
-        cell = np.diag(np.ptp(positions, axis=0) + 1)
-        cut = Glass(positions, self.glass.numbers[nodes], cell, np.zeros(3, dtype=bool), name=self.glass.name)
+        nodes, positions, _ = _within(self.glass, atom, _sight(self.predictor.model))
+        cut = _cluster(self.glass, nodes, positions)
         shared = {each.name: getattr(self, each.name) for each in fields(PreparedGlass) if each.name != "graph"}
         part = PreparedSurroundings(graph=_described_graph(self.predictor, cut), atom=atom, nodes=nodes, **shared)
         self._latest[:] = [part, *self._latest[: _KEPT - 1]]
@@ -211,11 +244,17 @@ class PreparedLargeGlass(PreparedGlass):
 
 
 def prepare(
-    predictor: Predictor, glass: Glass, *, reference: Glass | None = None, predicted: Predicted | None = None
+    predictor: Predictor,
+    glass: Glass,
+    *,
+    reference: Glass | None = None,
+    predicted: Predicted | None = None,
+    sample: Sample | None = None,
 ) -> PreparedGlass:
     """Predict a glass once, and keep what its explanations need; the same whatever the number of threads.
 
-    Of a glass of more than ``LARGE_ATOMS`` the graph is built around each atom that is explained.
+    Of a glass of more than ``LARGE_ATOMS`` the graph is built around each atom that is explained. Of more than
+    ``SAMPLED_ATOMS`` a sample gives the mean messages, and the range and spread of predictions.
 
     Parameters
     ----------
@@ -227,7 +266,10 @@ def prepare(
         The glass whose mean messages stand for "nothing particular" under the semantics ``reference``; the glass
         itself where None.
     predicted
-        What the predictor's ``predict_glass`` said of the glass, so that it is not predicted again.
+        What the predictor's ``predict_glass`` said of the glass, so that it is not predicted again; unknown numbers
+        (NaN) are allowed where there is a sample.
+    sample
+        What ``sample_of`` returned for the glass, so that it is not predicted again.
 
     Raises
     ------
@@ -237,17 +279,23 @@ def prepare(
     reference_graph = graph = None
     if not _is_cut(predictor.model, glass):
         graph = _described_graph(predictor, glass)
+    if is_sampled(predictor, glass):
+        sample = sample or sample_of(predictor, glass)
+        require_finite(glass, sample.said.values)
     if isinstance(predictor.model, SymGNNLike):
         said, messages = predicted or predictor.predict_glass(glass)
         if reference is not None:
-            _, messages = predictor.predict_glass(reference)
+            messages = _messages(predictor, reference)
+        elif sample is not None:
+            messages = sample.messages
     else:
         with one_thread():
             said, messages = predicted or predictor.predict_glass(glass)
             reference_graph = None if reference is None else predictor.graph(reference)
     reference = glass if reference is None else reference
     values, spread, domain = said
-    require_finite(glass, values)
+    if sample is None:
+        require_finite(glass, values)
     found: dict[str, Any] = {
         "model": predictor.model,
         "predictions": values,
@@ -259,8 +307,18 @@ def prepare(
         "reference_sha256": reference.content_hash,
         "spread": spread,
         "domain": domain,
+        "sample": sample,
     }
     return PreparedLargeGlass(**found) if graph is None else PreparedGlass(graph=graph, **found)
+
+
+def _messages(predictor: Predictor, glass: Glass) -> list[list[Tensor]] | None:
+    return (sample_of(predictor, glass) if is_sampled(predictor, glass) else predictor.predict_glass(glass)).messages
+
+
+def is_sampled(predictor: Predictor, glass: Glass) -> bool:
+    """Whether a sample stands for the glass where one of its atoms is explained."""
+    return len(glass) > SAMPLED_ATOMS and _is_cut(predictor.model, glass)
 
 
 def _described_graph(predictor: Predictor, glass: Glass) -> Data:
@@ -280,15 +338,20 @@ def _sight(model: SymGNNLike) -> float:
     return float(model.hops * model.config.cutoff + max(model.config.cutoff, model.config.reach) + _MARGIN)
 
 
-def _depends_on(model: SymGNNLike, glass: Glass, atom: int) -> tuple[IntArray, FloatArray]:
-    """Return the atoms that the prediction of one depends on, in the order of the glass, and where their images are."""
-    radius = _sight(model)
+def _within(glass: Glass, atom: int, radius: float) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return the atoms within a radius (Å) of one, in the order of the glass, where their images are, and how far."""
     shift, scaled = wrapped_into_cell(glass)
     reach = radius / glass.heights()
     image, place, vectors = images_within(glass, scaled[atom] - reach, scaled[atom] + reach, (shift, scaled))
-    near = np.linalg.norm((place - scaled[atom]) @ glass.cell, axis=1) <= radius
+    distance = np.linalg.norm((place - scaled[atom]) @ glass.cell, axis=1)
+    near = distance <= radius
     order = np.flatnonzero(near)[np.argsort(image[near], kind="stable")]
-    return image[order], glass.positions[image[order]] + vectors[order] @ glass.cell
+    return image[order], glass.positions[image[order]] + vectors[order] @ glass.cell, distance[order]
+
+
+def _cluster(glass: Glass, atoms: IntArray, positions: FloatArray) -> Glass:
+    cell = np.diag(np.ptp(positions, axis=0) + 1)
+    return Glass(positions, glass.numbers[atoms], cell, np.zeros(3, dtype=bool), name=glass.name)
 
 
 def require_finite(glass: Glass, predictions: FloatArray) -> None:

@@ -99,6 +99,11 @@ class PreparedGraph:
         return prepared
 
     @property
+    def compared(self) -> FloatArray:
+        """The predictions that those under a mask are compared with: of all atoms, or of enough of them."""
+        return self.predictions
+
+    @property
     def structure(self) -> Glass | None:
         """The glass that the graph was built from, where it is known."""
         return None

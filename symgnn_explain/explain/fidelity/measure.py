@@ -175,7 +175,7 @@ def fidelity(
         removed=predicted[len(possible) :],
         original=prediction.original,
         baseline=prediction.baseline,
-        prediction_spread=float(prediction.prepared.predictions.std()),
+        prediction_spread=float(prediction.prepared.compared.std()),
         quantity=prediction.prepared.target,
     )
 

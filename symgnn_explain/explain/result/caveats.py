@@ -13,13 +13,15 @@ LEFT_OUT = "left_out_by_messages"
 """Diagnostic: by how much the prediction moves when, beside all messages, descriptors are masked too."""
 DOMAIN_SCORE, DOMAIN_OUTSIDE = "domain_score", "share_of_atoms_outside_the_domain"
 """Diagnostics: the score of the explained atom, and the share of the atoms of its receptive field beyond the edge."""
+SAMPLED_ATOMS = "sampled_atoms"
+"""Diagnostic: how many atoms mean messages and the range of predictions come from, where these are not all."""
 MANY_OUTSIDE = 0.1
 """Share of these atoms above which an explanation says so."""
 
 
 def caveats_of(explanation: AtomExplanation) -> tuple[str, ...]:
     """Return plain sentences; none where nothing speaks against the explanation."""
-    said, quantity = [], explanation.quantity
+    said, quantity, sampled = [], explanation.quantity, explanation.diagnostics.get(SAMPLED_ATOMS)
     if explanation.masked_prediction is not None and not explanation.is_faithful:
         said.append(
             f"Under the mask the network predicts {quantity.text(explanation.masked_prediction)}, not "
@@ -29,8 +31,9 @@ def caveats_of(explanation: AtomExplanation) -> tuple[str, ...]:
     if outside := outside_range(explanation):
         low, high = (quantity.number(end) for end in explanation.prediction_range)
         which = ", ".join(f"{quantity.text(value)} {how}" for how, value in outside)
+        whose = "this glass's" if sampled is None else "the sampled"
         said.append(
-            f"Masked predictions leave the range of this glass's predictions, {low} to {quantity.with_unit(high)} "
+            f"Masked predictions leave the range of {whose} predictions, {low} to {quantity.with_unit(high)} "
             f"({which}): the network has not learned what it predicts there."
         )
     if (score := explanation.diagnostics.get(DOMAIN_SCORE, 0.0)) > 1:
@@ -52,6 +55,11 @@ def caveats_of(explanation: AtomExplanation) -> tuple[str, ...]:
         said.append(
             "Of this network nothing but messages is known to be learned from other atoms: a pair is masked as the "
             "message along its edge."
+        )
+    if sampled is not None:
+        said.append(
+            f"The glass is large: mean messages, and the range and spread of predictions, are those of {sampled:,.0f} "
+            "of its atoms."
         )
     if edges := explanation.diagnostics.get("whole_graph_edges"):
         said.append(

@@ -145,10 +145,9 @@ class Controls:
 
     def _show_state(self, _change: object = None) -> None:
         predicting = self._explaining.structure.predicting
-        # An explanation waits for the predictions, which are shown first.
-        first = predicting.running or (
-            predicting.status in ("cancelled", "failed") and not self._explaining.job.running
-        )
+        # An explanation waits for the predictions, which are shown first; but for a very large glass.
+        first = predicting.status in ("running", "cancelled", "failed") and not self._explaining.job.running
+        first = first or (predicting.running and not self._explaining.structure.sampled)
         job = predicting if first else self._explaining.job
         self.cancel.disabled = not job.running
         self.bar.value = job.progress

@@ -99,7 +99,10 @@ class Summary:
         structure = self._explaining.structure
         target = structure.target
         if not structure.predicted:
-            return [(f"Predicted {target.word}", NOT_YET)]
+            explanation = self._explaining.explanation
+            return [
+                (f"Predicted {target.word}", NOT_YET if explanation is None else target.text(explanation.prediction))
+            ]
         predictions = structure.predictions
         rank = 100.0 * float(np.mean(predictions < predictions[atom]))
         spread = structure.uncertainty_of(atom)

@@ -24,7 +24,7 @@ _STEPS = (
 
 
 class Welcome:
-    """Explains an atom once a page shows the structure, predicted, and nothing is selected; its hint can be dismissed.
+    """Explains an atom once a page shows the structure and nothing is selected; its hint can be dismissed.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ class Welcome:
             value=element("div", steps, dismiss, css="symgnn-hint"),
         )
         scene.observe(self._begin, "shown")
-        self._explaining.structure.observe(self._begin, "predicted")
+        self._explaining.structure.observe(self._begin, "explainable")
 
     def _begin(self, _change: object) -> None:
         explaining = self._explaining
-        ready = self._scene.shown and explaining.structure.predicted
+        ready = self._scene.shown and explaining.structure.explainable
         if not ready or explaining.selected.selection or not explaining.explain_on_click:
             return
         explaining.selected.select(worked_example(explaining.structure))
@@ -62,10 +62,10 @@ class Welcome:
 
 def worked_example(structure: Structure) -> int:
     """Choose an atom with a low prediction near the middle, inside of what training covered if any is."""
-    domain = structure.domain
-    covered = np.full(len(structure.predictions), True) if domain is None else domain <= 1
-    atoms = np.flatnonzero(covered | ~covered.any())
-    ranked = atoms[np.argsort(structure.predictions[atoms], kind="stable")]
-    low, glass = ranked[: max(1, int(LOWEST * len(ranked)))], structure.glass
+    atoms, (values, _, domain) = structure.predicted_first
+    covered = np.full(len(atoms), True) if domain is None else domain <= 1
+    among = np.flatnonzero(covered | ~covered.any())
+    low = atoms[among[np.argsort(values[among], kind="stable")][: max(1, int(LOWEST * len(among)))]]
+    glass = structure.glass
     places = glass.fractional(wrapped_positions(glass)[low])
     return int(low[np.linalg.norm(places - 0.5, axis=1).argmin()])

@@ -9,7 +9,7 @@ from traitlets import Bool, HasTraits, Instance
 
 from symgnn_explain.explain import explain_atom
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.runs.watch import Watch
+from symgnn_explain.runs.threads import at_once
 from symgnn_explain.structure.selection import select_atoms
 from symgnn_widgets.state.jobs import Job, Reporter
 from symgnn_widgets.state.method import Key, MethodChoice
@@ -92,7 +92,7 @@ class Explaining(HasTraits):
     def explain(self, *, wait: bool = False) -> AtomExplanation | None:
         """Explain the selected atom; known explanations are shown at once, others computed in the background.
 
-        Where the glass is still being predicted, the explanation follows.
+        Where the glass is still being predicted, the explanation follows; in a very large one it comes first.
 
         Parameters
         ----------
@@ -113,18 +113,19 @@ class Explaining(HasTraits):
         structure.predict()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, AtomExplanation]:
-            structure.predict_watched(Watch(cancel=cancel))
-            explanation = explain_atom(
-                structure.predictor,
-                structure.glass,
-                atom,
-                method,
-                prepared=structure.prepared,
-                progress=report,
-                preview=report.preview,
-                cancel=cancel,
-                **options(report),
-            )
+            prepared = structure.prepared_watched(cancel)
+            with at_once():
+                explanation = explain_atom(
+                    structure.predictor,
+                    structure.glass,
+                    atom,
+                    method,
+                    prepared=prepared,
+                    progress=report,
+                    preview=report.preview,
+                    cancel=cancel,
+                    **options(report),
+                )
             return key, explanation
 
         self.job.start(work, self._remember, wait=wait)

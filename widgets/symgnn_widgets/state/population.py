@@ -9,7 +9,6 @@ from traitlets import HasTraits, Instance
 
 from symgnn_explain.explain import ExplanationSet, PopulationProgress, explain_many
 from symgnn_explain.explain.result.explanation import AtomExplanation
-from symgnn_explain.runs.watch import Watch
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Job, Reporter
 from symgnn_widgets.state.method import Key
@@ -44,14 +43,13 @@ class PopulationRun(HasTraits):
         structure.predict()
 
         def work(report: Reporter, cancel: threading.Event) -> tuple[Key, ExplanationSet]:
-            structure.predict_watched(Watch(cancel=cancel))
             explanations = explain_many(
                 structure.predictor,
                 structure.glass,
                 atoms,
                 method,
                 out=folder,
-                prepared=structure.prepared,
+                prepared=structure.prepared_watched(cancel),
                 progress=report,
                 cancel=cancel,
                 **options(report),

@@ -27,15 +27,17 @@ from symgnn_explain.analysis import (
 )
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.engine.prepared import PreparedGlass, require_finite
+from symgnn_explain.explain.engine.prepared import PreparedGlass, is_sampled, require_finite
+from symgnn_explain.explain.engine.sample import Sample, sample_of
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.predictor import AtomPredictions, Predicted, Predictor
 from symgnn_explain.models.target import Target
+from symgnn_explain.runs.threads import giving_way
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.bins import CLOSEST_APPROACH
-from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.graph import neighbour_edges, require_species
-from symgnn_widgets.state.jobs import Job, event_loop
+from symgnn_widgets.state.jobs import Job, Reporter, event_loop
 
 Found = TypeVar("Found")
 
@@ -70,12 +72,16 @@ class Structure(HasTraits):
 
     error = Unicode(help="one sentence about what went wrong last, or empty")
     predicted = Bool(False, help="whether the predictions are there; whoever asks for them before waits for them")
+    explainable = Bool(False, help="whether an explanation waits for nothing: of a very large glass a sample will do")
 
     def __init__(self, glass: Glass, predictor: Predictor, *, later: bool = False) -> None:
         super().__init__()
         self.glass = glass
         self.predictor = predictor
-        self.predicting = Job(lambda error: self.fail("The glass could not be predicted", error))
+        self.predicting = Job(
+            lambda error: self.fail("The glass could not be predicted", error),
+            lambda _sample: self.set_trait("explainable", True),
+        )
         self._ahead = Job(lambda error: self.fail("Explanations could not be prepared", error))
         self._known: dict[str, Any] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -83,7 +89,7 @@ class Structure(HasTraits):
             require_predictable(glass, predictor)
         else:
             self.predict_watched(Watch())
-            self.predicted = True
+            self.predicted = self.explainable = True
 
     @property
     def target(self) -> Target:
@@ -97,16 +103,47 @@ class Structure(HasTraits):
 
     def predict(self) -> None:
         """Predict in the background, if that is not under way or done; what was cancelled begins anew."""
-        if not self.predicted and not self.predicting.running:
-            self.predicting.start(
-                lambda report, cancel: self.predict_watched(Watch(report, cancel)), lambda _predicted: self.take_in()
-            )
+        if self.predicted or self.predicting.running:
+            return
+
+        def work(report: Reporter, cancel: threading.Event) -> None:
+            if self.sampled:
+                report.preview(self.sample)
+            with giving_way():
+                self.predict_watched(Watch(report, cancel))
+
+        self.predicting.start(work, lambda _nothing: self.take_in())
 
     def take_in(self) -> None:
         """Let everybody see predictions that are there."""
         if not self.predicted and "predicted" in self._known:
-            self.predicted = True
+            if self.sampled:
+                self._known.pop("prepared", None)  # which knew nothing of them
+            self.predicted = self.explainable = True
             self.prepare_ahead()
+
+    @cached_property
+    def sampled(self) -> bool:
+        """Whether a sample of a very large glass will do to explain its atoms."""
+        return is_sampled(self.predictor, self.glass)
+
+    @property
+    def sample(self) -> Sample:
+        """The atoms that stand for all of a very large glass."""
+        return self._once("sample", lambda: sample_of(self.predictor, self.glass))
+
+    @property
+    def predicted_first(self) -> tuple[IntArray, AtomPredictions]:
+        """Some atoms with what is predicted of them: all, or of a very large glass the sample."""
+        if self.sampled:
+            return self.sample.atoms, self.sample.said
+        return np.arange(len(self.glass)), self.said
+
+    def prepared_watched(self, cancel: CancelSignal) -> PreparedGlass:
+        """Return what explanations need, once all is predicted; of a very large glass at once."""
+        if not self.sampled:
+            self.predict_watched(Watch(cancel=cancel))
+        return self.prepared
 
     def predict_watched(self, watch: Watch) -> Predicted:
         """Predict once; whoever asks meanwhile waits. Raises InputError where predictions are no numbers."""
@@ -156,6 +193,9 @@ class Structure(HasTraits):
     @property
     def prepared(self) -> PreparedGlass:
         """What explanations need: the graph takes longer than the predictions, and is built when it is first wanted."""
+        if self.sampled:
+            sample, so_far = self.sample, Predicted(self.said_so_far, None)
+            return self._once("prepared", lambda: prepare(self.predictor, self.glass, predicted=so_far, sample=sample))
         predicted = self.predict_watched(Watch())
         return self._once("prepared", lambda: prepare(self.predictor, self.glass, predicted=predicted))
 
