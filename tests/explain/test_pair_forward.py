@@ -227,13 +227,14 @@ def test_contributions_resolved_by_distance_sum_to_all(prepared) -> None:
     assert sum(waterfall.y[:-1]) == pytest.approx(found.prediction)
 
 
-@pytest.mark.parametrize("unit", ["pair", "atom", "shell"])
-def test_integration_over_descriptors_is_that_over_the_mask(prepared, unit) -> None:
-    """Descriptors go straight where the mask does: Captum over the mask, for all and for each member, says the same."""
-    found = prepared.explain(5, "integrated_gradients", unit=unit, complete=False, steps=6)
+@pytest.mark.parametrize("semantics", ["zero", "reference"])
+@pytest.mark.parametrize("unit", ["pair", "shell"])
+def test_integration_over_descriptors_is_that_over_the_mask(prepared, unit, semantics) -> None:
+    """Descriptors are polynomials of the mask: Captum over the mask, for all and for each member, says the same."""
+    found = prepared.explain(5, "integrated_gradients", unit=unit, semantics=semantics, complete=False, steps=6)
     over_mask = []
     for member in (None, 0, 1):
-        prediction = prepared.masked_prediction(5, semantics="reference", unit=unit, member=member)
+        prediction = prepared.masked_prediction(5, semantics=semantics, unit=unit, member=member)
         captum = IntegratedGradients(prediction.batch)
         attribution = captum.attribute(
             prediction.full(1.0)[None], baselines=prediction.full(0.0)[None], n_steps=6, internal_batch_size=1

@@ -1,9 +1,10 @@
 """The way from everything masked to nothing masked, for what Integrated Gradients sum along it.
 
-On the straight way every pair has the same mask value. Where masked pairs are replaced by mean ones, descriptors are
-linear in the mask, so on that way they go straight from the mean ones to those that are there. So what is summed along
-it is the gradient towards descriptors and messages, of every member of an ensemble at once, and the sum alone is taken
-back to the pairs: surroundings are described twice in all, not twice a step and member.
+On the straight way every pair has the same mask value m, and descriptors are polynomials of it: of first degree where
+masked pairs are replaced by mean ones, of second where angles lose both of their pairs. So what one pair adds to them
+changes along the way from what it adds to nothing to what it adds to all others, in proportion to m. What is summed
+is the gradient towards descriptors and messages, of every member of an ensemble at once, and the sums alone are taken
+back to the pairs: surroundings are described three times in all, not twice a step and member.
 """
 
 from __future__ import annotations
@@ -15,38 +16,53 @@ from symgnn_explain.explain.engine.pair_forward import PairForward
 
 
 class DescribedPath:
-    """The sum of the members' predictions of one atom as a function of descriptors and of masks on messages.
+    """The sum of the members' predictions of one atom on the straight way, as a function of steps away from it.
 
     Parameters
     ----------
     forward
-        The prediction as a function of a mask over pairs, under the semantics ``reference``.
+        The prediction as a function of a mask over pairs, under the semantics ``reference`` or ``zero``.
     """
 
     def __init__(self, forward: PairForward) -> None:
         self._forward = forward
-        self._mask = forward.label_scale.new_ones(forward.n_edges).requires_grad_()
+        ones = forward.label_scale.new_ones(forward.n_edges)
+        self._masks = [(ones * value).requires_grad_() for value in (0.0, 1.0)]
         with torch.enable_grad():
-            self._described = forward.described(self._mask)
+            self._ends = [forward.described(mask) for mask in self._masks]
+        nothing, everything = (end.detach() for end in self._ends)
         with torch.no_grad():
-            nothing = forward.described(torch.zeros_like(self._mask))
-        self.end = self._inputs(self._described.detach(), 1.0)
-        self.start = self._inputs(nothing, 0.0)
+            halfway = forward.described(ones / 2)
+        bend = 2 * (nothing + everything - 2 * halfway)
+        self._powers = (nothing, everything - nothing - bend, bend)
+        self.start, self.end = self._inputs(0.0), self._inputs(1.0)
 
-    def _inputs(self, described: Tensor, mask: float) -> tuple[Tensor, Tensor]:
-        forward = self._forward
-        each = described.to(forward.label_scale).expand(1, forward.n_members, -1, -1)
-        return each.contiguous(), forward.label_scale.new_full((1, forward.n_members, len(forward.messages)), mask)
+    def _inputs(self, mask: float) -> tuple[Tensor, Tensor, Tensor]:
+        forward, described = self._forward, self._powers[0]
+        still = forward.label_scale.new_zeros(1, forward.n_members, *described.shape)
+        return still, still.clone(), forward.label_scale.new_full((1, forward.n_members, len(forward.messages)), mask)
 
-    def __call__(self, described: Tensor, of_messages: Tensor) -> Tensor:
-        """Sum the predictions of the members, shape (1,), each with descriptors (1, M, T, F) and a mask (1, M, E)."""
-        forward = self._forward
-        return forward.passed(forward.encoded(described[0]), of_messages[0])[None] * forward.n_members
+    def __call__(self, from_nothing: Tensor, from_all: Tensor, of_messages: Tensor) -> Tensor:
+        """Sum the predictions of the members, shape (1,), each with its own inputs.
 
-    def to_pairs(self, described: Tensor, of_messages: Tensor) -> Tensor:
-        """From gradients towards descriptors (1, M, T, F) and messages (1, M, E) to those of each pair, (M, pairs)."""
+        Parameters
+        ----------
+        from_nothing, from_all
+            What is added to descriptors 1 - m and m times, shape (1, M, T, F): nothing on the straight way, so that
+            gradients are weighted as pairs are at its two ends.
+        of_messages
+            Mask of messages, shape (1, M, E); m is its mean.
+        """
+        forward, m = self._forward, of_messages.detach().double().mean()
+        way = sum(power * m**degree for degree, power in enumerate(self._powers))
+        described = way + (1 - m) * from_nothing[0] + m * from_all[0]
+        return forward.passed(forward.encoded(described), of_messages[0])[None] * forward.n_members
+
+    def to_pairs(self, from_nothing: Tensor, from_all: Tensor, of_messages: Tensor) -> Tensor:
+        """From gradients towards the inputs to those of each pair, shape (M, pairs)."""
         gradients = [
-            torch.autograd.grad(self._described, self._mask, its.to(self._described), retain_graph=True)[0]
-            for its in described[0]
+            torch.autograd.grad(self._ends, self._masks, [its.to(self._powers[0]) for its in both], retain_graph=True)
+            for both in zip(from_nothing[0], from_all[0], strict=True)
         ]
-        return torch.stack(gradients).index_add(1, self._forward.messages, of_messages[0])
+        of_descriptors = torch.stack([nothing + everything for nothing, everything in gradients])
+        return of_descriptors.index_add(1, self._forward.messages, of_messages[0])

@@ -85,7 +85,7 @@ def integrated_gradients(
             "feature_ablation or shapley_sampling, which mask units wholly."
         )
     summed, forward = _of_all, prediction.forward
-    if isinstance(forward, PairForward) and forward.semantics == "reference":
+    if isinstance(forward, PairForward):
         summed = partial(_of_members, DescribedPath(forward))
     for doubled in range(MOST_DOUBLINGS + 1 if settings.complete else 1):
         each = summed(prediction, settings.steps * 2**doubled, watch)
