@@ -66,8 +66,7 @@ def _necessity(here: Mapping[str, Row], unit: str, note: Callable[..., None]) ->
         return
     for method in (name for name in MUST_BEAT_DISTANCE if name in here):
         for count in (10, 50):
-            null, whole = here["distance"][f"necessity_{count}"], here["distance"]["whole_effect"]
-            share = null["value"] / whole["value"]
+            null = here["distance"][f"necessity_{count}"]
             orders = {
                 "by absolute score": here[method][f"necessity_{count}"],
                 "by what supports the prediction": here[method].get(f"supporting_{count}"),
@@ -83,10 +82,23 @@ def _necessity(here: Mapping[str, Row], unit: str, note: Callable[..., None]) ->
                     own["low"] > null["high"] and enough,
                     f"{shown(own)} against {shown(null)} eV, {here[method]['atoms']} atoms"
                     + (f"; atom by atom {shown(paired)}" if paired and order == "by absolute score" else ""),
-                    f"Masking every message changes predictions by {shown(whole)} eV, and the nearest {count} {unit}s "
-                    f"hold {share:.0%} of that, as in the last layer the atom hears its own neighbours alone: "
-                    + ("little is left to win." if share > 0.8 else "intervals over atoms are wider than the lead."),
+                    _why_not_ahead(here[method], here["distance"], unit, count),
                 )
+
+
+def _why_not_ahead(own: Row, nearest: Row, unit: str, count: int) -> str:
+    if own["atoms"] < WANTED_ATOMS:
+        return f"It costs {shown(own['seconds'])} s an atom, so that few were measured in the time that a cell has."
+    whole, null = nearest["whole_effect"], nearest[f"necessity_{count}"]
+    held = (
+        f"Masking everything changes predictions by {shown(whole)} eV, and the nearest {count} {unit}s hold "
+        f"{null['value'] / whole['value']:.0%} of that: "
+    )
+    return held + (
+        "little is left to win."
+        if null["value"] > 0.8 * whole["value"]
+        else "intervals over atoms are wider than the lead."
+    )
 
 
 def _sufficiency(here: Mapping[str, Row], note: Callable[..., None]) -> None:
