@@ -3,6 +3,7 @@
 from symgnn_explain.explain.api import DEFAULT_METHOD, METHODS, Method, explain_atom
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.interactions import INTERACTION_UNITS, explain_interactions
+from symgnn_explain.explain.methods.path import PathContributions, path_contributions
 from symgnn_explain.explain.methods.pg_explainer import PGExplainer, PGTrainingSettings, train_pg_explainer
 from symgnn_explain.explain.methods.positions import PositionAttribution, explain_positions
 from symgnn_explain.explain.population.batch import PopulationError, explain_many
@@ -21,6 +22,7 @@ __all__ = [
     "Method",
     "PGExplainer",
     "PGTrainingSettings",
+    "PathContributions",
     "PopulationError",
     "PopulationProgress",
     "PositionAttribution",
@@ -29,6 +31,7 @@ __all__ = [
     "explain_interactions",
     "explain_many",
     "explain_positions",
+    "path_contributions",
     "prepare",
     "train_pg_explainer",
 ]

@@ -3,6 +3,7 @@
 from symgnn_explain.plotting.autocorrelation import autocorrelation_figure
 from symgnn_explain.plotting.contributions import contribution_figure
 from symgnn_explain.plotting.cycles import cycle_figure
+from symgnn_explain.plotting.displacements import displacement_figure
 from symgnn_explain.plotting.distances import distance_figure
 from symgnn_explain.plotting.enrichment import enrichment_figure
 from symgnn_explain.plotting.fidelity import fidelity_figure, sufficiency_figure
@@ -33,6 +34,7 @@ __all__ = [
     "connection_figure",
     "contribution_figure",
     "cycle_figure",
+    "displacement_figure",
     "distance_figure",
     "enrichment_figure",
     "fidelity_figure",

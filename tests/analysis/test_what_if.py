@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from symgnn_explain.analysis.what_if.changes import changes_between
 from symgnn_explain.analysis.what_if.counterfactuals import (
     Counterfactuals,
     CounterfactualSettings,
@@ -137,3 +139,16 @@ def test_what_cannot_be_searched_for_is_refused(tiny_predictor: Predictor, small
     cancel.set()
     with pytest.raises(Cancelled):
         find_counterfactuals(live, ATOM, 0.1, watch=Watch(cancel=cancel))
+
+
+def test_changes_between_two_structures_list_every_atom(tiny_predictor: Predictor, small: Glass) -> None:
+    end = replace(small, positions=small.positions + np.random.default_rng(0).normal(0, 0.05, small.positions.shape))
+    table = changes_between(tiny_predictor, small, end)
+    before, after = tiny_predictor.predict(small), tiny_predictor.predict(end)
+    assert table["change"].abs().is_monotonic_decreasing
+    by_atom = table.set_index("atom").sort_index()
+    np.testing.assert_allclose(by_atom["change"], after - before, atol=1e-6)
+    apart = end.positions - small.positions
+    np.testing.assert_allclose(by_atom["moved"], np.linalg.norm(apart - np.median(apart, axis=0), axis=1), atol=1e-9)
+    given = [tiny_predictor.predict_atoms(each) for each in (small, end)]
+    assert changes_between(tiny_predictor, small, end, known=(given[0], given[1])).equals(table)

@@ -1,5 +1,6 @@
 """What would be if the structure were another one: edits, their predictions, counterfactuals, and what physics says."""
 
+from symgnn_explain.analysis.what_if.changes import changes_between
 from symgnn_explain.analysis.what_if.counterfactuals import (
     Counterfactual,
     Counterfactuals,
@@ -16,6 +17,7 @@ __all__ = [
     "Step",
     "Verified",
     "WhatIf",
+    "changes_between",
     "find_counterfactuals",
     "verify",
 ]

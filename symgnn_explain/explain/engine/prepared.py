@@ -338,6 +338,14 @@ def _sight(model: SymGNNLike) -> float:
     return float(model.hops * model.config.cutoff + max(model.config.cutoff, model.config.reach) + _MARGIN)
 
 
+def graph_around(predictor: Predictor, glass: Glass, atom: int) -> tuple[Data, IntArray]:
+    """Build a graph that holds all that the prediction of an atom depends on; also say which atom each node is."""
+    if not _is_cut(predictor.model, glass):
+        return predictor.graph(glass), np.arange(len(glass))
+    nodes, positions, _ = _within(glass, atom, _sight(predictor.model))
+    return predictor.graph(_cluster(glass, nodes, positions)), nodes
+
+
 def _within(glass: Glass, atom: int, radius: float) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return the atoms within a radius (Å) of one, in the order of the glass, where their images are, and how far."""
     shift, scaled = wrapped_into_cell(glass)

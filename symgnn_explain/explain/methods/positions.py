@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -127,22 +128,46 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
     atom = glass.require_atom(atom)
     with one_thread():
         around = prepared.around(atom)
-        nodes, prediction, gradient = _differentiate(prepared.predictor.model, around.graph, around.node_of(atom))
-        atoms = around.atoms_of(nodes)
+        found = differentiate(prepared.predictor.model, around.graph, around.node_of(atom))
+        atoms = around.atoms_of(found.nodes)
     return PositionAttribution(
         atom=atom,
         atoms=atoms,
-        gradient=gradient,
+        gradient=found.by_position,
         position=glass.displacements_from(atom)[atoms],
-        prediction=prediction,
+        prediction=found.prediction,
         glass_name=glass.name,
         glass_sha256=glass.content_hash,
         quantity=prepared.predictor.target,
     )
 
 
-def _differentiate(model: NodeModel, graph: Data, atom: int) -> tuple[IntArray, float, FloatArray]:
-    """Return the atoms that one depends on, itself first, its prediction, and the derivative by them."""
+class Derivatives(NamedTuple):
+    """Derivatives of one prediction.
+
+    Parameters
+    ----------
+    nodes
+        Those that it depends on, shape (M,), the predicted one first.
+    prediction
+        Its value.
+    by_position
+        By their positions, shape (M, 3).
+    by_strain
+        By a strain of all displacements: [a, b] by that which adds the a-th component of each to its b-th.
+    """
+
+    nodes: IntArray
+    prediction: float
+    by_position: FloatArray
+    by_strain: FloatArray
+
+
+def differentiate(model: NodeModel, graph: Data, atom: int) -> Derivatives:
+    """Differentiate the prediction of one node by displacements.
+
+    Raises InputError where the network's derivative by positions is not known.
+    """
     if not isinstance(model, ConfiguredNetwork) or not model.differentiable:
         raise InputError(
             f"the predictions of {name_of(model)} cannot be differentiated by positions: this is known for networks of "
@@ -165,8 +190,11 @@ def _differentiate(model: NodeModel, graph: Data, atom: int) -> tuple[IntArray, 
     else:  # a network of the species alone
         by_vector = tuple(map(torch.zeros_like, vectors))
     gradient = torch.zeros(len(atoms), 3, dtype=torch.float64, device=atoms.device)
-    for name, derivative in zip(lists, by_vector, strict=True):
+    strain = torch.zeros(3, 3, dtype=torch.float64, device=atoms.device)
+    for name, vector, derivative in zip(lists, vectors, by_vector, strict=True):
         source, target = field[f"{name}_index"]
         gradient.index_add_(0, source, derivative.double()).index_add_(0, target, derivative.double(), alpha=-1)
+        strain += vector.detach().double().T @ derivative.double()
     order = torch.argsort((atoms != atom).int(), stable=True)
-    return atoms[order].cpu().numpy(), float(prediction.detach()), gradient[order].cpu().numpy()
+    by_position, by_strain = gradient[order].cpu().numpy(), strain.cpu().numpy()
+    return Derivatives(atoms[order].cpu().numpy(), float(prediction.detach()), by_position, by_strain)

@@ -1,0 +1,86 @@
+"""Two structures of the same atoms: which atom of one is which of the other, and how far each has come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from symgnn_explain.errors import InputError
+from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.measure import nearest_image
+
+IDS = "id"
+"""Array of the numbers that a simulation knows its atoms by."""
+
+
+def matched(glass: Glass, like: Glass) -> Glass:
+    """Return a structure with its atoms in the order of another one of the same atoms.
+
+    Where both have ids (the array ``id``) that say which atom is which, they decide; otherwise the order does.
+
+    Raises
+    ------
+    InputError
+        If the structures do not hold the same atoms, or do not repeat along the same cell vectors.
+
+    Examples
+    --------
+    >>> from symgnn_explain import datasets
+    >>> glass = datasets.sample()
+    >>> matched(glass, glass) is glass
+    True
+    """
+    ids, wanted = (each.arrays.get(IDS) for each in (glass, like))
+    if ids is not None and wanted is not None and _tell_apart(ids) and _tell_apart(wanted):
+        order, place = np.argsort(ids), np.argsort(np.argsort(wanted))
+        if not np.array_equal(ids[order], np.sort(wanted)):
+            raise InputError(
+                f"{glass.name!r} and {like.name!r} do not hold the same atoms: their ids differ. Choose structures "
+                "between which no atom came or went."
+            )
+        if (ids != wanted).any():
+            glass = _reordered(glass, order[place])
+    if not np.array_equal(glass.numbers, like.numbers):
+        raise InputError(
+            f"{glass.name!r} ({glass.formula}) and {like.name!r} ({like.formula}) do not hold the same atoms in the "
+            "same order: give two structures of the same atoms, ordered alike or with the array 'id'."
+        )
+    if (glass.pbc != like.pbc).any():
+        raise InputError(f"{glass.name!r} and {like.name!r} do not repeat along the same cell vectors.")
+    return glass
+
+
+def displacements_between(start: Glass, end: Glass) -> FloatArray:
+    """Return how far every atom came from one structure to another, shape (N, 3), Å, in the cell of ``start``.
+
+    By the nearest image, less what the cell does to all atoms alike, and less the median along each axis: a drift of
+    the whole is none, and atoms that stay do not seem to move because others did.
+
+    Parameters
+    ----------
+    start, end
+        Structures whose atoms are :func:`matched`.
+    """
+    ended = replace(end, cell=cell_at(start, end, 1.0)).fractional() @ start.cell
+    moved = nearest_image(start, ended - start.positions)
+    return np.asarray(moved - np.median(moved, axis=0))
+
+
+def cell_at(start: Glass, end: Glass, fraction: float) -> FloatArray:
+    """Return the cell on the straight way from one structure to another; it changes where the structure repeats."""
+    return start.cell + fraction * np.where(start.pbc[:, None], end.cell - start.cell, 0.0)
+
+
+def _tell_apart(ids: np.ndarray) -> bool:
+    return ids.ndim == 1 and ids.dtype.kind in "iu" and len(np.unique(ids)) == len(ids)
+
+
+def _reordered(glass: Glass, order: np.ndarray) -> Glass:
+    return replace(
+        glass,
+        positions=glass.positions[order],
+        numbers=glass.numbers[order],
+        barriers=None if glass.barriers is None else glass.barriers[order],
+        arrays={name: array[order] for name, array in glass.arrays.items()},
+    )
