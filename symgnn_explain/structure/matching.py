@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.structure.glass import FloatArray, Glass
+from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.measure import nearest_image
 
 IDS = "id"
@@ -72,11 +74,11 @@ def cell_at(start: Glass, end: Glass, fraction: float) -> FloatArray:
     return start.cell + fraction * np.where(start.pbc[:, None], end.cell - start.cell, 0.0)
 
 
-def _tell_apart(ids: np.ndarray) -> bool:
+def _tell_apart(ids: NDArray[Any]) -> bool:
     return ids.ndim == 1 and ids.dtype.kind in "iu" and len(np.unique(ids)) == len(ids)
 
 
-def _reordered(glass: Glass, order: np.ndarray) -> Glass:
+def _reordered(glass: Glass, order: IntArray) -> Glass:
     return replace(
         glass,
         positions=glass.positions[order],

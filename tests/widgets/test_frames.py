@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from symgnn_explain.explain import path_contributions
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.plotting.arrows import LONGEST_ARROW
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import Trajectory
 from symgnn_explain.structure.io.writing import write_extended_xyz
 from symgnn_widgets import GlassExplorer
+from symgnn_widgets.panels.two_frames import TwoFrames
 from symgnn_widgets.state import frames as frames_module
+from symgnn_widgets.state.colours import difference_colouring
 from symgnn_widgets.state.frames import Frames
 
 N_FRAMES = 6
@@ -166,7 +170,7 @@ def test_frames_of_other_atoms_are_refused(
     path = write_extended_xyz([random_glass(5), *steps[:2]], tmp_path / "odd.extxyz")
     explorer = GlassExplorer(Trajectory(path), tiny_predictor)
     explorer.tabs.open("Frames")
-    assert "frame 0 has other atoms than frame 2" in explorer.session.error
+    assert "frame 0 cannot be set beside frame 2" in explorer.session.error
 
 
 def test_frames_are_relaxed_first(tiny_predictor: Predictor, tmp_path: Path) -> None:
@@ -197,3 +201,73 @@ def test_files_with_frames_open_with_a_slider(
     assert explorer.session.frames is None
     assert explorer.frames is None
     assert "Frames" not in explorer.tabs.every
+
+
+@pytest.fixture
+def compared(explorer: GlassExplorer) -> TwoFrames:
+    """Two frames, 1 and 4, side by side; atom 7 is selected."""
+    explorer.tabs.open("Two frames")
+    panel = explorer.two_frames
+    assert panel is not None
+    panel.since.value, panel.number.value = 1, 4
+    explorer.select(7)
+    return panel
+
+
+def test_two_frames_list_who_changed_and_colour_by_it(
+    explorer: GlassExplorer, compared: TwoFrames, steps: list[Glass], tiny_predictor: Predictor
+) -> None:
+    change = tiny_predictor.predict(steps[4]) - tiny_predictor.predict(steps[1])
+    assert compared.changes is not None
+    listed = compared.changes.set_index("atom").sort_index()
+    np.testing.assert_allclose(listed["change"], change, atol=1e-5)
+    largest = int(np.abs(change).argmax())
+    assert f"{change[largest]:+.3f}" in compared.table.value
+    assert "frame 1" in compared.table.value
+    rgb = np.frombuffer(base64.b64decode(drawn(explorer)["colours"]), "u1").reshape(-1, 3)
+    np.testing.assert_array_equal(rgb, difference_colouring("", change).rgb())
+    assert "Change since frame 1 (eV)" in explorer.view.legend.value
+    compared.table.click("pick", largest)
+    assert explorer.session.selected_atom == largest
+    explorer.tabs.open("Frames")
+    assert "Predicted barrier" in explorer.view.legend.value
+
+
+def test_what_displacements_did_is_listed_drawn_saved_and_forgotten(
+    explorer: GlassExplorer, compared: TwoFrames, steps: list[Glass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    compared.start(wait=True)
+    expected = path_contributions(explorer.session.predictor, steps[1], steps[4], 7)
+    assert compared.found is not None
+    np.testing.assert_allclose(compared.found.contribution, expected.contribution, atol=1e-5)
+    assert "Atom 7, frame 1 to 4" in compared.said.value
+    assert "not accounted for" in compared.said.value
+    top = expected.to_frame(1).iloc[0]
+    assert f"{top['contribution']:+.4f}" in compared.displacements.value
+    assert set(explorer.page_figures()) >= {"displacements"}
+    compared.in_view = True
+    start, end, _, _ = compared.arrows(explorer.view.drawn_place) or pytest.fail("there are arrows")
+    longest = int(np.linalg.norm(end - start, axis=1).argmax())
+    assert np.linalg.norm(end - start, axis=1)[longest] == pytest.approx(LONGEST_ARROW)
+    assert any(name == "draw" and given.get("name") == "displacements" for name, given in explorer.view.stage.calls())
+    changes, displacements = compared.save()
+    given = np.genfromtxt(displacements, delimiter=",", names=True, dtype=None, encoding="utf-8")["contribution"]
+    assert given.sum() == pytest.approx(expected.contribution.sum(), abs=1e-4)
+    assert len(changes.read_text().splitlines()) - 1 == len(given) == len(steps[0])
+    assert len(compared.save()) == 2  # beside the first, not over them
+    compared.number.value = 3
+    assert compared.found is None
+    assert compared.displacements.value == ""
+    assert not compared.figure.figure.data
+
+
+def test_frames_are_matched_by_their_ids(steps: list[Glass], tiny_predictor: Predictor, tmp_path: Path) -> None:
+    ids, order = np.arange(len(steps[0])), np.random.default_rng(0).permutation(len(steps[0]))
+    last, mixed = steps[-1].with_arrays(id=ids), steps[0]
+    mixed = Glass(mixed.positions[order], mixed.numbers[order], mixed.cell, arrays={"id": ids[order]})
+    trajectory = Trajectory(write_extended_xyz([mixed, last], tmp_path / "mixed.extxyz"))
+    frames = frames_of(GlassExplorer(trajectory, tiny_predictor))
+    frames.go_to(0)
+    assert frames.present is not None
+    np.testing.assert_allclose(frames.present.values, tiny_predictor.predict(steps[0]), atol=1e-5)

@@ -42,8 +42,11 @@ from symgnn_widgets.panels.population import Population
 from symgnn_widgets.panels.rings import Rings
 from symgnn_widgets.panels.selection import SelectionBar
 from symgnn_widgets.panels.summary import Summary
+from symgnn_widgets.panels.two_frames import TwoFrames
 from symgnn_widgets.panels.welcome import Welcome
 from symgnn_widgets.panels.what_if import WhatIfPanel
+from symgnn_widgets.state.colours import difference_colouring
+from symgnn_widgets.state.frames import Frames
 from symgnn_widgets.state.jobs import Job, event_loop
 from symgnn_widgets.state.saved import open_session, restore, save_session, session_of
 from symgnn_widgets.state.session import Session
@@ -228,10 +231,11 @@ class GlassExplorer:
         named = dict(zip(("g(r)", "S(q)", "Correlation"), curves, strict=True))
         self.glass = Tabs(named, active=False)
         search.observe(
-            lambda _change: self.view.draw_saddle(saddle_arrows(search, self.view.positions)),
+            lambda _change: self.view.draw_arrows("saddle", saddle_arrows(search, self.view.positions)),
             ["barrier", "saddle", "in_view"],
         )
         self.frames = self._frames_panel()
+        self.two_frames = None if session.frames is None else self._two_frames_panel(session.frames)
         self.mechanism = MechanismPanel(search, explaining, ANALYSIS_HEIGHT + 40)
         self.what_if = WhatIfPanel(session.editing, session.colours, explaining.pick, self._explore)
         self.tabs = tabs_by_question(self._panels())
@@ -266,12 +270,26 @@ class GlassExplorer:
             )
 
         def follow(_change: object) -> None:
+            change, target = frames.change, frames.structure.target
             if frames.present is not None:
-                self.view.show_frame(None if frames.number == frames.home else frames.present)
+                label = target.axis(f"Change since frame {frames.since}")
+                self.view.show_frame(
+                    None if frames.number == frames.home else frames.present,
+                    None if change is None else difference_colouring(label, change),
+                )
 
-        frames.observe(follow, ["number", "arrivals"])
+        frames.observe(follow, ["number", "arrivals", "since", "comparing"])
         follow(None)
         return FramesPanel(frames, selected, ANALYSIS_HEIGHT, open_frame)
+
+    def _two_frames_panel(self, frames: Frames) -> TwoFrames:
+        """Make the comparison of two frames, and let the view follow what moved."""
+        panel = TwoFrames(frames, self.session.selected, ANALYSIS_HEIGHT)
+        panel.observe(
+            lambda _change: self.view.draw_arrows("displacements", panel.arrows(self.view.drawn_place)),
+            ["found", "in_view"],
+        )
+        return panel
 
     def _panels(self) -> dict[str, dict[str, Panel]]:
         """Sort the panels by what a reader asks, in this order: a new panel is made above and has its place here."""
@@ -282,6 +300,8 @@ class GlassExplorer:
         }
         if self.frames is not None:
             compare["Frames"] = self.frames
+        if self.two_frames is not None:
+            compare["Two frames"] = self.two_frames
         return {
             "What matters?": {
                 "Neighbourhood": Together(self.neighbourhood, self.edges),

@@ -25,9 +25,7 @@ from symgnn_widgets.state.explaining import NO_ATOM
 from symgnn_widgets.state.jobs import Job, Reporter
 from symgnn_widgets.state.selection import Selection
 from symgnn_widgets.state.structure import Structure, as_sentence
-from symgnn_widgets.views.highlight import ARROW_RADIUS, ARROWS
-
-Arrows = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+from symgnn_widgets.views.highlight import ARROW_RADIUS, ARROWS, Cylinders
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class BarrierSearch(HasTraits):
             self.saddle = 0 if barrier is not None and barrier.saddles else None
 
 
-def saddle_arrows(search: BarrierSearch, positions: FloatArray) -> Arrows | None:
+def saddle_arrows(search: BarrierSearch, positions: FloatArray) -> Cylinders | None:
     """Start, end, colour and radius of the displacements at the shown saddle, where they are wanted in the 3D view.
 
     Parameters

@@ -255,7 +255,7 @@ class Export:
             self.result.value = ""
             return
         stem = self.files[0].parent / self.files[0].name.split(SEPARATOR)[0]
-        links = joined(map(_link, self.files), " · ")
+        links = joined(map(file_link, self.files), " · ")
         commands = [f"ovito {shlex.quote(str(path.absolute()))}" for path in self.files if path.suffix == ".extxyz"]
         opening = [element("div", "In OVITO: ", element("code", command)) for command in commands]
         self.result.value = element("div", f"{stem}{SEPARATOR}… ", links, *opening, css="symgnn-files")
@@ -335,6 +335,7 @@ def _title(findings: Findings) -> str:
     return f"{findings.glass.name}: atom {explanation.atom} ({symbol}), {predicted}"
 
 
-def _link(path: Path) -> str | Markup:
+def file_link(path: Path) -> str | Markup:
+    """Link a file that was written, where it is small enough to go through the page; else name it."""
     name = path.name.split(SEPARATOR, 1)[1]
     return name if path.stat().st_size > LINKED_UP_TO else download(path.name, path.read_bytes(), name)

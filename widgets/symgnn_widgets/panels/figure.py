@@ -106,9 +106,13 @@ class ComputedFigure(FigurePanel):
         self._job = Job(self._fail)
         self._job.observe(self._show_progress, ["status", "progress"])
 
-    def compute(self, work: Work[Result], then: Callable[[Result], None]) -> None:
-        """Start the work in place of what is running, and call ``then`` with its result."""
-        self._job.start(work, then)
+    def compute(self, work: Work[Result], then: Callable[[Result], None], *, wait: bool = False) -> None:
+        """Start the work in place of what is running, here and now where ``wait``; call ``then`` with its result."""
+        self._job.start(work, then, wait=wait)
+
+    def on_running(self, handler: Callable[[bool], None]) -> None:
+        """Call ``handler`` with whether the work is under way, when that changes."""
+        self._job.observe(lambda _change: handler(self._job.running), "status")
 
     def stop(self) -> None:
         """Stop the work, and drop what it would still deliver."""

@@ -35,6 +35,10 @@ ARROW_RADIUS = 0.22
 """Radius (Å) of the shaft of an arrow."""
 
 
+Cylinders = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+"""Start, end, colour (n, 3 each) and radius (n,) of cylinders or arrows, Å."""
+
+
 @dataclass(frozen=True, eq=False)
 class Highlight:
     """Spheres and cylinders in the coordinates of the picture; colours from 0 to 1.
@@ -133,9 +137,7 @@ def mark_explanation(
     )
 
 
-def ring_cylinders(
-    ring: CyclePath, glass: Glass, near: FloatArray | None
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def ring_cylinders(ring: CyclePath, glass: Glass, near: FloatArray | None) -> Cylinders:
     """Start, end, colour and radius of a ring's bonds; at its image nearest ``near`` (shape (3,), Å), if given."""
     shift: FloatArray = np.zeros(3)
     if near is not None:
@@ -145,9 +147,7 @@ def ring_cylinders(
     return ring.start + shift, ring.end + shift, colour, np.full(len(ring), RING_RADIUS)
 
 
-def arrow_cylinders(
-    attribution: PositionAttribution, k: int, origin: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def arrow_cylinders(attribution: PositionAttribution, k: int, origin: FloatArray) -> Cylinders:
     """Start, end, colour and radius of arrows along the ``k`` largest derivatives; the longest is LONGEST_ARROW."""
     rows = attribution.rank()[:k]
     largest = float(attribution.magnitude.max())
@@ -160,7 +160,7 @@ def arrow_cylinders(
 
 def interaction_shapes(
     found: Interactions, glass: Glass, origin: FloatArray
-) -> tuple[tuple[FloatArray, FloatArray, FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+) -> tuple[Cylinders, tuple[FloatArray, FloatArray]]:
     """Return cylinders between the strongest pairs, and corners (3 T, 3) and colours of the strongest triples."""
     _, places = unit_places(glass, found)
     chosen = strongest(found, INTERACTING_PAIRS)

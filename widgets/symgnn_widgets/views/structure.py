@@ -25,6 +25,7 @@ from symgnn_widgets.state.scene import Scene
 from symgnn_widgets.views.highlight import (
     ARROWS,
     DRAWN_SIZE,
+    Cylinders,
     Highlight,
     arrow_cylinders,
     drawn_radii,
@@ -64,6 +65,7 @@ class StructureView:
         self.part: IntArray | None = None
         """The atoms that are drawn, ascending; None for all."""
         self._frame: Frame | None = None
+        self._change: Colouring | None = None
         self.stage = Stage(
             on_ready=lambda: scene.set_trait("shown", True),
             on_pick=self._pick,
@@ -135,10 +137,13 @@ class StructureView:
         """Take what belongs to the atoms that are drawn, from an array with a row an atom."""
         return values if self.part is None else values[self.part]
 
-    def show_frame(self, frame: Frame | None) -> None:
-        """Show another frame, its atoms coloured by its predictions; None for the glass of the session."""
-        if frame is not None or self._frame is not None:
-            self._frame = frame
+    def show_frame(self, frame: Frame | None, change: Colouring | None = None) -> None:
+        """Show another frame, its atoms coloured by its predictions; None for the glass of the session.
+
+        ``change``: what colours the atoms instead.
+        """
+        if frame is not None or self._frame is not None or change is not self._change:
+            self._frame, self._change = frame, change
             self._recolour(moved=True)
             self._draw_cell()
             self._draw_selection()
@@ -153,9 +158,16 @@ class StructureView:
             (self._structure.glass, self.positions) if frame is None else (frame.glass, wrapped_positions(frame.glass))
         )
 
+    def drawn_place(self, atom: int) -> FloatArray:
+        """Return where an atom is drawn now, shape (3,), Å."""
+        place: FloatArray = self._drawn[1][atom]
+        return place
+
     @property
     def _colouring(self) -> Colouring:
-        """What colours the atoms: what was chosen, or in another frame what is predicted of it."""
+        """What colours the atoms: what was chosen, or in another frame what is predicted of it, or has changed."""
+        if self._change is not None:
+            return self._change
         if self._frame is None:
             return self._colours.colouring()
         values = self._frame.values
@@ -259,9 +271,9 @@ class StructureView:
         self._put("interactions", "cylinders", lines)
         self._put("triples", "triangles", triangles, translucent=TRIANGLE_OPACITY)
 
-    def draw_saddle(self, arrows: tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None) -> None:
-        """Draw what moves at a saddle: start, end, colour and radius of arrows; None takes them away."""
-        self._put("saddle", "arrows", None if arrows is None else _cylinders(*arrows))
+    def draw_arrows(self, name: str, arrows: Cylinders | None) -> None:
+        """Draw what moves: start, end, colour and radius of arrows; None takes those of this name away."""
+        self._put(name, "arrows", None if arrows is None else _cylinders(*arrows))
 
     def _draw_regions(self, _change: object = None) -> None:
         """Draw skins around soft and hard regions; the field that they are regions of is computed once."""

@@ -39,6 +39,7 @@ TAB_HELP = {
     "Atoms": "The most important atoms and their surroundings",
     "History": "Earlier explanations",
     "Frames": "The frames of the trajectory: a slider, and values of selected atoms against time",
+    "Two frames": "Who changed from one frame to another, and which displacements did it",
     "Figures and data": "Figures, data, 3D view, report",
     "Film": "A film of the explanation turning round, or of the trajectory: GIF, WebP or MP4",
     "Open and save": "Open your own structure; save and open sessions",
