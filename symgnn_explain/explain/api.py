@@ -132,7 +132,7 @@ METHODS = {
             IntegratedGradientsSettings,
             integrated_gradients,
             unit="pair",
-            of_member=lambda settings: replace(settings, steps=max(2, settings.steps // 2), complete=False),
+            of_member=lambda settings: replace(settings, complete=False),
         ),
         Method(
             "input_gradient",

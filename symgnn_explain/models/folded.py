@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from symgnn_explain.models.egat import ROUNDING, EGATLayer, leaky, leaky_slope
 from symgnn_explain.models.saturation import saturate
@@ -43,6 +46,16 @@ class Linear:
     def __call__(self, features: Tensor) -> Tensor:
         """Map features (M, n, in) to (M, n, out)."""
         return torch.baddbmm(self.bias, features, self.weight)
+
+    def of_one(self, features: Tensor) -> Tensor:
+        """Map features (n, in) that all members share to (M, n, out)."""
+        members, _, out = self.weight.shape
+        mapped = torch.addmm(self.bias.flatten(), features, self._together)
+        return mapped.unflatten(1, (members, out)).transpose(0, 1)
+
+    @cached_property
+    def _together(self) -> Tensor:
+        return self.weight.transpose(0, 1).flatten(1)
 
     def add_to(self, features: Tensor, change: Tensor) -> Tensor:
         """Add to features (M, n, out) what ``change`` (M, n, in) is mapped to, without the bias."""
@@ -131,6 +144,49 @@ class FoldedLayer:
 
 
 @dataclass(frozen=True)
+class FoldedNodeEncoder:
+    """What turns descriptors of surroundings into initial node features, of networks whose nodes start from them.
+
+    Parameters
+    ----------
+    bounded
+        Keeps descriptors near the range that they have in training.
+    first
+        The first map of the small network and, behind its columns, the linear map beside it.
+    second, third
+        Further maps of the small network, with the bias of that beside it in the last.
+    """
+
+    bounded: Callable[[Tensor], Tensor]
+    first: Linear
+    second: Linear
+    third: Linear
+
+    @classmethod
+    def of(cls, members: Sequence[SymGNN]) -> FoldedNodeEncoder:
+        """Fold the encoders of the members."""
+        encoders: list[Any] = [member.node_encoder for member in members]
+        maps = [[each for each in encoder.nonlinear if isinstance(each, nn.Linear)] for encoder in encoders]
+        beside = [encoder.linear for encoder in encoders]
+        first = [
+            (torch.cat([inner[0].weight, outer.weight]), torch.cat([inner[0].bias, torch.zeros_like(outer.bias)]))
+            for inner, outer in zip(maps, beside, strict=True)
+        ]
+        third = [(inner[2].weight, inner[2].bias + outer.bias) for inner, outer in zip(maps, beside, strict=True)]
+        return cls(
+            encoders[0].bounded, Linear.stack(first), Linear.of([inner[1] for inner in maps]), Linear.stack(third)
+        )
+
+    def __call__(self, described: Tensor) -> Tensor:
+        """Return initial node features (M, n, dim) of descriptors (n, F), or (M, n, F) for others a member."""
+        bounded = self.bounded(described)
+        inner = self.first(bounded) if bounded.ndim == 3 else self.first.of_one(bounded)
+        hidden, beside = inner.split([self.second.weight.shape[1], self.third.weight.shape[2]], dim=2)
+        hidden = silu(self.second(silu(hidden)))
+        return self.third.add_to(beside + self.third.bias, hidden)
+
+
+@dataclass(frozen=True)
 class FoldedEdgeEncoder:
     """What turns displacements into initial edge features, of networks that tell edges by their lengths alone.
 
@@ -161,10 +217,7 @@ class FoldedEdgeEncoder:
 
     def __call__(self, displacement: Tensor) -> Tensor:
         """Return initial edge features (M, E, dim) of displacements (E, 3)."""
-        members, width, dim = self.first.weight.shape
-        together = self.first.weight.transpose(0, 1).reshape(width, members * dim)
-        features = torch.addmm(self.first.bias.flatten(), self.expand(displacement.norm(dim=1)), together)
-        features = self.activation(features).unflatten(1, (members, dim)).transpose(0, 1)
+        features = self.activation(self.first.of_one(self.expand(displacement.norm(dim=1))))
         return self.activation(self.second(features))
 
 

@@ -22,6 +22,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.domain import described_length
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
 from symgnn_explain.models.environment import sorted_by_target
+from symgnn_explain.models.folded import FoldedNodeEncoder
 from symgnn_explain.models.messages import BATCH_ATOMS, Field, Layers, WorkThrough, batches_of, rows_into
 from symgnn_explain.runs.threads import side_by_side
 from symgnn_explain.structure.bins import Bins, Edges
@@ -136,9 +137,10 @@ def sweep_graph(model: SymGNNLike, graph: Data) -> Sweep:
     described = model.described(graph)
     node = model.label_scale.new_empty(len(members_of(model)), n_atoms, members_of(model)[0].config.dim)
 
+    encoded = _encoder(model)
+
     def encode(batch: slice) -> None:
-        for own, member in zip(node, members_of(model), strict=True):
-            own[batch] = member.encode_nodes(described[batch])
+        node[:, batch] = encoded(described[batch])
 
     with side_by_side() as work_through:
         deque(work_through(encode, batches_of(n_atoms, node.device)), maxlen=0)
@@ -199,6 +201,7 @@ def describe(
     species = torch.eye(len(config.species), dtype=node.dtype, device=node.device)[torch.from_numpy(kinds[chosen])]
     length = np.empty(n_atoms)
     found: dict[int, Edges] = {}
+    encoded = _encoder(model)
 
     def describe_batch(batch: slice) -> None:
         atoms = chosen[batch]
@@ -208,14 +211,21 @@ def describe(
             described = _descriptors(model, bins, kinds, atoms, edges)
             length[batch] = described_length(described, len(model.species)).cpu().numpy()
             described = described.to(node)
-        for own, member in zip(node, members, strict=True):
-            own[batch] = member.encode_nodes(described)
+        node[:, batch] = encoded(described)
 
     listed: list[Edges] = []
     for batch in work_through(describe_batch, batches_of(n_atoms, node.device)):
         listed.append(found.pop(batch.start))
         report(batch.stop / n_atoms)
     return Start(node, _joined(listed), length if model.describes else None)
+
+
+def _encoder(model: SymGNNLike) -> Callable[[Tensor], Tensor]:
+    """Return what turns what atoms start from, (n, F), into initial node features of each member, (M, n, dim)."""
+    members = members_of(model)
+    if model.describes:
+        return FoldedNodeEncoder.of(members)
+    return lambda described: torch.stack([member.encode_nodes(described) for member in members])
 
 
 def _descriptors(model: SymGNNLike, bins: Bins, kinds: IntArray, atoms: IntArray, edges: Edges) -> Tensor:

@@ -198,6 +198,18 @@ def test_of_each_member_and_of_both_beside_each_other(prepared) -> None:
     torch.testing.assert_close(together, torch.stack([whole(mask), other(other_mask)]))
 
 
+@pytest.mark.parametrize("semantics", MASK_SEMANTICS)
+def test_masks_one_after_another_predict_what_each_predicts_alone(prepared, semantics) -> None:
+    prediction = prepared.masked_prediction(5, semantics=semantics, unit="pair")
+    order = np.random.default_rng(0).permutation(prediction.n_units)
+    chosen = [order[:count] for count in (0, 1, 1, 30, 3)]
+    masks = torch.stack([*map(prediction.keep, chosen), *map(prediction.remove, chosen)])
+    with torch.no_grad():
+        together = prediction.batch(masks)
+    torch.testing.assert_close(together, torch.stack([prediction(mask) for mask in masks]), rtol=1e-6, atol=1e-6)
+    assert len(set(together.tolist())) > 4
+
+
 def test_a_network_without_descriptors_learns_from_messages_alone(glass) -> None:
     plain = prepare(Predictor(random_model(), device="cpu"), glass)
     pair, edge = (plain.masked_prediction(3, semantics="zero", unit=unit) for unit in ("pair", "edge"))

@@ -21,6 +21,7 @@ from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.domain import neighbourhood_length
 from symgnn_explain.models.ensemble import SymGNNEnsemble, SymGNNLike, predict_members, with_description
+from symgnn_explain.models.folded import FoldedNodeEncoder
 from symgnn_explain.models.messages import Senders, attend, attend_in_torch
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.sweep import blocks_of, sweep
@@ -154,10 +155,12 @@ def test_preparing_says_what_predicting_does_and_predicts_once(
     predictor = Predictor(model, card, device="cpu")
     said = predictor.predict_atoms(glass)
     passes: list[int] = []
-    encode = SymGNN.encode_nodes
-    monkeypatch.setattr(SymGNN, "encode_nodes", lambda self, rows: passes.append(len(rows)) or encode(self, rows))
+    encode = FoldedNodeEncoder.__call__
+    monkeypatch.setattr(
+        FoldedNodeEncoder, "__call__", lambda self, rows: passes.append(len(rows)) or encode(self, rows)
+    )
     prepared = prepare(predictor, glass)
-    assert sum(passes) == 2 * len(glass)  # by each of the two members
+    assert sum(passes) == len(glass)
     np.testing.assert_allclose(prepared.predictions, said.values, rtol=0, atol=1e-6)
     np.testing.assert_allclose(prepared.spread, said.spread, rtol=0, atol=1e-6)
     assert prepared.domain is said.domain is None

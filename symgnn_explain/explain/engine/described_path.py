@@ -54,7 +54,8 @@ class DescribedPath:
             Mask of messages, shape (1, M, E); m is its mean.
         """
         forward, m = self._forward, of_messages.detach().double().mean()
-        way = sum(power * m**degree for degree, power in enumerate(self._powers))
+        constant, slope, bend = self._powers
+        way = (constant + m * (slope + m * bend)).to(from_all)
         described = way + (1 - m) * from_nothing[0] + m * from_all[0]
         return forward.passed(forward.encoded(described), of_messages[0])[None] * forward.n_members
 

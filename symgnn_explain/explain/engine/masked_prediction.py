@@ -67,6 +67,8 @@ class MaskedPrediction:
     def batch(self, masks: Tensor) -> Tensor:
         """Predict under each of several masks (B, n_units); shape (B,); differentiable."""
         if self.at_once == 1:
+            if isinstance(self.forward, PairForward) and not torch.is_grad_enabled():
+                return self.forward.under(self._over_edges(masks))
             return torch.stack([self(mask) for mask in masks])
         predictions = []
         for chunk in masks.split(self.at_once):

@@ -20,6 +20,7 @@ from symgnn_explain.explain.engine.masked_surroundings import MaskedSurroundings
 from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.models.environment import AtomicEnvironment
+from symgnn_explain.models.folded import FoldedNodeEncoder
 from symgnn_explain.models.symgnn import SymGNN
 
 
@@ -119,9 +120,7 @@ class PairForward:
             )
             self.messages = torch.nonzero(passes[: field.n_edges[depth - 1]]).squeeze(1)
             """Which pairs pass messages that reach the explained atoms."""
-            self._encoders: list[Any] = [
-                copy.deepcopy(member.node_encoder).eval().requires_grad_(requires_grad=False) for member in members
-            ]
+            self._encode = FoldedNodeEncoder.of(members)
             self._fold = partial(
                 MaskedLayers.of,
                 members,
@@ -141,7 +140,7 @@ class PairForward:
     @property
     def n_members(self) -> int:
         """M, the networks whose predictions are averaged."""
-        return len(self._encoders)
+        return len(self._edge)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -151,6 +150,22 @@ class PairForward:
     def __call__(self, mask: Tensor) -> Tensor:
         """Predict, a scalar or one number an atom."""
         return self.parted(mask, mask)
+
+    @torch.no_grad()
+    def under(self, masks: Tensor) -> Tensor:
+        """Predict under each of several masks (B, n_edges) on one atom, shape (B,), without gradients.
+
+        Atoms that the mask before described alike are not encoded again.
+        """
+        before = self.described(masks[0])
+        node, found = self.encoded(before), []
+        for mask in masks:
+            described = self.described(mask)
+            rows = torch.nonzero((described != before).any(dim=1)).squeeze(1)
+            node = node.index_copy(1, rows, self.encoded(described[rows]))
+            before = described
+            found.append(self.passed(node, mask.index_select(0, self.messages)))
+        return torch.stack(found)
 
     def parted(self, of_messages: Tensor, of_descriptors: Tensor) -> Tensor:
         """Predict with one mask (n_edges,) on messages and another on descriptors."""
@@ -163,9 +178,7 @@ class PairForward:
 
     def encoded(self, described: Tensor) -> Tensor:
         """Turn rows of descriptors, (n, F) or (M, n, F) for others a member, into node features (M, n, dim)."""
-        bounded = self._encoders[0].bounded(described.to(self.label_scale))  # the same for all members of one shape
-        each = bounded if bounded.ndim == 3 else [bounded] * self.n_members
-        return torch.stack([encoder.encode(its) for encoder, its in zip(self._encoders, each, strict=True)])
+        return self._encode(described.to(self.label_scale))
 
     def passed(self, node: Tensor, mask: Tensor) -> Tensor:
         """Predict from initial node features (M, T, dim) with a mask on those pairs that are ``messages``.

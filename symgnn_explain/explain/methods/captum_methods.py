@@ -32,13 +32,14 @@ class IntegratedGradientsSettings:
     Parameters
     ----------
     steps
-        Points of the Gauss-Legendre quadrature along the path.
+        Points of the Gauss-Legendre quadrature along the path. With ten contributions to a smooth network's prediction
+        are within a thousandth of the largest one.
     complete
         Whether twice as many points are taken, up to eight times, as long as the contributions do not sum to the change
         of the prediction.
     """
 
-    steps: int = 20
+    steps: int = 10
     complete: bool = True
 
     def __post_init__(self) -> None:
