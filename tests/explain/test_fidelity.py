@@ -41,7 +41,7 @@ class Additive:
     contributions: np.ndarray
     baseline: float = 1.5
 
-    prepared = SimpleNamespace(predictions=np.array([1.0, 2.0]), target=BARRIER)
+    prepared = SimpleNamespace(compared=np.array([1.0, 2.0]), target=BARRIER)
 
     @property
     def n_units(self) -> int:
