@@ -271,6 +271,15 @@ def explain_atom(
         species of the glass, or ``prepared`` is of another predictor or glass.
     Cancelled
         If ``cancel`` was set.
+
+    Examples
+    --------
+    >>> from symgnn_explain import Predictor, datasets
+    >>> why = explain_atom(Predictor.load(device="cpu"), datasets.sample("cu50zr50"), 12)
+    >>> why
+    AtomExplanation(atom 12 of 'cu50zr50_sample', integrated_gradients, 17265 edges, 1.445 eV)
+    >>> why.important_atoms()["atom"].head(3).tolist()
+    [174, 768, 945]
     """
     chosen = require_method(method)
     configured = chosen.configure(**settings)
@@ -286,7 +295,13 @@ def explain_atom(
 
 
 def require_method(name: str) -> Method:
-    """Return the method of that name, or raise InputError if there is none."""
+    """Return the method of that name, or raise InputError if there is none.
+
+    Examples
+    --------
+    >>> require_method("saliency").label
+    'Saliency (Captum)'
+    """
     if name not in METHODS:
         raise InputError(f"method={name!r} is unknown: choose from {', '.join(METHODS)}.")
     return METHODS[name]

@@ -79,6 +79,13 @@ def explain_interactions(
         prepared = prepare(Predictor.load(), datasets.sample())
         explain_interactions(prepared, 1501, "shells").to_frame()
         explain_interactions(prepared, 1501, {"A": [12, 57], "B": glass.select("species Zr and within 5 of 1501")})
+
+    Examples
+    --------
+    >>> from symgnn_explain import Predictor, datasets, prepare
+    >>> prepared = prepare(Predictor.load(device="cpu"), datasets.sample("cu50zr50"))
+    >>> explain_interactions(prepared, 12, "species").of_order(1)[["names", "score"]].head(3).round(2).to_numpy().tolist()
+    [['itself', -0.01], ['Cu, first shell', -0.1], ['Zr, first shell', 0.22]]
     """
     started = time.perf_counter()
     glass = prepared.glass

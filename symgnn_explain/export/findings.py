@@ -15,6 +15,7 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.export.data import require_one_an_atom
 from symgnn_explain.export.predictions import DOMAIN_ARRAY
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.saddles.atom_barrier import AtomBarrier
 from symgnn_explain.structure.glass import FloatArray, Glass
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 _RECORDED_PACKAGES = ("symgnn-explain", "numpy", "scipy", "torch", "torch_geometric", "captum", "gudhi", "plotly")
 
 
-@dataclass(frozen=True, eq=False)
-class Findings:
+@dataclass(frozen=True, eq=False, repr=False)
+class Findings(Brief):
     """An explanation with the analysis of its ``k`` most important edges.
 
     Parameters

@@ -14,6 +14,7 @@ import pandas as pd
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.predictor import AtomPredictions, Predictor
 from symgnn_explain.models.target import BARRIER, Target
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.files import staged
 from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -24,8 +25,8 @@ DOMAIN_ARRAY = "domain"
 """Column and per-atom array of the domain score."""
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(Brief):
     """A glass with what was predicted for it.
 
     Parameters

@@ -18,6 +18,7 @@ from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.symgnn import DescribedNetwork
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 HELD_OUT_OUTSIDE = 0.01
@@ -42,8 +43,8 @@ EMPTY_SLAB = 5.0
 """Height (Å) without any atom that makes a surface."""
 
 
-@dataclass(frozen=True)
-class Domain:
+@dataclass(frozen=True, repr=False)
+class Domain(Brief):
     """What training covered.
 
     Parameters

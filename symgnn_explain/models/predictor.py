@@ -23,6 +23,7 @@ from symgnn_explain.models.protocol import (
     ConfiguredNetwork,
     NodeModel,
     modules_of,
+    name_of,
     one_number_an_atom,
     require_node_model,
 )
@@ -86,6 +87,15 @@ class Predictor:
     ------
     InputError
         If the device is not there, or the target has no tolerance.
+
+    Examples
+    --------
+    >>> from symgnn_explain import datasets
+    >>> predictor = Predictor.load(device="cpu")
+    >>> predictor
+    Predictor(energy barrier by SymGNNEnsemble of Cu Zr, cpu)
+    >>> predictor.predict(datasets.sample("cu50zr50"))[:3].round(2)
+    array([1.76, 1.31, 1.59])
     """
 
     def __init__(
@@ -107,6 +117,10 @@ class Predictor:
         _ = self.target.required_tolerance
         self.path: Path | None = None
         """The file or name that the weights were loaded by; None for the default, and for a network not loaded."""
+
+    def __repr__(self) -> str:
+        of = f" of {' '.join(self.species)}" if self.species else ""
+        return f"Predictor({self.target.name} by {name_of(self.model)}{of}, {self.device})"
 
     @classmethod
     def load(cls, path: str | Path | None = None, *, device: str = "auto") -> Predictor:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.saddles.minimisation import largest
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
@@ -17,8 +18,8 @@ SADDLE, DUPLICATE = "saddle", "duplicate"  # ways in which a search ends, as out
 KEPT_DISPLACEMENT = 0.02  # Å; atoms that move less at a saddle point are left out of its displacement field
 
 
-@dataclass(frozen=True, eq=False)
-class Saddle:
+@dataclass(frozen=True, eq=False, repr=False)
+class Saddle(Brief):
     """A saddle point that joins the glass as it is to another minimum.
 
     Parameters
@@ -53,8 +54,8 @@ class Saddle:
         return largest(difference) if len(atoms) else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class AtomBarrier:
+@dataclass(frozen=True, eq=False, repr=False)
+class AtomBarrier(Brief):
     """What the searches from one atom found.
 
     Parameters

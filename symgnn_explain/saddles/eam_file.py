@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.names import printable
 from symgnn_explain.structure.glass import FloatArray, atomic_number
 from symgnn_explain.structure.io.tables import is_number, number
@@ -17,8 +18,8 @@ COMMENT_LINES = 3
 MOST_NODES = 10_000_000  # numbers in one table, above which a header is taken for damaged
 
 
-@dataclass(frozen=True, eq=False)
-class EamPotential:
+@dataclass(frozen=True, eq=False, repr=False)
+class EamPotential(Brief):
     """Tabulated pair energies, electron densities and embedding energies of some elements.
 
     Parameters

@@ -54,7 +54,7 @@ def measure(glass: Glass, atoms: Sequence[int], *, within: float) -> Measurement
     --------
     >>> from symgnn_explain import datasets
     >>> print(measure(datasets.sample(), [0, 1], within=3.8))
-    distance 0–1: 15.017 Å
+    distance 0–1: 4.607 Å
     """
     if not 1 <= len(atoms) <= 3:
         return None

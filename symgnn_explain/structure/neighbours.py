@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 
-@dataclass(frozen=True, eq=False)
-class Neighbours:
+@dataclass(frozen=True, eq=False, repr=False)
+class Neighbours(Brief):
     """Neighbours of every atom, sorted by atom; each pair stands twice, once from each end.
 
     ``centre``, ``neighbour``: atoms, shapes (P,). ``displacement``: ``r_neighbour - r_centre``, shape (P, 3), Å.

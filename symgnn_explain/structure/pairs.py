@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 MOST_PAIRS = 2e8  # pairs beyond which a list is refused before memory runs out (24 bytes each)
@@ -14,8 +15,8 @@ _MOST_BINS = 1e5
 _SAFE_BINS = 2.0
 
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pairs(Brief):
     """Pairs of atoms, each standing once for both directions.
 
     ``first``, ``second``: atoms, shape (P,). An atom and its own image are a pair too: both are then the same number.

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.bins import Bins
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray, atomic_number
 from symgnn_explain.structure.pairs import pairs_within
@@ -33,8 +34,8 @@ _SAME_SURROUNDINGS = 1e-6
 _ON_AN_EDGE = 1e-9  # distances (Å) that only rounding keeps below the edge of a bin belong above it
 
 
-@dataclass(frozen=True, eq=False)
-class RadialDistribution:
+@dataclass(frozen=True, eq=False, repr=False)
+class RadialDistribution(Brief):
     """A radial distribution function.
 
     Parameters

@@ -17,6 +17,7 @@ from symgnn_explain.models.ensemble import EnsembleConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import NetworkConfig, read_config
 from symgnn_explain.models.target import BARRIER, Target
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.domain import measure_domain
@@ -30,8 +31,8 @@ RESULT_FILE = "cross_validation.json"
 FORMAT_VERSION = 2
 
 
-@dataclass(frozen=True, eq=False)
-class CrossValidation:
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossValidation(Brief):
     """How well a network predicts glasses that it was not trained on.
 
     Parameters

@@ -13,6 +13,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.intervals import bootstrap
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.target import Target
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.radial import radial_distribution
 
@@ -25,8 +26,8 @@ PEAK, FLANK = 0.3, 0.8
 ALL = "all"
 
 
-@dataclass(frozen=True, eq=False)
-class PopulationContributions:
+@dataclass(frozen=True, eq=False, repr=False)
+class PopulationContributions(Brief):
     """What atoms contribute to the predictions of many others.
 
     Parameters

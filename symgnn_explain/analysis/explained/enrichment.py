@@ -13,6 +13,7 @@ from symgnn_explain.analysis.explained.mro import SHELL_NULLS, ShellAnalysis
 from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, ROUNDING, NullModel
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.intervals import quantiles
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray
 
 KERNEL_WIDTH = 0.25
@@ -27,8 +28,8 @@ FEWEST_ATOMS = 2.0
 CURVE_DRAWS = 500
 
 
-@dataclass(frozen=True, eq=False)
-class NullBand:
+@dataclass(frozen=True, eq=False, repr=False)
+class NullBand(Brief):
     """What one null model expects of an enrichment curve.
 
     Parameters
@@ -46,8 +47,8 @@ class NullBand:
     p_value: float | None
 
 
-@dataclass(frozen=True, eq=False)
-class EnrichmentCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class EnrichmentCurve(Brief):
     """How much more frequent important atoms are than all atoms of the receptive field, by distance.
 
     Parameters

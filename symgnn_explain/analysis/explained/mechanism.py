@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 
 from symgnn_explain.errors import InputError, require_positive
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.saddles.atom_barrier import AtomBarrier
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -29,8 +30,8 @@ SHELL = 0.5
 DRAWS = 200
 
 
-@dataclass(frozen=True, eq=False)
-class Mechanism:
+@dataclass(frozen=True, eq=False, repr=False)
+class Mechanism(Brief):
     """The atoms that an explanation ranks, and how far each moves; the explained atom itself is left out.
 
     Parameters

@@ -26,6 +26,7 @@ from symgnn_explain.analysis.order.icosahedra import KINDS
 from symgnn_explain.analysis.order.local_order import LocalOrder
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.radial import RadialDistribution
 
@@ -54,8 +55,8 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class MotifAnalysis:
+@dataclass(frozen=True, eq=False, repr=False)
+class MotifAnalysis(Brief):
     """Motifs of the important atoms of one explanation against those of other atoms.
 
     Parameters

@@ -19,6 +19,7 @@ from symgnn_explain.analysis.nulls.null_models import (
     two_sided_p,
 )
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.radial import RadialDistribution, radial_distribution
 
@@ -26,8 +27,8 @@ SHELL_NULLS = ("random", "hop_matched", "coordination_matched", "distance_ordere
 """Null models of the shells; atoms matched in distance would fill them by construction."""
 
 
-@dataclass(frozen=True, eq=False)
-class ShellAnalysis:
+@dataclass(frozen=True, eq=False, repr=False)
+class ShellAnalysis(Brief):
     """Where the important atoms of one explanation sit, shell by shell.
 
     Parameters
@@ -179,6 +180,14 @@ def shell_analysis(
     ------
     InputError
         If the explanation belongs to another glass, or its ``k`` edges touch no atom but the explained one.
+
+    Examples
+    --------
+    >>> from symgnn_explain import Predictor, datasets, prepare
+    >>> glass = datasets.sample("cu50zr50")
+    >>> shells = shell_analysis(prepare(Predictor.load(device="cpu"), glass).explain(12), glass)
+    >>> shells.shells[["name", "n_important", "n_all"]].to_numpy().tolist()[0]
+    ['short range (< 3.85 Å)', 12, 13]
     """
     rdf = radial_distribution(glass) if rdf is None else rdf
     candidates = atom_candidates(explanation, glass, k, rdf=rdf)

@@ -19,6 +19,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.intervals import Interval
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.target import BARRIER, Target
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.radial import RadialDistribution, radial_distribution
@@ -45,8 +46,8 @@ _IDENTITY = ("atom", "species", "prediction", "masked_change", "n_edges", "n_imp
 _SIGNIFICANT = 0.05
 
 
-@dataclass(frozen=True, eq=False)
-class PopulationAnalysis:
+@dataclass(frozen=True, eq=False, repr=False)
+class PopulationAnalysis(Brief):
     """What the important edges and atoms of many explained atoms have in common.
 
     Parameters

@@ -15,6 +15,7 @@ from symgnn_explain.analysis.fields.blocks import spatial_blocks
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength, exponential_length, integral_length
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.intervals import quantiles
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.pairs import Pairs, pairs_within
@@ -41,8 +42,8 @@ DRAWS = 400
 _COLUMNS = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Autocorrelation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Autocorrelation(Brief):
     """Correlation C(r) of the values of two atoms a distance r apart.
 
     Parameters

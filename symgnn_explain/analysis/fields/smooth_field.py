@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, wrapped_positions
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 LENGTH = 2.0
@@ -22,8 +23,8 @@ _REACH = 2.5
 """Atoms farther than so many standard deviations do not count."""
 
 
-@dataclass(frozen=True, eq=False)
-class SmoothField:
+@dataclass(frozen=True, eq=False, repr=False)
+class SmoothField(Brief):
     """Gaussian average of a per-atom quantity at every point of a grid.
 
     Parameters

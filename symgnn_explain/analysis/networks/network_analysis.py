@@ -23,6 +23,7 @@ from symgnn_explain.analysis.nulls.null_models import (
     with_q_values,
 )
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 DRAWS = 200
@@ -42,8 +43,8 @@ NULLS = (*BOND_NULLS, "degree")
 wherever they are (no geometry is kept), which is what degrees alone explain."""
 
 
-@dataclass(frozen=True, eq=False)
-class NetworkAnalysis:
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkAnalysis(Brief):
     """The network of an explanation's important bonds.
 
     Parameters

@@ -12,6 +12,7 @@ import pandas as pd
 from symgnn_explain.analysis.topology.alpha import bond_index, name_bonds
 from symgnn_explain.analysis.topology.rings import Graph, RingList, kings_rings, primitive_rings
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.neighbours import neighbours_within
@@ -21,8 +22,8 @@ LARGEST_RING = 7
 """Rings of more atoms do not occur in dense metallic glasses."""
 
 
-@dataclass(frozen=True, eq=False)
-class RingStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class RingStatistics(Brief):
     """Rings of one kind through the atoms and bonds of a structure.
 
     Parameters
@@ -44,8 +45,8 @@ class RingStatistics:
     n_open: float
 
 
-@dataclass(frozen=True, eq=False)
-class BondNetwork:
+@dataclass(frozen=True, eq=False, repr=False)
+class BondNetwork(Brief):
     """Atoms and the bonds between them.
 
     Parameters

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.bins import Bins
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.radial import RadialDistribution, radial_distribution
@@ -19,8 +20,8 @@ from symgnn_explain.structure.radial import RadialDistribution, radial_distribut
 BoolArray = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Candidates:
+@dataclass(frozen=True, eq=False, repr=False)
+class Candidates(Brief):
     """Atoms, edges or bonds that could have been important, and which of them are.
 
     Parameters

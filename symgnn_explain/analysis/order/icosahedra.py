@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from symgnn_explain.analysis.order.voronoi import VoronoiCells
 from symgnn_explain.analysis.topology.alpha import canonical_bonds
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 KINDS: Mapping[str, str] = MappingProxyType(
@@ -27,8 +28,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """Kinds of connection, from the loosest to the closest."""
 
 
-@dataclass(frozen=True, eq=False)
-class PolyhedronConnections:
+@dataclass(frozen=True, eq=False, repr=False)
+class PolyhedronConnections(Brief):
     """Connections between the coordination polyhedra around some atoms.
 
     Parameters

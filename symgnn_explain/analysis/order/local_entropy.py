@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.neighbours import Neighbours, neighbours_within
 
@@ -18,8 +19,8 @@ _STEPS_PER_BROADENING = 8
 _ATOMS_AT_ONCE = 128
 
 
-@dataclass(frozen=True, eq=False)
-class PairEntropy:
+@dataclass(frozen=True, eq=False, repr=False)
+class PairEntropy(Brief):
     """Two-body excess entropy of every atom, in units of Boltzmann's constant; lower is more ordered.
 
     Parameters

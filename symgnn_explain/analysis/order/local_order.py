@@ -12,13 +12,14 @@ from symgnn_explain.analysis.order.local_entropy import PairEntropy, pair_entrop
 from symgnn_explain.analysis.order.steinhardt import BondOrder, bond_order
 from symgnn_explain.analysis.order.voronoi import VoronoiCells, voronoi_cells
 from symgnn_explain.analysis.order.warren_cowley import ChemicalOrder, chemical_order
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.neighbours import neighbours_within
 from symgnn_explain.structure.radial import first_shell_cutoff
 
 
-@dataclass(frozen=True, eq=False)
-class LocalOrder:
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalOrder(Brief):
     """The local order of one structure.
 
     Parameters

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray
 from symgnn_explain.structure.neighbours import Neighbours
 
@@ -21,8 +22,8 @@ VANISHING = 1e-9
 """Below this sum of |q_lm|² an atom has no order of that degree, and w_l is undefined."""
 
 
-@dataclass(frozen=True, eq=False)
-class BondOrder:
+@dataclass(frozen=True, eq=False, repr=False)
+class BondOrder(Brief):
     """Steinhardt's invariants of every atom.
 
     Parameters

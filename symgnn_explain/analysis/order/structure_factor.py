@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -50,8 +51,8 @@ class DiffractionPeak:
     prominence: float
 
 
-@dataclass(frozen=True, eq=False)
-class StructureFactor:
+@dataclass(frozen=True, eq=False, repr=False)
+class StructureFactor(Brief):
     """Isotropic average of the structure factor over the wave vectors that the cell allows.
 
     Parameters

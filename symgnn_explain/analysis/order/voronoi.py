@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.analysis.topology.alpha import LARGEST_VOID, PaddedPoints, pad_with_ghosts, wrapped_positions
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.neighbours import Neighbours
 
@@ -32,8 +33,8 @@ FEWEST_EDGES = 3
 _FIRST_PAD = 7.0
 
 
-@dataclass(frozen=True, eq=False)
-class VoronoiCells:
+@dataclass(frozen=True, eq=False, repr=False)
+class VoronoiCells(Brief):
     """The Voronoi cell of every atom.
 
     Parameters

@@ -12,6 +12,7 @@ import pandas as pd
 
 from symgnn_explain.analysis.nulls.null_models import interval
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.neighbours import Neighbours, neighbours_within
 from symgnn_explain.structure.radial import radial_distribution
@@ -19,8 +20,8 @@ from symgnn_explain.structure.radial import radial_distribution
 RESAMPLES = 1000
 
 
-@dataclass(frozen=True, eq=False)
-class ChemicalOrder:
+@dataclass(frozen=True, eq=False, repr=False)
+class ChemicalOrder(Brief):
     """Coordination numbers and Warren-Cowley parameters of every pair of species in every shell.
 
     Parameters

@@ -10,11 +10,12 @@ import pandas as pd
 
 from symgnn_explain.analysis.topology.alpha import bond_index, name_bonds, wrapped_positions
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 
-@dataclass(frozen=True, eq=False)
-class CyclePath:
+@dataclass(frozen=True, eq=False, repr=False)
+class CyclePath(Brief):
     """One optimal cycle in space, its bonds laid end to end from one atom on.
 
     Parameters
@@ -42,8 +43,8 @@ class CyclePath:
         return len(self.source)
 
 
-@dataclass(frozen=True, eq=False)
-class CycleCounts:
+@dataclass(frozen=True, eq=False, repr=False)
+class CycleCounts(Brief):
     """Which optimal 1-cycles pass through each bond and atom of a structure, and how many.
 
     Parameters

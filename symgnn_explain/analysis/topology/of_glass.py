@@ -17,6 +17,7 @@ from symgnn_explain.analysis.topology.cycles import shortest_cycles
 from symgnn_explain.analysis.topology.delaunay import simplex_rows
 from symgnn_explain.analysis.topology.persistence import Persistence, persistence_of
 from symgnn_explain.analysis.topology.store import read_topology, store_path, write_topology
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import Glass
 
@@ -26,8 +27,8 @@ _KEPT_IN_MEMORY = 16
 _memory: dict[tuple[str, float], StructureTopology] = {}
 
 
-@dataclass(frozen=True, eq=False)
-class StructureTopology:
+@dataclass(frozen=True, eq=False, repr=False)
+class StructureTopology(Brief):
     """Persistence pairs of a structure, and the optimal 1-cycle of each of its rings.
 
     Parameters

@@ -11,14 +11,15 @@ from symgnn_explain.analysis.topology.alpha import PeriodicComplex
 from symgnn_explain.analysis.topology.cell_homology import pairs_of_cell
 from symgnn_explain.analysis.topology.delaunay import simplex_rows
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 SHORTEST_LIFE = 1e-9
 """A class lives at least this long in the squared radius (Å²): less is rounding."""
 
 
-@dataclass(frozen=True, eq=False)
-class Persistence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Persistence(Brief):
     """Births and deaths of the homology classes of a structure, as radii (Å) of the spheres around its atoms.
 
     Radii, not their squares, which HomCloud and GUDHI give. Pairs are in the order of dimension, birth and death; the

@@ -43,7 +43,7 @@ _KEPT = 3
 _MARGIN = 1e-3  # by how much (Å) more is taken along than is needed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PreparedGlass(PreparedGraph):
     """A glass as a predictor sees it; make one with :func:`prepare`.
 
@@ -71,6 +71,11 @@ class PreparedGlass(PreparedGraph):
     spread: FloatArray | None = None
     domain: FloatArray | None = None
     sample: Sample | None = None
+
+    def __repr__(self) -> str:
+        known = self.predictions[np.isfinite(self.predictions)]
+        said = f", {self.target.text(known.min())} to {self.target.text(known.max())}" if len(known) else ""
+        return f"{type(self).__name__}({self.glass!r}{said})"
 
     @property
     def compared(self) -> FloatArray:
@@ -143,7 +148,7 @@ class PreparedGlass(PreparedGraph):
         return super().masked_prediction(atom, semantics=semantics, unit=unit, shell_width=shell_width, member=member)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PreparedSurroundings(PreparedGlass):
     """What explaining one atom of a large glass needs: a graph of the atoms that its prediction depends on.
 
@@ -173,7 +178,7 @@ class PreparedSurroundings(PreparedGlass):
         return np.asarray(self.graph.edge_attr.cpu()[edges.cpu()].double().numpy())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PreparedLargeGlass(PreparedGlass):
     """A large glass as a SymGNN sees it: graphs are built around the atoms that are explained, one after the other.
 
@@ -275,6 +280,15 @@ def prepare(
     ------
     InputError
         If the predictor does not know a species of either glass.
+
+    Examples
+    --------
+    >>> from symgnn_explain import Predictor, datasets
+    >>> prepared = prepare(Predictor.load(device="cpu"), datasets.sample("cu50zr50"))
+    >>> prepared
+    PreparedGlass(Glass('cu50zr50_sample', Cu500Zr500, 0.0573 atoms/Å³, without barriers), 0.961 eV to 1.831 eV)
+    >>> f"{prepared.explain(12).share_beyond(5.0):.0%} of what is explained comes from beyond 5 Å"
+    '54% of what is explained comes from beyond 5 Å'
     """
     reference_graph = graph = None
     if not _is_cut(predictor.model, glass):

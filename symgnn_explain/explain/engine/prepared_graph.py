@@ -30,7 +30,7 @@ class SlowEngineWarning(UserWarning):
     """A network is not a SymGNN, and so is explained without the fast engine."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PreparedGraph:
     """A graph and a network; make one with :meth:`of`, or with :func:`~.prepared.prepare` for a glass.
 
@@ -54,6 +54,9 @@ class PreparedGraph:
     predictions: FloatArray
     reference: Sequence[Sequence[Tensor]] | None
     reference_graph: Data | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({name_of(self.model)}, {len(self.predictions)} nodes)"
 
     @property
     def target(self) -> Target:

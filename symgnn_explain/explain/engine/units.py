@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.plain import NotPlainError, entry, numbers, one_of
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -44,8 +45,8 @@ SHELL_WIDTH = 1.0
 """Thickness of a shell, Å."""
 
 
-@dataclass(frozen=True, eq=False)
-class Units:
+@dataclass(frozen=True, eq=False, repr=False)
+class Units(Brief):
     """A partition of a receptive field's edges, or pairs.
 
     Parameters

@@ -20,6 +20,7 @@ from scipy.integrate import trapezoid
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.models.target import BARRIER, Target
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.plain import NotPlainError, finite, numbers
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
@@ -29,8 +30,8 @@ STANDARD_COUNTS = (1, 3, 10, 50, 300, 1000)
 """Numbers of units that every explanation is checked at."""
 
 
-@dataclass(frozen=True, eq=False)
-class Fidelity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fidelity(Brief):
     """Predictions with only the ``count`` most important units, and with all but them.
 
     Parameters

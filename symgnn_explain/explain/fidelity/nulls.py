@@ -16,6 +16,7 @@ from symgnn_explain.explain.engine.unit_geometry import UnitGeometry, unit_geome
 from symgnn_explain.explain.fidelity.intervals import quantiles
 from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, log_counts
 from symgnn_explain.models.target import Target
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.glass import IntArray
@@ -83,8 +84,8 @@ def _permuted_within(label: IntArray, order: IntArray, random: np.random.Generat
     return drawn
 
 
-@dataclass(frozen=True, eq=False)
-class FidelityAgainstNulls:
+@dataclass(frozen=True, eq=False, repr=False)
+class FidelityAgainstNulls(Brief):
     """Fidelity of one ranking, and of rankings that know nothing of the network.
 
     Parameters

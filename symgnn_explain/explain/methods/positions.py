@@ -123,6 +123,13 @@ def explain_positions(prepared: PreparedGlass, atom: int) -> PositionAttribution
     ------
     InputError
         If there is no such atom, or the network's derivative by positions is not known.
+
+    Examples
+    --------
+    >>> from symgnn_explain import Predictor, datasets, prepare
+    >>> prepared = prepare(Predictor.load(device="cpu"), datasets.sample("cu50zr50"))
+    >>> explain_positions(prepared, 12).to_frame(2)[["atom", "magnitude"]].round(2).to_numpy().tolist()  # eV/Å
+    [[685.0, 0.98], [515.0, 0.67]]
     """
     glass = prepared.glass
     atom = glass.require_atom(atom)

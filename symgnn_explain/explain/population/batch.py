@@ -118,6 +118,17 @@ def explain_many(
         If some atoms could not be explained, after all others were.
     Cancelled
         If ``cancel`` was set.
+
+    Examples
+    --------
+    >>> from symgnn_explain import Predictor, datasets
+    >>> explanations = explain_many(
+    ...     Predictor.load(device="cpu"), datasets.sample("cu50zr50"), "central:3", "input_gradient", out=None
+    ... )
+    >>> explanations
+    ExplanationSet(3 atoms of 'cu50zr50_sample', input_gradient)
+    >>> [why.atom for why in explanations]
+    [66, 931, 569]
     """
     chosen = require_method(method)
     configured = chosen.configure(**settings)

@@ -90,6 +90,15 @@ class AtomExplanation:
         Predictions with only, and without, the most important units.
     quantity
         What is predicted.
+
+    Examples
+    --------
+    >>> from symgnn_explain import Predictor, datasets, prepare
+    >>> why = prepare(Predictor.load(device="cpu"), datasets.sample("cu50zr50")).explain(12)
+    >>> round(why.prediction, 2), why.top_edges(1)[["source", "target"]].to_numpy().tolist()
+    (1.45, [[174, 12]])
+    >>> bool(abs(why.score.sum() - (why.prediction - why.diagnostics["baseline_prediction"])) < 1e-3)  # complete
+    True
     """
 
     atom: int
