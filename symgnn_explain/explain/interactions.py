@@ -84,7 +84,7 @@ def explain_interactions(
     --------
     >>> from symgnn_explain import Predictor, datasets, prepare
     >>> prepared = prepare(Predictor.load(device="cpu"), datasets.sample("cu50zr50"))
-    >>> explain_interactions(prepared, 12, "species").of_order(1)[["names", "score"]].head(3).round(2).to_numpy().tolist()
+    >>> explain_interactions(prepared, 12, "species").of_order(1)[["names", "score"]].head(3).round(2).values.tolist()
     [['itself', -0.01], ['Cu, first shell', -0.1], ['Zr, first shell', 0.22]]
     """
     started = time.perf_counter()
