@@ -36,8 +36,11 @@ def field_bonds(explanation: AtomExplanation, glass: Glass, k: int = 50) -> tupl
     edges = np.flatnonzero(explanation.source != explanation.target)
     source, target = explanation.source[edges], explanation.target[edges]
     named = name_bonds(glass, target, source, explanation.displacement[edges])
-    bonds, first, row = np.unique(named, axis=0, return_index=True, return_inverse=True)
-    row = row.reshape(-1)
+    # One number a bond sorts many times as fast as five, in the same order.
+    low = named.min(axis=0, initial=0)
+    codes = np.ravel_multi_index(tuple((named - low).T), tuple(named.max(axis=0, initial=0) - low + 1))
+    _, first, row = np.unique(codes, return_index=True, return_inverse=True)
+    bonds = named[first]
     is_top = np.zeros(len(explanation), dtype=bool)
     is_top[explanation.top_edges(k)["edge"]] = True
     important = np.bincount(row, is_top[edges], minlength=len(bonds)) > 0

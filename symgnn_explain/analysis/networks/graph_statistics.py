@@ -82,7 +82,6 @@ def statistics(
     largest_ring
         Most nodes in a ring; motifs are counted from 4 on.
     """
-    import networkx as nx
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
@@ -98,7 +97,6 @@ def statistics(
     _, first_node, size = np.unique(component, return_index=True, return_counts=True)
     n_components = batch.total(np.ones(len(size)), batch.owner[first_node])
     corners = degree * (degree - 1) / 2
-    core = nx.core_number(nx.Graph(edges.tolist()))
     closeness, betweenness, harmonic = centralities(batch)
     found: dict[tuple[str, str], FloatArray] = {
         ("size", "atoms"): n_nodes,
@@ -113,7 +111,7 @@ def statistics(
         ("centrality", "mean closeness"): batch.mean(closeness),
         ("centrality", "largest betweenness"): batch.largest(betweenness),
         ("centrality", "efficiency"): batch.mean(harmonic),
-        ("core", "largest core number"): batch.largest(np.array([core.get(node, 0) for node in range(graph.n_nodes)])),
+        ("core", "largest core number"): batch.largest(core_numbers(graph)),
     }
     if largest_ring > 3:
         census = motif_census(batch, triangles, squares=primitive.rings[1])
@@ -122,6 +120,18 @@ def statistics(
         for ring_size, rings in zip(listed.sizes, listed.rings, strict=True):
             found["rings", f"{name} rings of {ring_size}"] = batch.total(np.ones(len(rings)), batch.owner[rings[:, 0]])
     return found
+
+
+def core_numbers(graph: Graph) -> IntArray:
+    """Find the largest k for which each node is in a part whose nodes all have k neighbours in it, shape (n,)."""
+    left, core = graph.degree.copy(), np.zeros(graph.n_nodes, dtype=np.int64)
+    within, k = np.ones(graph.n_nodes, dtype=bool), 0
+    while within.any():
+        k = max(k, int(left[within].min()))
+        gone = np.flatnonzero(within & (left <= k))
+        core[gone], within[gone] = k, False
+        left -= np.bincount(graph.step(gone)[1], minlength=graph.n_nodes)
+    return core
 
 
 def centralities(batch: GraphBatch) -> tuple[FloatArray, FloatArray, FloatArray]:

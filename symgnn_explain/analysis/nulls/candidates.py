@@ -126,5 +126,10 @@ def _same_bond(explanation: AtomExplanation, edges: IntArray, chosen: IntArray) 
     rounded = np.rint(100 * explanation.displacement).astype(np.int64)
     ends = np.column_stack([explanation.source, explanation.target, rounded])
     reverse = np.column_stack([explanation.target, explanation.source, -rounded])
-    bonds = {tuple(row) for row in np.concatenate([ends[chosen], reverse[chosen]]).tolist()}
-    return np.array([tuple(row) in bonds for row in ends[edges].tolist()])
+    wanted = np.concatenate([ends[chosen], reverse[chosen]])
+    bonds = {tuple(row) for row in wanted.tolist()}
+    # Few edges have their sender in common with one of these.
+    near = np.flatnonzero(np.isin(explanation.source[edges], wanted[:, 0]))
+    same = np.zeros(len(edges), dtype=bool)
+    same[near] = [tuple(row) in bonds for row in ends[edges[near]].tolist()]
+    return same

@@ -84,12 +84,14 @@ class NullModel:
         return NullDraws(rows, expectation)
 
     def _classes(self, candidates: Candidates) -> IntArray:
-        columns: list[NDArray[Any]] = [np.zeros(len(candidates))]
+        """Give each candidate the number of its class, shape (M,), in the order of attributes."""
+        label = np.zeros(len(candidates), dtype=np.int64)
         for key in self.by:
             name, width = (key, None) if isinstance(key, str) else key
             values = candidates.attributes[name]
-            columns.append(values if width is None else np.floor(values / width))
-        return np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].reshape(-1)
+            column = np.unique(values if width is None else np.floor(values / width), return_inverse=True)[1]
+            label = label * (int(column.max(initial=0)) + 1) + column
+        return label
 
 
 class Matched(NullModel):

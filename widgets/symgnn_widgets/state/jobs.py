@@ -14,8 +14,8 @@ from traitlets import Enum, Float, HasTraits
 Result = TypeVar("Result")
 Progress = Callable[[float], None]
 
-REPORT_INTERVAL = 0.1
-"""Shortest time (s) between two reports of progress: each one is a message to the browser."""
+REPORT_INTERVAL = 0.25
+"""Shortest time (s) between two reports of progress: after each the browser composes the page anew, 3D view and all."""
 
 
 @dataclass(frozen=True)
