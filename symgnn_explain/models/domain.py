@@ -149,11 +149,11 @@ def neighbourhood_length(model: DescribedNetwork, graph: Data) -> Tensor:
     Raises
     ------
     InputError
-        If the nodes of the network do not start from descriptors.
+        If the network does not describe surroundings.
     """
-    if not model.describes:
+    if not model.observes:
         raise InputError("this network has no descriptors of surroundings, so it has no domain score.")
-    described = model.described(graph)
+    described = model.observed(graph)
     length = described_length(described, len(model.species))
     source, target = graph.edge_index
     total = torch.zeros_like(length).index_add(0, target, length[source])

@@ -110,6 +110,11 @@ class SymGNNEnsemble(DescribedNetwork):
     @property
     def describes(self) -> bool:
         """Whether nodes start from their surroundings."""
+        return self.config.member.describes
+
+    @property
+    def observes(self) -> bool:
+        """Whether surroundings are described, for nodes to start from or to say what training covered."""
         return bool(self.config.member.environment_radial)
 
     @property
@@ -129,7 +134,7 @@ class SymGNNEnsemble(DescribedNetwork):
 
     def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, *pairs: Tensor) -> Tensor:
         """Return what nodes are encoded from, shape (N, F); see :meth:`SymGNN.describe`."""
-        if not self.config.member.environment_radial:
+        if not self.describes:
             return x
         described: Tensor = self.environment(x, edge_index, edge_attr, *pairs)
         return described

@@ -261,13 +261,14 @@ class Predictor:
 
     @property
     def domain(self) -> Domain | None:
-        """What training covered, as cross-validation measured it; None where it did not."""
+        """What training covered, as held-out glasses say; None where none did."""
         stored = self.card.get("protocol", {}).get("domain")
-        return Domain.from_dict(stored) if stored is not None and self.describes else None
+        observes = isinstance(self.model, SymGNNLike) and self.model.observes
+        return Domain.from_dict(stored) if stored is not None and observes else None
 
     @property
     def calibration(self) -> Calibration | None:
-        """How the disagreement of members becomes a spread, as cross-validation measured it; None where it did not."""
+        """How the disagreement of members becomes a spread, as held-out glasses say; None where none did."""
         stored = self.card.get("protocol", {}).get("calibration")
         return None if stored is None else Calibration.from_dict(stored)
 
@@ -289,8 +290,8 @@ class Predictor:
         values, spread, _ = self.predict_atoms(glass)
         if spread is None:
             raise InputError(
-                "this predictor has no calibrated spread, as its card names no cross-validation: use predict, or train "
-                "one with --final --cross-validation."
+                "this predictor has no calibrated spread, as its card names no glasses held out: use predict, or train "
+                "one with --validate, or with --final --cross-validation."
             )
         return values, spread
 
@@ -299,7 +300,7 @@ class Predictor:
         return self.predict_atoms(glass).spread
 
     def neighbourhood_length(self, glass: Glass) -> FloatArray | None:
-        """Return what the domain score is measured by, shape (N,); None where nodes start from no descriptors.
+        """Return what the domain score is measured by, shape (N,); None where surroundings are not described.
 
         See :func:`symgnn_explain.models.domain.neighbourhood_length`.
         """

@@ -41,8 +41,8 @@ class Sweep(NamedTuple):
     members
         Prediction of each member of an ensemble (or of the one network), shape (N, M).
     length
-        :func:`~symgnn_explain.models.domain.neighbourhood_length`, shape (N,); None where nodes start from no
-        descriptors.
+        :func:`~symgnn_explain.models.domain.neighbourhood_length`, shape (N,); None where surroundings are not
+        described.
     received
         What atoms receive on average in each layer of each member, shape (heads, dim).
     """
@@ -144,7 +144,9 @@ def sweep_graph(model: SymGNNLike, graph: Data) -> Sweep:
 
     with side_by_side() as work_through:
         deque(work_through(encode, batches_of(n_atoms, node.device)), maxlen=0)
-        length = described_length(described, len(model.species)).double().cpu().numpy() if model.describes else None
+        length = None
+        if model.observes:
+            length = described_length(model.observed(graph), len(model.species)).double().cpu().numpy()
         return _pass_messages(model, Start(node, edges, length), np.array([0, n_atoms]), work_through, lambda _: None)
 
 
@@ -207,17 +209,17 @@ def describe(
         atoms = chosen[batch]
         edges = found[batch.start] = bins.edges(atoms, config.cutoff)
         described = species[batch]
-        if model.describes:
-            described = _descriptors(model, bins, kinds, atoms, edges)
-            length[batch] = described_length(described, len(model.species)).cpu().numpy()
-            described = described.to(node)
+        if model.observes:
+            observed = _descriptors(model, bins, kinds, atoms, edges)
+            length[batch] = described_length(observed, len(model.species)).cpu().numpy()
+            described = observed.to(node) if model.describes else described
         node[:, batch] = encoded(described)
 
     listed: list[Edges] = []
     for batch in work_through(describe_batch, batches_of(n_atoms, node.device)):
         listed.append(found.pop(batch.start))
         report(batch.stop / n_atoms)
-    return Start(node, _joined(listed), length if model.describes else None)
+    return Start(node, _joined(listed), length if model.observes else None)
 
 
 def _encoder(model: SymGNNLike) -> Callable[[Tensor], Tensor]:

@@ -67,6 +67,9 @@ class SymGNNConfig:
     environment_limit
         Descriptors, whose variance is 1 on the training glasses, go into the network as they are up to this size, and
         saturate at a third more; 0 for no limit.
+    environment_watches
+        Whether descriptors of surroundings only say what training covered (see :mod:`~.domain`), and nodes start from
+        the species alone.
     environment_width, environment_dropout
         Hidden width of what encodes the descriptors, and the probability with which a hidden feature is dropped there.
     decoder_layers
@@ -99,6 +102,7 @@ class SymGNNConfig:
     environment_far: int = 0
     environment_reach: float = 7.6
     environment_limit: float = 0.0
+    environment_watches: bool = False
     environment_width: int = 64
     environment_dropout: float = 0.0
     decoder_layers: int = 4
@@ -148,12 +152,21 @@ class SymGNNConfig:
             )
         if not 0 <= self.environment_limit < math.inf:
             raise InputError(f"environment_limit={self.environment_limit} must be 0 (none) or positive.")
+        if self.environment_watches and not self.environment_radial:
+            raise InputError(
+                "environment_watches=True needs descriptors: give environment_radial at least 2 Gaussians."
+            )
         if not 0 <= self.environment_dropout < 1:
             raise InputError(f"environment_dropout={self.environment_dropout} must lie in [0, 1).")
         if self.environment_degree < 0 or (self.environment_degree and not self.environment_radial):
             raise InputError(
                 f"environment_degree={self.environment_degree} must not be negative, and needs environment_radial."
             )
+
+    @property
+    def describes(self) -> bool:
+        """Whether nodes start from descriptors of their surroundings."""
+        return bool(self.environment_radial) and not self.environment_watches
 
     @property
     def reach(self) -> float:
@@ -165,7 +178,7 @@ class SymGNNConfig:
         return {name: value for name, value in asdict(self).items() if value or name not in _LATER}
 
 
-_LATER = ("environment_limit", "smooth", "bounded")
+_LATER = ("environment_limit", "environment_watches", "smooth", "bounded")
 """Hyperparameters that came later: the identity of a network without them has not changed."""
 
 _ACCURATE = SymGNNConfig(
@@ -187,12 +200,22 @@ _ACCURATE = SymGNNConfig(
 
 PRESETS = {
     "accurate": _ACCURATE,
-    "symgnn": SymGNNConfig(dim=12, heads=(8, 4, 2), distribution="haar", decoder_layers=2, dropout=0.0),
+    "symgnn": SymGNNConfig(
+        dim=12,
+        heads=(8, 4, 2),
+        distribution="haar",
+        environment_radial=14,
+        environment_degree=3,
+        environment_watches=True,
+        decoder_layers=2,
+        dropout=0.0,
+    ),
     "paper": SymGNNConfig(),
 }
 """``accurate``: what the shipped weights are; nodes start from their surroundings, predictions are smooth, bounded, and
 trained not to hang on the last hundredths of an ångström. ``symgnn``: displacement vectors alone, the published idea at
-a size that one core trains in twenty minutes. ``paper``: the published hyperparameters."""
+a size that one core trains in twenty minutes; descriptors say where it is valid, and nothing else. ``paper``: the
+published hyperparameters."""
 
 
 class DescribedNetwork(ConfiguredNetwork):
@@ -209,10 +232,25 @@ class DescribedNetwork(ConfiguredNetwork):
             return environment
         return self.describe(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph))
 
+    environment: AtomicEnvironment
+    """What describes surroundings; only where the network :attr:`observes`."""
+
     @property
     @abstractmethod
     def describes(self) -> bool:
         """Whether nodes start from their surroundings."""
+
+    @property
+    @abstractmethod
+    def observes(self) -> bool:
+        """Whether surroundings are described, for nodes to start from or to say what training covered."""
+
+    def observed(self, graph: Data) -> Tensor:
+        """Return the descriptors of a whole graph by which the domain is judged, shape (N, F)."""
+        if self.describes:
+            return self.described(graph)
+        found: Tensor = self.environment(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph))
+        return found
 
     def with_description(self, graph: Data) -> Data:
         """Return the graph with what its nodes are encoded from, so that nothing has to find it again."""
@@ -256,6 +294,7 @@ class SymGNN(DescribedNetwork, LabelScaled):
                 reach=config.environment_reach,
                 smooth=config.smooth,
             )
+        if config.describes:
             self.node_encoder: nn.Module = _EnvironmentEncoder(self.environment.width, config)
         else:
             self.species_embedding = nn.Linear(len(config.species), dim, bias=False)
@@ -289,12 +328,17 @@ class SymGNN(DescribedNetwork, LabelScaled):
     @property
     def describes(self) -> bool:
         """Whether nodes start from their surroundings."""
+        return self.config.describes
+
+    @property
+    def observes(self) -> bool:
+        """Whether surroundings are described, for nodes to start from or to say what training covered."""
         return bool(self.config.environment_radial)
 
     @property
     def hops(self) -> int:
         """How many edges away an atom can be and still matter to a prediction."""
-        return len(self.layers) + bool(self.config.environment_radial)
+        return len(self.layers) + self.describes
 
     def fit_inputs(self, graphs: Sequence[Data]) -> None:
         """Standardise descriptors of surroundings, if there are any, on training graphs; it comes before training."""
@@ -359,14 +403,14 @@ class SymGNN(DescribedNetwork, LabelScaled):
         It holds no trained weight, and no message passes an explainer's mask. Where descriptors look beyond the edges,
         ``pairs`` are the graph's ``pair_index`` and ``pair_attr``.
         """
-        if not self.config.environment_radial:
+        if not self.describes:
             return x
         described: Tensor = self.environment(x, edge_index, edge_attr, *pairs)
         return described
 
     def encode_nodes(self, described: Tensor) -> Tensor:
         """Return initial node features (N, dim), each from its own row of what :meth:`describe` returns."""
-        if not self.config.environment_radial:
+        if not self.describes:
             described = self.species_embedding(described)
         features: Tensor = self.node_encoder(described)
         return features

@@ -234,6 +234,8 @@ def cross_validate(
     if n_folds is not None and not 1 <= n_folds <= len(groups):
         raise InputError(f"{n_folds} folds are asked of {len(groups)} groups of glasses: choose 1 to {len(groups)}.")
     groups = groups[:n_folds]
+    domain = measure_domain(glasses, groups, config)
+    covered = {} if domain is None else {"domain": domain.to_dict()}
     tables: list[pd.DataFrame] = []
     predictors: list[Predictor] = []
     held_out: list[HeldOut] = []
@@ -250,12 +252,12 @@ def cross_validate(
                 device=device,
                 progress=progress,
                 provenance=provenance,
+                protocol=covered,
                 target=target,
             )
             predictors.append(predictor)
             tables.append(pd.DataFrame(predictor.card["history"]).assign(fold=fold, seed=seed))
         held_out += predict_held_out(fold, validation, predictors[-len(seeds) :])
-    domain = measure_domain(glasses, groups, config)
     result = CrossValidation(
         architecture=type(predictors[0].model).__name__,
         config=config.to_dict(),
@@ -265,7 +267,7 @@ def cross_validate(
         runs=pd.concat(tables, ignore_index=True),
         n_parameters=predictors[0].card["n_parameters"],
         seconds_per_epoch=float(np.median([each.card["seconds_per_epoch"] for each in predictors])),
-        together=summarise(held_out, domain) | ({} if domain is None else {"domain": domain.to_dict()}),
+        together=summarise(held_out, domain) | covered,
         target=target,
     )
     result.save(Path(out) / RESULT_FILE)

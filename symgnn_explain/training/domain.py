@@ -30,7 +30,7 @@ def measure_domain(glasses: Sequence[Glass], groups: Sequence[Sequence[int]], co
     Returns
     -------
     Domain or None
-        None where the nodes of such a network do not start from descriptors of their surroundings.
+        None where such a network does not describe surroundings.
     """
     if not isinstance(config, SymGNNConfig) or not config.environment_radial:
         return None

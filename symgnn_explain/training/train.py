@@ -24,6 +24,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.baselines.ridge import Ridge
+from symgnn_explain.models.domain import Domain
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.registry import NetworkConfig
@@ -31,10 +32,12 @@ from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.closed_form import solve
+from symgnn_explain.training.domain import measure_domain
+from symgnn_explain.training.held_out import predict_held_out, summarise
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import MONITOR, GlassDataModule, TrainingModule
 from symgnn_explain.training.settings import TrainingSettings
-from symgnn_explain.training.splits import require_unrelated
+from symgnn_explain.training.splits import related_groups, require_unrelated
 
 WEIGHTS_FILE = "predictor.safetensors"
 LEARNING_CURVE_FILE = "learning_curve.csv"
@@ -132,11 +135,19 @@ def train(
     module.load_state_dict(chosen["state_dict"])
     module.prepare_evaluation()
     predictor = Predictor(module.model, device=device, target=target)
+    measured = {}
+    if validation:
+        domain = _domain([*training, *validation], config, protocol or {})
+        measured = held_out_protocol(predictor, domain, validation)
     predictor.card = {
         "target": target.to_dict(),
         "training_settings": asdict(settings),
         **described,
-        "protocol": {"epoch": _epoch_choice(iterates=iterates, validates=bool(validation)), **(protocol or {})},
+        "protocol": {
+            "epoch": _epoch_choice(iterates=iterates, validates=bool(validation)),
+            **measured,
+            **(protocol or {}),
+        },
         "epoch": int(chosen["epoch"]) + 1,
         "metrics": {
             "validation": validation_metrics(predictor, validation),
@@ -153,6 +164,25 @@ def train(
     }
     predictor.save(out / WEIGHTS_FILE)
     return predictor
+
+
+def held_out_protocol(predictor: Predictor, domain: Domain | None, held_out: Sequence[Glass]) -> dict[str, Any]:
+    """Find the spread on glasses that were not trained on; nothing where none has known values.
+
+    They are a single group, so that no other says how well these intervals cover: cross-validation does.
+    """
+    known = [glass for glass in held_out if predictor.target.labels(glass) is not None]
+    found = predict_held_out(0, known, [predictor])
+    said = {} if domain is None else {"domain": domain.to_dict()}
+    if sum(len(glass.known) for glass in found) < 2:
+        return said
+    return said | {"calibration": summarise(found, domain)["calibration"], "held_out": [glass.name for glass in known]}
+
+
+def _domain(glasses: Sequence[Glass], config: NetworkConfig, protocol: Mapping[str, Any]) -> Domain | None:
+    if "domain" in protocol:
+        return Domain.from_dict(protocol["domain"])
+    return measure_domain(glasses, related_groups(glasses), config)
 
 
 def _epoch_choice(*, iterates: bool, validates: bool) -> str:

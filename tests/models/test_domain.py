@@ -100,6 +100,17 @@ def test_the_score_does_not_depend_on_how_a_structure_is_written(shipped: Predic
     np.testing.assert_allclose(prepare(shipped, sample).domain, whole, atol=1e-5)
 
 
+def test_the_network_of_vectors_says_where_it_is_valid(sample: Glass) -> None:
+    vectors = Predictor.load("symgnn", device="cpu")
+    inside, moved = vectors.predict_atoms(sample), vectors.predict_atoms(displaced(sample, 0.05))
+    assert inside.domain is not None
+    assert moved.domain is not None
+    assert np.mean(inside.domain > 1) < 0.02
+    assert mannwhitneyu(moved.domain, inside.domain).statistic / len(sample) ** 2 > 0.99
+    assert moved.spread is not None
+    assert np.median(moved.spread) > 1.5 * np.median(inside.spread)
+
+
 def test_an_explanation_says_what_training_did_not_cover(shipped: Predictor, sample: Glass) -> None:
     for glass, said in ((sample, False), (displaced(sample, 0.1), True)):
         why = prepare(shipped, glass).explain(1501, "input_gradient")

@@ -81,9 +81,17 @@ def test_turned_structures_are_predicted_alike(shipped: tuple[str, Predictor], p
     assert change < (1e-4 if name == "accurate" else 4 * predictor.card["metrics"]["symmetrization_error_ev"])
 
 
-def test_the_network_of_vectors_sees_nothing_but_vectors() -> None:
-    model = Predictor.load("symgnn", device="cpu").model
-    assert (model.config.radial_basis, model.config.environment_radial, model.describes) == (0, 0, False)
+def test_the_network_of_vectors_sees_nothing_but_vectors(part: Glass) -> None:
+    """Descriptors say where it is valid, and no prediction hangs on them."""
+    predictor = Predictor.load("symgnn", device="cpu")
+    model, before = predictor.model, predictor.predict_atoms(part)
+    assert (model.config.radial_basis, model.describes, model.observes) == (0, False, True)
+    model.environment.mean += 1
+    after = predictor.predict_atoms(part)
+    np.testing.assert_array_equal(after.values, before.values)
+    assert before.domain is not None
+    assert after.domain is not None
+    assert not np.isclose(after.domain, before.domain).any()
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -48,6 +48,21 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseExc
 
 
 class TestResult:
+    def test_intervals_hold_their_share_of_the_glasses_held_out(
+        self, uninterrupted: tuple[Predictor, Path], tmp_path: Path
+    ) -> None:
+        predictor, _ = uninterrupted
+        assert predictor.card["protocol"]["held_out"] == [glass.name for glass in VALIDATION]
+        residual, widths = [], []
+        for glass in VALIDATION:
+            values, spread = predictor.predict_with_spread(glass)
+            labels = predictor.target.require_labels(glass)
+            residual.append(np.abs(labels - values)[known := ~np.isnan(labels)])
+            widths.append(predictor.calibration.intervals(spread)["68"][known])
+        inside = np.concatenate(residual) <= np.concatenate(widths) * (1 + 1e-6)
+        assert np.mean(inside) == pytest.approx(0.68, abs=0.68 / len(inside) + 0.02)
+        assert run(tmp_path / "blind", validation=()).calibration is None
+
     def test_files(self, uninterrupted: tuple[Predictor, Path], glass: Glass) -> None:
         predictor, out = uninterrupted
         loaded = Predictor.load(out / WEIGHTS_FILE, device="cpu")
