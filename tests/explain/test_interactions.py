@@ -14,6 +14,7 @@ from torch_geometric.nn import GCNConv
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import INTERACTION_UNITS, Interactions, PreparedGlass, prepare
 from symgnn_explain.explain.engine.coalitions import MOST_GROUPS, coalition_predictions
+from symgnn_explain.explain.engine.pair_forward import PairForward
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.set_functions import by_order, dividends, interactions, variance_by_order
@@ -43,6 +44,26 @@ def by_permutations(values: np.ndarray, chosen: tuple[int, ...]) -> float:
         parts = (part for size in range(len(chosen) + 1) for part in combinations(chosen, size))
         found.append(sum((-1) ** (len(chosen) - len(part)) * values[before | bits(part)] for part in parts))
     return float(np.mean(found))
+
+
+def test_no_step_of_an_interaction_waits_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = prepare(Predictor(random_model(0, environment=(3, 2, 3)), device="cpu"), random_glass(80))
+    seen: list[int] = []
+    described = PairForward.described
+
+    def counted(self: PairForward, mask: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return described(self, mask)
+
+    monkeypatch.setattr(PairForward, "described", counted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        prepared.interactions(5, {"a": [1, 2], "b": [3]})
+    finally:
+        torch.set_num_threads(before)
+    assert len(seen) > 3
+    assert set(seen) == {1}
 
 
 @given(values=set_functions)

@@ -61,9 +61,12 @@ class DescribedPath:
 
     def to_pairs(self, from_nothing: Tensor, from_all: Tensor, of_messages: Tensor) -> Tensor:
         """From gradients towards the inputs to those of each pair, shape (M, pairs)."""
+        ends, masks, towards = self._ends, self._masks, [from_nothing[0], from_all[0]]
+        if self._forward.semantics == "reference":  # a pair adds the same at both ends
+            ends, masks, towards = ends[1:], masks[1:], [from_nothing[0] + from_all[0]]
         gradients = [
-            torch.autograd.grad(self._ends, self._masks, [its.to(self._powers[0]) for its in both], retain_graph=True)
-            for both in zip(from_nothing[0], from_all[0], strict=True)
+            torch.stack(torch.autograd.grad(ends, masks, [its.to(ends[0]) for its in both], retain_graph=True)).sum(0)
+            for both in zip(*towards, strict=True)
         ]
-        of_descriptors = torch.stack([nothing + everything for nothing, everything in gradients])
+        of_descriptors = torch.stack(gradients)
         return of_descriptors.index_add(1, self._forward.messages, of_messages[0])

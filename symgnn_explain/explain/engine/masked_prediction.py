@@ -12,6 +12,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.pair_forward import PairForward
 from symgnn_explain.explain.engine.protocol import ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.units import Units
+from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 if TYPE_CHECKING:
@@ -134,12 +135,14 @@ class MaskedPrediction:
     @cached_property
     def original(self) -> float:
         """The network's own prediction: every unit as it is."""
-        return float(self.forward.original())
+        with one_thread():
+            return float(self.forward.original())
 
     @cached_property
     def baseline(self) -> float:
         """The prediction with every unit masked."""
-        return float(self.forward.baseline())
+        with one_thread():
+            return float(self.forward.baseline())
 
     @cached_property
     def label_scale(self) -> float:

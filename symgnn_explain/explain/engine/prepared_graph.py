@@ -23,6 +23,7 @@ from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel, evaluated_copy, name_of
 from symgnn_explain.models.sweep import sweep_graph
 from symgnn_explain.models.target import Target
+from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
 
@@ -206,11 +207,12 @@ class PreparedGraph:
             If the atom, the semantics or the unit does not exist.
         """
         over_pairs = self.describes and unit not in OF_MESSAGES
-        forward = self.masked_forward(atom, semantics, over_pairs=over_pairs, member=member)
-        edges = forward.field.edges.cpu()
-        index = self.pairs.index if over_pairs else self.graph.edge_index
-        source, target = self.atoms_of(index.cpu()[:, edges].numpy())
-        displacement = self.pairs.vector.cpu()[edges].double().numpy() if over_pairs else self.displacements(edges)
+        with one_thread():
+            forward = self.masked_forward(atom, semantics, over_pairs=over_pairs, member=member)
+            edges = forward.field.edges.cpu()
+            index = self.pairs.index if over_pairs else self.graph.edge_index
+            source, target = self.atoms_of(index.cpu()[:, edges].numpy())
+            displacement = self.pairs.vector.cpu()[edges].double().numpy() if over_pairs else self.displacements(edges)
         units = group_edges(
             unit, source, target, glass=self.structure, atom=atom, displacement=displacement, shell_width=shell_width
         )
