@@ -1,6 +1,6 @@
 """Seconds an atom to explain a population, with one process and with several, and that the results are the same.
 
-The defaults are small: ``--atoms 40 --epochs 20``. The time an atom runs from the first atom that is done to the last
+The time an atom runs from the first atom that is done to the last
 one, so that it is free of how long workers take to start, which stands beside it. Run
 ``python benchmarks/population.py``.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from _common import argument_parser, machine, write_json
 
 from symgnn_explain import datasets
-from symgnn_explain.explain import PopulationProgress, explain_many, prepare
+from symgnn_explain.explain import DEFAULT_METHOD, PopulationProgress, explain_many, prepare
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs.memory import reuse_large_allocations
 from symgnn_explain.runs.threads import one_thread
@@ -55,8 +55,8 @@ def main() -> None:
     """Measure, print the table, write JSON."""
     parser = argument_parser(__doc__, rounds=1)
     parser.add_argument("--atoms", type=int, default=40)
-    parser.add_argument("--method", default="gnnexplainer")
-    parser.add_argument("--epochs", type=int, default=20, help="of gnnexplainer; 0 leaves the method's settings alone")
+    parser.add_argument("--method", default=DEFAULT_METHOD)
+    parser.add_argument("--epochs", type=int, default=0, help="of methods that learn a mask; 0: their own")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
     if arguments.atoms <= max(arguments.workers):

@@ -302,15 +302,6 @@ class Explaining:
 
 
 @dataclass(frozen=True)
-class ExplainingMany(Explaining):
-    """How predictions of many atoms are explained: as the paper does, unless something else is asked."""
-
-    method: Annotated[str, typer.Option(metavar="M", help="How to explain; `symgnn-explain methods` lists them.")] = (
-        "gnnexplainer"
-    )
-
-
-@dataclass(frozen=True)
 class Many:
     """Which atoms, and what works on them."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from symgnn_explain.cli.options import Explaining, ExplainingMany, File, Many, Network, Reading, grouped
+from symgnn_explain.cli.options import Explaining, File, Many, Network, Reading, grouped
 from symgnn_explain.cli.output import missing_pictures_said, progress_bar, require_writable
 from symgnn_explain.runs.files import write_atomically
 
@@ -20,7 +20,7 @@ RECORDS = "explanations"  # folder of the records in that of a population
 
 
 @grouped
-def explain_many(file: File, *, many: Many, how: ExplainingMany, network: Network, reading: Reading) -> None:
+def explain_many(file: File, *, many: Many, how: Explaining, network: Network, reading: Reading) -> None:
     """Explain the predictions of many atoms: one record an atom, and a table of them all."""
     require_writable(many.out)
     glass = reading.glass(file)
@@ -43,7 +43,7 @@ def population(
     k: Annotated[
         int, typer.Option("--k", metavar="N", min=1, help="Most important edges of each atom that are analysed.")
     ] = 10,
-    how: ExplainingMany,
+    how: Explaining,
     network: Network,
     reading: Reading,
 ) -> None:

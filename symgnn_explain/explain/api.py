@@ -205,7 +205,7 @@ METHODS = {
 """Every method, by the name that :func:`explain_atom` takes."""
 
 DEFAULT_METHOD = "integrated_gradients"
-"""Of single atoms. Over pairs it sees all that the network sees; ``benchmarks/physical_truth.py`` and
+"""Over pairs it sees all that the network sees; ``benchmarks/physical_truth.py`` and
 ``benchmarks/single_atom_changes.py`` measure it against the other methods and units, and against the nearest atoms."""
 
 

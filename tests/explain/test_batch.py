@@ -37,7 +37,7 @@ from symgnn_explain.structure.glass import Glass
 from .conftest import random_glass, random_model
 
 ATOMS = [5, 31, 12, 0, 59, 44]
-FEW = {"epochs": 6}
+FEW = {"method": "gnnexplainer", "epochs": 6}
 WORKERS = [1, pytest.param(2, marks=pytest.mark.slow)]  # workers import PyTorch first
 
 
@@ -90,7 +90,7 @@ def client() -> Iterator[Any]:
 
 @pytest.mark.parametrize("method", ["gnnexplainer", "gnnexplainer_published", "integrated_gradients", "random"])
 def test_each_atom_is_explained_as_it_would_be_alone(method, predictor, glass) -> None:
-    settings = {"gnnexplainer": {"epochs": 4, "repetitions": 2, "seed": 3}, "gnnexplainer_published": FEW}
+    settings = {"gnnexplainer": {"epochs": 4, "repetitions": 2, "seed": 3}, "gnnexplainer_published": {"epochs": 6}}
     settings |= {"integrated_gradients": {"steps": 3}, "random": {"seed": 2}}
     prepared = prepare(predictor, glass)
     together = explain_many(predictor, glass, ATOMS, method, unit="bond", prepared=prepared, **settings[method])
@@ -141,8 +141,19 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path, tiny_weights) -> Non
     from symgnn_explain.structure.io import read_glass, write_glass
 
     path, killed, whole = write_glass(random_glass(), tmp_path / "glass.extxyz"), tmp_path / "killed", tmp_path / "out"
-    few = {"epochs": 40}
-    arguments = ["explain-many", str(path), "--atoms", "central:20", "--set", "epochs=40", "--out", str(killed)]
+    few = {"method": "gnnexplainer", "epochs": 40}
+    arguments = [
+        "explain-many",
+        str(path),
+        "--atoms",
+        "central:20",
+        "--method",
+        few["method"],
+        "--set",
+        "epochs=40",
+        "--out",
+        str(killed),
+    ]
     command = [sys.executable, "-m", "symgnn_explain", *arguments, "--weights", str(tiny_weights)]
     with subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.DEVNULL) as process:
         while len(list(killed.glob("atom-*.npz"))) < 5:
@@ -219,7 +230,7 @@ def test_another_reference_glass_is_something_else(one_process, predictor, glass
 def test_records_of_another_run_among_those_of_this_one_are_refused(one_process, tmp_path, predictor, glass) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
     shutil.copytree(one_process, out)
-    explain_many(predictor, glass, ATOMS[:1], out=other, epochs=3)
+    explain_many(predictor, glass, ATOMS[:1], "gnnexplainer", out=other, epochs=3)
     name = f"atom-{ATOMS[0]:06d}.npz"
     shutil.copy(other / name, out / name)
     with pytest.raises(InputError, match="another run or another atom"):
@@ -294,7 +305,13 @@ def test_a_method_that_takes_several_atoms_gets_them_in_chunks(monkeypatch, pred
 
 @pytest.mark.parametrize("repetitions", [1, 2])
 def test_side_by_side_or_alone_is_the_same_to_rounding(repetitions, predictor, glass) -> None:
-    settings = {"epochs": 8, "repetitions": repetitions, "stop_early": False, "prepared": prepare(predictor, glass)}
+    settings = {
+        "method": "gnnexplainer",
+        "epochs": 8,
+        "repetitions": repetitions,
+        "stop_early": False,
+        "prepared": prepare(predictor, glass),
+    }
     alone = explain_many(predictor, glass, ATOMS, **settings)
     together = explain_many(predictor, glass, ATOMS, atoms_at_once=4, **settings)
     for first, second in zip(alone, together, strict=True):
@@ -428,7 +445,7 @@ def test_a_folder_that_holds_nothing_is_no_set(tmp_path) -> None:
 def test_forty_atoms_interrupted_or_not_here_in_processes_or_on_dask(tmp_path, client) -> None:
     """The acceptance of populations, with few epochs and a small network."""
     glass, predictor = random_glass(125, edge=12.7), Predictor(random_model(heads=(2, 1)), device="cpu")
-    settings = {"atoms": "random:40", "epochs": 3}
+    settings = {"atoms": "random:40", "method": "gnnexplainer", "epochs": 3}
     seen: list[PopulationProgress] = []
     stops = iter(np.sort(np.random.default_rng(0).uniform(0.05, 0.95, 4)))
     at = next(stops)
@@ -460,7 +477,7 @@ def test_each_is_what_explain_alone_gives_to_the_bit_whatever_the_threads(
         torch.set_num_threads(1)
         alone = explain_atom(tiny_predictor, glass, 7, "gnnexplainer", epochs=5)
         torch.set_num_threads(3)
-        among = explain_many(tiny_predictor, glass, [3, 7], epochs=5)[7]
+        among = explain_many(tiny_predictor, glass, [3, 7], "gnnexplainer", epochs=5)[7]
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from symgnn_explain.structure.selection import select_atoms
 from .conftest import random_glass
 
 ATOMS = [5, 31, 12]
-FEW = {"epochs": 6}
+FEW = {"method": "gnnexplainer", "epochs": 6}
 
 
 def test_atoms_can_be_given_in_words(predictor, glass) -> None:
@@ -38,8 +38,8 @@ def test_atoms_can_be_given_in_words(predictor, glass) -> None:
         ({"unit": "cluster"}, "unit='cluster' is unknown"),
         ({"workers": 0}, "must be at least 1"),
         ({"atoms_at_once": 0}, "must be at least 1"),
-        ({"epochs": 0}, "must be positive"),
-        ({"steps": 3}, "has no setting steps"),
+        ({"method": "gnnexplainer", "epochs": 0}, "must be positive"),
+        ({"epochs": 3}, "has no setting epochs"),
     ],
 )
 def test_bad_requests_end_in_one_sentence_and_write_nothing(arguments, said, tmp_path, predictor, glass) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.api import Method, explain_prepared, require_method, require_prepared
+from symgnn_explain.explain.api import DEFAULT_METHOD, Method, explain_prepared, require_method, require_prepared
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS, Unit
@@ -57,7 +57,7 @@ def explain_many(
     predictor: Predictor,
     glass: Glass,
     atoms: Sequence[int] | str,
-    method: str = "gnnexplainer",
+    method: str = DEFAULT_METHOD,
     *,
     out: str | Path | None = None,
     workers: int = 1,
