@@ -107,3 +107,22 @@ def test_the_explanation_shown_is_of_the_atom_looked_at(saved: SavedSession, exp
     assert np.isin(saved.explanations[0].atom, saved.state["selection"])
     with pytest.raises(InputError, match="of another atom"):
         restore(explorer.session, replace(saved, state={**saved.state, "selected_atom": 3}))
+
+
+def test_a_colouring_is_made_once_until_what_it_is_made_of_changes(explorer: GlassExplorer) -> None:
+    session = explorer.session
+    colours = session.colours
+    predicted = colours.colouring()
+    explorer.select(3)
+    explorer.explain(wait=True)
+    assert colours.colouring() is predicted
+    assert predicted.rgb() is predicted.rgb()
+    assert not predicted.rgb().flags.writeable
+    colours.colour_by = "importance"
+    first = colours.colouring()
+    explorer.select(8)
+    explorer.explain(wait=True)
+    assert first.values[3] == first.values.max()
+    assert (colours.colouring().values != first.values).any()
+    colours.recolour()
+    assert colours.colouring() is not first

@@ -52,6 +52,7 @@ class Colours(HasTraits):
     def __init__(self, explaining: Explaining, editing: Editing) -> None:
         self.explaining, self._editing = explaining, editing
         self._structure = structure = explaining.structure
+        self._latest: tuple[Any, Colouring | None, Any] = None, None, None
         self._known = {**colourings(structure), CHANGE: self._changed_by_edits}
         super().__init__(colour_by=self.usual)
         structure.observe(lambda _change: self.recolour(), "predicted")
@@ -82,9 +83,15 @@ class Colours(HasTraits):
         return predicted_colouring(structure) if structure.predicted else species_colouring(structure.glass)
 
     def _chosen(self) -> Colouring | None:
-        if self.colour_by not in self._known:
-            return array_colouring(self._structure.glass, self.colour_by)
-        return self._known[self.colour_by](self.explaining.explanation)
+        """Colour by what was chosen; nothing is computed anew while what it is made of stays."""
+        name, explanation = self.colour_by, self.explaining.explanation
+        made_of = (explanation if name in OF_EXPLANATIONS else None, self._editing.change, self._structure.predicted)
+        latest = (name, self.revision, *map(id, made_of))
+        if self._latest[0] != latest:
+            known = self._known.get(name)
+            made = array_colouring(self._structure.glass, name) if known is None else known(explanation)
+            self._latest = latest, made, made_of  # which keeps the names of what it is made of from being used again
+        return self._latest[1]
 
     @property
     def missing_colouring(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,16 @@ class Colouring:
         return cls(label, values, scale, (low, high))
 
     def rgb(self) -> RgbArray:
-        """Colour of each atom, shape (N, 3), 0 to 255."""
+        """Colour of each atom, shape (N, 3), 0 to 255; read-only."""
+        return self._rgb
+
+    @cached_property
+    def _rgb(self) -> RgbArray:
+        colours = self._colours()
+        colours.flags.writeable = False
+        return colours
+
+    def _colours(self) -> RgbArray:
         anchors = np.array([channels_of(colour) for colour in self.scale])
         if self.categories:
             return anchors[self.values.astype(np.int64)].astype(np.uint8)
