@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import os
 import shutil
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from symgnn_explain.errors import InputError
 from symgnn_explain.export import session_parts
 from symgnn_explain.export.session_file import SavedSession, read_session, write_session
-from symgnn_explain.export.session_parts import SavedEdit
+from symgnn_explain.export.session_parts import SavedEdit, fingerprint
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.saddles import AseCalculator
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
@@ -70,6 +72,42 @@ def acted(session: Session, actions: list[tuple[str, Any]]) -> None:
             session.steps.undo()
         elif session.frames is not None:
             session.frames.go_to(what)
+
+
+def test_a_trajectory_is_hashed_away_from_the_page(
+    file: Path, tiny_predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashing, may_end, heard = threading.Event(), threading.Event(), set[str]()
+
+    def slowly(path: Path) -> tuple[int, str]:
+        heard.add(threading.current_thread().name)
+        hashing.set()
+        assert may_end.wait(20)
+        return fingerprint(path)
+
+    monkeypatch.setattr(session_parts, "fingerprint", slowly)
+
+    async def main() -> None:
+        files = GlassExplorer(Trajectory(file), tiny_predictor).files
+        files.folder.value = str(tmp_path)
+        session = files.session()
+        files.save.click()
+        assert await asyncio.to_thread(hashing.wait, 20)
+        assert (files.save.disabled, "is hashed" in files.said.value) == (True, True)
+        session.editing.edit("remove 3", wait=True)  # what comes later is not in the file
+        may_end.set()
+        async with asyncio.timeout(20):
+            while files.save.disabled:
+                await asyncio.sleep(0.01)
+        assert "Saved" in files.said.value
+        session.cancel()
+
+    asyncio.run(main())
+    assert heard == {"symgnn-job"}
+    [kept] = tmp_path.glob("*.symgnn")
+    monkeypatch.undo()
+    again = opened(kept, tiny_predictor)
+    assert (again.error, again.editing.words, again.frames is None) == ("", (), False)
 
 
 atoms = st.integers(0, 50)

@@ -14,7 +14,7 @@ import ipywidgets as widgets
 
 from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.export.naming import free_stem, slug, today
-from symgnn_explain.export.session_file import SUFFIX, SavedSession
+from symgnn_explain.export.session_file import SUFFIX, SavedSession, write_session
 from symgnn_explain.models.predictor import SHIPPED, Predictor
 from symgnn_explain.runs.markup import download, element
 from symgnn_explain.runs.watch import Watch
@@ -22,7 +22,7 @@ from symgnn_explain.saddles import EamCalculator, find_potential
 from symgnn_explain.structure.io import Trajectory, notes
 from symgnn_widgets.panels.export import DEFAULT_FOLDER, LINKED_UP_TO
 from symgnn_widgets.state.jobs import Job, Progress, event_loop
-from symgnn_widgets.state.saved import open_session, restore, save_session, session_of
+from symgnn_widgets.state.saved import open_session, restore, session_of, snapshot
 from symgnn_widgets.state.session import Session
 from symgnn_widgets.state.structure import as_sentence
 from symgnn_widgets.views.controls import HIDDEN, button, control
@@ -108,7 +108,7 @@ class Files:
             ]
         )
         self._uploaded: tuple[str, bytes] | None = None
-        self._job = Job(self._fail)
+        self._job, self._saving = Job(self._fail), Job(self._not_saved)
         self.upload.observe(self._on_upload, "value")
         self.path.observe(self._on_path, "value")
 
@@ -171,17 +171,29 @@ class Files:
 
         self._job.start(work, self._show, wait=wait)
 
-    def keep(self) -> Path | None:
-        """Save the session under a name that says glass and date, and that no file has."""
+    def keep(self, *, wait: bool = False) -> None:
+        """Save the session under a name that says glass and date, and that no file has.
+
+        What it holds is taken down now; it is written in the background unless ``wait``.
+        """
         session, folder = self.session(), Path(self.folder.value).expanduser()
         stem = free_stem(folder, f"{slug(session.structure.glass.name)}_session_{today()}")
-        try:
-            path = save_session(session, folder / f"{stem}{SUFFIX}")
-        except (InputError, OSError) as error:
-            self._say(as_sentence("The session could not be saved", error), wrong=True)
-            return None
+        complete = snapshot(session, folder)
+        self.save.disabled = True
+        self._say("Saving …" if session.frames is None else f"Saving … {session.frames.trajectory.path.name} is hashed")
+
+        def work(_progress: Progress, _cancel: threading.Event) -> Path:
+            return write_session(complete(), folder / f"{stem}{SUFFIX}")
+
+        self._saving.start(work, self._saved, wait=wait)
+
+    def _saved(self, path: Path) -> None:
+        self.save.disabled = False
         self._say(f"Saved {path}", link=path)
-        return path
+
+    def _not_saved(self, error: Exception) -> None:
+        self.save.disabled = False
+        self._say(as_sentence("The session could not be saved", error), wrong=True)
 
     def _on_upload(self, change: dict[str, Any]) -> None:
         if change["new"]:

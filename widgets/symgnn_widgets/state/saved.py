@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,19 @@ def save_session(session: Session, path: str | Path, *, overwrite: bool = False)
     InputError
         If the file exists and may not be replaced, or the suffix is another.
     """
+    return write_session(snapshot(session, Path(path).parent)(), path, overwrite=overwrite)
+
+
+def snapshot(session: Session, folder: Path) -> Callable[[], SavedSession]:
+    """Take down the state of a session as it is now; what is returned completes it, anywhere and later.
+
+    The file of a trajectory is read for its hash then, which may take long.
+
+    Parameters
+    ----------
+    folder
+        Where the session will be saved.
+    """
     explanations, shown = list(session.explaining.history.values()), session.explaining.explanation
     if shown is not None and not any(known is shown for known in explanations):
         explanations.append(shown)
@@ -76,16 +90,15 @@ def save_session(session: Session, path: str | Path, *, overwrite: bool = False)
         PredictorIdentity.of(session.structure.predictor),
         tuple(explanations),
         state,
-        None
-        if frames is None
-        else SavedTrajectory.of(
-            frames.trajectory, Path(path).parent, frames.home, frames.number, calculator=frames.calculator
-        ),
+        None,
         session.editing.saved,
         tuple(SavedStep(each.selection, each.atom, places.get(each.key)) for each in steps),
         step,
     )
-    return write_session(saved, path, overwrite=overwrite)
+    if frames is None:
+        return lambda: saved
+    trajectory, numbers, calculator = frames.trajectory, (frames.home, frames.number), frames.calculator
+    return lambda: replace(saved, trajectory=SavedTrajectory.of(trajectory, folder, *numbers, calculator=calculator))
 
 
 def open_session(

@@ -26,17 +26,18 @@ export default {
     el.classList.add("symgnn-figure");
     const place = document.createElement("div"), said = document.createElement("div");
     said.className = "symgnn-empty";
-    const say = () => { said.textContent = model.get("note"); };
+    const isEmpty = () => !model.get("figure").data?.length;
+    const say = () => { said.textContent = isEmpty() ? model.get("note") : "Being drawn …"; };
     say();
     model.on("change:note", say);
     el.replaceChildren(place, said);
-    const isEmpty = () => !model.get("figure").data?.length;
     // A figure that is gone is hidden, not removed: making WebGL anew for the next one would take the most of its time.
     const uncover = () => {
+      say();
       place.style.visibility = isEmpty() ? "hidden" : "";
       said.hidden = !isEmpty();
     };
-    uncover();
+    if (isEmpty()) uncover();
     const plotly = await library.promise;
     const group = model.get("camera_group");
     const others = () => [...(groups.get(group) ?? [])].filter((other) => other !== place);
@@ -92,6 +93,7 @@ export default {
     let due = null;
     const drawInTime = () => {
       if (isEmpty()) uncover();
+      else say();
       forget(due);
       due = whenIdle(draw);
     };
