@@ -124,3 +124,9 @@ def everything_in(part: widget.Widget) -> list[widget.Widget]:
     inside = [getattr(part, name) for name in part.keys]
     inside += [other for value in inside if isinstance(value, (list, tuple)) for other in value]
     return [part, *(found for other in inside if isinstance(other, widget.Widget) for found in everything_in(other))]
+
+
+def test_hints_that_were_dismissed_stay_away(explorer: GlassExplorer) -> None:
+    explorer.welcome.ui.click("dismiss", 0)
+    explorer.show(explorer.session)
+    assert explorer.welcome.dismissed

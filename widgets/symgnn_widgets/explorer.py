@@ -179,8 +179,10 @@ class GlassExplorer:
     def show(self, session: Session) -> None:
         """Show another session, of another glass or network, in place of the present one, which ends."""
         self._stop()
-        past, in_front = self.ui.children, self.tabs.in_front
+        past, in_front, dismissed = self.ui.children, self.tabs.in_front, self.welcome.dismissed
         self._build(session)
+        if dismissed:
+            self.welcome.dismiss()
         if in_front in self.tabs.every:
             self.tabs.open(in_front)
         kept = {*self._basis, self.files.ui}

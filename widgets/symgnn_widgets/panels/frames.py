@@ -55,7 +55,7 @@ class FramesPanel(Seen):
         self.play = widgets.Play(min=0, max=last, value=frames.number, interval=INTERVAL, layout={"width": "150px"})
         widgets.link((self.play, "value"), (self.slider, "value"))
         self.open = button(
-            "Explain this frame", "crosshairs", "Open the frame: explain and analyse it", open_frame, 150
+            "Explain this frame", "crosshairs", "Open the frame: explain and analyse it", open_frame, 168
         )
         self.bar = progress_bar({"width": "auto", **HIDDEN})
         self.note = widgets.HTML()

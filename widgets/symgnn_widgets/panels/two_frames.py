@@ -64,28 +64,34 @@ class TwoFrames(Seen, HasTraits):
         """Of all atoms, those first that changed most; None while a frame is not predicted."""
         last = len(frames) - 1
         sliders = (
-            ("From frame", "Frame that is compared with", "since"),
-            ("to frame", "Frame that is shown in 3D, coloured by what changed", "number"),
+            ("From", "Frame that is compared with", "since"),
+            ("to", "Frame that is shown in 3D, coloured by what changed", "number"),
         )
         self.since, self.number = (
-            control(widgets.IntSlider, name, said, label=66, min=0, max=last, sets=(frames, trait))
+            control(widgets.IntSlider, name, said, label=36, min=0, max=last, sets=(frames, trait))
             for name, said, trait in sliders
         )
         said = "Split the change of the selected atom's prediction among the displacements between the two frames"
-        self.split = button("Which displacements?", "arrows", said, self.start, 170)
+        self.split = button("Which displacements?", "arrows", said, self.start, 190)
         self.cancel = button("Cancel", "times", "Stop splitting the change", self._stop, 84, disabled=True)
-        said = "Draw the displacements in the 3D view as well: red raised the prediction, blue lowered it"
+        said = "Draw the displacements in the 3D view as well: orange raised the prediction, blue lowered it"
         self.in_view_box = tick("in the 3D view too", said, {}, sets=(self, "in_view"))
         said = f"Write both tables, of all atoms, as CSV files in {DEFAULT_FOLDER}"
-        self.save_button = button("Save tables", "download", said, self.save, 112)
+        self.save_button = button("Save tables", "download", said, self.save, 126)
         self.said, self.saved = widgets.HTML(), widgets.HTML()
-        scrolling = {"overflow": "auto", "flex": "1 1 0", "min_width": "0", "max_height": "210px"}
+        scrolling = {"overflow": "auto", "min_width": "0", "max_height": "160px"}
         self.table, self.displacements = (
-            Clickable(lambda _action, atom: selected.look_at(atom), layout=scrolling) for _ in range(2)
+            Clickable(lambda _action, atom: selected.look_at(atom), layout={"flex": f"{share} 1 0", **scrolling})
+            for share in (1.4, 1.0)
         )
         structure = frames.structure
         self.figure = ComputedFigure(
-            height, IN_SPACE, structure, "The change could not be split", empty=_EMPTY, on_click=selected.look_at
+            height,
+            IN_SPACE | {"t": 0, "b": 16},
+            structure,
+            "The change could not be split",
+            empty=_EMPTY,
+            on_click=selected.look_at,
         )
         self.ui = widgets.VBox(
             [
@@ -212,7 +218,7 @@ class TwoFrames(Seen, HasTraits):
         before, after = f"frame {frames.since}", f"frame {frames.number}"
         said = "the larger score of the two; above 1 lies outside of what training covered"
         outside = element("span", "Domain", title=said)
-        head = f"Predictions that change most{f' ({target.unit})' if target.unit else ''}"
+        head = target.axis("Predictions that change most")
         table = html_table(("#", "Atom", before, after, "change", "moved (Å)"), outside, rows)
         return joined([note(head), table])
 
@@ -236,8 +242,10 @@ class TwoFrames(Seen, HasTraits):
         ]
         unit = found.quantity.unit or found.quantity.word
         table = html_table(("#", "Atom", "away (Å)", "moved (Å)"), unit, rows)
-        self.displacements.value = joined([note("Displacements that contributed most"), table])
-        figure = displacement_figure(found).update_layout(title={"text": ""}, uirevision=found.atom)
+        self.displacements.value = joined(
+            [note("Displacements that contributed most: orange raised it, blue lowered it"), table]
+        )
+        figure = displacement_figure(found).update_layout(title={"text": ""}, showlegend=False, uirevision=found.atom)
         self.figure.show(shrink_scene(figure))
 
     def _forget(self, _change: object = None) -> None:

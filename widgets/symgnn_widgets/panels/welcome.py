@@ -39,11 +39,20 @@ class Welcome:
         steps = joined((element("span", element("b", str(n)), " ", said) for n, said in enumerate(_STEPS, 1)), " ")
         dismiss = marked("×", "dismiss", 0, "Hide these hints")
         self.ui = Clickable(
-            lambda _action, _number: show(self.ui, seen=False),
+            lambda _action, _number: self.dismiss(),
             value=element("div", steps, dismiss, css="symgnn-hint"),
         )
         scene.observe(self._begin, "shown")
         self._explaining.structure.observe(self._begin, "explainable")
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether the hints are hidden."""
+        return bool(self.ui.layout.display == "none")
+
+    def dismiss(self) -> None:
+        """Hide the hints."""
+        show(self.ui, seen=False)
 
     def _begin(self, _change: object) -> None:
         explaining = self._explaining

@@ -188,6 +188,7 @@ class Editing(HasTraits):
 
     def _start(self, doing: str, work: Work[AnyType], *, wait: bool) -> None:
         if self.job.running:
+            self.structure.error = f"One thing at a time: wait for what is under way ({self.doing}), or cancel it."
             return
         self.reason, self.doing = "", doing
 
