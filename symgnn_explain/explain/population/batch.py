@@ -86,6 +86,7 @@ def explain_many(
     out
         Folder for one record an atom, and a manifest. What is there already is not computed again, so a run that was
         stopped continues; records that are not whole are computed anew. Without it all records are kept in memory.
+        Over pairs and with the shipped network a record takes 0.6 MB.
     workers
         Processes, with one thread each; for a predictor on the CPU. They take some seconds to start. Scripts and
         notebooks need no ``if __name__ == "__main__"`` for them (a Dask ``LocalCluster`` with processes does).
