@@ -53,14 +53,23 @@ glass = datasets.sample()
 predictor = Predictor.load()
 prepared = prepare(predictor, glass)
 explanation = prepared.explain(1501)
-signed = prepared.explain(1501, "integrated_gradients")
 shells = shell_analysis(explanation, glass)
 # end
 
 
 def neighbourhood() -> go.Figure:
-    """The edges that the prediction rests on, around the explained atom; here contributions in eV, with their sign."""
-    return plot.neighbourhood_figure(glass, signed, predictions=prepared.predictions)
+    """The pairs that the prediction rests on most, around the explained atom: contributions in eV, with their sign."""
+    return plot.neighbourhood_figure(glass, explanation, predictions=prepared.predictions)
+
+
+def contributions() -> go.Figure:
+    """From which distances what raises and lowers the prediction comes, and that nothing is missing from the sum."""
+    return plot.contribution_figure(explanation)
+
+
+def together() -> go.Figure:
+    """What each two neighbours add by acting together, and each for itself."""
+    return plot.interaction_figure(prepared.interactions(1501, "neighbours"))
 
 
 def distances() -> go.Figure:
@@ -74,14 +83,14 @@ def enrichment() -> go.Figure:
 
 
 def fidelity() -> go.Figure:
-    """What the network predicts with only, and without, the k most important edges, against rankings that ignore it."""
-    prediction = prepared.masked_prediction(1501, semantics="reference", unit="edge")
+    """What the network predicts with only, and without, the k most important pairs, against rankings that ignore it."""
+    prediction = prepared.masked_prediction(1501, semantics="reference", unit="pair")
     order = importance_order(explanation.score)
     return plot.fidelity_figure(fidelity_against_nulls(prediction, order, draws=5))
 
 
 def cycles() -> go.Figure:
-    """Optimal cycles through important edges, against random edges (as published) and edges of the same length."""
+    """Optimal cycles through important pairs, random ones (as published) and ones of the same hop and length."""
     return plot.cycle_figure(cycle_comparison(explanation, glass))
 
 
@@ -127,6 +136,8 @@ def barriers() -> go.Figure:
 
 FIGURES: tuple[tuple[str, Callable[[], go.Figure]], ...] = (
     ("Neighbourhood", neighbourhood),
+    ("Contributions", contributions),
+    ("Together", together),
     ("Distances", distances),
     ("Enrichment", enrichment),
     ("Fidelity", fidelity),

@@ -55,10 +55,10 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     figure.update_layout(
         template=template(),
         width=1180,
-        height=560,
+        height=590,
         barmode="relative",
         title={"text": f"Contributions to the prediction of atom {explanation.atom}, by distance"},
-        legend={"y": -0.25, "yanchor": "top", "x": 0.22, "xanchor": "center", "orientation": "h"},
+        legend={"y": -0.36, "yanchor": "top", "x": 0.0, "xanchor": "left", "orientation": "h"},
     )
     return figure
 
