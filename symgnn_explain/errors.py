@@ -1,5 +1,8 @@
 """The error that a user's input can raise, and the one that a user's own interruption raises."""
 
+from numbers import Integral
+from typing import Any
+
 
 class InputError(ValueError):
     """Input that cannot be used; the message says what was given, what was expected and what to do."""
@@ -41,6 +44,13 @@ def require_counts(**values: float) -> None:
     wrong = [f"{name}={value!r}" for name, value in values.items() if not value >= 1 or value % 1]
     if wrong:
         raise InputError(f"{' and '.join(wrong)} must be positive and whole.")
+
+
+def first_rows(k: Any) -> slice:
+    """Return the slice of the first ``k`` rows, all where None; raise InputError where it is no positive integer."""
+    if k is not None and not (isinstance(k, Integral) and int(k) >= 1):
+        raise InputError(f"{k=} must be a whole number, at least 1.")
+    return slice(k)
 
 
 def require_not_negative(**values: float) -> None:

@@ -16,6 +16,7 @@ from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.measure import Fidelity, fidelity, importance_order
+from symgnn_explain.explain.mask_words import require_semantics
 from symgnn_explain.explain.methods.attention import AttentionSettings, attention_weights
 from symgnn_explain.explain.methods.captum_methods import (
     IntegratedGradientsSettings,
@@ -277,7 +278,7 @@ def explain_atom(
     >>> from symgnn_explain import Predictor, datasets
     >>> why = explain_atom(Predictor.load(device="cpu"), datasets.sample("cu50zr50"), 12)
     >>> why
-    AtomExplanation(atom 12 of 'cu50zr50_sample', integrated_gradients, 17265 edges, 1.445 eV)
+    AtomExplanation(atom 12 of 'cu50zr50_sample', integrated_gradients, 17265 pairs, 1.445 eV)
     >>> why.important_atoms()["atom"].head(3).tolist()
     [174, 768, 945]
     """
@@ -337,10 +338,10 @@ def explain_prepared(
     started = time.perf_counter()
     configured = with_tolerance(configured, prepared.target)
     unit = unit or method.default_unit(describes=prepared.describes)
+    semantics = semantics or method.semantics
+    require_semantics(semantics)
     with one_thread():
-        predictions = [
-            prepared.masked_prediction(atom, semantics=semantics or method.semantics, unit=unit) for atom in atoms
-        ]
+        predictions = [prepared.masked_prediction(atom, semantics=semantics, unit=unit) for atom in atoms]
         if preview is not None and len(predictions) == 1:
             show = preview
 

@@ -14,6 +14,7 @@ from symgnn_explain.explain.engine.coalitions import MOST_GROUPS, coalition_pred
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.protocol import MaskSemantics
+from symgnn_explain.explain.mask_words import require_semantics
 from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -90,6 +91,7 @@ def explain_interactions(
     started = time.perf_counter()
     glass = prepared.glass
     atom = glass.require_atom(atom)
+    require_semantics(semantics)
     groups, by_receiver = _groups(glass, atom, units)
     prediction = prepared.masked_prediction(atom, semantics=semantics, unit="pair")
     names, members, of_pair, caveats = _parted(prediction, groups, by_receiver=by_receiver)
@@ -154,7 +156,7 @@ def _shells(glass: Glass, distance: FloatArray, itself: IntArray) -> list[_Group
     edges = [0.0, *minima[: MOST_GROUPS - 3].tolist(), np.inf]
     shells = []
     for inner, outer in pairwise(edges):
-        name = f"beyond {inner:.1f} Å" if np.isinf(outer) else f"{inner:.1f}-{outer:.1f} Å"
+        name = f"beyond {inner:.2f} Å" if np.isinf(outer) else f"{inner:.2f}–{outer:.2f} Å"
         shells.append((name, np.flatnonzero((distance >= inner) & (distance < outer) & ~itself)))
     return [(_ITSELF, np.flatnonzero(itself)), *shells]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.engine.units import OF_MESSAGES, Unit
 
 MASK_MEANING = {
@@ -27,6 +29,12 @@ MASKED_AS_ONE = {
     "shell": "shells",
 }
 """By unit."""
+
+
+def require_semantics(semantics: str) -> None:
+    """Raise InputError if there are no such mask semantics."""
+    if semantics not in MASK_SEMANTICS:
+        raise InputError(f"{semantics=} is unknown: choose from {', '.join(MASK_SEMANTICS)}.")
 
 
 def mask_meaning(semantics: str, unit: Unit) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.runs.plain import shown
 from symgnn_explain.saddles.identity import NotIdentifiedError, parameters_of
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
@@ -84,6 +85,8 @@ class AseCalculator:
     """
 
     def __init__(self, calculator: Any, name: str | None = None) -> None:
+        if not hasattr(calculator, "get_potential_energy"):
+            raise InputError(f"{shown(calculator)} is no calculator: give EamCalculator(file), or a calculator of ASE.")
         self._calculator = calculator
         self._name = name
         self._unknown = ""
@@ -91,6 +94,9 @@ class AseCalculator:
             self._parameters = parameters_of(calculator)
         except NotIdentifiedError as error:
             self._parameters, self._unknown = {}, str(error)
+
+    def __repr__(self) -> str:
+        return f"AseCalculator({self._name or type(self._calculator).__name__})"
 
     @property
     def identity(self) -> dict[str, Any]:

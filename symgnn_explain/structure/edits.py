@@ -296,7 +296,7 @@ def read_edits(text: str, glass: Glass, **given: Any) -> list[Edit]:
 def _read_swap(glass: Glass, rest: str, given: dict[str, Any]) -> Edit:
     atoms = _atoms(glass, re.sub(r"^species\s+(?=\d)", "", rest), given)
     if len(atoms) != 2:
-        raise InputError(f"a swap needs two atoms, and {short(rest)} are {len(atoms)}: write it as in swap 12,15.")
+        raise InputError(f"a swap needs two atoms, and {short(rest)} names {len(atoms)}: write it as in swap 12,15.")
     return Swap(*atoms)
 
 

@@ -110,7 +110,12 @@ def kinds_of(glass: Glass, species: Sequence[str]) -> IntArray:
 
 
 def require_species(glass: Glass, species: Sequence[str] | None) -> None:
-    """Raise InputError if the glass holds a species that a network does not know; None knows all."""
+    """Raise InputError if the glass holds a species that a network does not know (None knows all), or is no glass."""
+    if not isinstance(glass, Glass):
+        raise InputError(
+            f"a {type(glass).__name__} is no Glass: make one with read_glass(file), Trajectory(file)[frame] or "
+            "Glass.from_ase(atoms)."
+        )
     foreign = sorted(set(glass.species) - set(species)) if species is not None else []
     if foreign:
         raise InputError(

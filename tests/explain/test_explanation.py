@@ -7,9 +7,10 @@ import json
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain import AtomExplanation, explain_atom
+from symgnn_explain.explain import AtomExplanation, explain_atom, prepare
 from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass
@@ -153,6 +154,25 @@ class TestBonds:
             explanation.bonds(random_glass(seed=1))
         with pytest.raises(InputError, match="at least 1"):
             explanation.bonds(glass, 0)
+
+    @pytest.mark.parametrize("k", [0, -1, 2.5, "3"])
+    def test_so_many_is_a_whole_number(self, by_hand, k) -> None:
+        for listed in (by_hand.top_edges, by_hand.top_units, by_hand.important_atoms, by_hand.to_networkx):
+            with pytest.raises(InputError, match="must be a whole number, at least 1"):
+                listed(k)
+
+
+@pytest.mark.parametrize("unit", ["pair", "edge"])
+def test_semantics_that_do_not_exist_are_refused(predictor, glass, unit) -> None:
+    with pytest.raises(InputError, match="semantics='none' is unknown: choose from"):
+        explain_atom(predictor, glass, 3, "integrated_gradients", semantics="none", unit=unit)
+
+
+@pytest.mark.parametrize("given", ["md.lammpstrj", Atoms("Cu"), [random_glass()]])
+def test_what_is_no_glass_is_refused(predictor, given) -> None:
+    for asked in (predictor.predict, lambda glass: prepare(predictor, glass)):
+        with pytest.raises(InputError, match=f"a {type(given).__name__} is no Glass: make one with read_glass"):
+            asked(given)
 
 
 def test_atom_contributions_keep_the_sum(predictor, glass) -> None:

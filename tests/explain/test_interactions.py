@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting import interaction_figure, interaction_space_figure
 from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.radial import radial_distribution
 
 from .conftest import double_graph, random_glass, random_model
 
@@ -179,6 +180,10 @@ def test_units_are_what_their_kind_says(prepared, together) -> None:
     distance = np.linalg.norm(glass.displacements_from(7), axis=1)
     assert np.linalg.norm(first) == pytest.approx(np.sort(distance)[1])
     assert species.atoms[0].tolist() == [7]
+    ends = [f"{end:.2f}" for end in radial_distribution(glass).minima]
+    said = ("itself", *(f"{inner}–{outer} Å" for inner, outer in pairwise(["0.00", *ends])), f"beyond {ends[-1]} Å")
+    shells = together["shells"].names
+    assert shells == said[: len(shells)]
     assert sorted(np.concatenate(species.atoms).tolist()) == list(range(len(glass)))
 
 
@@ -206,6 +211,8 @@ def test_units_that_cannot_be_are_refused(prepared) -> None:
     ):
         with pytest.raises(InputError, match=said):
             prepared.interactions(7, units)
+    with pytest.raises(InputError, match="semantics='none' is unknown: choose from"):
+        prepared.interactions(7, semantics="none")
     prediction = prepared.masked_prediction(7, semantics="zero", unit="pair")
     with pytest.raises(InputError, match="coalitions"):
         coalition_predictions(prediction, np.arange(prediction.n_units) % (MOST_GROUPS + 1))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from symgnn_explain.errors import first_rows
 from symgnn_explain.explain.engine.prepared import graph_around
 from symgnn_explain.explain.methods.positions import differentiate
 from symgnn_explain.models.blocks import surroundings
@@ -82,11 +83,14 @@ class PathContributions:
         return f"PathContributions(atom {self.atom}, {self.start.name!r} to {self.end.name!r}: {self})"
 
     def __str__(self) -> str:
-        text, change = self.quantity.text, self.after - self.before
-        parts = [f"{self.contribution.sum():+.3f} from displacements"]
-        parts += [f"{self.of_cell:+.3f} from the cell"] if self.of_cell else []
-        parts += [f"{self.missing:+.3f} not accounted for"]
-        return f"{text(self.before)} to {text(self.after)}, {change:+.3f}: {', '.join(parts)}"
+        def change(value: float) -> str:
+            return self.quantity.text(value, sign=True)
+
+        parts = [f"{change(float(self.contribution.sum()))} from displacements"]
+        parts += [f"{change(self.of_cell)} from the cell"] if self.of_cell else []
+        parts += [f"{change(self.missing)} not accounted for"]
+        both = f"{self.quantity.text(self.before)} to {self.quantity.text(self.after)}"
+        return f"{both}, {change(self.after - self.before)}: {', '.join(parts)}"
 
     @property
     def moved(self) -> FloatArray:
@@ -120,7 +124,7 @@ class PathContributions:
         Columns: rank, atom, species, distance (from the explained atom at the start, Å), dx, dy, dz, moved (Å),
         contribution (in the unit of the prediction).
         """
-        rows = np.argsort(-np.abs(self.contribution), kind="stable")[:k]
+        rows = np.argsort(-np.abs(self.contribution), kind="stable")[first_rows(k)]
         columns = {
             "rank": np.arange(1, len(rows) + 1),
             "atom": rows,

@@ -23,7 +23,8 @@ from symgnn_explain.errors import InputError, require_counts, require_not_negati
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
-from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
+from symgnn_explain.explain.engine.protocol import MaskSemantics
+from symgnn_explain.explain.mask_words import require_semantics
 from symgnn_explain.explain.scores import UnitScores
 from symgnn_explain.models.checkpoint import card_path, weights_sha256
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
@@ -148,6 +149,9 @@ class PGExplainer:
         self.scorer, self.card = scorer.eval().requires_grad_(requires_grad=False), card
         self.name = f"{source} ({_digest(_serialised(scorer))[:12]})"
         """The file, and the beginning of the weights' hash: another training under the same file name is told apart."""
+
+    def __repr__(self) -> str:
+        return f"PGExplainer({self.name!r}, {self.semantics})"
 
     @property
     def semantics(self) -> MaskSemantics:
@@ -310,8 +314,7 @@ def train_pg_explainer(
         If ``cancel`` was set.
     """
     settings = settings or PGTrainingSettings()
-    if semantics not in MASK_SEMANTICS:
-        raise InputError(f"{semantics=} is unknown: choose from {', '.join(MASK_SEMANTICS)}.")
+    require_semantics(semantics)
     family = [prepared] if isinstance(prepared, PreparedGlass) else list(prepared)
     if len(atoms) == 0 or not family:
         raise InputError("a PGExplainer needs atoms to learn from, but none were given: name a hundred, say.")

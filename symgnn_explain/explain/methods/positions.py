@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from torch_geometric.data import Data
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, first_rows
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.ensemble import SymGNNLike, predict_graph
@@ -91,7 +91,7 @@ class PositionAttribution:
 
         Columns: rank, atom, distance (Å), gx, gy, gz, magnitude, outward (in the unit of the prediction/Å).
         """
-        rows = self.rank()[:k]
+        rows = self.rank()[first_rows(k)]
         columns = {
             "atom": self.atoms,
             "distance": self.distance,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import DEFAULT_METHOD, Method, explain_prepared, require_method, require_prepared
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
-from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS, MaskSemantics
+from symgnn_explain.explain.engine.protocol import MaskSemantics
 from symgnn_explain.explain.engine.units import UNITS, Unit
+from symgnn_explain.explain.mask_words import require_semantics
 from symgnn_explain.explain.population.explanation_set import ExplanationSet, encode
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import BARRIER, with_tolerance
@@ -134,9 +135,9 @@ def explain_many(
     chosen = require_method(method)
     configured = chosen.configure(**settings)
     semantics = semantics or chosen.semantics
-    for value, allowed, what in ((semantics, MASK_SEMANTICS, "semantics"), (unit or chosen.unit, UNITS, "unit")):
-        if value not in allowed:
-            raise InputError(f"{what}={value!r} is unknown: choose from {', '.join(allowed)}.")
+    require_semantics(semantics)
+    if unit is not None and unit not in UNITS:
+        raise InputError(f"{unit=} is unknown: choose from {', '.join(UNITS)}.")
     if workers > 1 and predictor.device.type != "cpu":
         raise InputError(f"{workers=} processes cannot share the {predictor.device} device: give one, or use the CPU.")
     at_once = _atoms_at_once(chosen, predictor) if atoms_at_once is None else atoms_at_once

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, first_rows
 from symgnn_explain.explain.engine.protocol import Covers, MaskSemantics
-from symgnn_explain.explain.engine.units import Unit, Units, group_edges
+from symgnn_explain.explain.engine.units import OF_MESSAGES, Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.explain.result.caveats import caveats_of, masked_predictions, outside_range
 from symgnn_explain.explain.result.plain_explanation import read_parts
@@ -154,8 +154,13 @@ class AtomExplanation:
         return len(self.source)
 
     def __repr__(self) -> str:
-        what = f"atom {self.atom} of {self.glass_name!r}, {self.method}, {len(self)} edges"
+        what = f"atom {self.atom} of {self.glass_name!r}, {self.method}, {len(self)} {self.edges_are}"
         return f"AtomExplanation({what}, {self.quantity.text(self.prediction)})"
+
+    @property
+    def edges_are(self) -> str:
+        """What its edges are called: directed edges where messages alone are masked, else pairs."""
+        return "directed edges" if self.unit in OF_MESSAGES else "pairs"
 
     @property
     def unit(self) -> Unit:
@@ -174,7 +179,7 @@ class AtomExplanation:
         if self.units is None:
             return self.top_edges(k)
         score = self.unit_score
-        chosen = np.argsort(-np.abs(score), kind="stable")[: _require_positive(k)]
+        chosen = np.argsort(-np.abs(score), kind="stable")[first_rows(k)]
         table = self.units.table.iloc[chosen].reset_index(drop=True)
         table.insert(0, "rank", np.arange(1, len(chosen) + 1))
         n_edges = np.bincount(self.units.of_edge, minlength=len(self.units))
@@ -234,7 +239,7 @@ class AtomExplanation:
         Where members of an ensemble were explained one by one, ``member_spread`` is how far they are from each other,
         and ``disputed`` says where that is more than the score.
         """
-        chosen = self.rank()[: _require_positive(k)]
+        chosen = self.rank()[first_rows(k)]
         spread = (
             {}
             if self.member_spread is None
@@ -378,9 +383,7 @@ class AtomExplanation:
         bonds["score"] = grouped["score"].sum() if self.signed else grouped["score"].max()
         bonds["directions"] = grouped.size()
         bonds["self_loop"] = grouped["self_loop"].any()
-        chosen = np.argsort(-bonds["score"].abs().to_numpy(), kind="stable")[
-            : None if k is None else _require_positive(k)
-        ]
+        chosen = np.argsort(-bonds["score"].abs().to_numpy(), kind="stable")[first_rows(k)]
         bonds = bonds.iloc[chosen].reset_index(drop=True)
         bonds.insert(0, "rank", np.arange(1, len(bonds) + 1))
         return bonds
@@ -390,7 +393,7 @@ class AtomExplanation:
 
         The score is the sum of the absolute scores of those edges that touch the atom.
         """
-        chosen = self.rank()[: _require_positive(k)]
+        chosen = self.rank()[first_rows(k)]
         ends = np.concatenate([self.source[chosen], self.target[chosen][~self.is_self_loop[chosen]]])
         scores = np.abs(np.concatenate([self.score[chosen], self.score[chosen][~self.is_self_loop[chosen]]]))
         table = pd.DataFrame({"atom": ends, "score": scores}).groupby("atom", as_index=False).sum()
@@ -403,7 +406,7 @@ class AtomExplanation:
 
         graph = nx.MultiDiGraph(atom=self.atom, method=self.method, prediction=self.prediction)
         graph.add_node(self.atom)
-        for edge in self.rank()[:k]:
+        for edge in self.rank()[first_rows(k)]:
             graph.add_edge(
                 int(self.source[edge]),
                 int(self.target[edge]),
@@ -495,9 +498,3 @@ def _listed(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _listed(inner) for name, inner in value.items()}
     return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _require_positive(k: int) -> int:
-    if k < 1:
-        raise InputError(f"{k=} must be at least 1.")
-    return k

@@ -6,7 +6,6 @@ import numpy as np
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.api import METHODS
-from symgnn_explain.explain.engine.units import OF_MESSAGES
 from symgnn_explain.explain.mask_words import MASKED_AS_ONE, mask_meaning
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
@@ -62,8 +61,10 @@ def _important(explanation: AtomExplanation, glass: Glass, k: int) -> str:
     held = float(scores[top].sum()) / total
     measure = "absolute contribution" if explanation.signed else "mask"
     atoms = explanation.important_atoms(k)
-    edges = "directed edges" if explanation.unit in OF_MESSAGES else "pairs"
-    said = f"The {k} most important of {len(explanation)} {edges} hold {100 * held:.1f} % of the total {measure}"
+    said = (
+        f"The {k} most important of {len(explanation)} {explanation.edges_are} hold {100 * held:.1f} % of the total "
+        f"{measure}"
+    )
     if not len(atoms):
         return f"{said}, and join no other atom."
     placement = place_atoms(explanation)
