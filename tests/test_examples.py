@@ -44,3 +44,16 @@ def test_results_do_not_list_their_arrays(room: str) -> None:
         if any(re.search("Array|Tensor|Frame", str(field.type)) for field in fields(kind) if field.repr)
     ]
     assert lengthy == []
+
+
+@pytest.mark.parametrize("room", ["analysis", "analysis.what_if", "explain", "models", "saddles", "structure.io"])
+def test_what_a_notebook_shows_is_no_address_in_memory(room: str) -> None:
+    """``<… object at 0x7f…>`` says nothing to a reader."""
+    kinds = [kind for kind in vars(import_module(f"symgnn_explain.{room}")).values() if inspect.isclass(kind)]
+    nameless = [
+        kind.__qualname__
+        for kind in kinds
+        if kind.__module__.startswith("symgnn_explain.")
+        if kind.__repr__ is object.__repr__ and not getattr(kind, "_is_protocol", False)
+    ]
+    assert nameless == []

@@ -16,6 +16,7 @@ from symgnn_explain.models.ensemble import SymGNNLike
 from symgnn_explain.models.messages import Field, Layers, rows_into
 from symgnn_explain.models.predictor import AtomPredictions, Predictor, evaluation_mode
 from symgnn_explain.models.sweep import Start, Sweep, bins_for, describe, mean_of_senders, sweep_in_blocks
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.threads import side_by_side
 from symgnn_explain.structure.bins import Bins, Edges
 from symgnn_explain.structure.edits import Edited
@@ -29,8 +30,8 @@ ROUNDING = 1e-3
 """Å; so much farther than messages reach, atoms are taken for those within."""
 
 
-@dataclass(frozen=True, eq=False)
-class LivePrediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class LivePrediction(Brief):
     """The predictions of a glass, and what those of an edited glass start from; make one with :meth:`of`.
 
     Parameters

@@ -37,6 +37,9 @@ class EamCalculator:
         self.potential = potential if isinstance(potential, EamPotential) else read_eam(potential)
         self._tables = _tables(self.potential)
 
+    def __repr__(self) -> str:
+        return f"EamCalculator({self.potential.name!r}, {' '.join(self.potential.elements)})"
+
     @property
     def identity(self) -> dict[str, Any]:
         """Name and SHA-256 of the potential."""

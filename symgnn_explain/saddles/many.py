@@ -89,6 +89,9 @@ class BarrierSet(Sequence[AtomBarrier]):
         """Return the processor time (s) that each atom took, where that is known."""
         return self._records.seconds()
 
+    def __repr__(self) -> str:
+        return f"BarrierSet({len(self.atoms)} atoms)"
+
     def __len__(self) -> int:
         return len(self.atoms)
 

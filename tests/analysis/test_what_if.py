@@ -78,7 +78,12 @@ def test_an_edit_that_is_refused_changes_nothing(what_if: WhatIf) -> None:
     ):
         with pytest.raises(InputError, match=said):
             what_if.edit(words)
+    with pytest.raises(InputError, match="is no calculator: give EamCalculator"):
+        what_if.relax("CuZr.eam.fs")
+    with pytest.raises(InputError, match="at least 1"):
+        what_if.changes(-1)
     assert len(what_if.steps) == 2
+    assert len(repr(what_if)) + len(repr(what_if.now)) + len(repr(what_if.live)) < 500
     with pytest.raises(InputError, match="does not have the atoms"):
         what_if.become(apply_edits(what_if.now.glass, [Swap(*_unlike(what_if.now.glass))]).glass)
 

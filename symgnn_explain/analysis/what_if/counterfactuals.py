@@ -23,6 +23,7 @@ from symgnn_explain.explain.engine.prepared import prepare
 from symgnn_explain.explain.methods.positions import explain_positions
 from symgnn_explain.models.live import LivePrediction
 from symgnn_explain.models.protocol import ConfiguredNetwork
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles.calculator import Calculator, within
 from symgnn_explain.saddles.inherent import relax
@@ -103,8 +104,8 @@ class Counterfactual:
         return "; ".join(map(str, self.edits))
 
 
-@dataclass(frozen=True)
-class Counterfactuals:
+@dataclass(frozen=True, repr=False)
+class Counterfactuals(Brief):
     """What a search has found, the smallest edits first, and those before them that stay within the domain.
 
     Parameters

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, first_rows
 from symgnn_explain.models.live import LivePrediction
 from symgnn_explain.models.predictor import AtomPredictions, Predictor
+from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles.inherent import RelaxationSettings, relax
 from symgnn_explain.structure.edits import Edit, Edited, apply_edits, read_edits
@@ -21,8 +22,8 @@ RELAXED = "relax"
 """What the step is called that brings all atoms to the nearest minimum of a potential."""
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
+@dataclass(frozen=True, eq=False, repr=False)
+class Step(Brief):
     """A structure on the way.
 
     Parameters
@@ -61,7 +62,7 @@ class WhatIf:
     ::
 
         what_if = WhatIf(Predictor.load(), datasets.sample())
-        what_if.edit("swap 12,15; remove 7")
+        what_if.edit("swap 12,2384; remove 7")
         what_if.changes(10)                        # the atoms whose predictions change most
         what_if.relax(EamCalculator("CuZr.eam.fs"))
         what_if.undo()
@@ -70,6 +71,10 @@ class WhatIf:
     def __init__(self, predictor: Predictor, glass: Glass) -> None:
         self.start = self._live = LivePrediction.of(predictor, glass)
         self._steps = [Step("", glass, np.arange(len(glass)), self.start.predictions)]
+
+    def __repr__(self) -> str:
+        done = "; ".join(step.words for step in self._steps[1:]) or "nothing changed"
+        return f"WhatIf({self.now.glass}, {done})"
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -156,7 +161,7 @@ class WhatIf:
         now, 1 at the edge of what training covered).
         """
         now, change = self.now, self.change
-        rows = np.argsort(-np.nan_to_num(np.abs(change), nan=-1.0), kind="stable")[:k]
+        rows = np.argsort(-np.nan_to_num(np.abs(change), nan=-1.0), kind="stable")[first_rows(k)]
         rows = rows[np.isfinite(change[rows])]
         symbols, (values, _, domain) = now.glass.symbols, now.predictions
         return pd.DataFrame(

@@ -114,6 +114,9 @@ class Trajectory(Sequence[Glass]):
         with self._named():
             self._source = source_of(self.path, format or format_of(self.path), self.species)
 
+    def __repr__(self) -> str:
+        return f"Trajectory({str(self.path)!r})"
+
     def __len__(self) -> int:
         with self._named():
             return self._source.count()
