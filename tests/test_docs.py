@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from symgnn_explain import datasets
+from symgnn_explain.structure.edits import apply_edits, read_edits
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 
@@ -65,3 +68,14 @@ def test_a_page_has_one_title_links_that_lead_somewhere_and_code_that_compiles(p
     for language, code in blocks:
         if language == "python":
             ast.parse(code)
+
+
+def test_the_edits_that_the_page_shows_can_be_made_in_the_sample() -> None:
+    page = (DOCS / "what_if.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page.split("## Edits")[1].split("\n## ")[0], re.MULTILINE)
+    written = [words for row in rows for words in re.findall(r"`(.*?)`", row)]
+    assert len(written) >= 9
+    glass = datasets.sample()
+    for words in [*written, *re.findall(r"\.edit\(\"(.*?)\"\)", page)]:
+        edited = apply_edits(glass, read_edits(words, glass))
+        assert edited.glass.content_hash != glass.content_hash, words

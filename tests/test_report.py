@@ -64,6 +64,7 @@ def test_every_figure_has_a_caption(findings: Findings, tiny_predictor: Predicto
     said = " ".join(Page(report_html(shown)).said)
     assert "contributions" in shown.figures()
     assert "What lies at each distance adds to the prediction" in said
+    assert "score: contribution (eV)." in said
 
 
 def test_the_page_says_what_the_explanation_says_and_fetches_nothing(findings: Findings) -> None:
@@ -89,6 +90,8 @@ def test_the_page_says_what_the_explanation_says_and_fetches_nothing(findings: F
     row = f"<td>1</td><td>{best['source']}</td><td>{best['target']}</td><td>{best['distance']:.3f}</td>"
     assert row in text
     assert text.count('id="data-of-figure-') >= 3
+    assert "score: mask value, from 0 to 1." in said
+    assert f"{len(explanation)} directed edges, " in said
 
 
 def test_warnings_are_shown_and_their_absence_is_not_praised(findings: Findings) -> None:

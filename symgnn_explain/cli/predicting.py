@@ -263,8 +263,14 @@ def evaluate(
     for label, score in scores.items():
         report["per_file"][label] |= _by_domain(predicted[label], known[label], score)
     if predictor.calibration is not None:
-        for label, each in said.items():
-            report["per_file"][label] |= _covered(predictor.calibration, each, known[label])
+        covered = {label: _covered(predictor.calibration, each, known[label]) for label, each in said.items()}
+        for label, shares in covered.items():
+            report["per_file"][label] |= shares
+        counts = list(n_known.values())
+        report |= {
+            level: float(np.average([shares[level] for shares in covered.values()], weights=counts))
+            for level in next(iter(covered.values()))
+        }
     if scores:
         report |= _by_domain(*map(_concatenated, (predicted.values(), known.values(), scores.values())))
     if any(n_known[label] < len(glass) for label, glass in glasses.items()):

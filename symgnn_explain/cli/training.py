@@ -274,7 +274,7 @@ def with_arrays_of(settings: TrainingSettings, glasses: list[Glass], target: Tar
     known = settings.for_arrays(set.intersection(*(set(glass.arrays) for glass in glasses)))
     if known != settings:
         missing = ", ".join(name for name in settings.auxiliary if name not in known.auxiliary)
-        print(f"Not every glass has the array {missing}: it is not learned beside the {target.name}.", file=sys.stderr)
+        print(f"Not learned beside {target.name}, as not every glass has them as arrays: {missing}.", file=sys.stderr)
     return known
 
 

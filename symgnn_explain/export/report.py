@@ -160,10 +160,11 @@ def _numbers(findings: Findings) -> dict[str, str]:
         numbers["Computed barrier"] = str(findings.barrier)
     if findings.mechanism is not None:
         numbers["What matters and what moves"] = str(findings.mechanism)
-    numbers["Receptive field"] = f"{len(explanation)} directed edges, {len(shells.all_distance) + 1} atoms"
+    numbers["Receptive field"] = f"{len(explanation)} {explanation.edges_are}, {len(shells.all_distance) + 1} atoms"
     numbers["Important atoms"] = (
-        f"{len(shells.important)} at the ends of the {findings.k} most important edges, median distance "
-        f"{np.median(shells.distance):.2f} Å (all atoms of the receptive field: {np.median(shells.all_distance):.2f} Å)"
+        f"{len(shells.important)} at the ends of the {findings.k} most important {explanation.edges_are}, median "
+        f"distance {np.median(shells.distance):.2f} Å (all atoms of the receptive field: "
+        f"{np.median(shells.all_distance):.2f} Å)"
     )
     return numbers
 
@@ -175,25 +176,55 @@ def _tables(findings: Findings) -> list[Markup]:
     edges = explanation.top_edges(min(LISTED, len(explanation))).drop(columns="edge")
     shells = findings.shells.to_frame()
     kept = ["name", "inner", "outer", "n_important", "n_all", "enrichment", "enrichment_low", "enrichment_high"]
+    unit = explanation.quantity.unit
+    in_unit = f" ({unit})" if unit else ""
+    score = f"contribution{in_unit}" if explanation.signed else "mask value, from 0 to 1"
+    of_edges = (
+        f"From source to target; distance in Å; hops of the receiving atom from the explained one; score: {score}."
+    )
+    if explanation.member_spread is not None:
+        of_edges += " Member spread: standard deviation over the ensemble, disputed where it exceeds the score."
     parts = [
-        element("h3", f"The {len(edges)} most important edges"),
-        element("div", "From source to target; distance in Å; hop of the receiving atom.", css="note"),
+        element("h3", f"The {len(edges)} most important {explanation.edges_are}"),
+        element("div", of_edges, css="note"),
         _table(edges),
         element("h3", f"The {min(LISTED, len(atoms))} most important atoms"),
+        element(
+            "div",
+            f"Distance from the explained atom in Å; score: sum of the absolute scores of those of the {findings.k} "
+            f"most important {explanation.edges_are} that begin or end at the atom.",
+            css="note",
+        ),
         _table(atoms.head(LISTED)),
         element("h3", "Shells of g(r)"),
-        element("div", "Enrichment: share of the important atoms over share of all; 95 % interval.", css="note"),
+        element(
+            "div",
+            "Between inner and outer (Å); enrichment: share of the important atoms over share of all, with its 95 % "
+            "interval; hop: the same for atoms drawn at random with the hops of the important ones.",
+            css="note",
+        ),
         _table(shells[[*kept, "hop_expected", "hop_null_low", "hop_null_high"]]),
     ]
     if explanation.fidelity is not None:
-        said = f"{explanation.quantity.axis(f'Predicted {explanation.quantity.word}')} and its changes."
+        said = (
+            f"{explanation.quantity.axis(f'Predicted {explanation.quantity.word}')} with only (kept) and without "
+            "(removed) so many, and how far each is from the prediction (sufficiency, necessity); in spreads: in "
+            "standard deviations of the predictions for this glass."
+        )
         parts += [
             element("h3", "With only, and without, the most important units"),
             element("div", said, css="note"),
             _table(explanation.fidelity.to_frame()),
         ]
     if findings.cycles is not None:
-        parts += [element("h3", "Cycles through an edge"), _table(findings.cycles.to_frame())]
+        said = (
+            "Optimal cycles through an edge, mean of each group; matched: edges of the hop and length of the top ones."
+        )
+        parts += [
+            element("h3", "Cycles through an edge"),
+            element("div", f"{said} Intervals of 95 %.", css="note"),
+            _table(findings.cycles.to_frame()),
+        ]
     if findings.mechanism is not None:
         said = "Score, distance (Å), and how far (Å) an atom is from its place at the saddle point where it is farthest"
         parts += [
@@ -202,13 +233,16 @@ def _tables(findings: Findings) -> list[Markup]:
             _table(findings.mechanism.to_frame().head(LISTED)),
         ]
     if findings.interactions is not None:
-        found, unit = findings.interactions, explanation.quantity.unit
+        found = findings.interactions
         said = "Sum of Harsanyi's dividends, from everything masked to the prediction; share of the variance over all "
         parts += [
             element("h3", f"What one, two, three and more {found.kind} do together"),
             element("div", f"{said}coalitions. {' '.join(found.caveats)}", css="note"),
             _table(found.body_shares().rename(columns={"sum": f"sum ({unit})" if unit else "sum"})),
             element("h3", "The strongest interactions"),
+            element(
+                "div", f"Order 1: Shapley values; 2 and 3: what so many add by acting together{in_unit}.", css="note"
+            ),
             _table(found.to_frame(3).groupby("order").head(6)),
         ]
     return parts

@@ -121,7 +121,7 @@ def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
     draw(figure, *published, marker=marker, name="published (Li et al.)", hover="published: %{y:.1f}")
     said = []
     for column, words in (("random", "random ones"), ("matched", "the same hop and length")):
-        more = analysis.mean(f"cycles_top_over_{column}")
+        more = analysis.mean(f"cycles_top_minus_{column}")
         bounds = f" ({more.low:+.2f} to {more.high:+.2f})" if np.isfinite(more.low) else ""
         said.append(f"{words}: {more.value:+.2f}{bounds}")
     figure.update_layout(

@@ -136,7 +136,7 @@ def test_planted_cycles_are_found_against_every_null(planted_analysis, random_an
     assert (cycles["q_value"] < 0.05).all()
     assert value(planted_analysis, "mean_cycles_top") > value(planted_analysis, "mean_cycles_mid")
     assert value(planted_analysis, "mean_cycles_mid") >= value(planted_analysis, "mean_cycles_low")
-    assert planted_analysis.summary()["cycles_top_over_matched"]["low"] > 0
+    assert planted_analysis.summary()["cycles_top_minus_matched"]["low"] > 0
     assert value(planted_analysis, "mean_cycles_random") == pytest.approx(value(random_analysis, "mean_cycles_random"))
 
 

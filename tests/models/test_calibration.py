@@ -168,9 +168,13 @@ def test_intervals_stand_beside_predictions_and_known_values_are_counted_in_them
 
     off = np.where(np.arange(len(glass)) % 4 == 0, 0.4, 0.1)  # a quarter lies outside of the narrower interval
     write_glass(replace(glass, barriers=predicted.values + off), tmp_path / "known.extxyz")
+    half = np.where(np.arange(len(glass)) % 2 == 0, predicted.values + 0.4, np.nan)
+    write_glass(replace(glass, barriers=half), tmp_path / "half.extxyz")
     predictor.save(tmp_path / "weights.safetensors")
-    command = ["evaluate", str(tmp_path / "known.extxyz"), "--weights", str(tmp_path / "weights.safetensors"), "--json"]
-    assert main(command) == 0
-    metrics = json.loads(capsys.readouterr().out)["per_file"]["known.extxyz"]
+    files = [str(tmp_path / name) for name in ("known.extxyz", "half.extxyz")]
+    assert main(["evaluate", *files, "--weights", str(tmp_path / "weights.safetensors"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["coverage_68"], report["coverage_95"]) == pytest.approx((0.5, 1.0))  # over all known values alike
+    metrics = report["per_file"]["known.extxyz"]
     assert metrics["coverage_68"] == 0.75
     assert metrics["coverage_95"] == 1.0

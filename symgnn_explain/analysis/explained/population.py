@@ -165,8 +165,8 @@ class PopulationAnalysis(Brief):
             "n_atoms": len(self),
             "k": self.k,
             **cycles,
-            "cycles_top_over_random": _plain(self.mean("cycles_top_over_random")),
-            "cycles_top_over_matched": _plain(self.mean("cycles_top_over_matched")),
+            "cycles_top_minus_random": _plain(self.mean("cycles_top_minus_random")),
+            "cycles_top_minus_matched": _plain(self.mean("cycles_top_minus_matched")),
             "p_values_of_cycles": {
                 row["compared_with"]: {"p": row["p_value"], "q": row["q_value"]}
                 for row in self.statistics[self.statistics["family"] == "cycles"].to_dict(orient="records")

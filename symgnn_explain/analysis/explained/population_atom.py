@@ -191,6 +191,6 @@ def _cycle_columns(comparison: CycleComparison) -> dict[str, float]:
         "cycles_low": means["bottom"],
         "cycles_random": means["random"],
         "cycles_matched": means.get("matched", np.nan),
-        "cycles_top_over_random": means["top"] - means["random"],
-        "cycles_top_over_matched": float(with_counterpart) - means.get("matched", np.nan),
+        "cycles_top_minus_random": means["top"] - means["random"],
+        "cycles_top_minus_matched": float(with_counterpart) - means.get("matched", np.nan),
     }
