@@ -173,7 +173,10 @@ class AtomicEnvironment(nn.Module):
         raw = np.zeros((len(edges.first) - 1, self.n_raw))
         n_near, n_far = self.n_species * self.n_radial, self.n_species * self.n_far
         if pairs is not None and self.near_reach > self.cutoff:
-            add_densities(pairs[0], kinds[pairs[1]], self.near(torch.from_numpy(pairs[2])).numpy(), raw[:, :n_near])
+            close = pairs[2] < self.near_reach  # a third of the pairs
+            ends = np.concatenate([[0], np.cumsum(close)])[pairs[0]]
+            shared = self.near(torch.from_numpy(pairs[2][close])).numpy()
+            add_densities(ends, kinds[pairs[1][close]], shared, raw[:, :n_near])
         else:
             add_densities(edges.first, of_edge, self.near(distance).masked_fill_(itself, 0).numpy(), raw[:, :n_near])
         if self.degree:

@@ -259,6 +259,12 @@ class FoldedDecoder:
         label_range = torch.stack([member.label_range for member in members]) if bounded else None
         return cls(tuple(hidden), Linear.stack(scaled), ROUNDING if smooth else 0.0, label_range)
 
+    def each(self, node: Tensor) -> Tensor:
+        """Predictions of each member, (M, n), from node features (M, n, dim)."""
+        for linear, slope in self.hidden:
+            node = leaky(linear(node), slope, self.rounding)
+        return self._bounded(self.out(node).squeeze(2))
+
     def __call__(self, node: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Predictions (n,) from node features (M, n, dim), and the pullback from the one to the other."""
         factors = []

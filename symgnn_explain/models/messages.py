@@ -13,7 +13,7 @@ from torch import Tensor
 
 from symgnn_explain.models.egat import NEGATIVE_SLOPE, leaky
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
-from symgnn_explain.models.folded import FoldedEdgeEncoder, FoldedLayer
+from symgnn_explain.models.folded import FoldedDecoder, FoldedEdgeEncoder, FoldedLayer
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.structure.bins import Edges
 from symgnn_explain.structure.glass import FloatArray, IntArray
@@ -88,20 +88,25 @@ class Layers:
         Their layers, first one first.
     encode_edges
         From displacements (E, 3) to initial edge features (M, E, dim).
+    decoder
+        From final node features to predictions.
     """
 
     members: Sequence[SymGNN]
     folded: Sequence[FoldedLayer]
     encode_edges: Callable[[Tensor], Tensor]
+    decoder: FoldedDecoder
 
     @classmethod
     def of(cls, model: SymGNNLike) -> Layers:
         """Put the members of an ensemble, or the one network, side by side."""
         members = members_of(model)
         folded = [FoldedLayer.of(same) for same in zip(*(member.attention_layers for member in members), strict=True)]
+        decoder = FoldedDecoder.of(members)
         if members[0].config.distribution == "none":
-            return cls(members, folded, FoldedEdgeEncoder.of(members))
-        return cls(members, folded, lambda along: torch.stack([member.encode_edges(along) for member in members]))
+            return cls(members, folded, FoldedEdgeEncoder.of(members), decoder)
+        each = lambda along: torch.stack([member.encode_edges(along) for member in members])  # noqa: E731
+        return cls(members, folded, each, decoder)
 
     def predict(self, node: Tensor, around: Field, received: Sequence[Tensor], work_through: WorkThrough) -> FloatArray:
         """Predict the first atoms of a field, (n, M), from initial node features (M, N, dim) of the structure.
@@ -114,8 +119,7 @@ class Layers:
         values = np.empty((around.n_nodes[0], len(self.members)))
 
         def decode(batch: slice, changed: Tensor) -> None:
-            for place, member in enumerate(self.members):
-                values[batch, place] = member.decode(changed[place]).double().cpu().numpy()
+            values[batch] = self.decoder.each(changed).T.double().cpu().numpy()
 
         fading = self.members[0].edge_fading(displacement)
         if fading is None:

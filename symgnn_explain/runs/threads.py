@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 
-_gives_way: ContextVar[bool] = ContextVar("gives_way", default=False)
+_gives_way: ContextVar[threading.Event | None] = ContextVar("gives_way", default=None)
 _at_once = threading.Condition()
 _waited_for = 0
 
@@ -37,9 +37,12 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def giving_way() -> Iterator[None]:
-    """Let what the calling thread works through :func:`side_by_side` rest while something is done :func:`at_once`."""
-    token = _gives_way.set(True)
+def giving_way(awaited: threading.Event) -> Iterator[None]:
+    """Let what the calling thread works through :func:`side_by_side` rest while something is done :func:`at_once`.
+
+    It rests no longer once it is ``awaited``.
+    """
+    token = _gives_way.set(awaited)
     try:
         yield
     finally:
@@ -48,7 +51,7 @@ def giving_way() -> Iterator[None]:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Let work that is :func:`giving_way` rest; the calling thread must not wait for any of that meanwhile."""
+    """Let work that is :func:`giving_way` rest."""
     global _waited_for  # noqa: PLW0603 - of the process, as its cores are
     with _at_once:
         _waited_for += 1
@@ -60,10 +63,11 @@ def at_once() -> Iterator[None]:
             _at_once.notify_all()
 
 
-def _after_others(work: Callable[[Item], None]) -> Callable[[Item], None]:
+def _after_others(work: Callable[[Item], None], awaited: threading.Event) -> Callable[[Item], None]:
     def later(item: Item) -> None:
         with _at_once:
-            _at_once.wait_for(lambda: _waited_for == 0)
+            while _waited_for and not awaited.is_set():
+                _at_once.wait(0.1)
         work(item)
 
     return later
@@ -77,9 +81,13 @@ def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Sequence[Item]]
     thread, so results do not depend on their number, and a core that others keep busy takes fewer items. What the work
     raises ends it, and is raised.
     """
-    before, gradients, gives_way = torch.get_num_threads(), torch.is_grad_enabled(), _gives_way.get()
+    before, gradients, awaited = torch.get_num_threads(), torch.is_grad_enabled(), _gives_way.get()
+
+    def in_turn(work: Callable[[Item], None]) -> Callable[[Item], None]:
+        return work if awaited is None else _after_others(work, awaited)
+
     if before == 1:
-        yield lambda work, items: _work_through_here(_after_others(work) if gives_way else work, items)
+        yield lambda work, items: _work_through_here(in_turn(work), items)
         return
 
     def begin() -> None:
@@ -90,7 +98,7 @@ def side_by_side() -> Iterator[Callable[[Callable[[Item], None], Sequence[Item]]
     pool = ThreadPoolExecutor(before, initializer=begin, thread_name_prefix="symgnn")
 
     def work_through(work: Callable[[Item], None], items: Sequence[Item]) -> Iterator[Item]:
-        for item, _ in zip(items, pool.map(_after_others(work) if gives_way else work, items), strict=True):
+        for item, _ in zip(items, pool.map(in_turn(work), items), strict=True):
             yield item
 
     with one_thread():

@@ -70,18 +70,24 @@ def test_work_that_gives_way_rests_while_something_is_done_at_once(n_threads: in
 
     def in_background() -> None:
         torch.set_num_threads(n_threads)
-        with giving_way(), side_by_side() as work_through:
+        with giving_way(awaited), side_by_side() as work_through:
             list(work_through(done.append, range(50)))
 
-    background = Thread(target=in_background)
-    with at_once(), at_once():
-        background.start()
-        with side_by_side() as work_through:  # what is done at once does not wait
-            assert list(work_through(lambda _item: None, range(9))) == list(range(9))
-        background.join(0.2)
-        assert done == []
-    background.join(20)
-    assert sorted(done) == list(range(50))
+    for rests in (True, False):
+        done.clear()
+        awaited = Event()
+        background = Thread(target=in_background)
+        with at_once(), at_once():
+            background.start()
+            with side_by_side() as work_through:  # what is done at once does not wait
+                assert list(work_through(lambda _item: None, range(9))) == list(range(9))
+            background.join(0.2)
+            assert done == []
+            if not rests:  # somebody waits for it
+                awaited.set()
+                background.join(20)
+        background.join(20)
+        assert sorted(done) == list(range(50))
 
 
 def test_what_fails_is_raised_and_leaves_the_number_as_it_was() -> None:

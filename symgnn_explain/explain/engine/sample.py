@@ -14,7 +14,7 @@ from symgnn_explain.models.sweep import sweep_first
 from symgnn_explain.structure.bins import wrapped_into_cell
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 
-CUBES = 4
+CUBES = 3
 """Cubes of atoms, the first in the middle of the glass."""
 
 CUBE_EDGE = 30.0

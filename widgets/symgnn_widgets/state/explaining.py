@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from traitlets import Bool, HasTraits, Instance
@@ -18,6 +19,9 @@ from symgnn_widgets.state.threshold import Threshold
 
 HISTORY_LENGTH = 64
 """Explanations kept; each holds some 20 000 edges, about 1 MB."""
+
+DRAWING = 1.0
+"""Seconds after an explanation in which figures of it are drawn, and predictions of a very large glass rest."""
 
 NO_ATOM = "No atom is selected: click one in the 3D view, or type its index."
 
@@ -64,7 +68,7 @@ class Explaining(HasTraits):
         add
             Add it to the selection, or take it out, as if ``adding`` were set.
         """
-        with self.structure.telling():
+        with self.structure.telling(), at_once():
             if add or self.selected.adding:
                 self.selected.toggle(atom)
             else:
@@ -126,6 +130,8 @@ class Explaining(HasTraits):
                     cancel=cancel,
                     **options(report),
                 )
+                if structure.predicting.running:
+                    threading.Thread(target=_let_it_be_drawn, daemon=True).start()
             return key, explanation
 
         self.job.start(work, self._remember, wait=wait)
@@ -217,3 +223,8 @@ class Explaining(HasTraits):
     def _fail(self, error: Exception) -> None:
         self.preview = None
         self.structure.fail("The explanation failed", error)
+
+
+def _let_it_be_drawn() -> None:
+    with at_once():
+        time.sleep(DRAWING)

@@ -84,6 +84,7 @@ class Structure(HasTraits):
         )
         self._ahead = Job(lambda error: self.fail("Explanations could not be prepared", error))
         self._known: dict[str, Any] = {}
+        self._awaited = threading.Event()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         if later:
             require_predictable(glass, predictor)
@@ -109,9 +110,10 @@ class Structure(HasTraits):
         def work(report: Reporter, cancel: threading.Event) -> None:
             if self.sampled:
                 report.preview(self.sample)
-            with giving_way():
-                self.predict_watched(Watch(report, cancel))
+            with giving_way(self._awaited):
+                self._predict_once(Watch(report, cancel))
 
+        self._awaited.clear()
         self.predicting.start(work, lambda _nothing: self.take_in())
 
     def take_in(self) -> None:
@@ -147,7 +149,10 @@ class Structure(HasTraits):
 
     def predict_watched(self, watch: Watch) -> Predicted:
         """Predict once; whoever asks meanwhile waits. Raises InputError where predictions are no numbers."""
+        self._awaited.set()
+        return self._predict_once(watch)
 
+    def _predict_once(self, watch: Watch) -> Predicted:
         def predict() -> Predicted:
             watch.advance(0.0)
             found = self.predictor.predict_glass(self.glass, progress=watch.advance)
