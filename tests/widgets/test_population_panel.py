@@ -24,7 +24,7 @@ def test_the_selection_is_explained_and_listed(explorer: GlassExplorer, tmp_path
     panel.folder.value = str(tmp_path / "population")
     panel.start.click()
     assert (session.error, session.many.job.status) == ("", "done")
-    expected = explain_many(session.predictor, session.glass, session.selection, **session.settings)
+    expected = explain_many(session.predictor, session.glass, session.selection, session.method, **session.settings)
     assert session.population.atoms == session.selection
     for atom in session.selection:
         np.testing.assert_array_equal(session.population[atom].score, expected[atom].score)
