@@ -60,8 +60,14 @@ def test_different_atoms_share_atoms_at_most(glass: Glass, tiny_predictor: Predi
     assert table.loc[hops, "second"].astype(float).sum() == pytest.approx(1.0)
 
 
-def test_different_glasses_and_networks_are_refused(pair: tuple[AtomExplanation, AtomExplanation]) -> None:
+def test_different_glasses_are_refused(pair: tuple[AtomExplanation, AtomExplanation]) -> None:
     with pytest.raises(InputError, match="different glasses"):
         agreement(pair[0], replace(pair[1], glass_sha256="0"))
-    with pytest.raises(InputError, match="different edges"):
-        agreement(pair[0], replace(pair[1], displacement=1.1 * pair[1].displacement))
+
+
+def test_other_edges_of_the_same_atom_share_atoms_at_most(pair: tuple[AtomExplanation, AtomExplanation]) -> None:
+    """Pairs and edges of one network, or networks of different reach."""
+    first, second = pair
+    fewer = {name: getattr(second, name)[:-1] for name in ("source", "target", "displacement", "hop", "score")}
+    for other in (replace(second, **fewer), replace(second, displacement=1.1 * second.displacement)):
+        assert set(both(first, other).index) == {f"atoms on the top {k} edges in common" for k in (10, 50)}

@@ -233,6 +233,9 @@ def test_contributions_resolved_by_distance_sum_to_all(prepared) -> None:
     assert table["share"].sum() == pytest.approx(1.0)
     beyond = table["share"][table["inner"] >= 3.0].sum()
     assert found.share_beyond(3.0) == pytest.approx(beyond)
+    for distance in (-1.0, float("nan")):
+        with pytest.raises(InputError, match="must not be negative"):
+            found.share_beyond(distance)
     figure = contribution_figure(found)
     assert {axis.type for axis in figure.select_xaxes()} == {"category"}  # a page would take 10-11 for a month
     waterfall = figure.data[-1]

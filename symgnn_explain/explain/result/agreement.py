@@ -24,8 +24,8 @@ def agreement(first: AtomExplanation, second: AtomExplanation) -> pd.DataFrame:
         One row a ``quantity``: of the ``first``, of the ``second``, and of ``both`` together. The latter are Spearman's
         correlation of the absolute scores of edges, the same within each hop (what both share because the near comes
         before the far is left out), the share of the most important edges in common, and that of the atoms at their
-        ends (Jaccard index, explained atoms left out). Different atoms rest on different edges: for them only the last
-        is known.
+        ends (Jaccard index, explained atoms left out). Different atoms rest on different edges, and so do networks of
+        other kinds: for them only the last is known.
 
     Raises
     ------
@@ -44,8 +44,8 @@ def agreement(first: AtomExplanation, second: AtomExplanation) -> pd.DataFrame:
     both: dict[str, float | None] = dict.fromkeys(
         ["rank correlation of edges", "rank correlation within hops", *(f"top {k} edges in common" for k in COUNTS)]
     )
-    if first.atom == second.atom:
-        aligned = _aligned(first, second)
+    aligned = _aligned(first, second) if first.atom == second.atom else None
+    if aligned is not None:
         alike = [rank_correlation(first.score, aligned), rank_correlation(first.score, aligned, first.hop)]
         alike += [top_overlap(first.score, aligned, k) for k in COUNTS]
         both = dict(zip(both, alike, strict=True))
@@ -54,18 +54,15 @@ def agreement(first: AtomExplanation, second: AtomExplanation) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["quantity", "first", "second", "both"])
 
 
-def _aligned(first: AtomExplanation, second: AtomExplanation) -> FloatArray:
-    """Scores of the second explanation in the order of the first one's edges."""
+def _aligned(first: AtomExplanation, second: AtomExplanation) -> FloatArray | None:
+    """Scores of the second explanation in the order of the first one's edges; None where it has other edges."""
     keys = [
         np.column_stack([one.source, one.target, np.rint(1e3 * one.displacement)]).astype(np.int64)
         for one in (first, second)
     ]
     orders = [np.lexsort(key.T) for key in keys]
     if len(first) != len(second) or (keys[0][orders[0]] != keys[1][orders[1]]).any():
-        raise InputError(
-            f"the explanations of atom {first.atom} rest on different edges, so other networks made them: explain the "
-            "atom again."
-        )
+        return None
     aligned = np.empty(len(first))
     aligned[orders[0]] = second.score[orders[1]]
     return aligned

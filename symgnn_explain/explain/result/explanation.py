@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from symgnn_explain.errors import InputError, first_rows
+from symgnn_explain.errors import InputError, first_rows, require_not_negative
 from symgnn_explain.explain.engine.protocol import Covers, MaskSemantics
 from symgnn_explain.explain.engine.units import OF_MESSAGES, Unit, Units, group_edges
 from symgnn_explain.explain.fidelity.measure import Fidelity
@@ -323,7 +323,11 @@ class AtomExplanation:
         return table.assign(share=(table["raises"] - table["lowers"]) / (total if total > 0 else 1.0))
 
     def share_beyond(self, distance: float) -> float:
-        """Share of all absolute scores that belongs to atoms farther from the explained one than ``distance`` (Å)."""
+        """Share of all absolute scores that belongs to atoms farther from the explained one than ``distance`` (Å).
+
+        Raises InputError if the distance is negative or not a number.
+        """
+        require_not_negative(distance=distance)
         size = np.abs(self.score)
         return float(size[self._distance_from_explained() > distance].sum() / max(size.sum(), np.finfo(float).tiny))
 
