@@ -324,6 +324,11 @@ def test_what_is_shown_is_compared_and_no_other_atom_goes_by_its_name(explorer: 
     assert set(compare.page_figures()) == {"comparison-a", "comparison-b"}
     compare.choose(*list(session.history)[1:])
     assert compare.page_figures() == {}
+    session.unit = "pair"
+    explained(explorer, 3)
+    named = [name for name, _ in compare.choices[0].options]
+    assert named[0].endswith("pairs, pairs replaced by mean surroundings and messages")
+    assert named[1].endswith("edges, messages replaced by their mean")
 
 
 def test_two_explorers_do_not_turn_each_other(explorer: GlassExplorer) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
+from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS, AtomExplanation
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
@@ -83,8 +84,9 @@ def test_every_tab_can_be_opened_by_its_title(explorer: GlassExplorer) -> None:
         inside = [other for other in explorer.tabs.every.values() if getattr(other, "active", False)]
         assert not isinstance(panel, Seen) or panel in inside
         assert len([other for other in inside if not isinstance(other, Tabs)]) <= 1
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match=r"no tab is called 'No such tab': choose from .*Rings"):
         explorer.tabs.open("No such tab")
+    assert repr(explorer) == f"GlassExplorer({explorer.session.glass})"
 
 
 def every_tabs(tabs: Tabs) -> list[Tabs]:

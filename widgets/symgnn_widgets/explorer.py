@@ -106,6 +106,9 @@ class GlassExplorer:
             else Session(glass if calculator is None else glass.relaxed(calculator), predictor, later=later)
         )
 
+    def __repr__(self) -> str:
+        return f"GlassExplorer({self.session.structure.glass})"
+
     def _begin(self, session: Session) -> None:
         """Make the explorer of a session, in place of the one that this cell has made before."""
         hear_on_main_thread()

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import METHODS
-from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
+from symgnn_explain.explain.mask_words import MASKED_AS_ONE, mask_meaning
 from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
@@ -138,7 +138,7 @@ class Compare(Seen):
 
 def _name(glass: Glass, key: Key) -> str:
     atom, method, semantics, unit, *_ = key
-    masked = f"{MASKED_AS_ONE[unit]}, {MASK_MEANING[semantics]}"
+    masked = f"{MASKED_AS_ONE[unit]}, {mask_meaning(semantics, unit)}"
     return f"{glass.symbols[atom]} {atom}, {METHODS[method].label}, {masked}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from symgnn_explain.explain import METHODS
-from symgnn_explain.explain.mask_words import MASK_MEANING, MASKED_AS_ONE
+from symgnn_explain.explain.mask_words import MASKED_AS_ONE, mask_meaning
 from symgnn_explain.runs.markup import element, note
 from symgnn_widgets.panels.edges import TABLE_LAYOUT
 from symgnn_widgets.state.explaining import Explaining
@@ -48,7 +48,7 @@ class History(Seen):
 def _difference(key: Key, present: Key) -> str:
     """Say what an explanation was made with, where that is not what is set now."""
     _, method, semantics, unit, *settings = key
-    said = [MASKED_AS_ONE[unit], MASK_MEANING[semantics]]
+    said = [MASKED_AS_ONE[unit], mask_meaning(semantics, unit)]
     if method == present[1]:
         said += [f"{name} {value}" for name, value in settings if (name, value) not in present]
     return ", ".join(said)

@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
+from symgnn_explain.errors import InputError
+
 TAB_HELP = {
     "What matters?": "Which atoms and edges the prediction rests on",
     "Can I trust it?": "Whether the explanation holds, and how good predictions are",
@@ -124,7 +126,7 @@ class Tabs(Seen):
 
         Raises
         ------
-        KeyError
+        InputError
             If there is none of this title.
         """
         for place, (own, panel) in enumerate(self.panels.items()):
@@ -134,7 +136,7 @@ class Tabs(Seen):
                 continue
             self.ui.selected_index = place
             return
-        raise KeyError(title)
+        raise InputError(f"no tab is called {title!r}: choose from {', '.join(self.every)}.")
 
     def page_figures(self) -> dict[str, go.Figure]:
         """Draw what all panels have to show beside the figures of every explanation."""
