@@ -33,7 +33,7 @@ def hear_elsewhere(kernel: Kernel, kind: str, said: list[str]) -> None:
 
     async def hear() -> None:
         for number, message in enumerate(said):
-            await kernel.shell_handlers[kind](None, [], message)
+            kernel.shell_handlers[kind](None, [], message)  # nothing else is heard while it waits
             assert len(kernel.heard) == number + 1  # a subshell is idle once its message is handled, not before
 
     asyncio.run(hear())
@@ -48,9 +48,9 @@ def test_the_main_loop_handles_in_order_what_another_thread_hears(monkeypatch, k
         messages.hear_on_main_thread()  # a second explorer changes nothing
         assert kernel.shell_handlers["execute_request"] == kernel.hear
         await asyncio.to_thread(hear_elsewhere, kernel, kind, ["a", "b", "c"])
-        await kernel.shell_handlers[kind](None, [], "d")  # without subshells: the main loop hears it itself
+        kernel.shell_handlers[kind](None, [], "d")  # without subshells: the main loop hears it itself
         with pytest.raises(ValueError, match="wrong"):  # the kernel reports it
-            await asyncio.to_thread(asyncio.run, kernel.shell_handlers[kind](None, [], "wrong"))
+            await asyncio.to_thread(hear_elsewhere, kernel, kind, ["wrong"])
         return kernel
 
     kernel = asyncio.run(main())

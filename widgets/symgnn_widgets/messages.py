@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import wait
 from functools import wraps
 from typing import Any
 from weakref import WeakSet
@@ -16,6 +17,8 @@ from weakref import WeakSet
 from IPython.core.getipython import get_ipython
 
 _OF_WIDGETS = ("comm_open", "comm_msg", "comm_close")
+_LOOK_AGAIN = 0.5
+"""Seconds after which a thread that waits for the main loop looks whether that has ended."""
 _served: WeakSet[Any] = WeakSet()
 
 
@@ -34,9 +37,9 @@ def hear_on_main_thread() -> None:
     handlers.update({kind: _on(loop, handlers[kind]) for kind in _OF_WIDGETS})
 
 
-def _on(loop: asyncio.AbstractEventLoop, handler: Callable[..., None]) -> Callable[..., Any]:
+def _on(loop: asyncio.AbstractEventLoop, handler: Callable[..., None]) -> Callable[..., None]:
     @wraps(handler)
-    async def heard(*message: Any) -> None:
+    def heard(*message: Any) -> None:
         if asyncio.get_running_loop() is loop:
             handler(*message)
             return
@@ -44,6 +47,12 @@ def _on(loop: asyncio.AbstractEventLoop, handler: Callable[..., None]) -> Callab
         async def handle() -> None:
             handler(*message)
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(handle(), loop))
+        # Waited for by the thread, not by its loop: a kernel that gets another message meanwhile (ipykernel 7.4) would
+        # not say when that one is done, and its widget would wait for that for good.
+        done = asyncio.run_coroutine_threadsafe(handle(), loop)
+        while loop.is_running():
+            if wait([done], timeout=_LOOK_AGAIN).done:
+                done.result()
+                return
 
     return heard
