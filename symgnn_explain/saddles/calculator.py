@@ -159,10 +159,19 @@ class AseSurface:
         self.calls = 0
 
     def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
-        """Return energy (eV) and forces (n, 3) on the movable atoms (eV/Å)."""
+        """Return energy (eV) and forces (n, 3) on the movable atoms (eV/Å).
+
+        Raises InputError if the calculator does not know a species, or computes no forces.
+        """
         self._atoms.positions[self.mobile] = positions
         self.calls += 1
-        return float(self._atoms.get_potential_energy()), self._atoms.get_forces()[self.mobile]
+        try:
+            return float(self._atoms.get_potential_energy()), self._atoms.get_forces()[self.mobile]
+        except NotImplementedError as error:
+            raise InputError(
+                f"{type(self._atoms.calc).__name__} cannot compute {self._atoms.get_chemical_formula()} ({error}): "
+                "give a potential of all species."
+            ) from error
 
 
 def as_ase(glass: Glass, surface: EnergySurface) -> Atoms:

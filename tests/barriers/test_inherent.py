@@ -168,3 +168,11 @@ def test_predictions_of_a_snapshot_are_restored(
     undisturbed = Predictor.load(device="cpu").predict(glass)
     assert np.corrcoef(read_glass(out).arrays["predicted_barrier"], undisturbed)[0, 1] > 0.95
     assert EamCalculator(published_potential).with_virial(read_glass(out))[1].max() < 2e-3
+
+
+def test_a_calculator_that_does_not_know_a_species_is_refused(make_crystal) -> None:
+    """ASE's EMT knows copper and no zirconium."""
+    crystal = make_crystal(rattle=0.05, seed=1)
+    foreign = replace(crystal, numbers=np.where(np.arange(len(crystal)) == 0, 40, 29))
+    with pytest.raises(InputError, match=r"EMT cannot compute .*Zr.*give a potential of all species"):
+        foreign.relaxed(EMT())
