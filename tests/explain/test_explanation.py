@@ -60,6 +60,10 @@ def test_a_masked_prediction_outside_the_range_is_flagged(by_hand) -> None:
     assert by_hand.masked_change == pytest.approx(1.0)
     inside = dataclasses.replace(by_hand, masked_prediction=1.2)
     assert inside.out_of_distribution is False
+    # of a crystal, say, whose atoms are all predicted alike: 1.2304 eV does not leave "1.230 to 1.230 eV"
+    end = dataclasses.replace(by_hand, prediction_range=(1.2301, 1.2302), masked_prediction=1.2304, fidelity=None)
+    assert end.out_of_distribution is False
+    assert dataclasses.replace(end, masked_prediction=1.2316).out_of_distribution is True
     without = dataclasses.replace(by_hand, masked_prediction=None)
     assert without.out_of_distribution is None
     assert without.masked_change is None

@@ -80,6 +80,7 @@ def masked_predictions(explanation: AtomExplanation) -> list[tuple[str, float]]:
 
 
 def outside_range(explanation: AtomExplanation) -> list[tuple[str, float]]:
-    """Return those that lie outside the range of all predictions for the glass."""
-    low, high = explanation.prediction_range
-    return [(how, value) for how, value in masked_predictions(explanation) if not low <= value <= high]
+    """Return those that lie outside the range of all predictions for the glass, and do not read as one of its ends."""
+    (low, high), written = explanation.prediction_range, explanation.quantity.number
+    outside = [(how, value) for how, value in masked_predictions(explanation) if not low <= value <= high]
+    return [(how, value) for how, value in outside if written(value) not in (written(low), written(high))]
