@@ -32,7 +32,7 @@ class MechanismPanel(Seen):
         self.result: Mechanism | None = None
         said = "An atom moves where it is so far from its place at a saddle point, Å"
         self.moves = control(
-            widgets.BoundedFloatText, "moves by (Å)", said, 160, label=84, value=MOVES, min=0.02, max=5.0
+            widgets.BoundedFloatText, "moves by (Å)", said, 176, label=100, value=MOVES, min=0.02, max=5.0
         )
         self.said = widgets.HTML()
         self.figure = FigurePanel(height, IN_SPACE, empty=_EMPTY)
