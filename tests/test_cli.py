@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +399,11 @@ def test_defaults_that_a_help_names_are_those_of_the_code(capsys: pytest.Capture
         assert {"accurate", "symgnn", "paper", "schnet"} <= set(RECIPES)
         if verb == "train":
             assert f"(default {','.join(DEFAULT_VALIDATION)})" in said
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"symgnn-explain {version('symgnn_explain')}\n"
 
 
 def test_defaults_of_verbs_are_those_of_the_functions_that_they_call() -> None:

@@ -15,7 +15,9 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -103,6 +105,22 @@ app = typer.Typer(
 for _verb, _in_short, _example in VERBS:
     # \b keeps the line as it is, so that it can be copied.
     app.command(short_help=_in_short, epilog=f"\b\nExample:\n  symgnn-explain {_example}")(_verb)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"symgnn-explain {version('symgnn_explain')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Take what comes before a verb."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -227,7 +227,7 @@ def test_overlap_of_explanations_is_counted(many, analyse):
     [
         (lambda _: [], "no explanation"),
         (lambda explanations: [*explanations[:2], explanations[0]], "explained twice"),
-        (lambda explanations: [explanations[0], replace(explanations[1], method="saliency")], "each method on its own"),
+        (lambda explanations: [explanations[0], replace(explanations[1], method="saliency")], "each way on its own"),
         (lambda explanations: [replace(explanations[0], glass_sha256="other")], "another glass"),
     ],
 )

@@ -74,6 +74,9 @@ def test_cycles_show_every_group_with_its_interval(analyses):
         assert bars.y[place] - bars.error_y.arrayminus[place] == pytest.approx(found.low)
     assert list(named(figure, "published").y) == list(PUBLISHED_CYCLES.values())
     assert len(named(figure, "single atoms").y) == len(CYCLE_GROUPS) * len(several)
+    of_pairs = population_cycle_figure(replace(several, unit="pair"))
+    assert not any(str(trace.name).startswith("published") for trace in of_pairs.data)
+    assert of_pairs.layout.yaxis.title.text == "optimal cycles per pair"
 
 
 def test_soft_against_hard_fills_what_is_significant(analyses):

@@ -16,6 +16,7 @@ from symgnn_explain.analysis.explained.population_atom import DISTANCE_NULLS, At
 from symgnn_explain.analysis.order.local_order import LocalOrder, local_order_analysis
 from symgnn_explain.analysis.topology.of_glass import structure_topology
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.units import Unit
 from symgnn_explain.explain.fidelity.intervals import Interval
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.target import BARRIER, Target
@@ -71,6 +72,8 @@ class PopulationAnalysis(Brief):
         Atoms with the lowest and the highest predictions, which were compared; 0 where there are too few.
     quantity
         What is predicted.
+    unit
+        What was masked as one: ``edge`` and ``bond`` are messages alone.
     boundary, draws, seed
         Of the cycles and of the null models.
     """
@@ -92,6 +95,7 @@ class PopulationAnalysis(Brief):
     draws: int
     seed: int
     quantity: Target = BARRIER
+    unit: Unit = "edge"
 
     def __len__(self) -> int:
         return len(self.atoms)
@@ -162,6 +166,7 @@ class PopulationAnalysis(Brief):
             "quantity_unit": self.quantity.unit,
             "method": self.method,
             "mask_semantics": self.mask_semantics,
+            "unit": self.unit,
             "n_atoms": len(self),
             "k": self.k,
             **cycles,
@@ -292,10 +297,11 @@ def population_analysis(
     analyst = AtomAnalyst(glass, rdf, order, k, boundary, draws, seed)
     analysed = []
     for place, explanation in enumerate(explanations):
-        if (explanation.method, explanation.mask_semantics) != (first.method, first.mask_semantics):
+        ways = [f"{one.method} ({one.mask_semantics}, unit {one.unit})" for one in (explanation, first)]
+        if ways[0] != ways[1]:
             raise InputError(
-                f"atom {explanation.atom} was explained by {explanation.method} ({explanation.mask_semantics}), atom "
-                f"{first.atom} by {first.method} ({first.mask_semantics}): analyse each method on its own."
+                f"atom {explanation.atom} was explained by {ways[0]}, atom {first.atom} by {ways[1]}: analyse each way on "
+                "its own."
             )
         analysed.append(analyst.analyse(explanation, pool))
         watch.advance(0.4 + 0.5 * (place + 1) / n_atoms)
@@ -328,6 +334,7 @@ def population_analysis(
         draws=draws,
         seed=seed,
         quantity=first.quantity,
+        unit=first.unit,
     )
 
 

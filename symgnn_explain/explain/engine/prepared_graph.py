@@ -18,6 +18,7 @@ from symgnn_explain.explain.engine.network_features import NetworkFeatures, netw
 from symgnn_explain.explain.engine.pair_forward import PairForward, PairList
 from symgnn_explain.explain.engine.protocol import Covers, ForwardUnderMask, MaskSemantics
 from symgnn_explain.explain.engine.units import OF_MESSAGES, SHELL_WIDTH, Unit, group_edges
+from symgnn_explain.explain.mask_words import require_semantics
 from symgnn_explain.models.ensemble import SymGNNLike, members_of, with_description
 from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.models.protocol import NodeAdapter, NodeModel, evaluated_copy, name_of
@@ -173,6 +174,7 @@ class PreparedGraph:
         With ``over_pairs`` the mask is over the pairs that they depend on, where the network sees more of them than
         messages. ``member`` chooses one network of an ensemble.
         """
+        require_semantics(semantics)
         nodes = self.node_of(atoms) if isinstance(atoms, int) else [self.node_of(atom) for atom in atoms]
         if not isinstance(self.model, SymGNNLike):
             return generic_forward(self.engine, nodes, semantics)
