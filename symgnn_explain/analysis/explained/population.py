@@ -300,8 +300,8 @@ def population_analysis(
         ways = [f"{one.method} ({one.mask_semantics}, unit {one.unit})" for one in (explanation, first)]
         if ways[0] != ways[1]:
             raise InputError(
-                f"atom {explanation.atom} was explained by {ways[0]}, atom {first.atom} by {ways[1]}: analyse each way on "
-                "its own."
+                f"atom {explanation.atom} was explained by {ways[0]}, atom {first.atom} by {ways[1]}: "
+                "analyse each way on its own."
             )
         analysed.append(analyst.analyse(explanation, pool))
         watch.advance(0.4 + 0.5 * (place + 1) / n_atoms)

@@ -43,7 +43,7 @@ class WhatIfPanel:
             "Edit",
             f"{EDIT_FORMS}. Press Enter.",
             label=30,
-            placeholder="swap 12,15; remove within 2.6 of 7",
+            placeholder="turn 12 into Zr; remove within 2.6 of 7",
         )
         self.undo = button("", "undo", "Take the last step back", editing.undo)
         self.swap = button("Swap", "exchange", "Exchange the species of the two selected atoms", self._swap, 76)
