@@ -22,8 +22,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
+# The notebook runs by itself: an extension that only this server is told of does it.
 explore: $(READY) ## Open the explorer in JupyterLab: click an atom, see what made the network predict its barrier
-	$(BIN)/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_explore.ipynb
+	$(BIN)/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
+		--LabApp.extra_labextensions_path="$(CURDIR)/widgets/symgnn_widgets/labextensions" notebooks/01_explore.ipynb
 
 app: $(READY) ## Open the explorer as a web page without code, served by Voilà
 	$(BIN)/python -m voila notebooks/app.ipynb

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,6 +111,8 @@ def _open_in_lab(source: str, *, browser: bool) -> None:
         notebook = Path(folder) / "explore.ipynb"
         notebook.write_text(json.dumps(_notebook(source)), encoding="utf-8")
         command = [sys.executable, "-m", "jupyterlab", str(notebook)]
+        # The notebook runs by itself: an extension that only this server is told of does it.
+        command += [f"--LabApp.extra_labextensions_path={files('symgnn_widgets') / 'labextensions'}"]
         command += [] if browser else ["--no-browser"]
         command += ["--allow-root"] if os.name == "posix" and os.geteuid() == 0 else []
         _run_until_stopped(command)

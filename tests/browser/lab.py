@@ -57,8 +57,11 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def running_lab(home: Path, root: Path) -> Iterator[Lab]:
-    """Run a JupyterLab server of this environment, on a free port, that knows nothing of the user's configuration."""
+def running_lab(home: Path, root: Path, *more: str) -> Iterator[Lab]:
+    """Run a JupyterLab server of this environment, on a free port, that knows nothing of the user's configuration.
+
+    ``more`` are further options of it.
+    """
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -79,6 +82,7 @@ def running_lab(home: Path, root: Path) -> Iterator[Lab]:
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"),
         *(f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True"),
         *("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"),
+        *more,
     ]
     log = home / "lab.log"
     url = f"http://127.0.0.1:{port}"

@@ -58,7 +58,7 @@ def test_frames_edits_film_and_session(
     explorer_page.picture(PICTURES / "frames.png")
 
     explorer_page.open_tab("What if?")
-    line = page.locator("input[placeholder^='swap']")
+    line = page.locator("input[placeholder^='turn 12']")
     line.fill("move 3 by 0.1 0 0; remove 9")
     line.press("Enter")
     page.wait_for_selector(".symgnn-tabs :text('Steps:')", timeout=LONG)

@@ -231,7 +231,7 @@ def edits(explorer: Laboratory) -> None:
         "paste within 2.6 of 100 from 100 to 30": "→ paste",
     }
     for each, step in words.items():
-        explorer.fill("swap", each)
+        explorer.fill("turn 12", each)
         explorer.see(step, steps)
     explorer.picture("edits")
     assert explorer.asked("len(explorer.session.editing.words)") == "5"

@@ -144,7 +144,7 @@ def test_words_and_records_say_the_same(glass: Glass) -> None:
         ("melt everything", "swap 12,15"),
         ("", "cannot be understood"),
         ("swap 1", "two atoms"),
-        ("swap 1,2,3", "are 3"),
+        ("swap 1,2,3", "names 3"),
         ("swap 1,99999", "does not exist"),
         ("turn 1 into Xx", "unknown species 'Xx'"),
         ("turn 1 to Zr", "lacks the word 'into'"),
