@@ -14,7 +14,7 @@ from symgnn_explain.cli import lab as verb
 
 from .lab import KERNEL_IS_IDLE, LONG, ExplorerPage, running_lab
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 OPEN = "(path) => { window.jupyterapp.commands.execute('docmanager:open', { path }); }"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
