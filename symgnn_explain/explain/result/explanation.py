@@ -406,33 +406,15 @@ class AtomExplanation:
 
     def to_networkx(self, k: int | None = None) -> nx.MultiDiGraph:
         """Build a graph of the ``k`` most important edges (all where None): score, distance (Å), displacement, hop."""
-        import networkx as nx
+        from symgnn_explain.explain.result.graphs import networkx_graph
 
-        graph = nx.MultiDiGraph(atom=self.atom, method=self.method, prediction=self.prediction)
-        graph.add_node(self.atom)
-        for edge in self.rank()[first_rows(k)]:
-            graph.add_edge(
-                int(self.source[edge]),
-                int(self.target[edge]),
-                score=float(self.score[edge]),
-                distance=float(self.distance[edge]),
-                displacement=tuple(self.displacement[edge].tolist()),
-                hop=int(self.hop[edge]),
-            )
-        return graph
+        return networkx_graph(self, k)
 
     def to_pyg(self, n_atoms: int) -> Explanation:
         """Build a ``torch_geometric.explain.Explanation`` over the receptive field's edges and the glass's atoms."""
-        import torch
-        from torch_geometric.explain import Explanation
+        from symgnn_explain.explain.result.graphs import pyg_explanation
 
-        return Explanation(
-            edge_index=torch.from_numpy(np.stack([self.source, self.target])),
-            edge_attr=torch.from_numpy(self.displacement.astype(np.float32)),
-            edge_mask=torch.from_numpy(self.score.astype(np.float32)),
-            num_nodes=n_atoms,
-            index=torch.tensor([self.atom]),
-        )
+        return pyg_explanation(self, n_atoms)
 
     def require_glass(self, glass: Glass) -> None:
         """Raise InputError unless this explains an atom of ``glass``."""
