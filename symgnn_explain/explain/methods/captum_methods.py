@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor
 
 from symgnn_explain.errors import InputError
@@ -52,6 +51,8 @@ def saliency(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) 
 
     The largest gradient is among the diagnostics.
     """
+    from captum.attr import Saliency
+
     attribution = Saliency(Counted(prediction.batch, 1, watch)).attribute(prediction.full(1.0)[None].requires_grad_())
     gradient = as_scores(attribution)
     largest = float(gradient.max())
@@ -61,6 +62,8 @@ def saliency(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) 
 
 def input_gradient(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score units by mask · ∂prediction/∂mask where nothing is masked, that is, by the gradient itself; signed."""
+    from captum.attr import InputXGradient
+
     attribution = InputXGradient(Counted(prediction.batch, 1, watch)).attribute(
         prediction.full(1.0)[None].requires_grad_()
     )
@@ -98,6 +101,8 @@ def integrated_gradients(
 
 def _of_all(prediction: MaskedPrediction, steps: int, watch: Watch) -> FloatArray:
     """Integrate over the mask, shape (1, n_units)."""
+    from captum.attr import IntegratedGradients
+
     # One mask a call on a CPU: a batch would hold the intermediate results of all steps at once.
     attribution = IntegratedGradients(Counted(prediction.batch, steps, watch), multiply_by_inputs=True).attribute(
         prediction.full(1.0)[None],
@@ -110,6 +115,8 @@ def _of_all(prediction: MaskedPrediction, steps: int, watch: Watch) -> FloatArra
 
 def _of_members(path: DescribedPath, prediction: MaskedPrediction, steps: int, watch: Watch) -> FloatArray:
     """Integrate over descriptors and messages, and find what each member says of the units, shape (M, n_units)."""
+    from captum.attr import IntegratedGradients
+
     gradients = IntegratedGradients(Counted(path, steps, watch), multiply_by_inputs=False).attribute(
         path.end, baselines=path.start, n_steps=steps, internal_batch_size=1
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import FeatureAblation, KernelShap, ShapleyValueSampling
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -70,6 +70,8 @@ class KernelShapSettings:
 
 def feature_ablation(prediction: MaskedPrediction, _settings: NoSettings, watch: Watch) -> UnitScores:
     """Score each unit by how much the prediction falls when it alone is masked (occlusion); signed."""
+    from captum.attr import FeatureAblation
+
     predict = Counted(prediction.batch, prediction.n_units + 1, watch)
     attribution = FeatureAblation(predict).attribute(
         prediction.full(1.0)[None], baselines=0.0, perturbations_per_eval=prediction.at_once
@@ -89,6 +91,8 @@ def shapley_sampling(prediction: MaskedPrediction, settings: ShapleySamplingSett
     InputError
         If there are more than ``MOST_SHAPLEY_UNITS`` units.
     """
+    from captum.attr import ShapleyValueSampling
+
     n_units = _require_few(prediction, MOST_SHAPLEY_UNITS, "shapley_sampling")
     orders = _paired_orders(n_units, settings.seed)
     captum = ShapleyValueSampling(Counted(prediction.batch, settings.permutations * (n_units + 1), watch))
@@ -115,6 +119,8 @@ def kernel_shap(prediction: MaskedPrediction, settings: KernelShapSettings, watc
     InputError
         If there are more than ``MOST_KERNEL_UNITS`` units, or too few samples for them.
     """
+    from captum.attr import KernelShap
+
     n_units = _require_few(prediction, MOST_KERNEL_UNITS, "kernel_shap")
     if n_units == 1:
         watch.advance(1.0)
@@ -126,7 +132,8 @@ def kernel_shap(prediction: MaskedPrediction, settings: KernelShapSettings, watc
             "or a coarser unit."
         )
     predict = Counted(prediction.batch, samples + math.ceil((samples - 2) / _ROWS_AT_ONCE), watch)
-    captum = _SeededKernelShap(predict, settings.seed)
+    captum = KernelShap(predict)
+    captum.perturb_func = partial(_masks_of_kernel, seed=settings.seed)
     captum.interpretable_model = _EfficientLeastSquares(predict.advance)
     with torch.random.fork_rng(devices=[]):  # the DataLoader in Captum draws a seed that it does not use
         attribution = captum.attribute(
@@ -146,27 +153,23 @@ def _paired_orders(n_units: int, seed: int) -> Iterator[list[int]]:
         yield order.flip(0).tolist()
 
 
-class _SeededKernelShap(KernelShap):
-    """KernelShap whose masks come from a generator of its own, each followed by its complement."""
+def _masks_of_kernel(original_inp: Tensor, *, seed: int, **kwargs: Any) -> Iterator[Tensor]:
+    """Yield the mask of ones, that of zeros, then masks of random sizes after the Shapley kernel, (1, n_units).
 
-    def __init__(self, predict: Any, seed: int) -> None:
-        super().__init__(predict)
-        self._seed = seed
-
-    def kernel_shap_perturb_generator(self, original_inp: Any, **kwargs: Any) -> Iterator[Tensor]:
-        """Yield the mask of ones, that of zeros, then masks of random sizes after the Shapley kernel, (1, n_units)."""
-        generator = torch.Generator().manual_seed(self._seed)
-        size_weights = kwargs["num_select_distribution"].probs.cpu()
-        n_units = kwargs["num_interp_features"]
-        device = original_inp.device
-        yield torch.ones(1, n_units, dtype=torch.long, device=device)
-        yield torch.zeros(1, n_units, dtype=torch.long, device=device)
-        while True:
-            size = int(torch.multinomial(size_weights, 1, generator=generator))
-            mask = torch.zeros(1, n_units, dtype=torch.long)
-            mask[0, torch.randperm(n_units, generator=generator)[:size]] = 1
-            yield mask.to(device)
-            yield 1 - mask.to(device)
+    Each of the latter is followed by its complement. What is called how is Captum's.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size_weights = kwargs["num_select_distribution"].probs.cpu()
+    n_units = kwargs["num_interp_features"]
+    device = original_inp.device
+    yield torch.ones(1, n_units, dtype=torch.long, device=device)
+    yield torch.zeros(1, n_units, dtype=torch.long, device=device)
+    while True:
+        size = int(torch.multinomial(size_weights, 1, generator=generator))
+        mask = torch.zeros(1, n_units, dtype=torch.long)
+        mask[0, torch.randperm(n_units, generator=generator)[:size]] = 1
+        yield mask.to(device)
+        yield 1 - mask.to(device)
 
 
 class _EfficientLeastSquares:

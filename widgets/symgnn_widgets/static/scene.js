@@ -5,12 +5,19 @@
 
   const stage = view.stage;
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const packed = (values) => btoa(String.fromCharCode(...new Uint8Array(values.buffer, values.byteOffset, values.byteLength)));
   const floats = (text) => new Float32Array(bytes(text).buffer);
 
   const TURN = Math.PI / 24, ZOOM = 0.1;
   const NEARLY_INVISIBLE = 0.05, SHINING_OPACITY = 0.5, CUT_DARKENING = 0.3;
   const FADED = 1, SHOWN = 2, FADED_OPACITY = 0.1;
   const PAPER = { light: "white", dark: "#111111" }, INK_BELOW = 0.15, INK_IN_DARK = 0.9;
+
+  // What draws, by the name that the browser gives it.
+  const drawnBy = (gl) => {
+    const told = gl.getExtension("WEBGL_debug_renderer_info");
+    return String(gl.getParameter(told ? told.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  };
 
   // A page of its own has no theme: it is light.
   const theme = globalThis.symgnnTheme;
@@ -205,6 +212,16 @@
     if (shines && spheres) shineThrough(name, spheres);
   };
 
+  // A shader goes with the last thing that is drawn with it, and making it again takes a tenth of a second: something too
+  // small to be seen keeps those of what comes and goes with each click.
+  const keepShaders = (positions) => {
+    const place = packed(positions.subarray(0, 3)), colour = packed(new Float32Array(3)), radius = packed(new Float32Array([1e-6]));
+    put({
+      name: "shaders", shines: true, spheres: { position: place, colour, radius },
+      cylinders: { start: place, end: place, colour, radius },
+    });
+  };
+
   // The skin of the region where a field on a grid (first index fastest) is above a level. Beyond the grid it is below,
   // so that the skin is closed where the region meets a face of the cell.
   const skin = (field, [nx, ny, nz], matrix, level) => {
@@ -235,6 +252,7 @@
         atoms.addRepresentation("spacefill", { ...look, sele: "none", opacity: FADED_OPACITY });
         framed = false;
         frame();
+        keepShaders(floats(glass.positions));
         view.el.dataset.scene = "ready";
         view.send({ type: "scene_ready" });
       });
@@ -362,6 +380,11 @@
   // A click selects an atom here; it must not move the camera. Hovering would cost a picking pass on every rest of the mouse.
   stage.mouseControls.remove("clickPick-left");
   stage.setParameters({ hoverTimeout: -1, clipNear: 0, fogNear: 55, fogFar: 100 });
+  // NGL draws a picture that rests once more, eight times as finely: where no graphics card does it, that takes a second,
+  // which the next click would wait for.
+  if (/swiftshader|llvmpipe|softpipe|software|basic render/i.test(drawnBy(stage.viewer.renderer.getContext()))) {
+    stage.setParameters({ sampleLevel: -1 });
+  }
   paper();
   const unwatch = theme?.watch((isDark) => next(() => useTheme(isDark)));
   stage.viewerControls.signals.changed.add(cutAway);
