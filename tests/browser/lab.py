@@ -232,7 +232,9 @@ class ExplorerPage:
         started = time.perf_counter()
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         self._wait_drawn()
-        return time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self._wait_at_rest()
+        return seconds
 
     def start(self) -> None:
         """Show the explorer as the notebook makes it: by running all cells, or anew where it runs already."""
@@ -242,6 +244,7 @@ class ExplorerPage:
             self._mark_old()
             self.kernel(_SHOW_ANEW)
             self._wait_drawn()
+            self._wait_at_rest()
         self.wait_example()
         self.complaints.clear()
         self.received.clear()
@@ -263,6 +266,8 @@ class ExplorerPage:
         failures = self.page.locator(FAILURE).all_inner_texts()
         assert failures == [], failures
         self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
+
+    def _wait_at_rest(self) -> None:
         self.page.locator(".symgnn-explorer").evaluate("(explorer) => explorer.scrollIntoView({block: 'start'})")
         self.page.evaluate(_RESTS)
 

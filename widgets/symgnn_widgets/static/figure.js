@@ -16,10 +16,23 @@ const LONGEST_WAIT = 500; // ms
 // Nothing offers to upload figures, and a dollar in a name is a dollar.
 const CONFIG = { displaylogo: false, modeBarButtonsToRemove: ["sendChartToCloud"], typesetMath: false };
 
-// Not every browser has these.
-const whenIdle = (step) =>
-  globalThis.requestIdleCallback?.(step, { timeout: LONGEST_WAIT }) ?? setTimeout(step, LONGEST_WAIT / 5);
-const forget = (due) => (globalThis.cancelIdleCallback ?? clearTimeout)(due);
+// After some frames, in which the 3D view is drawn, as soon as the page has nothing else to do. Not every browser tells when.
+const FRAMES_BEFORE = 3;
+const whenIdle = (step) => {
+  let left = FRAMES_BEFORE, due = 0, forget = cancelAnimationFrame;
+  const wait = () => {
+    if (left-- > 0) due = requestAnimationFrame(wait);
+    else if (globalThis.requestIdleCallback) {
+      forget = cancelIdleCallback;
+      due = requestIdleCallback(step, { timeout: LONGEST_WAIT });
+    } else {
+      forget = clearTimeout;
+      due = setTimeout(step, LONGEST_WAIT / 5);
+    }
+  };
+  wait();
+  return () => forget(due);
+};
 
 export default {
   async render({ model, el }) {
@@ -90,12 +103,12 @@ export default {
       uncover();
     };
     // The 3D view comes first; of figures that follow each other at once, only the last is drawn.
-    let due = null;
+    let forget = () => {};
     const drawInTime = () => {
       if (isEmpty()) uncover();
       else say();
-      forget(due);
-      due = whenIdle(draw);
+      forget();
+      forget = whenIdle(draw);
     };
     // Drawn once it has a size, and again with every other one.
     const observer = new ResizeObserver(draw);
@@ -109,7 +122,7 @@ export default {
     const unwatch = theme.watch(() => redraw());
 
     return () => {
-      forget(due);
+      forget();
       observer.disconnect();
       unwatch();
       groups.get(group)?.delete(place);
