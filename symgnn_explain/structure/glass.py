@@ -155,7 +155,7 @@ class Glass:
         named = dict(zip(np.unique(self.numbers).tolist(), self.species, strict=True))
         return [named[number] for number in self.numbers.tolist()]
 
-    @property
+    @cached_property
     def species(self) -> tuple[str, ...]:
         """Chemical symbols present, in order of atomic number."""
         return tuple(chemical_symbols[number] for number in np.unique(self.numbers))

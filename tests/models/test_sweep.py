@@ -26,7 +26,8 @@ from symgnn_explain.models.messages import Senders, attend, attend_in_torch
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.sweep import blocks_of, sweep
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
-from symgnn_explain.structure.bins import Bins
+from symgnn_explain.structure import bins as bins_module
+from symgnn_explain.structure.bins import Bins, Boxes, images_within, wrapped_into_cell
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph, neighbour_edges
 
@@ -255,6 +256,35 @@ def test_neighbours_of_a_part_are_those_of_the_whole(random_glass: Callable[...,
         there = (target == atom) & (expected > 0)
         np.testing.assert_allclose(np.sort(distance[own]), np.sort(expected[there]), rtol=1e-6)
         np.testing.assert_array_equal(np.sort(other[own]), np.sort(source[there]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_boxes_hold_all_that_is_between_two_corners(random_glass: Callable[..., Glass], data: st.DataObject) -> None:
+    """Also of small boxes, so that a small glass has many, and of corners far outside of the cell."""
+    glass = random_glass(
+        data.draw(st.integers(1, 5)),
+        seed=data.draw(st.integers(0, 9)),
+        shear=data.draw(st.sampled_from([0.0, 0.4])),
+        pbc=tuple(data.draw(st.lists(st.booleans(), min_size=3, max_size=3))),
+    )
+    moved = replace(glass, positions=glass.positions + data.draw(st.sampled_from([0.0, -55.0])))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bins_module, "_BOX_EDGE", data.draw(st.sampled_from([0.7, 3.0, 8.0])))
+        boxes = Boxes.of(moved)
+    assert sorted(boxes.order) == list(range(len(moved)))
+    low = np.array(data.draw(st.lists(st.floats(-2.5, 2.5), min_size=3, max_size=3)))
+    high = low + np.array(data.draw(st.lists(st.floats(0, 1.5), min_size=3, max_size=3)))
+    looked_at = boxes.between(low, high)
+    assert (np.diff(looked_at) > 0).all()
+    part, place, vectors = images_within(moved, low, high, wrapped_into_cell(moved, looked_at))
+    expected = images_within(moved, low, high, wrapped_into_cell(moved))
+    found, all_of_them = (
+        {(int(atom), *vector.tolist()) for atom, vector in zip(atoms, shifts, strict=True)}
+        for atoms, shifts in ((looked_at[part], vectors), (expected[0], expected[2]))
+    )
+    assert found == all_of_them
+    assert len(part) == len(place) == len(found)
 
 
 def test_descriptors_are_the_same_compiled_and_in_torch(random_glass: Callable[..., Glass]) -> None:

@@ -206,6 +206,7 @@ class GlassExplorer:
     def _build(self, session: Session) -> None:
         """Make the panels of a session."""
         self.session = session
+        session.structure.predict()
         explaining, scene = session.explaining, session.scene
         # What is quick to draw comes first: panels are told of an explanation in the order in which they are made.
         self.controls = Controls(explaining, session.cancel, self.window)
@@ -247,8 +248,8 @@ class GlassExplorer:
         self.files.offer_relaxation()
         session.structure.observe(lambda _change: self.files.offer_relaxation(), "predicted")
         self.ui.children = (*self._basis, *self._compose())
-        session.structure.predict()
         session.structure.prepare_ahead()
+        explaining.import_ahead()
         self._tooltips.read(self.ui, tabs={title: TAB_HELP[title] for title in self.tabs.every})
 
     def _frames_panel(self) -> FramesPanel | None:

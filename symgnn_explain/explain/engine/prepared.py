@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from symgnn_explain.models.protocol import NodeModel
 from symgnn_explain.models.sweep import lengths_of
 from symgnn_explain.models.target import Target
 from symgnn_explain.runs.threads import one_thread
-from symgnn_explain.structure.bins import images_within, wrapped_into_cell
+from symgnn_explain.structure.bins import Boxes, images_within, wrapped_into_cell
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.graph import edge_displacements
 
@@ -199,6 +200,10 @@ class PreparedLargeGlass(PreparedGlass):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_latest": []}  # other processes explain other atoms
 
+    @cached_property
+    def _boxes(self) -> Boxes:
+        return Boxes.of(self.glass)
+
     def domain_scores(self, atoms: IntArray) -> FloatArray | None:
         """Return the domain score of an atom and of some that it depends on; see :class:`PreparedGlass`."""
         known, model = super().domain_scores(atoms), self.predictor.model
@@ -207,7 +212,7 @@ class PreparedLargeGlass(PreparedGlass):
         near, beyond, last = np.cumsum(
             [_sight(model), model.config.cutoff, max(model.config.cutoff, model.config.reach)]
         )
-        nodes, positions, distance = _within(self.glass, int(atoms[0]), last + _MARGIN)
+        nodes, positions, distance = _within(self.glass, int(atoms[0]), last + _MARGIN, self._boxes)
         order = np.argsort(distance, kind="stable")
         n_core, n_around = np.searchsorted(distance[order], [near, beyond + _MARGIN])
         lengths = lengths_of(model, _cluster(self.glass, nodes[order], positions[order]), int(n_core), int(n_around))
@@ -220,7 +225,7 @@ class PreparedLargeGlass(PreparedGlass):
         for part in self._latest:
             if part.atom == atom:
                 return part
-        nodes, positions, _ = _within(self.glass, atom, _sight(self.predictor.model))
+        nodes, positions, _ = _within(self.glass, atom, _sight(self.predictor.model), self._boxes)
         cut = _cluster(self.glass, nodes, positions)
         shared = {each.name: getattr(self, each.name) for each in fields(PreparedGlass) if each.name != "graph"}
         part = PreparedSurroundings(graph=_described_graph(self.predictor, cut), atom=atom, nodes=nodes, **shared)
@@ -360,12 +365,16 @@ def graph_around(predictor: Predictor, glass: Glass, atom: int) -> tuple[Data, I
     return predictor.graph(_cluster(glass, nodes, positions)), nodes
 
 
-def _within(glass: Glass, atom: int, radius: float) -> tuple[IntArray, FloatArray, FloatArray]:
+def _within(
+    glass: Glass, atom: int, radius: float, boxes: Boxes | None = None
+) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return the atoms within a radius (Å) of one, in the order of the glass, where their images are, and how far."""
-    shift, scaled = wrapped_into_cell(glass)
-    reach = radius / glass.heights()
-    image, place, vectors = images_within(glass, scaled[atom] - reach, scaled[atom] + reach, (shift, scaled))
-    distance = np.linalg.norm((place - scaled[atom]) @ glass.cell, axis=1)
+    (centre,) = wrapped_into_cell(glass, np.array([atom]))[1]
+    low, high = centre - radius / glass.heights(), centre + radius / glass.heights()
+    looked_at = None if boxes is None else boxes.between(low, high)
+    image, place, vectors = images_within(glass, low, high, wrapped_into_cell(glass, looked_at))
+    image = image if looked_at is None else looked_at[image]
+    distance = np.linalg.norm((place - centre) @ glass.cell, axis=1)
     near = distance <= radius
     order = np.flatnonzero(near)[np.argsort(image[near], kind="stable")]
     return image[order], glass.positions[image[order]] + vectors[order] @ glass.cell, distance[order]

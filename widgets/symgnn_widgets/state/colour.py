@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,11 @@ class Colours(HasTraits):
         structure, chosen = self._structure, self._chosen()
         if chosen is not None:
             return chosen
-        return predicted_colouring(structure) if structure.predicted else species_colouring(structure.glass)
+        return predicted_colouring(structure) if structure.predicted else self._by_species
+
+    @cached_property
+    def _by_species(self) -> Colouring:
+        return species_colouring(self._structure.glass)
 
     def _chosen(self) -> Colouring | None:
         """Colour by what was chosen; nothing is computed anew while what it is made of stays."""

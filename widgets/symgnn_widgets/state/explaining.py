@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from traitlets import Bool, HasTraits, Instance
 
@@ -12,7 +13,7 @@ from symgnn_explain.explain import explain_atom
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.runs.threads import at_once
 from symgnn_explain.structure.selection import select_atoms
-from symgnn_widgets.state.jobs import Job, Reporter
+from symgnn_widgets.state.jobs import Job, Reporter, event_loop
 from symgnn_widgets.state.method import Key, MethodChoice
 from symgnn_widgets.state.selection import Selection
 from symgnn_widgets.state.threshold import Threshold
@@ -54,6 +55,11 @@ class Explaining(HasTraits):
         selected.observe(self._follow_selection, "selected_atom")
         choice.observe(self._show_known, ["settings", "semantics", "unit"])
         choice.observe(self._mend, "settings_problem")
+
+    def import_ahead(self) -> None:
+        """Import what the first explanation needs in the background, where a page waits to be drawn."""
+        if event_loop() is not None:
+            threading.Thread(target=import_module, args=("captum.attr",), daemon=True).start()
 
     def on_shown(self, handler: Callable[[object], None]) -> None:
         """Call ``handler`` when another explanation is shown, or another number of its edges."""

@@ -286,7 +286,8 @@ class Structure(HasTraits):
 def require_predictable(glass: Glass, predictor: Predictor) -> None:
     """Raise InputError where a network certainly cannot predict a glass: what is known before it is computed."""
     require_species(glass, predictor.species)
-    if predictor.cutoff is not None:  # other networks have their own neighbours
+    # Other networks have their own neighbours; of a very large glass it is said where it is predicted.
+    if predictor.cutoff is not None and not is_sampled(predictor, glass):
         neighbour_edges(glass, CLOSEST_APPROACH)
 
 
