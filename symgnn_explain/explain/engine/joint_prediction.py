@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -46,6 +46,13 @@ class JointPrediction:
         if len(self.predictions) == 1:
             return self.predictions[0](mask)[None]
         return self._forward(mask.index_select(0, self._of_edge))
+
+    def with_pullback(self, mask: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Predict (A,) under a mask; also return what turns gradients towards the predictions into one towards it."""
+        mask = mask.detach().requires_grad_()
+        with torch.enable_grad():
+            predictions = self(mask)
+        return predictions.detach(), lambda towards: torch.autograd.grad(predictions, mask, towards)[0]
 
     def full(self, value: float) -> Tensor:
         """Return a mask of one value everywhere, of the network's precision and on its device."""

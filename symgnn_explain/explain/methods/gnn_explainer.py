@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from symgnn_explain.errors import require_counts, require_not_negative, require_positive
 from symgnn_explain.explain.engine.joint_prediction import JointPrediction
@@ -37,8 +36,27 @@ SETTLED_SHARE = 0.96
 _NEGLIGIBLE = 0.01
 """Change of a prediction, in units of the spread of the training labels."""
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From logits, mask (n_units,) and the change of each prediction in units of the training labels' spread (A,)."""
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+"""Of Adam (Kingma and Ba, ICLR 2015)."""
+
+
+@dataclass(frozen=True)
+class _Objective:
+    """What is minimised, by its gradients: with twenty thousand logits, recording them takes as long as the network.
+
+    Parameters
+    ----------
+    towards_change
+        From the change of each prediction, in units of the training labels' spread, to the gradient towards it; (A,).
+    towards_mask
+        Gradient towards the mask of what does not depend on the predictions: a number, or shape (n_units,).
+    entropy
+        Weight of the mean binary entropy of the mask m, whose gradient towards a logit l is -l m (1 - m) / n_units.
+    """
+
+    towards_change: Callable[[Tensor], Tensor]
+    towards_mask: float | Tensor
+    entropy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -136,15 +154,11 @@ def published_gnn_explainer(
     joint = JointPrediction([prediction])
     logits = _random_logits(joint, settings.seed)
 
-    def loss(logits: Tensor, mask: Tensor, change: Tensor) -> Tensor:
-        # The entropy is written in logits, where it never overflows.
-        entropy = -(mask * logsigmoid(logits) + (1 - mask) * logsigmoid(-logits)).mean()
-        return change.square() + settings.size * mask.sum() + settings.entropy * entropy
-
-    for epoch, _ in enumerate(_descend(joint, logits, settings.learning_rate, loss, settings.epochs)):
+    objective = _Objective(lambda change: 2 * change, settings.size, settings.entropy)
+    for epoch, _ in enumerate(_descend(joint, logits, settings.learning_rate, objective, settings.epochs)):
         watch.advance((epoch + 1) / settings.epochs)
         watch.offer(lambda: _mask_of(logits))
-    return _scores(prediction, logits.detach().sigmoid(), {"epochs": float(settings.epochs)})
+    return _scores(prediction, logits.sigmoid(), {"epochs": float(settings.epochs)})
 
 
 def _constrained(
@@ -154,19 +168,19 @@ def _constrained(
     logits = joint.full(0.0) if settings.repetitions == 1 else _random_logits(joint, settings.seed + run)
     multiplier = torch.zeros_like(joint.original)
 
-    def loss(_: Tensor, mask: Tensor, change: Tensor) -> Tensor:
-        size = joint.sums(mask) / joint.sizes
-        return (size + multiplier * change + settings.penalty / 2 * change.square()).sum()
-
+    objective = _Objective(
+        lambda change: multiplier + settings.penalty * change, (1 / joint.sizes.to(logits))[joint.owner]
+    )
     final, ended = torch.empty_like(logits), torch.full_like(multiplier, settings.epochs)
     going = torch.ones_like(multiplier, dtype=torch.bool)
     settled = _Settled(joint)
-    for epoch, change in enumerate(_descend(joint, logits, settings.learning_rate, loss, settings.epochs), start=1):
+    steps = _descend(joint, logits, settings.learning_rate, objective, settings.epochs)
+    for epoch, change in enumerate(steps, start=1):
         if epoch % EPOCHS_BETWEEN_UPDATES == 0:
             multiplier += settings.penalty / 2 * change
         if settings.stop_early and epoch % EPOCHS_BETWEEN_CHECKS == 0:
             done = going & settled.after(logits, change)
-            final = torch.where(done[joint.owner], logits.detach(), final)
+            final = torch.where(done[joint.owner], logits, final)
             ended = torch.where(done, epoch, ended)
             going &= ~done
         finished = not going.any()
@@ -174,20 +188,27 @@ def _constrained(
         watch.offer(lambda: _mask_of(logits))
         if finished:
             break
-    return torch.where(going[joint.owner], logits.detach(), final).sigmoid(), ended
+    return torch.where(going[joint.owner], logits, final).sigmoid(), ended
 
 
-def _descend(joint: JointPrediction, logits: Tensor, learning_rate: float, loss: Loss, epochs: int) -> Iterator[Tensor]:
-    """Minimise the loss with Adam; yield the changes of the predictions (A,) that each epoch started from."""
-    logits.requires_grad_()
-    optimizer = torch.optim.Adam([logits], lr=learning_rate, fused=True)
-    for _ in range(epochs):
+def _descend(
+    joint: JointPrediction, logits: Tensor, learning_rate: float, objective: _Objective, epochs: int
+) -> Iterator[Tensor]:
+    """Change the logits in place by Adam; yield the changes of the predictions (A,) that each epoch started from."""
+    mean, square = torch.zeros_like(logits), torch.zeros_like(logits)
+    for epoch in range(1, epochs + 1):
         mask = logits.sigmoid()
-        change = (joint(mask) - joint.original) / joint.label_scale
-        optimizer.zero_grad()
-        loss(logits, mask, change).sum().backward()
-        optimizer.step()
-        yield change.detach()
+        predictions, pullback = joint.with_pullback(mask)
+        change = (predictions - joint.original) / joint.label_scale
+        gradient = pullback(objective.towards_change(change) / joint.label_scale) + objective.towards_mask
+        if objective.entropy:
+            gradient.sub_(logits, alpha=objective.entropy / len(logits))
+        gradient.mul_(mask).mul_(1 - mask)
+        mean.lerp_(gradient, 1 - _BETA1)
+        square.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
+        size = square.div(1 - _BETA2**epoch).sqrt_().add_(_EPSILON)
+        logits.addcdiv_(mean, size, value=-learning_rate / (1 - _BETA1**epoch))
+        yield change
 
 
 class _Settled:
@@ -199,7 +220,7 @@ class _Settled:
 
     def after(self, logits: Tensor, change: Tensor) -> Tensor:
         """Look at the logits as they are now; return which atoms are done, shape (A,)."""
-        pieces = self.joint.split(logits.detach())
+        pieces = self.joint.split(logits)
         self.tops.append([set(piece.topk(min(TOP_UNITS, len(piece))).indices.tolist()) for piece in pieces])
         if len(self.tops) < 3:
             return torch.zeros_like(change, dtype=torch.bool)
@@ -227,7 +248,7 @@ def _scores(
 
 
 def _mask_of(logits: Tensor) -> FloatArray:
-    return logits.detach().sigmoid().cpu().double().numpy()
+    return logits.sigmoid().cpu().double().numpy()
 
 
 def _random_logits(joint: JointPrediction, seed: int) -> Tensor:
