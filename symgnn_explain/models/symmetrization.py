@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 _NODES, _WEIGHTS = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(256))
@@ -105,6 +104,8 @@ class IcosahedralO3(FiniteGroup):
     """The 120 symmetries of the icosahedron that has its two-fold axes along x, y and z."""
 
     def __init__(self) -> None:
+        from scipy.spatial.transform import Rotation
+
         golden = (1 + math.sqrt(5)) / 2
         # Unit quaternions of the binary icosahedral group (Conway and Smith, On Quaternions and Octonions, 2003).
         units = np.eye(4)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.stats import hypergeom
 
 from symgnn_explain.analysis.explained.mro import ShellAnalysis
 from symgnn_explain.explain.fidelity.intervals import CONFIDENCE
@@ -47,6 +46,8 @@ def distance_figure(analysis: ShellAnalysis) -> go.Figure:
 
 
 def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
+    from scipy.stats import hypergeom
+
     longest = float(analysis.all_distance.max())
     edges = BIN_WIDTH * np.arange(int(np.ceil(longest / BIN_WIDTH)) + 1)
     centres = (edges[1:] + edges[:-1]) / 2

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from symgnn_explain.errors import InputError, require_positive
 from symgnn_explain.explain.result.explanation import AtomExplanation
@@ -161,6 +160,8 @@ def mechanism(explanation: AtomExplanation, barrier: AtomBarrier, glass: Glass, 
 
 def _area(score: FloatArray, moving: NDArray[np.bool_]) -> float:
     """Probability that of an atom that moves and one that does not the former has the higher score; ties count half."""
+    from scipy.stats import rankdata
+
     n_moving = int(moving.sum())
     above = rankdata(score)[moving].sum() - n_moving * (n_moving + 1) / 2
     return float(above / (n_moving * (len(score) - n_moving)))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial import cKDTree
 
 from symgnn_explain.analysis.topology.alpha import pad_with_ghosts, wrapped_positions
 from symgnn_explain.errors import InputError
@@ -76,6 +75,8 @@ def smooth_field(glass: Glass, values: ArrayLike, *, length: float = LENGTH, spa
     quantity = np.asarray(values, dtype=np.float64)
     if quantity.shape != (len(glass),) or not np.isfinite(quantity).all():
         raise InputError(f"a field needs one finite value for each of the {len(glass)} atoms, not {quantity.shape}.")
+    from scipy.spatial import cKDTree
+
     if not min(length, spacing) > 0:
         raise InputError(f"{length=} and {spacing=} must be positive, in Å.")
     position = wrapped_positions(glass)

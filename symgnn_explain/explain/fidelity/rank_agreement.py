@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.measure import importance_order
@@ -32,6 +31,8 @@ def rank_correlation(first: FloatArray, second: FloatArray, classes: IntArray | 
         the classes' correlations weighted by their sizes; a class of one unit has none. With hops as classes, what two
         rankings share because both put the near before the far is left out.
     """
+    from scipy.stats import rankdata
+
     _require_alike(first, second)
     classes = np.zeros(len(first), dtype=np.int64) if classes is None else classes
     total, n_ranked = 0.0, 0
@@ -54,6 +55,8 @@ def roc_auc(truth: NDArray[np.bool_], score: FloatArray) -> float:
     InputError
         If all units are true, or none.
     """
+    from scipy.stats import rankdata
+
     _require_alike(truth, score)
     n_true, n_false = int(truth.sum()), int((~truth).sum())
     if not n_true or not n_false:
