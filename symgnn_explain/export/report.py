@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LISTED = 20  # rows of the lists of edges and atoms; the data files hold all
 _CAPTIONS = {
-    "neighbourhood": "The most important edges, around the explained atom; width is importance.",
+    "neighbourhood": "What matters most, around the explained atom; width is importance.",
     "distances": "How far the important atoms are, against all atoms of the receptive field. Distances in a glass peak "
     "where g(r) does: read the enrichment against its null, not the peaks.",
     "contributions": "What lies at each distance adds to the prediction or takes from it, from everything masked to "

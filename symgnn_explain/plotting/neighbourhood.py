@@ -80,7 +80,8 @@ def neighbourhood_figure(
         raise InputError(f"predictions have shape {values.shape}, expected ({len(glass)},): one value an atom.")
     drawn, quantity = _collect(explanation, k), explanation.quantity
     figure = new_figure(
-        f"The {len(drawn.edges)} most important edges of atom {explanation.atom} ({glass.symbols[explanation.atom]}), "
+        f"The {len(drawn.edges)} most important {explanation.edges_are} of atom {explanation.atom} "
+        f"({glass.symbols[explanation.atom]}), "
         f"{_predicted(explanation)}",
         width=1000,
         height=720,
@@ -179,7 +180,7 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
         )
         texts.append("<br>".join(lines))
     marker = {"size": 6, "color": GREY, "opacity": 0.0}
-    named: dict[str, Any] = {"name": "edges", "uid": "edges", "showlegend": False}
+    named: dict[str, Any] = {"name": explanation.edges_are, "uid": "edges", "showlegend": False}
     draw3d(figure, middle, marker=marker, hovertext=texts, hoverinfo="text", **named)
 
 

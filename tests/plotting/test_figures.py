@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from symgnn_explain.analysis.explained.cycle_comparison import cycle_comparison
 from symgnn_explain.analysis.explained.mro import shell_analysis
 from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.engine.units import group_edges
 from symgnn_explain.plotting import (
     cycle_figure,
     distance_figure,
@@ -100,6 +102,16 @@ def test_atoms_are_coloured_by_their_barriers(glass, explanation):
             assert value == glass.barriers[atom]
             assert f"barrier {value:.3f} eV" in text
     assert sum(len(trace.x) for trace in coloured) >= len(explanation.important_atoms(30))
+
+
+def test_the_title_says_what_is_drawn(explanation, glass) -> None:
+    pairs = replace(
+        explanation,
+        covers="everything",
+        units=group_edges("pair", explanation.source, explanation.target, glass=None, atom=0, displacement=None),
+    )
+    for each, word in ((explanation, "directed edges"), (pairs, "pairs")):
+        assert f"The 60 most important {word} of atom 0" in neighbourhood_figure(glass, each, k=60).layout.title.text
 
 
 def test_self_loops_are_marked(glass, explanation):
