@@ -241,6 +241,7 @@ class ExplorerPage:
         if self.kernel("print('explorer' in globals())").strip() != "True":
             self.run_all()
         else:
+            self._wait_quiet()
             self._mark_old()
             self.kernel(_SHOW_ANEW)
             self._wait_drawn()
@@ -248,6 +249,13 @@ class ExplorerPage:
         self.wait_example()
         self.complaints.clear()
         self.received.clear()
+
+    def _wait_quiet(self) -> None:
+        """Wait until the kernel has said nothing for half a second: what the page still builds is not taken from it."""
+        before = -1
+        while before < len(self.received):
+            before = len(self.received)
+            self.page.wait_for_timeout(500)
 
     def wait_example(self) -> None:
         """Wait until the atom that the explorer begins with is explained; show the whole glass then."""
