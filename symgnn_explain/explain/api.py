@@ -403,8 +403,10 @@ def _left_out(prepared: PreparedGlass, prediction: MaskedPrediction) -> dict[str
 
 
 def _domain(prepared: PreparedGlass, prediction: MaskedPrediction) -> dict[str, float]:
-    """Say whether training covered the explained atom, and those that its prediction depends on."""
-    score = prepared.domain_scores(np.concatenate([[prediction.atom], np.unique(prediction.source)]))
+    """Say whether training covered the explained atom, and those whose surroundings its prediction rests on."""
+    # Over pairs, atoms that others hear of through descriptors alone are sources too, and their surroundings unseen.
+    looking = prediction.target if prediction.over_pairs else prediction.source
+    score = prepared.domain_scores(np.concatenate([[prediction.atom], np.unique(looking)]))
     return {} if score is None else {DOMAIN_SCORE: float(score[0]), DOMAIN_OUTSIDE: float(np.mean(score[1:] > 1))}
 
 

@@ -35,8 +35,9 @@ def surroundings(model: SymGNNLike, glass: Glass, atoms: IntArray) -> Surrounded
     """Cut out atoms that stand near each other, and what a network's predictions for them depend on."""
     shift, scaled = wrapped_into_cell(glass)
     low, high = scaled[atoms].min(axis=0), scaled[atoms].max(axis=0)
-    hops = model.hops * model.config.cutoff + _MARGIN
-    near, sight = (reach / glass.heights() for reach in (hops, hops + max(model.config.cutoff, model.config.reach)))
+    messages = len(model.layers) * model.config.cutoff + _MARGIN
+    reaches = messages, messages + max(model.config.cutoff, model.config.reach)
+    near, sight = (reach / glass.heights() for reach in reaches)
     image, place, vectors = images_within(glass, low - sight, high + sight, (shift, scaled))
     chosen = np.full(len(glass), -1)
     chosen[atoms] = np.arange(len(atoms))

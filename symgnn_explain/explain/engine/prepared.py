@@ -84,7 +84,7 @@ class PreparedGlass(PreparedGraph):
         return self.predictions if self.sample is None else self.sample.said.values
 
     def domain_scores(self, atoms: IntArray) -> FloatArray | None:
-        """Return the domain score of an atom and of some that it depends on, shape (n,); None where there is none."""
+        """Return the domain score of an atom and of some whose messages reach it, (n,); None where there is none."""
         return None if self.domain is None else self.domain[atoms]
 
     @property
@@ -205,16 +205,15 @@ class PreparedLargeGlass(PreparedGlass):
         return Boxes.of(self.glass)
 
     def domain_scores(self, atoms: IntArray) -> FloatArray | None:
-        """Return the domain score of an atom and of some that it depends on; see :class:`PreparedGlass`."""
+        """Return the domain score of an atom and of some that it hears of; see :class:`PreparedGlass`."""
         known, model = super().domain_scores(atoms), self.predictor.model
         if known is None or np.isfinite(known).all() or self.predictor.domain is None:
             return known
-        near, beyond, last = np.cumsum(
-            [_sight(model), model.config.cutoff, max(model.config.cutoff, model.config.reach)]
-        )
+        steps = _message_reach(model), model.config.cutoff, max(model.config.cutoff, model.config.reach)
+        near, beyond, last = np.cumsum(steps)
         nodes, positions, distance = _within(self.glass, int(atoms[0]), last + _MARGIN, self._boxes)
         order = np.argsort(distance, kind="stable")
-        n_core, n_around = np.searchsorted(distance[order], [near, beyond + _MARGIN])
+        n_core, n_around = np.searchsorted(distance[order], [near + _MARGIN, beyond + _MARGIN])
         lengths = lengths_of(model, _cluster(self.glass, nodes[order], positions[order]), int(n_core), int(n_around))
         score = np.full(len(self.glass), np.nan)
         score[nodes[order[:n_core]]] = lengths / self.predictor.domain.edge
@@ -354,7 +353,11 @@ def _is_cut(model: NodeModel, glass: Glass) -> bool:
 
 def _sight(model: SymGNNLike) -> float:
     """How far (Å) a network sees: over its messages, and before the first of them."""
-    return float(model.hops * model.config.cutoff + max(model.config.cutoff, model.config.reach) + _MARGIN)
+    return float(_message_reach(model) + max(model.config.cutoff, model.config.reach) + _MARGIN)
+
+
+def _message_reach(model: SymGNNLike) -> float:
+    return float(len(model.layers) * model.config.cutoff)
 
 
 def graph_around(predictor: Predictor, glass: Glass, atom: int) -> tuple[Data, IntArray]:

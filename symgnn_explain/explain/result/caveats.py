@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LEFT_OUT = "left_out_by_messages"
 """Diagnostic: by how much the prediction moves when, beside all messages, descriptors are masked too."""
 DOMAIN_SCORE, DOMAIN_OUTSIDE = "domain_score", "share_of_atoms_outside_the_domain"
-"""Diagnostics: the score of the explained atom, and the share of the atoms of its receptive field beyond the edge."""
+"""Diagnostics: the score of the explained atom, and the share beyond the edge of the atoms whose messages reach it."""
 SAMPLED_ATOMS = "sampled_atoms"
 """Diagnostic: how many atoms mean messages and the range of predictions come from, where these are not all."""
 MANY_OUTSIDE = 0.1
@@ -43,7 +43,8 @@ def caveats_of(explanation: AtomExplanation) -> tuple[str, ...]:
         )
     elif (share := explanation.diagnostics.get(DOMAIN_OUTSIDE, 0.0)) > MANY_OUTSIDE:
         said.append(
-            f"Training did not cover {share:.0%} of the atoms that this prediction depends on (domain score above 1)."
+            f"Training did not cover surroundings like those of {share:.0%} of the atoms that this prediction rests on "
+            "(domain score above 1)."
         )
     if explanation.covers == "messages" and (moved := explanation.diagnostics.get(LEFT_OUT)) is not None:
         said.append(
