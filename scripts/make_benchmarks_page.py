@@ -42,7 +42,7 @@ def seconds(value: float) -> str:
     """Return a time with two digits and its unit."""
     if value >= 90:
         return f"{value / 60:.2g} min"
-    return f"{value:.2g} s" if value >= 0.1 else f"{value * 1e3:.2g} ms"
+    return f"{value:.2g} s" if value >= 0.0995 else f"{value * 1e3:.2g} ms"
 
 
 def accuracy(card: Figures) -> str:

@@ -229,19 +229,24 @@ def test_attention_is_the_same_compiled_and_in_torch(rounding: float) -> None:
     torch.testing.assert_close(one, other)
 
 
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_neighbours_of_a_part_are_those_of_the_whole(random_glass: Callable[..., Glass], data: st.DataObject) -> None:
-    """Against vesin's list, which another test compares with ASE's."""
+def drawn_glass(random_glass: Callable[..., Glass], data: st.DataObject) -> Glass:
+    """A small glass of any cell and periodicity, perhaps far outside of its cell."""
     glass = random_glass(
         data.draw(st.integers(1, 5)),
         seed=data.draw(st.integers(0, 9)),
         shear=data.draw(st.sampled_from([0.0, 0.4])),
         pbc=tuple(data.draw(st.lists(st.booleans(), min_size=3, max_size=3))),
     )
-    moved = replace(glass, positions=glass.positions + data.draw(st.sampled_from([0.0, -55.0])))
+    return replace(glass, positions=glass.positions + data.draw(st.sampled_from([0.0, -55.0])))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_neighbours_of_a_part_are_those_of_the_whole(random_glass: Callable[..., Glass], data: st.DataObject) -> None:
+    """Against vesin's list, which another test compares with ASE's."""
+    moved = drawn_glass(random_glass, data)
     bins = Bins.of(moved, 7.0)
-    atoms = np.random.default_rng(0).permutation(len(glass))[: data.draw(st.integers(1, len(glass)))]
+    atoms = np.random.default_rng(0).permutation(len(moved))[: data.draw(st.integers(1, len(moved)))]
     edges = bins.edges(atoms, 4.0)
     source, target, displacement = neighbour_edges(moved, 4.0)
     for place, atom in enumerate(atoms):
@@ -262,13 +267,7 @@ def test_neighbours_of_a_part_are_those_of_the_whole(random_glass: Callable[...,
 @given(data=st.data())
 def test_boxes_hold_all_that_is_between_two_corners(random_glass: Callable[..., Glass], data: st.DataObject) -> None:
     """Also of small boxes, so that a small glass has many, and of corners far outside of the cell."""
-    glass = random_glass(
-        data.draw(st.integers(1, 5)),
-        seed=data.draw(st.integers(0, 9)),
-        shear=data.draw(st.sampled_from([0.0, 0.4])),
-        pbc=tuple(data.draw(st.lists(st.booleans(), min_size=3, max_size=3))),
-    )
-    moved = replace(glass, positions=glass.positions + data.draw(st.sampled_from([0.0, -55.0])))
+    moved = drawn_glass(random_glass, data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bins_module, "_BOX_EDGE", data.draw(st.sampled_from([0.7, 3.0, 8.0])))
         boxes = Boxes.of(moved)

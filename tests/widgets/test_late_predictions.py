@@ -114,6 +114,26 @@ def test_a_click_before_the_predictions_is_answered_after_them(glass: Glass, hel
     assert held.asked == 1
 
 
+def test_overlapping_atoms_of_a_very_large_glass_are_named_once_it_is_predicted(
+    glass: Glass, tiny_predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are refused before anything is shown."""
+    doubled = replace(glass, positions=np.concatenate([glass.positions[:1], glass.positions[:1], glass.positions[2:]]))
+
+    async def main() -> None:
+        with pytest.raises(InputError, match="Å apart"):
+            GlassExplorer(doubled, tiny_predictor)
+        for module in (structure_module, prepared_module):
+            monkeypatch.setattr(module, "is_sampled", lambda *_given: True)
+        structure = GlassExplorer(doubled, tiny_predictor).session.structure
+        await until(lambda: structure.error)
+        assert "atoms 0 and 1" in structure.error
+        assert not structure.explainable
+        assert not structure.predicted
+
+    with_a_page(main())
+
+
 def test_an_atom_of_a_very_large_glass_is_explained_before_the_others_are_predicted(
     glass: Glass, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,12 +58,6 @@ class JointPrediction:
         """Return a mask of one value everywhere, of the network's precision and on its device."""
         return self.original.new_full((self.n_units,), value)
 
-    def sums(self, of_units: Tensor) -> Tensor:
-        """Sum over each atom's units, shape (n_units,) to (A,)."""
-        if len(self.predictions) == 1:
-            return of_units.sum()[None]
-        return torch.zeros_like(self.original).index_add(0, self.owner, of_units)
-
     def split(self, of_units: Tensor) -> tuple[Tensor, ...]:
         """Cut (n_units,) into one piece an atom."""
         return of_units.split([prediction.n_units for prediction in self.predictions])
