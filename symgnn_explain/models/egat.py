@@ -8,6 +8,8 @@ from torch.nn import functional
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
+from symgnn_explain.models.training_step import Kind, Weights, is_sorted, step
+
 NEGATIVE_SLOPE = 0.01
 """Of LeakyReLU."""
 
@@ -86,12 +88,35 @@ class EGATLayer(MessagePassing):
 
         ``fading`` (E,) is added to the logits of an edge: the logarithm of its weight, where long edges fade out.
         """
+        if self.trains_compiled(node, edge_index):
+            return self.train_compiled(node, edge_index, edge, fading)
         source, target = edge_index
         ends = self.from_source(node).index_select(0, source) + self.from_target(node).index_select(0, target)
         hidden = self.hidden(ends, edge)
         attention = self.attention(hidden, target, len(node), fading)
         aggregated = self.propagate(edge_index, value=self.heads_of(self.value(node)), attention=attention)
         return self.update_node(node, aggregated), self.update_edge(edge, hidden)
+
+    def trains_compiled(self, node: Tensor, edge_index: Tensor) -> bool:
+        """Whether it is trained as :mod:`~symgnn_explain.models.training_step` does it: on a CPU, no mask on messages."""
+        plain = self.explain or node.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+        return self.training and not plain and is_sorted(edge_index[1])
+
+    def train_compiled(
+        self, node: Tensor, edge_index: Tensor, edge: Tensor, fading: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Do what the forward pass does in training."""
+        norm = self.node_norm if self.last else self.edge_norm
+        weights = Weights(self.from_edge.weight, self.from_edge.bias, self.attention_vector)
+        if not self.last:
+            weights = Weights(*weights[:3], norm.weight, norm.bias, self.edge_out.weight, self.edge_out.bias)
+        nodes = self.from_source(node), self.from_target(node), self.value(node)
+        found = step(nodes, edge, weights, edge_index, Kind(NEGATIVE_SLOPE, self.rounding, norm.eps), fading)
+        node = self.update_node(node, found.aggregated)
+        if self.last:
+            return node, edge
+        follow(norm, found.mean, found.variance, len(edge))
+        return node, self.dropout(edge + found.update)
 
     def message(self, value_j: Tensor, attention: Tensor) -> Tensor:
         """Message of each edge, shape (E, heads, dim)."""
@@ -125,3 +150,11 @@ class EGATLayer(MessagePassing):
 
     def _join(self, per_head: Tensor) -> Tensor:
         return per_head.mean(1) if self.last else per_head.flatten(1)
+
+
+@torch.no_grad()
+def follow(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Let running statistics follow those of a step over ``count`` rows, as PyTorch does."""
+    norm.num_batches_tracked += 1
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance * count / max(1, count - 1), norm.momentum)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import lightning
@@ -22,6 +22,7 @@ from symgnn_explain.models.ensemble import with_description
 from symgnn_explain.models.environment import displaced_at_random
 from symgnn_explain.models.predictor import evaluation_mode
 from symgnn_explain.models.registry import NetworkConfig, build_network
+from symgnn_explain.models.sweep import blocks_of
 from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.models.symmetrization import HaarO3
 from symgnn_explain.models.target import BARRIER, Target
@@ -106,6 +107,7 @@ class GlassDataModule(lightning.LightningDataModule):
                     f"{glass.name!r} has one known {target.word}: to validate on a glass takes at least two."
                 )
         self.seed = seed
+        training, validation = ([_neighbours_together(glass) for glass in side] for side in (training, validation))
         self.training, self.validation = (
             [_labelled_graph(glass, config, target) for glass in side] for side in (training, validation)
         )
@@ -327,6 +329,18 @@ class TrainingModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the learning curve and the watch."""
         self.history, self.training_seconds = checkpoint["history"], checkpoint["training_seconds"]
+
+
+def _neighbours_together(glass: Glass) -> Glass:
+    """Return the glass with its atoms in another order: what an atom hears from is near it in memory too."""
+    order, _ = blocks_of(glass, len(glass))
+    return replace(
+        glass,
+        positions=glass.positions[order],
+        numbers=glass.numbers[order],
+        barriers=None if glass.barriers is None else glass.barriers[order],
+        arrays={name: values[order] for name, values in glass.arrays.items()},
+    )
 
 
 def _labelled_graph(glass: Glass, config: NetworkConfig, target: Target) -> Data:
