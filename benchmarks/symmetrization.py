@@ -2,8 +2,7 @@
 
 Symmetrized over a learned distribution, over the Haar measure, over the octahedral and the icosahedral group; trained
 on turned glasses instead (augmented); and neither. Each is trained on fold A (train0 and train1 held out) by the recipe
-``symgnn`` with every seed, which takes most of an hour of a core a run; interrupted calls continue. All learn from the
-same ``--teacher``, or from the known barriers where none is given. What is stored in
+``symgnn`` with every seed, which takes most of an hour of a core a run; interrupted calls continue. What is stored in
 ``--runs`` is not trained again, and the invariance errors are measured anew each time: run
 ``python benchmarks/symmetrization.py --runs out/symmetrization --json F``.
 """
@@ -48,17 +47,13 @@ def variants(base: Recipe) -> dict[str, Recipe]:
     }
 
 
-def trained(chosen: Recipe, folder: Path, seeds: tuple[int, ...], teacher: Predictor | None) -> CrossValidation:
-    """Train what is missing of a variant."""
+def trained(name: str, chosen: Recipe, runs: Path, seeds: tuple[int, ...], *, stored_only: bool) -> CrossValidation:
+    """Read the result of a variant, or train what is missing of it."""
+    if stored_only:
+        return CrossValidation.load(runs / name / RESULT_FILE)
+    glasses = datasets.cu64zr36()
     return cross_validate(
-        datasets.cu64zr36(),
-        config=chosen.config,
-        settings=chosen.settings,
-        out=folder,
-        seeds=seeds,
-        n_folds=1,
-        device="cpu",
-        teacher=teacher,
+        glasses, config=chosen.config, settings=chosen.settings, out=runs / name, seeds=seeds, n_folds=1, device="cpu"
     )
 
 
@@ -104,7 +99,6 @@ def main() -> None:
     parser = argument_parser(__doc__, rounds=None)
     parser.add_argument("--runs", type=Path, default=Path("out/symmetrization"), help="folder of the trainings")
     parser.add_argument("--recipe", default="symgnn", help="the network, and how it is trained")
-    parser.add_argument("--teacher", help="weights of a predictor that all learn from, trained on train2 to train6")
     parser.add_argument("--seeds", default="0,1,2", help="of the trainings, with commas between")
     parser.add_argument("--only", help="these variants alone, with commas between")
     parser.add_argument("--stored", action="store_true", help="train nothing: print what is stored")
@@ -112,16 +106,13 @@ def main() -> None:
     chosen = variants(recipe(arguments.recipe))
     names = arguments.only.split(",") if arguments.only else list(chosen)
     seeds = tuple(int(seed) for seed in arguments.seeds.split(","))
-    teacher = Predictor.load(arguments.teacher, device="cpu") if arguments.teacher else None
     rows = []
     print(
         f"{'variant':12} {'r':>6} {'95 % of the mean':>18} {'together':>9} {'published':>10} {'invariance error':>17}"
     )
     for name in names:
-        folder = arguments.runs / name
-        stored = arguments.stored
-        result = CrossValidation.load(folder / RESULT_FILE) if stored else trained(chosen[name], folder, seeds, teacher)
-        rows.append(figures := row(name, result, folder))
+        result = trained(name, chosen[name], arguments.runs, seeds, stored_only=arguments.stored)
+        rows.append(figures := row(name, result, arguments.runs / name))
         print(
             f"{name:12} {figures['r']:6.3f} {figures['low']:8.3f} to {figures['high']:6.3f} "
             f"{figures['r_together']:9.3f} {figures['published_r'] or '':>10} {figures['invariance_error']:10.1e} eV",

@@ -70,15 +70,6 @@ def train(
     learned: Learned,
     preset: PresetOption = None,
     epochs: EpochsOption = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|F",
-            show_default=False,
-            help="Learn what this predictor says of the training glasses instead of their known values, which they "
-            "need not have then.",
-        ),
-    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of weights, transformations and shuffling.")] = 0,
     members: Annotated[
         int, typer.Option(metavar="N", help="Networks, of successive seeds, whose mean is the predictor.")
@@ -123,7 +114,6 @@ def train(
         training, validation, hashes = published_split(validate)
     if members < 1:
         raise InputError(f"--members {members} must be at least 1.")
-    from symgnn_explain.models.predictor import Predictor
     from symgnn_explain.training.ensemble import train_ensemble
     from symgnn_explain.training.train import WEIGHTS_FILE
     from symgnn_explain.training.train import train as train_one
@@ -141,7 +131,6 @@ def train(
             provenance=provenance(context, hashes),
             protocol=protocol,
             target=target,
-            teacher=None if teacher is None else Predictor.load(teacher, device=device),
         )
     if validation:
         print(predictor.target.axis(f"Predicted and known {predictor.target.name}"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
-from symgnn_explain.models.training_step import Kind, Weights, is_sorted, step
+from symgnn_explain.models.training_step import Edges, Kind, Weights, is_sorted, step
 
 NEGATIVE_SLOPE = 0.01
 """Of LeakyReLU."""
@@ -47,6 +49,9 @@ class EGATLayer(MessagePassing):
         f_ij = LeakyReLU(A [h_i ‖ h_j ‖ e_ij])      attention a_ij = softmax over incoming edges of (a · f_ij)
         h_i ← h_i + Linear(BN(Σ_j a_ij W h_j))      e_ij ← e_ij + Linear(BN(f_ij))
 
+    With a sink the softmax is also over a logit of 0 that sends nothing, so that what arrives grows with how many
+    neighbours are attended to: without, attention says how they share it, and never how many they are.
+
     Heads are concatenated, or averaged in the last layer. Messages are formed by ``propagate`` alone, edges are never
     reordered or filtered, and self-loops are those of the graph: so any PyG explainer masks the edge that it means.
 
@@ -62,11 +67,24 @@ class EGATLayer(MessagePassing):
         Probability with which a feature is dropped in training.
     smooth
         Whether the corner of LeakyReLU is rounded, so that predictions have derivatives of any order.
+    sink
+        Whether attention can go to nothing.
     """
 
-    def __init__(self, dim: int, heads: int, *, last: bool = False, dropout: float = 0.0, smooth: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        last: bool = False,
+        dropout: float = 0.0,
+        smooth: bool = False,
+        sink: bool = False,
+    ) -> None:
         super().__init__(aggr="add", node_dim=0)
         self.rounding = ROUNDING if smooth else 0.0
+        self.nothing = 0.0 if sink else -math.inf
+        """Logit of what sends nothing."""
         self.heads, self.dim, self.last = heads, dim, last
         width = dim if last else heads * dim
         self.from_source = nn.Linear(dim, heads * dim, bias=False)
@@ -80,6 +98,11 @@ class EGATLayer(MessagePassing):
             self.edge_norm = nn.BatchNorm1d(width)
             self.edge_out = nn.Linear(width, dim)
         self.dropout = nn.Dropout(dropout)
+
+    @property
+    def has_sink(self) -> bool:
+        """Whether attention can go to nothing."""
+        return math.isfinite(self.nothing)
 
     def forward(
         self, node: Tensor, edge_index: Tensor, edge: Tensor, fading: Tensor | None = None
@@ -98,7 +121,7 @@ class EGATLayer(MessagePassing):
         return self.update_node(node, aggregated), self.update_edge(edge, hidden)
 
     def trains_compiled(self, node: Tensor, edge_index: Tensor) -> bool:
-        """Whether it is trained as :mod:`~symgnn_explain.models.training_step` does it: on a CPU, no mask on messages."""
+        """Whether it is trained by :mod:`~symgnn_explain.models.training_step`: on a CPU, with no mask on messages."""
         plain = self.explain or node.device.type != "cpu" or torch.is_autocast_enabled("cpu")
         return self.training and not plain and is_sorted(edge_index[1])
 
@@ -111,11 +134,12 @@ class EGATLayer(MessagePassing):
         if not self.last:
             weights = Weights(*weights[:3], norm.weight, norm.bias, self.edge_out.weight, self.edge_out.bias)
         nodes = self.from_source(node), self.from_target(node), self.value(node)
-        found = step(nodes, edge, weights, edge_index, Kind(NEGATIVE_SLOPE, self.rounding, norm.eps), fading)
+        kind = Kind(NEGATIVE_SLOPE, self.rounding, self.nothing, norm.eps)
+        found = step(nodes, edge, weights, Edges(edge_index, fading), kind)
         node = self.update_node(node, found.aggregated)
         if self.last:
             return node, edge
-        follow(norm, found.mean, found.variance, len(edge))
+        found.follow(norm, len(edge))
         return node, self.dropout(edge + found.update)
 
     def message(self, value_j: Tensor, attention: Tensor) -> Tensor:
@@ -134,9 +158,15 @@ class EGATLayer(MessagePassing):
         return self.heads_of(functional.leaky_relu(summed, NEGATIVE_SLOPE))
 
     def attention(self, hidden: Tensor, target: Tensor, n_nodes: int, fading: Tensor | None = None) -> Tensor:
-        """Attention of each edge among those into the same target, shape (E, heads)."""
+        """Attention of each edge among those into the same target (and nothing), shape (E, heads)."""
         logit = (hidden * self.attention_vector).sum(-1)
-        return softmax(logit if fading is None else logit + fading[:, None], target, num_nodes=n_nodes)
+        if fading is not None:
+            logit = logit + fading[:, None]
+        if not self.has_sink:
+            return softmax(logit, target, num_nodes=n_nodes)
+        nothing = logit.new_full((n_nodes, self.heads), self.nothing)
+        every = torch.cat([target, torch.arange(n_nodes, device=target.device)])
+        return softmax(torch.cat([logit, nothing]), every, num_nodes=n_nodes)[: len(target)]
 
     def update_node(self, node: Tensor, aggregated: Tensor) -> Tensor:
         """Residual update of node features from aggregated messages (N, heads, dim)."""
@@ -150,11 +180,3 @@ class EGATLayer(MessagePassing):
 
     def _join(self, per_head: Tensor) -> Tensor:
         return per_head.mean(1) if self.last else per_head.flatten(1)
-
-
-@torch.no_grad()
-def follow(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Let running statistics follow those of a step over ``count`` rows, as PyTorch does."""
-    norm.num_batches_tracked += 1
-    norm.running_mean.lerp_(mean, norm.momentum)
-    norm.running_var.lerp_(variance * count / max(1, count - 1), norm.momentum)

@@ -5,6 +5,7 @@ M networks of one shape, the members of an ensemble, are held side by side: memb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,6 +94,8 @@ class FoldedLayer:
         From hidden edge features to the change of edge features; the last layer leaves them as they are.
     rounding
         Of the activation, as for :func:`~symgnn_explain.models.egat.leaky`.
+    nothing
+        Logit of what sends nothing: minus infinity where all attention goes to neighbours.
     """
 
     heads: int
@@ -106,6 +109,7 @@ class FoldedLayer:
     behind: Tensor
     edges_out: Linear | None
     rounding: float
+    nothing: float
 
     @classmethod
     def of(cls, layers: Sequence[EGATLayer]) -> FoldedLayer:
@@ -132,7 +136,13 @@ class FoldedLayer:
             if last
             else Linear.stack([_scaled_after(layer.edge_norm, layer.edge_out) for layer in layers]),
             rounding=layers[0].rounding,
+            nothing=layers[0].nothing,
         )
+
+    @property
+    def has_sink(self) -> bool:
+        """Whether attention can go to nothing."""
+        return math.isfinite(self.nothing)
 
     def changed_by(self, message: Tensor) -> Tensor:
         """Return what messages (M, n, heads, dim) change by head, without the bias, shape (M, n, heads, dim)."""

@@ -152,7 +152,7 @@ class LivePrediction(Brief):
             return Sweep(np.empty((0, len(start.node))), None if start.length is None else np.empty(0), [])
         with evaluation_mode(model), side_by_side() as work_through:
             layers = Layers.of(model)
-            received = [torch.zeros_like(layer.vector, dtype=torch.float64) for layer in layers.folded]
+            received = layers.nothing_received()
             around = Field.of(start.edges, atoms, len(received))
             values = layers.predict(start.node, around, received, work_through)
         length = None if start.length is None else mean_of_senders(start.length, start.edges, atoms)

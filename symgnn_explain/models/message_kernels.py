@@ -11,14 +11,19 @@ from symgnn_explain.runs.compiled import compiled
 
 @compiled
 def aggregate(  # noqa: PLR0912 - compiled
-    given: Any, slope: Any, rounding: Any, hidden: Any, aggregated: Any
+    given: Any, numbers: Any, rounding: Any, hidden: Any, found: Any
 ) -> None:
-    """Add what each head aggregates for some atoms to ``aggregated`` (M, n, K, F).
+    """Add what each head aggregates for some atoms to ``aggregated`` (M, n, K, F), and set ``attended`` (M, n, K).
+
+    The latter is how much of an atom's attention goes to neighbours at all. ``numbers`` are the slope of LeakyReLU and
+    the logit of what sends nothing.
 
     ``hidden`` (M, E, K, D) holds what the edges into these atoms give to their hidden features, which then stand there.
     ``rounding`` is None where the activation has a corner and nothing fades, and the function is compiled for that.
     """
     node, from_source, from_target, vector, fading, source, first_edge = given
+    slope, nothing = numbers
+    aggregated, attended = found
     n_members, n_atoms, n_heads, width = aggregated.shape
     most = 0
     for i in range(n_atoms):
@@ -41,13 +46,15 @@ def aggregate(  # noqa: PLR0912 - compiled
                         logit += vector[m, k, d] * h
                     logits[e, k] = logit if rounding is None else logit + fading[start + e]
             for k in range(n_heads):
-                largest = slope * -np.inf
+                largest = nothing
                 for e in range(count):
                     largest = max(largest, logits[e, k])
-                total = slope * 0
+                idle = np.exp(nothing - largest) if count > 0 else slope / slope
+                total = idle
                 for e in range(count):
                     logits[e, k] = np.exp(logits[e, k] - largest)
                     total += logits[e, k]
+                attended[m, i, k] = 1 - idle / total
                 for e in range(count):
                     j, share = source[first_edge[i] + e], logits[e, k] / total
                     for d in range(width):

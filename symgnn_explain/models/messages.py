@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symgnn_explain.models.egat import NEGATIVE_SLOPE, leaky
+from symgnn_explain.models.egat import NEGATIVE_SLOPE, EGATLayer, leaky
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
 from symgnn_explain.models.folded import FoldedDecoder, FoldedEdgeEncoder, FoldedLayer
 from symgnn_explain.models.symgnn import SymGNN
@@ -23,6 +24,9 @@ BATCH_ATOMS = 150
 
 BATCH_ON_DEVICE = 8_000
 """The same on a GPU."""
+
+LEAST_ATTENTION = 1e-12
+"""What attention is divided by at least."""
 
 WorkThrough = Callable[[Callable[[slice], None], Sequence[slice]], Iterator[slice]]
 """Calls a function for each batch of atoms, perhaps several at once, and yields them as they are done."""
@@ -108,10 +112,17 @@ class Layers:
         each = lambda along: torch.stack([member.encode_edges(along) for member in members])  # noqa: E731
         return cls(members, folded, each, decoder)
 
+    def nothing_received(self) -> list[Tensor]:
+        """Return what :meth:`predict` adds to, for each layer, shape (M, heads, dim + 1)."""
+        return [
+            layer.vector.new_zeros(*layer.vector.shape[:2], layer.dim + 1, dtype=torch.float64) for layer in self.folded
+        ]
+
     def predict(self, node: Tensor, around: Field, received: Sequence[Tensor], work_through: WorkThrough) -> FloatArray:
         """Predict the first atoms of a field, (n, M), from initial node features (M, N, dim) of the structure.
 
-        The node features that reach them in each layer, summed over these atoms, are added to ``received``.
+        The node features that reach them in each layer, and how much of their attention goes to neighbours, summed over
+        these atoms, are added to ``received``.
         """
         displacement = torch.from_numpy(around.edges.displacement).to(node)
         if around.atoms is not None:
@@ -145,24 +156,37 @@ class Layers:
             node, edges = one.next_node, one.edges_after
         return values
 
-    def messages(self, received: Sequence[Tensor], hearing: float) -> list[list[Tensor]]:
+    def messages(self, received: Sequence[Tensor]) -> list[list[Tensor]]:
         """Return the mean messages (heads, dim) of each layer of each member.
 
         Parameters
         ----------
         received
-            Mean node features that reach atoms in each layer, (M, heads, dim).
-        hearing
-            Share of the atoms that any edge leads into.
+            Mean over atoms of what :meth:`predict` found in each layer, (M, heads, dim + 1).
         """
         return [
             [
-                torch.einsum("hdi,hi->hd", layer.value.weight.unflatten(0, (layer.heads, -1)), mean[place])
-                + hearing * layer.heads_of(layer.value.bias)
+                mean_message(layer, mean[place, :, :-1], mean[place, :, -1])
                 for layer, mean in zip(member.attention_layers, received, strict=True)
             ]
             for place, member in enumerate(self.members)
         ]
+
+
+def mean_message(layer: EGATLayer, features: Tensor, attended: Tensor) -> Tensor:
+    """Return the mean message of a layer, shape (heads, dim), from what reaches atoms on average.
+
+    With a sink it is the mean by attention, so that an atom whose neighbours all send it receives what atoms receive on
+    average, whatever its attention.
+
+    Parameters
+    ----------
+    features, attended
+        Node features aggregated by head (heads, dim), and attention that goes to neighbours (heads,).
+    """
+    weight = layer.value.weight.unflatten(0, (layer.heads, -1))
+    received = torch.einsum("hdi,hi->hd", weight, features) + attended[:, None] * layer.heads_of(layer.value.bias)
+    return received / attended[:, None].clamp_min(LEAST_ATTENTION) if layer.has_sink else received
 
 
 @dataclass(frozen=True)
@@ -188,22 +212,21 @@ class _Round:
         hidden = layer.by_head(layer.edges(own))
         from_target = layer.by_head(layer.targets(self.node[:, batch]))
         senders = Senders(self.node, self.from_source, self.around.edges.source[begin:end])
-        aggregated = attend(
+        aggregated, attended = attend(
             senders,
             from_target,
             layer.vector,
             first[batch.start : batch.stop + 1] - begin,
             hidden,
             fading=self.fading[begin:end],
-            rounding=layer.rounding,
+            numbers=(layer.rounding, layer.nothing),
         )
-        # Attention sums to one over the edges into an atom, if there are any.
-        hears = torch.from_numpy(np.diff(first[batch.start : batch.stop + 1]) > 0).to(own)[:, None]
-        shift = layer.messages.bias + hears * layer.constant.sum(1, keepdim=True)
+        shift = torch.baddbmm(layer.messages.bias, attended, layer.constant)
         changed = layer.messages.add_to(self.node[:, batch] + shift, aggregated.flatten(2))
         self.next_node[:, batch] = changed
         n_core = max(self.around.n_nodes[0] - batch.start, 0)
-        self.received[batch.start] = aggregated[:, :n_core].double().sum(1)
+        found = torch.cat([aggregated[:, :n_core], attended[:, :n_core, :, None]], dim=3)
+        self.received[batch.start] = found.double().sum(1)
         kept = min(end, self.next_edge.shape[1])
         if kept > begin and layer.edges_out is not None:
             update = layer.edges_out(hidden[:, : kept - begin].flatten(2))
@@ -240,9 +263,9 @@ def attend(
     hidden: Tensor,
     *,
     fading: Tensor,
-    rounding: float = 0.0,
-) -> Tensor:
-    """Return what each head aggregates for n atoms, shape (M, n, K, F); compiled on a CPU, without gradients.
+    numbers: tuple[float, float] = (0.0, -math.inf),
+) -> tuple[Tensor, Tensor]:
+    """Let n atoms attend to their neighbours; compiled on a CPU, without gradients.
 
     Parameters
     ----------
@@ -258,21 +281,30 @@ def attend(
         What the edges give to hidden edge features, (M, E, K, D); these stand there afterwards.
     fading
         Logarithm of the weights of the edges, (E,).
-    rounding
-        Of LeakyReLU, as for :func:`~symgnn_explain.models.egat.leaky`.
+    numbers
+        Rounding of LeakyReLU, as for :func:`~symgnn_explain.models.egat.leaky`, and the logit of what sends nothing.
+
+    Returns
+    -------
+    aggregated, attended
+        What each head aggregates, (M, n, K, F), and how much of its attention goes to neighbours, (M, n, K): all of it
+        where there are any and nothing else.
     """
     if from_target.device.type != "cpu":
-        return attend_in_torch(senders, from_target, vector, first, hidden, fading=fading, rounding=rounding)
+        return attend_in_torch(senders, from_target, vector, first, hidden, fading=fading, numbers=numbers)
     from symgnn_explain.models.message_kernels import aggregate
 
     aggregated = from_target.new_zeros(*from_target.shape[:3], senders.node.shape[2])
     node, from_source, towards, turned = (
         each.contiguous().numpy() for each in (*senders[:2], from_target, vector.detach())
     )
-    slope = node.dtype.type(NEGATIVE_SLOPE)
+    attended = from_target.new_empty(from_target.shape[:3])
+    precision, (rounding, nothing) = node.dtype.type, numbers
     given = node, from_source, towards, turned, fading.numpy(), senders.source, first
-    aggregate(given, slope, node.dtype.type(rounding) if rounding else None, hidden.numpy(), aggregated.numpy())
-    return aggregated
+    found = aggregated.numpy(), attended.numpy()
+    constants = precision(NEGATIVE_SLOPE), precision(nothing)
+    aggregate(given, constants, precision(rounding) if rounding else None, hidden.numpy(), found)
+    return aggregated, attended
 
 
 def attend_in_torch(
@@ -283,22 +315,24 @@ def attend_in_torch(
     hidden: Tensor,
     *,
     fading: Tensor,
-    rounding: float = 0.0,
-) -> Tensor:
+    numbers: tuple[float, float] = (0.0, -math.inf),
+) -> tuple[Tensor, Tensor]:
     """Do what :func:`attend` does, on any device."""
     node, from_source, source = senders[0], senders[1], torch.from_numpy(senders.source).to(from_target.device).long()
     ends = torch.from_numpy(first).to(source.device)
     target = torch.repeat_interleave(torch.arange(len(first) - 1, device=source.device), ends.diff())
     hidden += from_source.index_select(1, source) + from_target.index_select(1, target)
-    hidden.copy_(leaky(hidden, NEGATIVE_SLOPE, rounding))
+    hidden.copy_(leaky(hidden, NEGATIVE_SLOPE, numbers[0]))
     logit = (hidden * vector[:, None]).sum(-1) + fading[:, None]
     zeros = logit.new_zeros(from_target.shape[:3])
     along = target[None, :, None].expand_as(logit)
-    largest = zeros.scatter_reduce(1, along, logit, "amax", include_self=False)
+    largest = torch.full_like(zeros, numbers[1]).scatter_reduce(1, along, logit, "amax").nan_to_num(neginf=0.0)
     weight = (logit - largest.index_select(1, target)).exp()
-    share = weight / zeros.index_add(1, target, weight).index_select(1, target)
+    total = (numbers[1] - largest).exp().index_add(1, target, weight)
+    share = weight / total.index_select(1, target)
     message = node.index_select(1, source)[:, :, None] * share[..., None]
-    return message.new_zeros(*zeros.shape, node.shape[2]).index_add(1, target, message)
+    aggregated = message.new_zeros(*zeros.shape, node.shape[2]).index_add(1, target, message)
+    return aggregated, zeros.index_add(1, target, share)
 
 
 def rows_into(first: IntArray, atoms: IntArray) -> IntArray:

@@ -157,16 +157,15 @@ def _pass_messages(
     layers = Layers.of(model)
     values = np.empty((n_atoms, len(layers.members)))
     length = None if start.length is None else np.empty(n_atoms)
-    received = [torch.zeros_like(layer.vector, dtype=torch.float64) for layer in layers.folded]
+    received = layers.nothing_received()
     for core in starmap(slice, pairwise(ends.tolist())):
         values[core] = layers.predict(start.node, Field.of(start.edges, core, len(received)), received, work_through)
         if length is not None and start.length is not None:
             length[core] = mean_of_senders(start.length, start.edges, np.arange(core.start, core.stop))
         report(core.stop / n_atoms)
     counted = slice(int(ends[0]), int(ends[-1]))
-    hearing = float(np.mean(np.diff(start.edges.first)[counted] > 0))
     means = [(total / (counted.stop - counted.start)).to(start.node) for total in received]
-    return Sweep(values, length, layers.messages(means, hearing))
+    return Sweep(values, length, layers.messages(means))
 
 
 class Start(NamedTuple):

@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.egat import EGATLayer, SmoothPReLU
+from symgnn_explain.models.encoders import SurroundingsEncoder, two_layers
 from symgnn_explain.models.environment import AtomicEnvironment, fading, far_pairs
 from symgnn_explain.models.label_scale import LabelScaled
 from symgnn_explain.models.protocol import ConfiguredNetwork
@@ -79,6 +80,9 @@ class SymGNNConfig:
     smooth
         Whether predictions have two derivatives in the positions: neighbours fade out towards the cut-off in
         descriptors and messages, and activations have no corners.
+    attention_sink
+        Whether the softmax of attention is also over a logit of 0 that sends nothing, so that an atom knows how many
+        neighbours it attends to, and not only how these share its attention.
     bounded
         Whether predictions stay within the range of the training labels, widened by half of it on each side. Inside of
         that range they are what they would be without.
@@ -109,6 +113,7 @@ class SymGNNConfig:
     dropout: float = 0.25
     smooth: bool = False
     bounded: bool = False
+    attention_sink: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", tuple(self.species))
@@ -178,7 +183,7 @@ class SymGNNConfig:
         return {name: value for name, value in asdict(self).items() if value or name not in _LATER}
 
 
-_LATER = ("environment_limit", "environment_watches", "smooth", "bounded")
+_LATER = ("environment_limit", "environment_watches", "smooth", "bounded", "attention_sink")
 """Hyperparameters that came later: the identity of a network without them has not changed."""
 
 _ACCURATE = SymGNNConfig(
@@ -295,19 +300,26 @@ class SymGNN(DescribedNetwork, LabelScaled):
                 smooth=config.smooth,
             )
         if config.describes:
-            self.node_encoder: nn.Module = _EnvironmentEncoder(self.environment.width, config)
+            self.node_encoder: nn.Module = SurroundingsEncoder(self.environment.width, config)
         else:
             self.species_embedding = nn.Linear(len(config.species), dim, bias=False)
             self.node_encoder = nn.Sequential(
                 nn.BatchNorm1d(dim), nn.ReLU(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU()
             )
         if config.distribution != "none":
-            self.edge_encoder = _encoder(3, config)
+            self.edge_encoder = two_layers(3, config)
         if config.radial_basis:
-            self.radial_encoder = _encoder(config.radial_basis, config)
+            self.radial_encoder = two_layers(config.radial_basis, config)
         last = len(config.heads) - 1
         self.layers = nn.ModuleList(
-            EGATLayer(dim, heads, last=layer == last, dropout=config.dropout, smooth=config.smooth)
+            EGATLayer(
+                dim,
+                heads,
+                last=layer == last,
+                dropout=config.dropout,
+                smooth=config.smooth,
+                sink=config.attention_sink,
+            )
             for layer, heads in enumerate(config.heads)
         )
         decoder: list[nn.Module] = []
@@ -450,44 +462,3 @@ class SymGNN(DescribedNetwork, LabelScaled):
     def bound(self, predictions: Tensor) -> Tensor:
         """Keep predictions near the range of the training labels, where that was asked for."""
         return saturate(predictions, *self.label_range) if self.config.bounded else predictions
-
-
-class _EnvironmentEncoder(nn.Module):
-    """From descriptors of surroundings to node features: a linear map, plus what a small network adds."""
-
-    def __init__(self, width: int, config: SymGNNConfig) -> None:
-        super().__init__()
-        hidden, dim, dropout = config.environment_width, config.dim, config.environment_dropout
-        self.limit = config.environment_limit
-        self.linear = nn.Linear(width, dim)
-        self.nonlinear = nn.Sequential(
-            nn.Linear(width, hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, dim),
-        )
-
-    def forward(self, described: Tensor) -> Tensor:
-        return self.encode(self.bounded(described))
-
-    def bounded(self, described: Tensor) -> Tensor:
-        """Keep descriptors near the range that they have in training, where that was asked for."""
-        if not self.limit:
-            return described
-        limit = described.new_tensor(self.limit)
-        return saturate(described, -limit, limit, width=limit / 3)
-
-    def encode(self, bounded: Tensor) -> Tensor:
-        """Return node features."""
-        features: Tensor = self.linear(bounded) + self.nonlinear(bounded)
-        return features
-
-
-def _encoder(width: int, config: SymGNNConfig) -> nn.Sequential:
-    dim, activation = config.dim, nn.SiLU if config.smooth else nn.ReLU
-    return nn.Sequential(
-        nn.Linear(width, dim), nn.BatchNorm1d(dim), activation(), nn.Linear(dim, dim), nn.BatchNorm1d(dim), activation()
-    )

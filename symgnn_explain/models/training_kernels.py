@@ -15,14 +15,16 @@ from symgnn_explain.runs.compiled import compiled
 
 @compiled
 def attend_forward(  # noqa: PLR0912, PLR0917 - compiled
-    given: Any, from_edge: Any, edges: Any, slope: Any, rounding: Any, filled: Any, begin: int, end: int
+    given: Any, from_edge: Any, edges: Any, numbers: Any, rounding: Any, filled: Any, begin: int, end: int
 ) -> None:
     """Fill ``hidden`` (E, K, D), ``attention`` (E, K) and ``aggregated`` (N, K, D) of what leads into some atoms.
 
-    ``from_edge`` (e, K, D) is of the edges into these atoms alone, which follow each other.
+    ``from_edge`` (e, K, D) is of the edges into these atoms alone, which follow each other. ``numbers`` are the slope
+    of LeakyReLU and the logit of what sends nothing.
     """
     from_source, from_target, value, vector, fading = given
     source, first = edges
+    slope, nothing = numbers
     hidden, attention, aggregated = filled
     n_heads, width = vector.shape
     largest, total = np.empty(n_heads, dtype=vector.dtype), np.empty(n_heads, dtype=vector.dtype)
@@ -42,11 +44,11 @@ def attend_forward(  # noqa: PLR0912, PLR0917 - compiled
                 for d in range(width):
                     logit += vector[k, d] * hidden[e, k, d]
                 attention[e, k] = logit
-        largest[:] = -np.inf
+        largest[:] = nothing
         for e in range(first[i], first[i + 1]):
             for k in range(n_heads):
                 largest[k] = max(largest[k], attention[e, k])
-        total[:] = 0
+        total[:] = np.exp(nothing - largest)
         for e in range(first[i], first[i + 1]):
             for k in range(n_heads):
                 weight = np.exp(attention[e, k] - largest[k])

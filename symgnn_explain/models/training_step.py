@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from symgnn_explain.models.training_kernels import add_affine, attend_backward, attend_forward, moments
@@ -25,7 +25,7 @@ from symgnn_explain.runs.threads import side_by_side
 BLOCK_BYTES = 1_000_000
 """What the hidden features of the edges into a block of atoms may take: it stays in the cache of one core."""
 
-SHARES = 8
+SHARES = 4
 """Into how many parts a backward pass is cut, each with gradients of its own towards what sources give.
 
 So many threads can share it, and results do not depend on how many do.
@@ -57,11 +57,32 @@ class Weights(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """Constants of a layer: slope and rounding of LeakyReLU, and what normalisation adds to a variance."""
+    """Constants of a layer.
+
+    Parameters
+    ----------
+    slope, rounding
+        Of LeakyReLU.
+    nothing
+        Logit of what sends nothing; minus infinity where there is no such thing.
+    epsilon
+        What normalisation adds to a variance.
+    """
 
     slope: float
     rounding: float
+    nothing: float
     epsilon: float
+
+
+class Edges(NamedTuple):
+    """Which atoms edges join, shape (2, E), sorted by target, and what is added to their logits, (E,), if anything.
+
+    No gradient flows to the latter.
+    """
+
+    joined: Tensor
+    fading: Tensor | None = None
 
 
 class Step(NamedTuple):
@@ -82,20 +103,26 @@ class Step(NamedTuple):
     mean: Tensor
     variance: Tensor
 
+    @torch.no_grad()
+    def follow(self, norm: nn.BatchNorm1d, n_edges: int) -> None:
+        """Let running statistics follow, as they do in PyTorch."""
+        share = float(norm.momentum or 0.0)
+        for running, found in (
+            (norm.running_mean, self.mean),
+            (norm.running_var, self.variance * n_edges / max(1, n_edges - 1)),
+        ):
+            if running is not None:
+                running.lerp_(found, share)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked += 1
+
 
 def is_sorted(target: Tensor) -> bool:
     """Whether edges come target by target, as :func:`step` needs them and graphs of glasses have them."""
     return len(target) > 0 and bool((target.diff() >= 0).all())
 
 
-def step(
-    nodes: tuple[Tensor, Tensor, Tensor],
-    edge: Tensor,
-    weights: Weights,
-    edge_index: Tensor,
-    kind: Kind,
-    fading: Tensor | None = None,
-) -> Step:
+def step(nodes: tuple[Tensor, Tensor, Tensor], edge: Tensor, weights: Weights, edges: Edges, kind: Kind) -> Step:
     """Attend, aggregate and update edges.
 
     Parameters
@@ -104,16 +131,12 @@ def step(
         What atoms give to hidden features as sources and as targets, and the values that they send, each (N, K · D).
     edge
         Edge features, shape (E, F).
-    weights
-        Learned ones.
-    edge_index
-        Shape (2, E), sorted by target.
-    kind
-        Constants.
-    fading
-        Added to the logits of the edges, (E,); no gradient flows to it.
+    weights, kind
+        Of the layer.
+    edges
+        Of the graph.
     """
-    return Step(*_Layer.apply(*nodes, edge, *weights, edge_index, kind, fading))
+    return Step(*_Layer.apply(*nodes, edge, *weights, edges, kind))
 
 
 class _Layer(torch.autograd.Function):
@@ -121,23 +144,26 @@ class _Layer(torch.autograd.Function):
     def forward(
         ctx: Any, from_source: Tensor, from_target: Tensor, value: Tensor, edge: Tensor, *others: Any
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        *learned, edge_index, kind, fading = others
+        *learned, edges, kind = others
         weights, width = Weights(*learned), from_source.shape[1]
-        if fading is None:
-            fading = edge.new_zeros(len(edge))
-        blocks = _Blocks.of(edge_index, len(from_source), width * edge.element_size())
+        fading = edge.new_zeros(len(edge)) if edges.fading is None else edges.fading
+        blocks = _Blocks.of(edges.joined, len(from_source), width * edge.element_size())
         shape = tuple(weights.vector.shape)
         hidden, attention = edge.new_empty(len(edge), *shape), edge.new_empty(len(edge), shape[0])
         aggregated = edge.new_empty(len(from_source), *shape)
-        given = _given(from_source, from_target, value, weights.vector, fading)
-        filled, numbers = tuple(map(_array, (hidden, attention, aggregated))), _numbers(kind, edge)
+        given = _given(weights.vector, fading, from_source, from_target, value)
+        filled = tuple(map(_array, (hidden, attention, aggregated)))
+        slope, rounding, nothing = _numbers(kind, edge)
+        numbers = slope, nothing
         rows, means, squares = hidden.flatten(1), *edge.new_zeros(2, len(blocks.ranges), width)
 
         def forward_block(number: int) -> None:
             begin, end = blocks.ranges[number]
             own = blocks.edges_into(begin, end)
             from_edge = torch.addmm(weights.edge_bias, edge[own], weights.edge.T)
-            attend_forward(given, _array(from_edge.view(-1, *shape)), blocks.edges, *numbers, filled, begin, end)
+            attend_forward(
+                given, _array(from_edge.view(-1, *shape)), blocks.edges, numbers, rounding, filled, begin, end
+            )
             if weights.out is not None and own.stop > own.start:
                 moments(*map(_array, (rows[own], means[number], squares[number])))
 
@@ -148,7 +174,9 @@ class _Layer(torch.autograd.Function):
             slopes = weights.scale * (variance + kind.epsilon).rsqrt()
             constant = weights.out_bias + weights.out @ (weights.shift - mean * slopes)
             update = torch.addmm(constant, rows, (weights.out * slopes).T)
-        ctx.save_for_backward(from_source, from_target, value, edge, *learned, fading, hidden, attention, mean, variance)
+        ctx.save_for_backward(
+            from_source, from_target, value, edge, *learned, fading, hidden, attention, mean, variance
+        )
         ctx.blocks, ctx.kind = blocks, kind
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(mean, variance)
@@ -160,8 +188,9 @@ class _Layer(torch.autograd.Function):
         *nodes, edge, w1, w2, w3, w4, w5, w6, w7, fading, hidden, attention, mean, variance = ctx.saved_tensors
         weights, blocks, width = Weights(w1, w2, w3, w4, w5, w6, w7), ctx.blocks, nodes[0].shape[1]
         shape, rows = tuple(weights.vector.shape), hidden.flatten(1)
-        from_update = _FromUpdate.of(weights, ctx.kind.epsilon, mean, variance, rows, towards_update)
-        given, numbers = _given(*nodes, weights.vector, fading), _numbers(ctx.kind, edge)
+        inverse = (variance + ctx.kind.epsilon).rsqrt()
+        from_update = _FromUpdate.of(weights, mean, inverse, rows, towards_update)
+        given, numbers = _given(weights.vector, fading, *nodes), _numbers(ctx.kind, edge)[:2]
         known = tuple(map(_array, (hidden, attention, towards_aggregated)))
         towards_target, towards_edge = torch.zeros_like(nodes[1]), torch.empty_like(edge)
         shares = np.array_split(np.arange(len(blocks.ranges)), min(SHARES, len(blocks.ranges)))
@@ -189,7 +218,17 @@ class _Layer(torch.autograd.Function):
         _each(backward_share, len(shares))
         to_source, to_value, to_vector, to_weight, to_bias = (each.sum(0) for each in partial)
         learned = to_weight, to_bias, to_vector
-        return (to_source, towards_target, to_value, towards_edge, *learned, *from_update.towards_weights, None, None, None)
+        return (
+            to_source,
+            towards_target,
+            to_value,
+            towards_edge,
+            *learned,
+            *from_update.towards_weights,
+            None,
+            None,
+            None,
+        )
 
 
 class _Blocks(NamedTuple):
@@ -253,13 +292,10 @@ class _FromUpdate(NamedTuple):
     towards_weights: tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 
     @classmethod
-    def of(
-        cls, weights: Weights, epsilon: float, mean: Tensor, variance: Tensor, rows: Tensor, towards: Tensor | None
-    ) -> _FromUpdate:
+    def of(cls, weights: Weights, mean: Tensor, inverse: Tensor, rows: Tensor, towards: Tensor | None) -> _FromUpdate:
         if towards is None or weights.out is None or weights.scale is None or weights.shift is None:
             none = rows[:0]
             return cls(None, rows, none, none, none, (None, None, None, None))
-        inverse = (variance + epsilon).rsqrt()
         slopes, total, product = weights.scale * inverse, towards.sum(0), towards.T @ rows
         to_shift = total @ weights.out
         to_scale = ((weights.out * product).sum(0) - mean * to_shift) * inverse
@@ -283,14 +319,15 @@ def _each(work: Callable[[int], None], count: int) -> None:
         deque(work_through(work, range(count)), maxlen=0)
 
 
-def _given(from_source: Tensor, from_target: Tensor, value: Tensor, vector: Tensor, fading: Tensor) -> tuple[Any, ...]:
-    by_head = (each.contiguous().view(-1, *vector.shape) for each in (from_source, from_target, value))
+def _given(vector: Tensor, fading: Tensor, *nodes: Tensor) -> tuple[Any, ...]:
+    by_head = (each.contiguous().view(-1, *vector.shape) for each in nodes)
     return tuple(map(_array, (*by_head, vector, fading)))
 
 
-def _numbers(kind: Kind, like: Tensor) -> tuple[Any, Any]:
+def _numbers(kind: Kind, like: Tensor) -> tuple[Any, Any, Any]:
+    """Slope, rounding (None for a corner) and logit of nothing in the precision of a tensor."""
     precision = _array(like).dtype.type
-    return precision(kind.slope), precision(kind.rounding) if kind.rounding else None
+    return precision(kind.slope), precision(kind.rounding) if kind.rounding else None, precision(kind.nothing)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

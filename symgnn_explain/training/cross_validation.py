@@ -199,7 +199,6 @@ def cross_validate(
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
     target: Target = BARRIER,
-    teacher: Predictor | None = None,
 ) -> CrossValidation:
     """Hold out each group of related glasses in turn, train on the others with each seed, and validate.
 
@@ -216,8 +215,8 @@ def cross_validate(
         Of the runs.
     n_folds
         How many groups are held out, from the first on; None for all.
-    device, progress, provenance, target, teacher
-        As in :func:`~.train.train`: a teacher that was trained on what a fold holds out is refused.
+    device, progress, provenance, target
+        As in :func:`~.train.train`.
 
     Raises
     ------
@@ -255,7 +254,6 @@ def cross_validate(
                 provenance=provenance,
                 protocol=covered,
                 target=target,
-                teacher=teacher,
             )
             predictors.append(predictor)
             tables.append(pd.DataFrame(predictor.card["history"]).assign(fold=fold, seed=seed))

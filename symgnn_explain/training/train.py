@@ -32,7 +32,6 @@ from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.closed_form import solve
-from symgnn_explain.training.distillation import describe_teacher, taught
 from symgnn_explain.training.domain import measure_domain
 from symgnn_explain.training.held_out import predict_held_out, summarise
 from symgnn_explain.training.metrics import regression_metrics
@@ -58,7 +57,6 @@ def train(
     provenance: Mapping[str, Any] | None = None,
     protocol: Mapping[str, Any] | None = None,
     target: Target = BARRIER,
-    teacher: Predictor | None = None,
 ) -> Predictor:
     """Train on labelled glasses, stop on validation glasses, and write the best predictor into ``out``.
 
@@ -90,21 +88,16 @@ def train(
     target
         What is learned. Where its tolerance is not known, it becomes a quarter of the standard deviation of the
         training labels. It is never an auxiliary array.
-    teacher
-        Whose predictions of the training glasses are learned instead of their labels, which they need not have then;
-        see :mod:`~.distillation`.
 
     Raises
     ------
     InputError
-        If a glass has no labels, the teacher may know what is held out, it or a relative is on both sides, the folder holds another run, the device is not
+        If a glass has no labels, it or a relative is on both sides, the folder holds another run, the device is not
         there, or the training diverged before anything was learned.
     KeyboardInterrupt
         If the user interrupts; the last whole epoch stays on disk.
     """
     require_unrelated(training, validation)
-    if teacher is not None:
-        training = taught(training, teacher, target, holds_out=bool(validation))
     settings = settings.without(target.array)
     placed = _require_devices(device, devices, settings, len(training))
     out = Path(out)
@@ -118,8 +111,6 @@ def train(
             "training": _describe(training, target),
             "validation": _describe(validation, target),
         }
-        if teacher is not None:
-            described["teacher"] = describe_teacher(teacher)
         if devices > 1:
             described["devices"] = devices  # a step is another one then
         if target != BARRIER:

@@ -33,12 +33,13 @@ def random_model(
     radial_basis: int = 4,
     environment: tuple[int, int, int] = (0, 0, 0),
     smooth: bool = False,
+    sink: bool = False,
 ) -> SymGNN:
     """An untrained network whose normalisation layers are not at their neutral values; a copy, anyone's to change.
 
     A smooth one is bounded too: its descriptors, and its predictions, which often leave the range of the labels.
     """
-    model, random_state = _made(seed, heads, dim, radial_basis, environment, smooth)
+    model, random_state = _made(seed, heads, dim, radial_basis, environment, smooth, sink)
     torch.set_rng_state(random_state)  # what is drawn next is the same, made or copied
     return copy.deepcopy(model)
 
@@ -51,6 +52,7 @@ def _made(
     radial_basis: int,
     environment: tuple[int, int, int],
     smooth: bool,
+    sink: bool,
 ) -> tuple[SymGNN, torch.Tensor]:
     torch.manual_seed(seed)
     model = SymGNN(
@@ -68,6 +70,7 @@ def _made(
             environment_limit=1.0 if smooth else 0.0,
             smooth=smooth,
             bounded=smooth,
+            attention_sink=sink,
             decoder_layers=1,
         )
     )

@@ -116,7 +116,9 @@ def _density(there: Tensor, mask: Tensor, replaced: bool, which: list[int], weig
 @settings(max_examples=12, deadline=None)
 def test_value_and_gradient_equal_the_plain_network_on_weighted_pairs(seed, depth, structure, semantics, last) -> None:
     environment = ((3, 0, 0), (4, 3, 0), (3, 2, 3))[seed % 3]
-    model = random_model(seed, heads=(2, 1, 1)[:depth], dim=4, environment=environment, smooth=seed % 2 == 1).double()
+    model = random_model(
+        seed, heads=(2, 1, 1)[:depth], dim=4, environment=environment, smooth=seed % 2 == 1, sink=seed % 3 == 2
+    ).double()
     glass = STRUCTURES[structure](seed)
     graph = double_graph(model, glass)
     atom = len(glass) - 1 if last else seed % len(glass)

@@ -14,6 +14,7 @@ from torch_geometric.utils import scatter
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine import constant_messages, masked_layers
 from symgnn_explain.explain.engine.edge_attention import (
+    Asked,
     Attended,
     EdgeInputs,
     edge_attention,
@@ -42,7 +43,8 @@ def written_out(model: SymGNN, graph: Data, mask: Tensor, semantics: str, refere
         hidden = layer.hidden(ends, edge)
         weight = (hidden * layer.attention_vector).sum(-1).exp() * fade
         left = weight * mask[:, None] if semantics == "removal" else weight
-        share = left / scatter(left, target, dim=0, dim_size=len(node)).clamp(min=1e-300)[target]
+        total = scatter(left, target, dim=0, dim_size=len(node)) + float(model.config.attention_sink)
+        share = left / total.clamp(min=1e-300)[target]
         message = layer.heads_of(layer.value(node))[source]
         if semantics == "zero":
             message = mask[:, None, None] * message
@@ -81,13 +83,14 @@ STRUCTURES = {
     structure=st.sampled_from(sorted(STRUCTURES)),
     semantics=st.sampled_from(MASK_SEMANTICS),
     last=st.booleans(),
+    sink=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
-def test_value_and_gradient_equal_the_network_written_out(seed, heads, dim, structure, semantics, last) -> None:
+@settings(max_examples=80, deadline=None)
+def test_value_and_gradient_equal_the_network_written_out(seed, heads, dim, structure, semantics, last, sink) -> None:
     environment = ((0, 0, 0), (3, 0, 0), (4, 2, 3))[seed % 3]
     basis, smooth = (0, 2, 5)[seed % 3], seed % 2 == 1
     model = random_model(
-        seed, heads=tuple(heads), dim=dim, radial_basis=basis, environment=environment, smooth=smooth
+        seed, heads=tuple(heads), dim=dim, radial_basis=basis, environment=environment, smooth=smooth, sink=sink
     ).double()
     glass = STRUCTURES[structure](seed)
     graph = double_graph(model, glass)
@@ -106,10 +109,10 @@ def test_value_and_gradient_equal_the_network_written_out(seed, heads, dim, stru
     torch.testing.assert_close(fast_gradient, plain_gradient, rtol=1e-7, atol=1e-11)
 
 
-@given(seed=st.integers(0, 1000), structure=st.sampled_from(sorted(STRUCTURES)))
+@given(seed=st.integers(0, 1000), structure=st.sampled_from(sorted(STRUCTURES)), sink=st.booleans())
 @settings(max_examples=20, deadline=None)
-def test_removal_is_the_prediction_of_the_graph_without_the_edges(seed: int, structure: str) -> None:
-    model = random_model(seed).double()
+def test_removal_is_the_prediction_of_the_graph_without_the_edges(seed: int, structure: str, sink: bool) -> None:
+    model = random_model(seed, sink=sink).double()
     graph = double_graph(model, STRUCTURES[structure](seed))
     kept = torch.from_numpy(np.random.default_rng(seed).random(graph.num_edges) < 0.6)
     forward = MaskedForward(model, graph, 3, semantics="removal")
@@ -143,8 +146,9 @@ def test_reference_messages_alone_tell_species_apart_and_nothing_else() -> None:
         np.testing.assert_allclose(same, same[0], atol=1e-12)
 
 
-def test_reference_messages_are_what_atoms_receive_on_average() -> None:
-    model = random_model().double()
+@pytest.mark.parametrize("sink", [False, True])
+def test_reference_messages_are_what_atoms_receive_on_average(sink: bool) -> None:
+    model = random_model(sink=sink).double()
     graph = double_graph(model, random_glass())
     _, reference = predict_with_reference(model, graph)
     source, target = graph.edge_index
@@ -152,7 +156,9 @@ def test_reference_messages_are_what_atoms_receive_on_average() -> None:
     hidden = layer.hidden(layer.from_source(node)[source] + layer.from_target(node)[target], edge)
     attention = layer.attention(hidden, target, len(node))
     received = scatter(layer.heads_of(layer.value(node))[source] * attention[..., None], target, dim=0)
-    torch.testing.assert_close(reference[0], received.mean(0))
+    attended = attention.sum(0)[:, None] / len(node)
+    assert (attended < 0.99).all() == sink
+    torch.testing.assert_close(reference[0] * attended, received.mean(0))
 
 
 @pytest.mark.parametrize("semantics", MASK_SEMANTICS)
@@ -176,8 +182,9 @@ def test_atoms_explained_side_by_side_do_not_see_each_other(semantics: str) -> N
 
 
 @pytest.mark.parametrize("rounding", [0.0, 0.25])
+@pytest.mark.parametrize("nothing", [-np.inf, 0.0, 1.5])
 @pytest.mark.parametrize("renormalise", [False, True])
-def test_the_compiled_attention_equals_that_in_torch(renormalise: bool, rounding: float) -> None:
+def test_the_compiled_attention_equals_that_in_torch(renormalise: bool, nothing: float, rounding: float) -> None:
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
@@ -198,16 +205,18 @@ def test_the_compiled_attention_equals_that_in_torch(renormalise: bool, rounding
         source=torch.randint(n_sources, (n_edges,), generator=generator),
         first_edge=torch.searchsorted(target, torch.arange(n_targets + 1)),
     )
+    counts = not renormalise
     towards = Attended(
         random(members, n_targets, heads),
+        random(members, n_targets if counts else 0, heads),
         random(members, n_targets, heads, 5),
         random(members, n_hidden, heads, width),
     )
     results = []
     for function in (edge_attention, edge_attention_in_torch):
-        wanted = {"rounding": rounding, "n_hidden": n_hidden, "renormalise": renormalise}
-        found, pullback = function(inputs, **wanted)
-        _, pull_without = function(inputs, **wanted, towards_edges=False)
+        asked = Asked(rounding, nothing, n_hidden, renormalise=renormalise, counts=counts)
+        found, pullback = function(inputs, asked)
+        _, pull_without = function(inputs, asked._replace(towards_edges=False))
         gradients, without_edges = pullback(towards), pull_without(towards)
         assert without_edges.from_edge is None
         torch.testing.assert_close(without_edges, gradients._replace(from_edge=None), rtol=1e-12, atol=1e-12)
@@ -223,7 +232,7 @@ def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
     from_edge = torch.tensor([200.0, 1.0, 2.0]).view(1, 3, 1, 1)
     ends, mask = (torch.tensor([0, 0, 1]), torch.tensor([0, 3])), torch.tensor([[0.0, 1.0, 1.0]])
     inputs = EdgeInputs(*given_tensors, from_edge, torch.ones(1, 1, 1), torch.zeros(3), mask, *ends)
-    found, pullback = function(inputs, renormalise=True)
+    found, pullback = function(inputs, Asked(renormalise=True))
     share = 1 / (1 + np.exp(-1.0))
     torch.testing.assert_close(found.aggregated.flatten(), torch.tensor([1 - share, share], dtype=torch.float32))
     gradients = pullback(Attended(*(torch.ones_like(tensor) for tensor in found)))
@@ -232,9 +241,10 @@ def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
 
 @pytest.mark.parametrize("semantics", MASK_SEMANTICS)
 @pytest.mark.parametrize("environment", [(0, 0, 0), (3, 2, 3)])
-def test_other_devices_compute_the_same(semantics, environment, monkeypatch) -> None:
+@pytest.mark.parametrize("sink", [False, True])
+def test_other_devices_compute_the_same(semantics, environment, sink, monkeypatch) -> None:
     """What is compiled for the CPU has a twin of PyTorch's operations, which runs here too."""
-    model = random_model(environment=environment, smooth=any(environment)).double()
+    model = random_model(environment=environment, smooth=any(environment), sink=sink).double()
     graph = double_graph(model, random_glass())
     _, reference = predict_with_reference(model, graph)
     found = []

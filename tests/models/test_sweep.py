@@ -79,6 +79,7 @@ def networks() -> dict[str, SymGNNLike]:
         "near": network(replace(DESCRIBED, environment_far=0, environment_degree=0), 3),
         "smooth": bounded(replace(DESCRIBED, environment_limit=2.0, smooth=True, bounded=True)),
         "smooth and near": network(replace(DESCRIBED, environment_far=0, smooth=True), 5),
+        "sink": network(replace(PUBLISHED, attention_sink=True), 6),
     }
 
 
@@ -213,16 +214,17 @@ def test_refusals(
         sweep(networks["ensemble"], random_glass(3), block_atoms=0)
 
 
+@pytest.mark.parametrize("nothing", [-np.inf, 0.0])
 @pytest.mark.parametrize("rounding", [0.0, 0.25])
-def test_attention_is_the_same_compiled_and_in_torch(rounding: float) -> None:
+def test_attention_is_the_same_compiled_and_in_torch(rounding: float, nothing: float) -> None:
     torch.manual_seed(0)
-    first, n_edges = np.array([0, 3, 4, 9]), 9
+    first, n_edges = np.array([0, 3, 3, 9]), 9
     source = np.random.default_rng(0).integers(0, 5, n_edges).astype(np.int32)
     senders = Senders(torch.randn(2, 5, 4), torch.randn(2, 5, 3, 6), source)
     others = torch.randn(2, 3, 3, 6), torch.randn(2, 3, 6), first
     one = torch.randn(2, n_edges, 3, 6)
     other = one.clone()
-    edges = {"fading": -torch.rand(n_edges) if rounding else torch.zeros(n_edges), "rounding": rounding}
+    edges = {"fading": -torch.rand(n_edges) if rounding else torch.zeros(n_edges), "numbers": (rounding, nothing)}
     torch.testing.assert_close(
         attend(senders, *others, one, **edges), attend_in_torch(senders, *others, other, **edges), rtol=1e-5, atol=1e-6
     )

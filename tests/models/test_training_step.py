@@ -15,7 +15,7 @@ from symgnn_explain.models.egat import EGATLayer
 
 
 def graph(n_atoms: int, n_edges: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Random nodes, edges sorted by target (some atoms may hear nothing, several edges join the same atoms), and both."""
+    """Random features of atoms and edges; some atoms may hear nothing, and several edges join the same two."""
     generator = torch.Generator().manual_seed(seed)
     ends = torch.randint(n_atoms, (2, n_edges), generator=generator)
     edge_index = ends[:, torch.argsort(ends[1], stable=True)]
@@ -23,9 +23,9 @@ def graph(n_atoms: int, n_edges: int, seed: int) -> tuple[Tensor, Tensor, Tensor
     return node, edge_index, edge
 
 
-def layer(heads: int, seed: int, *, last: bool = False, smooth: bool = False) -> EGATLayer:
+def layer(heads: int, seed: int, *, last: bool = False, smooth: bool = False, sink: bool = False) -> EGATLayer:
     torch.manual_seed(seed)
-    made = EGATLayer(5, heads, last=last, smooth=smooth).double()
+    made = EGATLayer(5, heads, last=last, smooth=smooth, sink=sink).double()
     for norm in (part for part in made.modules() if isinstance(part, torch.nn.BatchNorm1d)):
         torch.nn.init.normal_(norm.weight, mean=1.0)
         torch.nn.init.normal_(norm.bias)
@@ -44,7 +44,7 @@ def trained(made: EGATLayer, given: tuple[Tensor, Tensor, Tensor], fading: Tenso
     assert node.grad is not None
     assert edge.grad is not None
     seen = {"node": out_node, "edge": out_edge, "node.grad": node.grad, "edge.grad": edge.grad}
-    return {**seen, **gradients, **{name: each for name, each in made.named_buffers()}}
+    return {**seen, **gradients, **dict(made.named_buffers())}
 
 
 def both(
@@ -69,14 +69,15 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     seed=st.integers(0, 99),
     last=st.booleans(),
     smooth=st.booleans(),
+    sink=st.booleans(),
 )
 @settings(max_examples=40, deadline=None)
 def test_values_and_gradients_are_those_of_the_plain_layer(
-    heads: int, n_atoms: int, n_edges: int, seed: int, last: bool, smooth: bool
+    heads: int, n_atoms: int, n_edges: int, seed: int, last: bool, smooth: bool, sink: bool
 ) -> None:
     given_graph = graph(n_atoms, n_edges, seed)
     fading = -torch.rand(n_edges, dtype=torch.double) if smooth else None
-    assert_equal(*both(layer(heads, seed, last=last, smooth=smooth), given_graph, fading))
+    assert_equal(*both(layer(heads, seed, last=last, smooth=smooth, sink=sink), given_graph, fading))
 
 
 def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

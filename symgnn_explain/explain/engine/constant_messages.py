@@ -28,10 +28,12 @@ class ConstantMessages:
         heads (or M members, where nothing is shared anew) change.
     attention, target
         Shares (E, M · K) and targets (E,).
+    idle
+        Share that goes to nothing, (T, M · K).
     of_kind
         What the message of each kind changes, shape (M, kinds · K, dim); None where messages are summed edge by edge.
-    n_targets, members, dim
-        T, M, and the width of node features.
+    members, dim
+        M, and the width of node features.
     renormalise
         Whether attention is shared among what the mask leaves; where it leaves nothing, nothing arrives.
     """
@@ -41,8 +43,8 @@ class ConstantMessages:
     n_slots: int
     attention: Tensor
     target: Tensor
+    idle: Tensor
     of_kind: Tensor | None
-    n_targets: int
     members: int
     dim: int
     renormalise: bool
@@ -56,7 +58,7 @@ class ConstantMessages:
         *,
         source: Tensor,
         target: Tensor,
-        n_targets: int,
+        idle: Tensor,
         renormalise: bool,
     ) -> ConstantMessages:
         """Compute all that a mask does not change.
@@ -71,10 +73,14 @@ class ConstantMessages:
             Atoms of one kind send the same message, shape (S,); kinds are numbered from 0.
         source, target
             Ends of the edges, shape (E,); sorted by target.
-        n_targets, renormalise
+        idle
+            Share that goes to nothing, shape (M, T, K).
+        renormalise
             As above.
         """
         members, *_, dim = changes.shape
+        n_targets = idle.shape[1]
+        alone = idle.transpose(0, 1).flatten(1)
         shares = attention.transpose(0, 1)
         flat = shares.flatten(1).contiguous()
         n_kinds = int(kind.max()) + 1
@@ -82,10 +88,15 @@ class ConstantMessages:
             first = torch.stack([torch.nonzero(kind == number)[0, 0] for number in range(n_kinds)])
             of_kind = changes[:, first].flatten(1, 2)
             slot = target * n_kinds + kind[source]
-            return cls(flat, slot, n_targets * n_kinds, flat, target, of_kind, n_targets, members, dim, renormalise)
+            return cls(flat, slot, n_targets * n_kinds, flat, target, alone, of_kind, members, dim, renormalise)
         brought = changes.transpose(0, 1)[source] * shares[..., None]
         weight = (brought if renormalise else brought.sum(2)).flatten(1).contiguous()
-        return cls(weight, target, n_targets, flat, target, None, n_targets, members, dim, renormalise)
+        return cls(weight, target, n_targets, flat, target, alone, None, members, dim, renormalise)
+
+    @property
+    def n_targets(self) -> int:
+        """T."""
+        return len(self.idle)
 
     def change(self, mask: Tensor) -> tuple[Tensor, MaskPullback]:
         """Change of node features (M, T, dim) under a mask (E,), and its pullback."""
@@ -93,6 +104,7 @@ class ConstantMessages:
         if not self.renormalise:
             return self._joined(sums), lambda towards: pull_sums(self._parted(towards))
         left, pull_left = weighted_sums(self.attention, mask, self.target, self.n_targets)
+        left = left + self.idle
         left = torch.where(left > 0, left, torch.ones_like(left))[:, None, :, None]
         # For each target: kinds, heads, and what a head changes.
         shared = sums.view(self.n_targets, -1, left.shape[2], self.weight.shape[1] // left.shape[2]) / left

@@ -6,7 +6,7 @@ With K heads of width D, for edge ``e`` from atom ``j`` into atom ``i``::
     aggregated_i = Σ_e a_e m_e h_j          kept_i = Σ_e a_e m_e
 
 and with ``renormalise``, where the softmax is over what the mask leaves,
-a_e = w_e exp(v · f_e) / Σ_e m_e w_e exp(v · f_e).
+a_e = w_e exp(v · f_e) / Σ_e m_e w_e exp(v · f_e). Where attention can go to nothing, there is 1 more in both sums.
 Edges of weight w fade out towards the cut-off, and the corner of LeakyReLU is rounded where a network is smooth.
 Messages are affine in the features h of the atoms that send them, so the features themselves are aggregated, which are
 K times fewer, and whoever asks applies the map to the sums.
@@ -19,6 +19,7 @@ Written by hand, the chain of a network's few large steps costs a fraction of wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -62,6 +63,33 @@ class EdgeInputs(NamedTuple):
     first_edge: Tensor
 
 
+class Asked(NamedTuple):
+    """What attention is, and what of it is wanted.
+
+    Parameters
+    ----------
+    rounding
+        Of LeakyReLU, as for :func:`~symgnn_explain.models.egat.leaky`.
+    nothing
+        Logit of what sends nothing.
+    n_hidden
+        How many of the first edges' ``f`` are returned.
+    renormalise
+        Whether the softmax is over what the mask leaves; where it leaves nothing, nothing arrives.
+    counts
+        Whether Σ_e a_e is returned; not with ``renormalise``.
+    towards_edges
+        Whether the pullback finds the gradient of ``from_edge`` too.
+    """
+
+    rounding: float = 0.0
+    nothing: float = -math.inf
+    n_hidden: int = 0
+    renormalise: bool = False
+    counts: bool = False
+    towards_edges: bool = True
+
+
 class EdgeGradients(NamedTuple):
     """Gradients towards the inputs of that name; towards ``from_edge`` None where nobody asked."""
 
@@ -79,11 +107,14 @@ class Attended(NamedTuple):
     ----------
     kept, aggregated
         Of each atom that receives, shapes (M, T, K) and (M, T, K, F).
+    attended
+        Σ_e a_e of each atom, shape (M, T, K), where that is asked for; else (M, 0, K).
     hidden
         ``f`` of the first H edges, shape (M, H, K, D).
     """
 
     kept: Tensor
+    attended: Tensor
     aggregated: Tensor
     hidden: Tensor
 
@@ -99,74 +130,47 @@ MaskPullback = Callable[[Tensor], Tensor]
 """From the gradient of a result to that of the mask (E,)."""
 
 
-def edge_attention(
-    inputs: EdgeInputs,
-    *,
-    rounding: float = 0.0,
-    n_hidden: int = 0,
-    renormalise: bool = False,
-    towards_edges: bool = True,
-) -> tuple[Attended, AttentionPullback]:
-    """Aggregate the masked messages into each atom; compiled on a CPU, PyTorch's own operations elsewhere.
-
-    Parameters
-    ----------
-    inputs
-        Of the messages.
-    rounding
-        Of LeakyReLU, as for :func:`~symgnn_explain.models.egat.leaky`.
-    n_hidden
-        How many of the first edges' ``f`` are returned.
-    renormalise
-        Whether the softmax is over what the mask leaves; where it leaves nothing, nothing arrives.
-    towards_edges
-        Whether the pullback finds the gradient of ``from_edge`` too.
-    """
+def edge_attention(inputs: EdgeInputs, asked: Asked) -> tuple[Attended, AttentionPullback]:
+    """Aggregate the masked messages into each atom; compiled on a CPU, PyTorch's own operations elsewhere."""
     if inputs.mask.device.type != "cpu":
-        return edge_attention_in_torch(
-            inputs, rounding=rounding, n_hidden=n_hidden, renormalise=renormalise, towards_edges=towards_edges
-        )
+        return edge_attention_in_torch(inputs, asked)
     from symgnn_explain.explain.engine.kernels import attend, attend_backward
 
     members, n_targets, *heads = inputs.from_target.shape
     given = _arrays(*inputs)
-    slope, most = given[0].dtype.type(NEGATIVE_SLOPE), given[0].dtype.type(MOST_LOGIT)
-    rounded = given[0].dtype.type(rounding) if rounding else None
+    precision, renormalise, towards_edges = given[0].dtype.type, asked.renormalise, asked.towards_edges
+    slope, most, nothing = map(precision, (NEGATIVE_SLOPE, MOST_LOGIT, asked.nothing))
+    rounded = precision(asked.rounding) if asked.rounding else None
     attention = inputs.mask.new_empty(*inputs.mask.shape, heads[0])
     found = Attended(
         kept=inputs.mask.new_zeros(members, n_targets, heads[0]),
+        attended=inputs.mask.new_zeros(members, n_targets if asked.counts else 0, heads[0]),
         aggregated=inputs.mask.new_zeros(members, n_targets, heads[0], inputs.node.shape[2]),
-        hidden=inputs.mask.new_empty(members, n_hidden, *heads),
+        hidden=inputs.mask.new_empty(members, asked.n_hidden, *heads),
     )
-    attend(given, slope, rounded, most, renormalise, _arrays(attention, *found))
+    attend(given, (slope, nothing), rounded, most, renormalise, _arrays(attention, *found))
 
     def pullback(towards: Attended) -> EdgeGradients:
         node, from_source, from_target = map(torch.zeros_like, inputs[:3])
         from_edge = torch.empty_like(inputs.from_edge if towards_edges else inputs.from_edge[:, :0])
         mask = inputs.mask.new_zeros(inputs.mask.shape)
         gradients = _arrays(node, from_source, from_target, from_edge, mask)
-        attend_backward(given, slope, rounded, renormalise, _arrays(attention, *towards), gradients)
+        known = _arrays(attention, found.attended, *towards)
+        attend_backward(given, slope, rounded, renormalise, known, gradients)
         return EdgeGradients(node, from_source, from_target, from_edge if towards_edges else None, mask)
 
     return found, pullback
 
 
-def edge_attention_in_torch(
-    inputs: EdgeInputs,
-    *,
-    rounding: float = 0.0,
-    n_hidden: int = 0,
-    renormalise: bool = False,
-    towards_edges: bool = True,
-) -> tuple[Attended, AttentionPullback]:
+def edge_attention_in_torch(inputs: EdgeInputs, asked: Asked) -> tuple[Attended, AttentionPullback]:
     """Do what :func:`edge_attention` does, on any device."""
     node, from_source, from_target, from_edge, mask = (
         tensor.detach().requires_grad_() for tensor in (*inputs[:4], inputs.mask)
     )
     leaf = inputs._replace(node=node, from_source=from_source, from_target=from_target, from_edge=from_edge, mask=mask)
     with torch.enable_grad():
-        found = _attend(leaf, rounding, n_hidden, renormalise)
-    leaves = [node, from_source, from_target, mask, *([from_edge] if towards_edges else [])]
+        found = _attend(leaf, asked)
+    leaves = [node, from_source, from_target, mask, *([from_edge] if asked.towards_edges else [])]
 
     def pullback(towards: Attended) -> EdgeGradients:
         to_node, to_source, to_target, to_mask, *to_edge = torch.autograd.grad(
@@ -177,25 +181,28 @@ def edge_attention_in_torch(
     return Attended(*(tensor.detach() for tensor in found)), pullback
 
 
-def _attend(inputs: EdgeInputs, rounding: float, n_hidden: int, renormalise: bool) -> Attended:
+def _attend(inputs: EdgeInputs, asked: Asked) -> Attended:
     n_edges = inputs.first_edge.diff()
     target = torch.repeat_interleave(torch.arange(len(n_edges), device=n_edges.device), n_edges)
     ends = inputs.from_source.index_select(1, inputs.source) + inputs.from_target.index_select(1, target)
-    hidden = leaky(ends + inputs.from_edge, NEGATIVE_SLOPE, rounding)
+    hidden = leaky(ends + inputs.from_edge, NEGATIVE_SLOPE, asked.rounding)
     logit = (hidden * inputs.vector[:, None]).sum(-1) + inputs.fading[:, None]
     zeros = logit.new_zeros(inputs.from_target.shape[:3])
     along = target[None, :, None].expand_as(logit)
     left = logit.detach()
-    if renormalise:
+    if asked.renormalise:
         left = left.masked_fill((inputs.mask <= 0)[..., None], -torch.inf)
-    largest = zeros.scatter_reduce(1, along, left, "amax", include_self=False).nan_to_num(neginf=0.0)
+    largest = torch.full_like(zeros, asked.nothing).scatter_reduce(1, along, left, "amax").nan_to_num(neginf=0.0)
     weight = (logit - largest.index_select(1, target)).clamp(max=MOST_LOGIT).exp()
     masked = weight * inputs.mask[..., None]
-    total = zeros.index_add(1, target, masked if renormalise else weight)
-    share = masked / torch.where(total > 0, total, torch.ones_like(total)).index_select(1, target)
+    total = (asked.nothing - largest).exp().index_add(1, target, masked if asked.renormalise else weight)
+    total = torch.where(total > 0, total, torch.ones_like(total)).index_select(1, target)
+    share = masked / total
     message = inputs.node.index_select(1, inputs.source)[:, :, None] * share[..., None]
     aggregated = message.new_zeros(*zeros.shape, message.shape[3]).index_add(1, target, message)
-    return Attended(zeros.index_add(1, target, share), aggregated, hidden[:, :n_hidden])
+    kept = zeros.index_add(1, target, share)
+    attended = zeros.index_add(1, target, weight / total) if asked.counts else kept[:, :0]
+    return Attended(kept, attended, aggregated, hidden[:, : asked.n_hidden])
 
 
 def weighted_sums(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: int) -> tuple[Tensor, MaskPullback]:

@@ -14,15 +14,18 @@ from symgnn_explain.runs.compiled import compiled
 
 @compiled
 def attend(  # noqa: PLR0912, PLR0917 - compiled
-    given: Any, slope: Any, rounding: Any, most: Any, renormalise: bool, filled: Any
+    given: Any, numbers: Any, rounding: Any, most: Any, renormalise: bool, filled: Any
 ) -> None:
-    """Fill ``attention`` (M, E, K), ``kept``, ``aggregated``, which must be zero, and the first H of ``hidden``.
+    """Fill ``attention`` (M, E, K), ``kept``, ``attended``, ``aggregated``, and the first H of ``hidden``.
 
-    ``slope``, ``rounding`` and ``most`` have the precision of the arrays, so that nothing is computed in a higher one.
+    The middle three must be zero; ``attended`` is left out where it is empty. ``numbers``, the slope of LeakyReLU and
+    the logit of nothing, ``rounding`` and ``most`` have the precision of the arrays, so that nothing is computed in a
+    higher one.
     ``rounding`` is None where the activation has a corner and nothing fades, and the function is compiled for that.
     """
     node, from_source, from_target, from_edge, vector, fading, mask, source, first_edge = given
-    attention, kept, aggregated, hidden = filled
+    attention, kept, attended, aggregated, hidden = filled
+    slope, nothing = numbers
     n_members, n_targets, n_heads, width = from_target.shape
     for m in range(n_members):
         for i in range(n_targets):
@@ -47,11 +50,13 @@ def attend(  # noqa: PLR0912, PLR0917 - compiled
                             else:
                                 hidden[m, e, k, d] = (h + slope * h + (1 - slope) * np.sqrt(h * h + rounding)) / 2
             for k in range(n_heads):
-                largest = slope * -np.inf
+                largest = nothing
                 for e in range(start, end):
                     if mask[m, e] > 0 or not renormalise:
                         largest = max(largest, attention[m, e, k])
                 total = slope * 0
+                if nothing > -np.inf:
+                    total = np.exp(nothing - largest)
                 for e in range(start, end):
                     weight = np.exp(min(attention[m, e, k] - largest, most))
                     attention[m, e, k] = weight
@@ -61,6 +66,9 @@ def attend(  # noqa: PLR0912, PLR0917 - compiled
                 for e in range(start, end):
                     attention[m, e, k] *= scale
                     kept[m, i, k] += attention[m, e, k] * mask[m, e]
+                if attended.shape[1] > 0:
+                    for e in range(start, end):
+                        attended[m, i, k] += attention[m, e, k]
             for e in range(start, end):
                 j = source[e]
                 for k in range(n_heads):
@@ -78,7 +86,7 @@ def attend_backward(  # noqa: PLR0912, PLR0917 - compiled
     Those towards ``from_edge`` are set, or left out where their array is empty.
     """
     node, from_source, from_target, from_edge, vector, _, mask, source, first_edge = given
-    attention, towards_kept, towards_aggregated, towards_hidden = known
+    attention, attended, towards_kept, towards_attended, towards_aggregated, towards_hidden = known
     towards_node, towards_source, towards_target, towards_edge, towards_mask = towards
     n_members, n_targets, n_heads, width = from_target.shape
     most = 0
@@ -113,6 +121,8 @@ def attend_backward(  # noqa: PLR0912, PLR0917 - compiled
                     else:
                         towards_mask[m, e] += attention[m, e, k] * towards_weight[e - start, k]
                         towards_logit = attention[m, e, k] * (mask[m, e] * towards_weight[e - start, k] - mean[k])
+                        if attended.shape[1] > 0:
+                            towards_logit += attention[m, e, k] * towards_attended[m, i, k] * (1 - attended[m, i, k])
                     if e < towards_hidden.shape[1]:
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]

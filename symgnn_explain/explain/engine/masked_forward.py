@@ -111,22 +111,27 @@ class MaskedForward:
         described = describe_graph(model, graph)[field.nodes]
         node = torch.stack([member.encode_nodes(described) for member in members])
         edge = torch.stack([member.encode_edges(graph.edge_attr[field.edges]) for member in members])
-        attended = [
+        found = [
             _attend(member.attention_layers[0], of_node, of_edge, layers.fading, field)
             for member, of_node, of_edge in zip(members, node, edge, strict=True)
         ]
-        hidden, attention, message = (torch.stack(parts) for parts in zip(*attended, strict=True))
+        hidden, attention, message = (torch.stack(parts) for parts in zip(*found, strict=True))
         changes = layers.layers[0].changed_by(message)
+        self._base = node[:, :n_targets] + layers.shifts[0]
+        attended = attention.new_zeros(len(members), n_targets, attention.shape[2]).index_add(
+            1, field.target, attention
+        )
         if layers.changes is not None:
             changes = changes - layers.changes[0]
-        self._base = node[:, :n_targets] + layers.shifts[0]
+            if layers.layers[0].has_sink:
+                self._base = torch.baddbmm(self._base, attended, layers.changes[0].squeeze(1))
         self._first = ConstantMessages.of(
             attention,
             changes,
             torch.unique(described, dim=0, return_inverse=True)[1],
             source=field.source,
             target=field.target,
-            n_targets=n_targets,
+            idle=1 - attended if layers.layers[0].has_sink else torch.zeros_like(attended),
             renormalise=self.semantics == "removal",
         )
         self._edge = self._from_edge = edge[:, :0]

@@ -9,7 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from symgnn_explain.explain.engine.edge_attention import Attended, AttentionPullback, EdgeInputs, edge_attention
+from symgnn_explain.explain.engine.edge_attention import (
+    Asked,
+    Attended,
+    AttentionPullback,
+    EdgeInputs,
+    edge_attention,
+)
 from symgnn_explain.explain.engine.receptive_field import ReceptiveField
 from symgnn_explain.models.folded import FoldedDecoder, FoldedLayer
 from symgnn_explain.models.symgnn import SymGNN
@@ -30,6 +36,7 @@ class MaskedLayers:
         What each layer adds to node features whatever the mask leaves, and what it adds for each head's kept attention.
     changes
         What the reference message of each layer changes by head, shape (M, 1, heads, dim); None without references.
+        It arrives as far as there is attention, which is known beforehand where none can go to nothing.
     field
         The edges that pass messages.
     fading
@@ -74,12 +81,13 @@ class MaskedLayers:
         if reference is not None:
             means = [torch.stack(same)[:, None] for same in zip(*reference, strict=True)]
             changes = [layer.changed_by(mean) for layer, mean in zip(layers, means, strict=True)]
-            # Where an atom hears nothing, no reference message stands for it.
-            hears = (first_edge.diff() > 0).to(changes[0])[:, None]
-            shifts = [
-                shift + hears[: field.n_nodes[depth - 1 - number]] * change.sum(2)
-                for number, (shift, change) in enumerate(zip(shifts, changes, strict=True))
-            ]
+            if not layers[0].has_sink:
+                # All attention goes to neighbours. Where an atom hears nothing, no reference message stands for it.
+                hears = (first_edge.diff() > 0).to(changes[0])[:, None]
+                shifts = [
+                    shift + hears[: field.n_nodes[depth - 1 - number]] * change.sum(2)
+                    for number, (shift, change) in enumerate(zip(shifts, changes, strict=True))
+                ]
             constants = [constant - change.squeeze(1) for constant, change in zip(constants, changes, strict=True)]
         return cls(
             layers, FoldedDecoder.of(members), shifts, constants, changes, field, fading, first_edge, renormalise
@@ -120,15 +128,22 @@ class MaskedLayers:
                 source=self.field.source[:n_edges],
                 first_edge=self.first_edge[: n_nodes + 1],
             )
-            found, pull = edge_attention(
-                inputs,
+            whole = None
+            if self.changes is not None and layer.has_sink:
+                whole = self.changes[number].squeeze(1)
+            asked = Asked(
                 rounding=layer.rounding,
+                nothing=layer.nothing,
                 n_hidden=n_next,
                 renormalise=self.renormalise,
+                counts=whole is not None,
                 towards_edges=number > start,
             )
-            passes.append(_Pass(layer, self.constants[number], pull, n_nodes, n_edges))
+            found, pull = edge_attention(inputs, asked)
+            passes.append(_Pass(layer, self.constants[number], whole, pull, n_nodes, n_edges))
             node = torch.baddbmm(node[:, :n_nodes] + self.shifts[number], found.kept, self.constants[number])
+            if whole is not None:
+                node = torch.baddbmm(node, found.attended, whole)
             node = layer.messages.add_to(node, found.aggregated.flatten(2))
             if layer.edges_out is not None:
                 edge = edge[:, :n_next] + layer.edges_out(found.hidden.flatten(2))
@@ -138,12 +153,14 @@ class MaskedLayers:
         def pullback(towards: Tensor) -> tuple[Tensor, Tensor]:
             towards_node, towards_edge = pull_decoder(towards), edge[:, :0]
             towards_mask = mask.new_zeros(mask.shape)
-            for layer, constant, pull, n_nodes, n_edges in reversed(passes):
+            for layer, constant, whole, pull, n_nodes, n_edges in reversed(passes):
                 towards_aggregated = layer.by_head(layer.messages.pullback(towards_node))
                 towards_hidden = towards_aggregated[:, :0]
                 if layer.edges_out is not None:
                     towards_hidden = layer.by_head(layer.edges_out.pullback(towards_edge))
-                found = pull(Attended(torch.bmm(towards_node, constant.mT), towards_aggregated, towards_hidden))
+                towards_kept = torch.bmm(towards_node, constant.mT)
+                towards_attended = towards_kept[:, :0] if whole is None else torch.bmm(towards_node, whole.mT)
+                found = pull(Attended(towards_kept, towards_attended, towards_aggregated, towards_hidden))
                 towards_mask[:, :n_edges] += found.mask
                 before = layer.sources.add_pullback_to(found.node, found.from_source.flatten(2))
                 before[:, :n_nodes] += layer.targets.add_pullback_to(towards_node, found.from_target.flatten(2))
@@ -162,6 +179,7 @@ class _Pass(NamedTuple):
 
     layer: FoldedLayer
     constant: Tensor
+    whole: Tensor | None
     pull: AttentionPullback
     n_nodes: int
     n_edges: int
