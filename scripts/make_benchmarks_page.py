@@ -10,39 +10,21 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from _quoted_numbers import numbers
+from _results import CARD, NULLS, ROOT, Figures, between, load, seconds, table, with_interval
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 WITH_NUMBERS = (
     ROOT / "README.md",
     *(ROOT / "docs" / f"{name}.md" for name in ("physical_truth", "trajectories", "what_if")),
 )
-CARD = ROOT / "symgnn_explain" / "data" / "symgnn_cu64zr36.json"
 
 NUMBER = re.compile(r"<!-- number: (\w+) -->.*?<!-- /number -->")
 NOT_MEASURED = "*Not measured on this version yet: `make bench`.*"
-
-Figures = dict[str, Any]
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table in Markdown."""
-    head = list(head)
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def seconds(value: float) -> str:
-    """Return a time with two digits and its unit."""
-    if value >= 90:
-        return f"{value / 60:.2g} min"
-    return f"{value:.2g} s" if value >= 0.0995 else f"{value * 1e3:.2g} ms"
 
 
 def accuracy(card: Figures) -> str:
@@ -133,12 +115,6 @@ def structure_explained(figures: Figures) -> str:
             ["… of two together", f"{figures['variance_of_two_bodies']:.0%}"],
         ]
     return table([f"Integrated Gradients over pairs, {figures['atoms']} atoms", "measured"], rows)
-
-
-def with_interval(found: Figures, name: str = "mean") -> str:
-    """Return a mean over atoms with its interval."""
-    low, high = found["interval"]
-    return f"{found[name]:.2f} ({low:.2f} to {high:.2f})"
 
 
 def physical_truth(figures: Figures) -> str:
@@ -247,12 +223,6 @@ def robustness(figures: Figures) -> str:
     return table(["sample glass", "mean moves, r with the undisturbed", "after relaxation"], rows)
 
 
-def between(figures: Figures, name: str, form: str = ".2f") -> str:
-    """Return a value with its interval."""
-    low, high = (f"{figures[f'{name}_{end}']:{form}}" for end in ("low", "high"))
-    return f"{figures[name]:{form}} ({low} to {high})"
-
-
 def what_if(figures: Figures) -> str:
     """Return how quickly edits are predicted, and whether saddle searches agree with what they predict."""
     rows = [
@@ -282,15 +252,6 @@ def what_if(figures: Figures) -> str:
             ["computed change for 1 eV of predicted change (eV)", between(figures, "slope")],
         ]
     return table([f"{figures['n_atoms']} atoms", "measured (95 %)"], rows)
-
-
-NULLS = {
-    "species": "copper before zirconium",
-    "energy": "high energy",
-    "energy_around": "high energy of the atom and its neighbours",
-    "volume": "large Voronoi volume",
-    "faces": "few Voronoi faces",
-}
 
 
 def trajectory(figures: Figures) -> str:
@@ -327,6 +288,15 @@ def local_order(figures: Figures) -> str:
     return table([f"{figures['n_atoms']} atoms", "measured"], rows)
 
 
+def training_speed(figures: Figures) -> str:
+    """Return what a step costs, compiled and by PyTorch's own operations."""
+    rows = [
+        [row["network"], seconds(row["pytorch_s"]), seconds(row["compiled_s"]), f"{row['ratio']:.1f}"]
+        for row in figures["rows"]
+    ]
+    return table([f"{figures['atoms']} atoms", "PyTorch", "compiled", "ratio"], rows)
+
+
 SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("explainer_speed", "GNNExplainer, exact and fast", explainer_speed),
     ("structure_explained", "All that atoms learn from each other, explained", structure_explained),
@@ -334,6 +304,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("single_atom_changes", "Do the atoms that an explanation names matter?", single_atom_changes),
     ("inference", "Predicting a glass", inference),
     ("inference_scaling", "Predicting a large glass", inference_scaling),
+    ("training_speed", "A training step on a CPU", training_speed),
     ("transfer", "Accuracy on glasses that this project labelled", transfer),
     ("domain", "Domain score: is this structure like those of training?", domain),
     ("robustness", "What displacements and strain do to predictions", robustness),
@@ -358,13 +329,6 @@ weights. [Experiments](experiments.md) holds what was tried and which networks i
 """
 
 
-def load(name: str) -> Figures | None:
-    """Return the stored figures of a script, or None where it has not been run."""
-    path = RESULTS / f"{name}.json"
-    figures: Figures | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return figures
-
-
 def page() -> str:
     """Return the page of benchmarks."""
     card = json.loads(CARD.read_text(encoding="utf-8"))
@@ -375,99 +339,6 @@ def page() -> str:
         machine = f"\n\nMeasured on: {figures['machine']}." if figures and "machine" in figures else ""
         parts.append(f"## {heading}\n\n`benchmarks/{name}.py`\n\n{shown}{machine}\n")
     return "\n".join(parts)
-
-
-def numbers() -> dict[str, str]:
-    """Return the numbers that other pages quote, by name."""
-    card = json.loads(CARD.read_text(encoding="utf-8"))
-    found = {"pearson": f"{card['protocol']['pearson_together']:.2f}"}
-    if (speed := load("explainer_speed")) is not None:
-        found |= {"speedup_full": f"{speed['speedup_full']:.0f}", "epochs_500": seconds(speed["seconds_500_epochs"])}
-    if (times := load("inference")) is not None:
-        found["predict_3000"] = next(seconds(row["seconds"]) for row in times["rows"] if row["network"] == "shipped")
-    if (latency := load("explorer_latency")) is not None:
-        found["click"] = seconds(latency["click_to_highlight_s"])
-    if (topology := load("topology_speed")) is not None and "speedup" in topology:
-        found["topology"] = f"{topology['speedup']:.0f}"
-    return found | numbers_of_truth() | numbers_of_edits() | numbers_of_trajectory()
-
-
-def numbers_of_truth() -> dict[str, str]:
-    """Return those that docs/physical_truth.md quotes."""
-    figures = load("physical_truth")
-    if figures is None:
-        return {}
-    by_method = figures["spearman_by_method"]
-    found = {f"truth_{name.replace(' ', '_')}": with_interval(values) for name, values in by_method.items()}
-    atoms = by_method["integrated_gradients pair zero"]["atoms"]
-    error = f"{1000 * figures['network_error_ev']:.1f} meV"
-    return found | {"truth_r": f"{figures['network_r']:.6f}", "truth_error": error, "truth_atoms": str(atoms)}
-
-
-def numbers_of_edits() -> dict[str, str]:
-    """Return those that docs/what_if.md quotes."""
-    figures = load("what_if")
-    if figures is None or "n_verified" not in figures:
-        return {}
-    names = {
-        "edits_sign": "sign_agreement",
-        "edits_raising": "sign_agreement_raising",
-        "edits_lowering": "sign_agreement_lowering",
-    }
-    names |= {"edits_correlation": "correlation", "edits_slope": "slope"}
-    return {name: between(figures, key) for name, key in names.items() if key in figures} | {
-        "edits_verified": str(figures["n_verified"]),
-        "edits_confirmed": str(figures["n_confirmed"]),
-        "edits_error": f"{figures['standard_error_mean_ev']:.2f}",
-        "edit_seconds": seconds(figures["edit_cpu_seconds"]),
-    }
-
-
-def numbers_of_trajectory() -> dict[str, str]:
-    """Return those that docs/trajectories.md quotes."""
-    figures = load("trajectory")
-    if figures is None:
-        return {}
-    first, last = figures["horizons"][0], figures["horizons"][-1]
-    barrier, flagged = figures["mean_barrier_ev"], figures["share_flagged"]
-    areas = [row["auc"] for row in figures["windows"]]
-    found = {
-        "frames_temperature": f"{figures['temperature']:g} K",
-        "frames_between": f"{figures['between_frames']:g} ps",
-        "frames_time": f"{(last['frames'] - 1) * figures['between_frames']:.3g} ps",
-        "frames_moved": f"{figures['moved_angstrom']:g} Å",
-        "frames_rearranged": f"{last['n_rearranged']} atoms ({figures['share_rearranged']:.1%})",
-        "frames_copper": f"{last['copper']:.0%}",
-        "frames_soon": str(first["n_rearranged"]),
-        "frames_auc": between(last, "predicted"),
-        "frames_auc_atoms": "{:.2f} to {:.2f}".format(
-            *(last[f"predicted_drawing_atoms_{end}"] for end in ("low", "high"))
-        ),
-        "frames_auc_within": between(last, "predicted_within_species"),
-        "frames_auc_soon": between(first, "predicted"),
-        "frames_auc_soon_within": between(first, "predicted_within_species"),
-        "frames_auc_windows": "{:.2f} to {:.2f}".format(*(end(areas) for end in (min, max))),
-        "frames_auc_neighbours": between(figures["neighbours"], "predicted"),
-        "frames_changed": str(figures["neighbours"]["n_changed"]),
-        "frames_lowest_tenth": f"{figures['share_of_rearranging_in_lowest_tenth']:.0%}",
-        "frames_barrier_of_rearranging": f"{figures['mean_barrier_first_of_rearranging_ev']:.2f} eV",
-        "frames_barrier_of_others": f"{figures['mean_barrier_first_of_others_ev']:.2f} eV",
-        "frames_barrier_first": f"{barrier[0]:.3f}",
-        "frames_barrier_last": f"{barrier[-1]:.3f} eV",
-        "frames_energy": f"{1000 * (figures['energy_an_atom_last_ev'] - figures['energy_an_atom_first_ev']):.1f} meV",
-        "frames_flagged": f"{min(flagged):.1%} to {max(flagged):.1%}",
-        "frames_in_time": f"{figures['std_in_time_of_others_ev']:.2f} eV",
-        "frames_over_atoms": f"{figures['std_over_atoms_ev']:.2f} eV",
-        "frames_step": seconds(figures["slider_step_cpu_s"]),
-    }
-    found |= {f"frames_peak_{which}": f"{figures[f'peak_mb_{which}_frames']:.0f} MB" for which in ("few", "all")}
-    found |= {f"frames_{null}_null": between(last, null) for null in NULLS}
-    found |= {f"frames_{null}_within": between(last, f"{null}_within_species") for null in NULLS if null != "species"}
-    return found | {
-        f"frames_above_{null}": between(last, f"predicted_above_{null}_within_species")
-        for null in NULLS
-        if null != "species"
-    }
 
 
 def with_numbers(text: str) -> str:
