@@ -111,7 +111,7 @@ class EGATLayer(MessagePassing):
 
         ``fading`` (E,) is added to the logits of an edge: the logarithm of its weight, where long edges fade out.
         """
-        if self.trains_compiled(node, edge_index):
+        if self.trains_compiled(node, edge_index, fading):
             return self.train_compiled(node, edge_index, edge, fading)
         source, target = edge_index
         ends = self.from_source(node).index_select(0, source) + self.from_target(node).index_select(0, target)
@@ -120,9 +120,15 @@ class EGATLayer(MessagePassing):
         aggregated = self.propagate(edge_index, value=self.heads_of(self.value(node)), attention=attention)
         return self.update_node(node, aggregated), self.update_edge(edge, hidden)
 
-    def trains_compiled(self, node: Tensor, edge_index: Tensor) -> bool:
-        """Whether it is trained by :mod:`~symgnn_explain.models.training_step`: on a CPU, with no mask on messages."""
+    def trains_compiled(self, node: Tensor, edge_index: Tensor, fading: Tensor | None = None) -> bool:
+        """Whether it is trained by :mod:`~symgnn_explain.models.training_step`.
+
+        That is on a CPU, in single or double precision, with no mask on messages and no gradient towards the fading.
+        """
         plain = self.explain or node.device.type != "cpu" or torch.is_autocast_enabled("cpu")
+        plain = (
+            plain or node.dtype not in (torch.float32, torch.float64) or (fading is not None and fading.requires_grad)
+        )
         return self.training and not plain and is_sorted(edge_index[1])
 
     def train_compiled(
@@ -159,14 +165,21 @@ class EGATLayer(MessagePassing):
 
     def attention(self, hidden: Tensor, target: Tensor, n_nodes: int, fading: Tensor | None = None) -> Tensor:
         """Attention of each edge among those into the same target (and nothing), shape (E, heads)."""
+        return self.shares(hidden, target, n_nodes, fading)[0]
+
+    def shares(
+        self, hidden: Tensor, target: Tensor, n_nodes: int, fading: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return :meth:`attention`, and how much of each atom's goes to nothing, shape (N, heads)."""
         logit = (hidden * self.attention_vector).sum(-1)
         if fading is not None:
             logit = logit + fading[:, None]
         if not self.has_sink:
-            return softmax(logit, target, num_nodes=n_nodes)
+            return softmax(logit, target, num_nodes=n_nodes), logit.new_zeros(n_nodes, self.heads)
         nothing = logit.new_full((n_nodes, self.heads), self.nothing)
         every = torch.cat([target, torch.arange(n_nodes, device=target.device)])
-        return softmax(torch.cat([logit, nothing]), every, num_nodes=n_nodes)[: len(target)]
+        share = softmax(torch.cat([logit, nothing]), every, num_nodes=n_nodes)
+        return share[: len(target)], share[len(target) :]
 
     def update_node(self, node: Tensor, aggregated: Tensor) -> Tensor:
         """Residual update of node features from aggregated messages (N, heads, dim)."""

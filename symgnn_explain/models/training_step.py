@@ -218,17 +218,8 @@ class _Layer(torch.autograd.Function):
         _each(backward_share, len(shares))
         to_source, to_value, to_vector, to_weight, to_bias = (each.sum(0) for each in partial)
         learned = to_weight, to_bias, to_vector
-        return (
-            to_source,
-            towards_target,
-            to_value,
-            towards_edge,
-            *learned,
-            *from_update.towards_weights,
-            None,
-            None,
-            None,
-        )
+        found = to_source, towards_target, to_value, towards_edge, *learned
+        return (*found, *from_update.towards_weights, None, None)
 
 
 class _Blocks(NamedTuple):

@@ -115,23 +115,20 @@ class MaskedForward:
             _attend(member.attention_layers[0], of_node, of_edge, layers.fading, field)
             for member, of_node, of_edge in zip(members, node, edge, strict=True)
         ]
-        hidden, attention, message = (torch.stack(parts) for parts in zip(*found, strict=True))
+        hidden, attention, idle, message = (torch.stack(parts) for parts in zip(*found, strict=True))
         changes = layers.layers[0].changed_by(message)
         self._base = node[:, :n_targets] + layers.shifts[0]
-        attended = attention.new_zeros(len(members), n_targets, attention.shape[2]).index_add(
-            1, field.target, attention
-        )
         if layers.changes is not None:
             changes = changes - layers.changes[0]
             if layers.layers[0].has_sink:
-                self._base = torch.baddbmm(self._base, attended, layers.changes[0].squeeze(1))
+                self._base = torch.baddbmm(self._base, 1 - idle, layers.changes[0].squeeze(1))
         self._first = ConstantMessages.of(
             attention,
             changes,
             torch.unique(described, dim=0, return_inverse=True)[1],
             source=field.source,
             target=field.target,
-            idle=1 - attended if layers.layers[0].has_sink else torch.zeros_like(attended),
+            idle=idle,
             renormalise=self.semantics == "removal",
         )
         self._edge = self._from_edge = edge[:, :0]
@@ -167,9 +164,9 @@ class _Evaluated(torch.autograd.Function):
 
 def _attend(
     layer: EGATLayer, node: Tensor, edge: Tensor, fading: Tensor, field: ReceptiveField
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden edge features and attention of one member's first layer, and its messages, as the layer computes them."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Hidden edge features of one member's first layer, attention to edges and to nothing, and messages."""
     n_targets = field.n_nodes[-2]
     ends = layer.from_source(node)[field.source] + layer.from_target(node[:n_targets])[field.target]
     hidden = layer.hidden(ends, edge)
-    return hidden, layer.attention(hidden, field.target, n_targets, fading), layer.heads_of(layer.value(node))
+    return hidden, *layer.shares(hidden, field.target, n_targets, fading), layer.heads_of(layer.value(node))
