@@ -261,6 +261,16 @@ class Glass:
         vectors, _ = find_mic(self.positions - self.positions[self.require_atom(atom)], self.cell, self.pbc)
         return np.asarray(vectors, dtype=np.float64)
 
+    def reordered(self, order: IntArray) -> Glass:
+        """Return a copy whose atoms stand in another order: atom ``order[i]`` of this glass is atom ``i`` of it."""
+        return replace(
+            self,
+            positions=self.positions[order],
+            numbers=self.numbers[order],
+            barriers=None if self.barriers is None else self.barriers[order],
+            arrays={name: array[order] for name, array in self.arrays.items()},
+        )
+
     def with_arrays(self, **arrays: ArrayLike) -> Glass:
         """Return a copy that carries further per-atom arrays."""
         return replace(self, arrays={**self.arrays, **{key: np.asarray(value) for key, value in arrays.items()}})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
+from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.measure import nearest_image
 
 IDS = "id"
@@ -42,7 +42,7 @@ def matched(glass: Glass, like: Glass) -> Glass:
                 "between which no atom came or went."
             )
         if (ids != wanted).any():
-            glass = _reordered(glass, order[place])
+            glass = glass.reordered(order[place])
     if not np.array_equal(glass.numbers, like.numbers):
         raise InputError(
             f"{glass.name!r} ({glass.formula}) and {like.name!r} ({like.formula}) do not hold the same atoms in the "
@@ -76,13 +76,3 @@ def cell_at(start: Glass, end: Glass, fraction: float) -> FloatArray:
 
 def _tell_apart(ids: NDArray[Any]) -> bool:
     return ids.ndim == 1 and ids.dtype.kind in "iu" and len(np.unique(ids)) == len(ids)
-
-
-def _reordered(glass: Glass, order: IntArray) -> Glass:
-    return replace(
-        glass,
-        positions=glass.positions[order],
-        numbers=glass.numbers[order],
-        barriers=None if glass.barriers is None else glass.barriers[order],
-        arrays={name: array[order] for name, array in glass.arrays.items()},
-    )

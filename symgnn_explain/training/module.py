@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import lightning
@@ -333,14 +333,7 @@ class TrainingModule(lightning.LightningModule):
 
 def _neighbours_together(glass: Glass) -> Glass:
     """Return the glass with its atoms in another order: what an atom hears from is near it in memory too."""
-    order, _ = blocks_of(glass, len(glass))
-    return replace(
-        glass,
-        positions=glass.positions[order],
-        numbers=glass.numbers[order],
-        barriers=None if glass.barriers is None else glass.barriers[order],
-        arrays={name: values[order] for name, values in glass.arrays.items()},
-    )
+    return glass.reordered(blocks_of(glass, len(glass))[0])
 
 
 def _labelled_graph(glass: Glass, config: NetworkConfig, target: Target) -> Data:
