@@ -49,12 +49,12 @@ def aggregate(  # noqa: PLR0912 - compiled
                 largest = nothing
                 for e in range(count):
                     largest = max(largest, logits[e, k])
-                idle = np.exp(nothing - largest) if count > 0 else slope / slope
+                idle = np.exp(nothing - largest)
                 total = idle
                 for e in range(count):
                     logits[e, k] = np.exp(logits[e, k] - largest)
                     total += logits[e, k]
-                attended[m, i, k] = 1 - idle / total
+                attended[m, i, k] = 1 - idle / total if count > 0 else slope * 0
                 for e in range(count):
                     j, share = source[first_edge[i] + e], logits[e, k] / total
                     for d in range(width):

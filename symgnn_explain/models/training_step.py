@@ -106,15 +106,16 @@ class Step(NamedTuple):
     @torch.no_grad()
     def follow(self, norm: nn.BatchNorm1d, n_edges: int) -> None:
         """Let running statistics follow, as they do in PyTorch."""
-        share = float(norm.momentum or 0.0)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked += 1
+        # PyTorch means by no momentum that all steps count alike.
+        share = 1 / int(norm.num_batches_tracked or 1) if norm.momentum is None else norm.momentum
         for running, found in (
             (norm.running_mean, self.mean),
             (norm.running_var, self.variance * n_edges / max(1, n_edges - 1)),
         ):
             if running is not None:
                 running.lerp_(found, share)
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked += 1
 
 
 def is_sorted(target: Tensor) -> bool:

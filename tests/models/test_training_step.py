@@ -96,6 +96,17 @@ def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         torch.testing.assert_close(shared[name], values, rtol=1e-11, atol=1e-13)
 
 
+def test_without_momentum_running_statistics_are_means_over_steps() -> None:
+    made, given_graph = layer(2, 3), graph(20, 90, 3)
+    for norm in (part for part in made.modules() if isinstance(part, torch.nn.BatchNorm1d)):
+        norm.momentum = None
+    plain = copy.deepcopy(made)
+    plain.trains_compiled = lambda *_: False  # type: ignore[method-assign]
+    for other in (given_graph, graph(20, 90, 4)):
+        found, expected = trained(made, other, None), trained(plain, other, None)
+    assert_equal(found, expected)
+
+
 def test_what_is_evaluated_explained_or_unsorted_stays_plain() -> None:
     made, (node, edge_index, _) = layer(2, 0), graph(10, 40, 0)
     assert made.trains_compiled(node, edge_index)
