@@ -60,6 +60,7 @@ def notebook(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
 @pytest.fixture
 def own_page(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
     """A notebook for one test, which may load it again: JupyterLab brings back what its own cells have shown."""
+    shutil.rmtree(lab.root / "out", ignore_errors=True)  # what an earlier test has exported
     shutil.copy(NOTEBOOK, lab.root / "own.ipynb")
     opened = ExplorerPage(browser.new_context(viewport=VIEWPORT, accept_downloads=True).new_page())
     opened.open(lab.address("own.ipynb"))
