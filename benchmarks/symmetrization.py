@@ -38,7 +38,8 @@ def variants(base: Recipe) -> dict[str, Recipe]:
         raise InputError(f"the recipe {type(config).__name__} has no displacement vectors to symmetrize.")
     plain = replace(config, distribution="identity", training_samples=1, inference_samples=1)
     return {
-        "learned": replace(base, config=replace(config, distribution="von_mises")),
+        "learned": replace(base, config=replace(config, distribution="angular_gaussian")),
+        "von_mises": replace(base, config=replace(config, distribution="von_mises")),
         "haar": replace(base, config=replace(config, distribution="haar")),
         "octahedral": replace(base, config=replace(config, distribution="octahedral", inference_samples=48)),
         "icosahedral": replace(base, config=replace(config, distribution="icosahedral", inference_samples=120)),

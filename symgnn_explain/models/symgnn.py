@@ -31,7 +31,7 @@ MESSAGE_FADING = 0.5
 LEAST_WEIGHT = 1e-30
 """Of a message, so that its logarithm is finite."""
 
-Distribution = Literal["haar", "von_mises", "octahedral", "icosahedral", "identity", "none"]
+Distribution = Literal["haar", "von_mises", "angular_gaussian", "octahedral", "icosahedral", "identity", "none"]
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,11 @@ class SymGNNConfig:
     heads
         Attention heads of each layer; their number is the depth, and the radius of the receptive field in hops.
     distribution
-        What transformations are drawn from: the Haar measure on O(3), learnable von Mises angles, or a finite group
-        (``octahedral`` has 48 elements, ``icosahedral`` 120; as many samples give exact invariance under the group).
-        ``identity`` is no symmetrization at all; with ``none`` edges are told by their lengths alone, and the network
-        is exactly invariant.
+        What transformations are drawn from: the Haar measure on O(3), learned von Mises angles (as published), a
+        learned angular central Gaussian distribution of quaternions, which is the Haar measure at first, or a finite
+        group (``octahedral`` has 48 elements, ``icosahedral`` 120; as many samples give exact invariance under the
+        group). ``identity`` is no symmetrization at all; with ``none`` edges are told by their lengths alone, and the
+        network is exactly invariant.
     training_samples, inference_samples
         Transformations drawn a training step, and kept fixed for inference.
     radial_basis
@@ -207,8 +208,9 @@ PRESETS = {
     "accurate": _ACCURATE,
     "symgnn": SymGNNConfig(
         dim=12,
-        heads=(8, 4, 2),
-        distribution="haar",
+        heads=(16, 4, 2),
+        distribution="angular_gaussian",
+        attention_sink=True,
         environment_radial=14,
         environment_degree=3,
         environment_watches=True,

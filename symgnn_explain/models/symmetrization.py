@@ -3,8 +3,9 @@
 A network that averages its edge encodings over transformations ``T`` drawn from the Haar measure is E(3)-invariant in
 expectation (Li et al., ICML 2024, section 4). The published distribution is a product of von Mises angles whose
 location and concentration are parameters. Here gradients reach them: angles are the inverse distribution function of
-uniform numbers, differentiated implicitly (Figurnov, Mohamed and Mnih, NeurIPS 2018). The mean over a whole finite
-group is invariant under each of its elements exactly, and close to it under all others the larger the group is.
+uniform numbers, differentiated implicitly (Figurnov, Mohamed and Mnih, NeurIPS 2018). That family does not contain the
+Haar measure; :class:`AngularGaussianO3` does, and starts from it. The mean over a whole finite group is invariant under
+each of its elements exactly, and close to it under all others the larger the group is.
 """
 
 from __future__ import annotations
@@ -53,6 +54,33 @@ class VonMisesO3(nn.Module):
         angles = von_mises_angle(uniform, concentration) + self.location.double()[which]
         signs = _alternating_signs(n_samples).to(angles.device)
         return rotation_from_angles(angles) * signs[:, None, None]
+
+
+class AngularGaussianO3(nn.Module):
+    """Rotations whose unit quaternions follow an angular central Gaussian distribution, and minus such rotations.
+
+    A quaternion is a normal vector in four dimensions with a learned covariance, divided by its length (Tyler,
+    *Biometrika* 74, 579, 1987): ``q`` and ``-q``, which are one rotation, are equally likely. Where the covariance is
+    the identity, as at first, this is the Haar measure. Rotations and reflections have covariances of their own;
+    samples alternate between the two.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.eye(4).repeat(2, 1, 1))
+        """Of the covariances: it is ``factor @ factor.T``, shape (2, 4, 4)."""
+
+    def forward(self, n_samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw ``n_samples`` matrices, shape (n_samples, 3, 3), differentiable in the covariances."""
+        factor = self.factor.double()[torch.arange(n_samples) % 2]
+        normal = torch.randn(n_samples, 4, generator=generator, dtype=torch.float64).to(factor.device)
+        signs = _alternating_signs(n_samples).to(factor.device)
+        return rotation_from_quaternion(torch.einsum("nij,nj->ni", factor, normal)) * signs[:, None, None]
+
+    def eigenvalues(self) -> Tensor:
+        """Return those of both covariances, divided by their mean, shape (2, 4): all 1 is the Haar measure."""
+        found = torch.linalg.svdvals(self.factor.detach().double()).square()
+        return found / found.mean(dim=-1, keepdim=True)
 
 
 class FiniteGroup(nn.Module):
@@ -132,6 +160,7 @@ class TrivialGroup(nn.Module):
 DISTRIBUTIONS: dict[str, Callable[[], nn.Module]] = {
     "haar": HaarO3,
     "von_mises": VonMisesO3,
+    "angular_gaussian": AngularGaussianO3,
     "octahedral": OctahedralO3,
     "icosahedral": IcosahedralO3,
     "identity": TrivialGroup,
@@ -151,6 +180,16 @@ def rotation_from_angles(angles: Tensor) -> Tensor:
     about_y = matrix(cos[1], zero, sin[1], zero, one, zero, -sin[1], zero, cos[1])
     about_x = matrix(one, zero, zero, zero, cos[2], -sin[2], zero, sin[2], cos[2])
     return about_z @ about_y @ about_x
+
+
+def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
+    """Rotation matrices of quaternions (..., 4) of any length but 0, scalar part first, shape (..., 3, 3)."""
+    unit = quaternion / quaternion.norm(dim=-1, keepdim=True)
+    scalar, vector = unit[..., :1, None], unit[..., 1:]
+    zero = torch.zeros_like(vector[..., 0])
+    x, y, z = vector.unbind(-1)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    return torch.eye(3).to(unit) + 2 * (scalar * cross + cross @ cross)
 
 
 def von_mises_angle(uniform: Tensor, concentration: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ TRAINING_PRESETS = {
         validate_every=10,
     ),
     "symgnn": TrainingSettings(
-        epochs=200,
+        epochs=150,
         learning_rate=4e-3,
         weight_decay=0.01,
         validate_every=10,

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, special, stats
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from symgnn_explain.models.symmetrization import (
     DISTRIBUTIONS,
+    AngularGaussianO3,
     FiniteGroup,
     HaarO3,
     IcosahedralO3,
@@ -21,7 +23,18 @@ from symgnn_explain.models.symmetrization import (
 )
 
 CONCENTRATIONS = [0.01, 0.1, 1.0, 3.0, 10.0, 49.0, 120.0, 300.0]
-MODULES = [HaarO3(), VonMisesO3(), VonMisesO3(20.0), OctahedralO3(), IcosahedralO3()]
+
+
+def narrow() -> AngularGaussianO3:
+    """About rotations near the identity, and reflections near the inversion times half a turn about z."""
+    module = AngularGaussianO3()
+    with torch.no_grad():
+        module.factor[0] = torch.diag(torch.tensor([10.0, 1, 1, 1]))
+        module.factor[1] = torch.diag(torch.tensor([1.0, 1, 1, 10]))
+    return module
+
+
+MODULES = [HaarO3(), VonMisesO3(), VonMisesO3(20.0), AngularGaussianO3(), narrow(), OctahedralO3(), IcosahedralO3()]
 
 
 def draw(module: nn.Module, n_samples: int, seed: int = 0) -> Tensor:
@@ -61,12 +74,14 @@ class TestEverySample:
         assert not torch.equal(first, second)
 
 
-@pytest.fixture(scope="module")
-def samples() -> Tensor:
-    return draw(HaarO3(), 40_000)
+@pytest.fixture(scope="module", params=[HaarO3, AngularGaussianO3], ids=["haar", "angular_gaussian"])
+def samples(request: pytest.FixtureRequest) -> Tensor:
+    return draw(request.param(), 40_000)
 
 
 class TestHaar:
+    """Also of what is learned, before it is."""
+
     @pytest.mark.parametrize("part", [slice(0, None, 2), slice(1, None, 2)], ids=["rotations", "reflections"])
     def test_moments(self, samples: Tensor, part: slice) -> None:
         matrices = samples[part].reshape(-1, 9).numpy()
@@ -228,6 +243,60 @@ class TestVonMisesQuantile:
         ratio = special.i1e(concentration) / special.i0e(concentration)
         assert mean.item() == pytest.approx(ratio, rel=1e-3)
         assert gradient.item() == pytest.approx(1 - ratio**2 - ratio / concentration, rel=5e-3)
+
+
+class TestAngularGaussian:
+    def test_covariances_say_where_quaternions_point(self) -> None:
+        drawn = draw(narrow(), 40_000)
+        from_quaternions = Rotation.from_matrix(drawn.numpy() * np.where(np.arange(40_000) % 2, -1, 1)[:, None, None])
+        scalar = from_quaternions.as_quat(canonical=True)[:, 3]
+        about_z = np.abs(from_quaternions.as_quat()[:, 2])
+        long, short = np.random.default_rng(0).standard_normal(200_000), stats.chi2(3).rvs(200_000, random_state=1)
+        expected = np.mean(10 * np.abs(long) / np.sqrt(100 * long**2 + short))
+        assert scalar[::2].mean() == pytest.approx(expected, abs=0.006)
+        assert about_z[1::2].mean() == pytest.approx(expected, abs=0.006)
+        assert scalar[1::2].mean() < 0.2
+
+    def test_scale_of_a_covariance_means_nothing(self) -> None:
+        module, larger = narrow(), narrow()
+        with torch.no_grad():
+            larger.factor *= 3.0
+        torch.testing.assert_close(draw(module, 9), draw(larger, 9))
+        torch.testing.assert_close(module.eigenvalues(), larger.eigenvalues())
+
+    def test_eigenvalues_tell_the_haar_measure_from_others(self) -> None:
+        torch.testing.assert_close(AngularGaussianO3().eigenvalues(), torch.ones(2, 4).double())
+        torch.testing.assert_close(
+            narrow().eigenvalues(), torch.tensor([400.0, 4, 4, 4]).double().div(103).expand(2, 4)
+        )
+
+    def test_gradient_is_that_of_finite_differences(self) -> None:
+        module, weights = narrow().double(), torch.randn(8, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+
+        def value(factor: Tensor) -> Tensor:
+            drawn: Tensor = torch.func.functional_call(
+                module, {"factor": factor}, (8, torch.Generator().manual_seed(1))
+            )
+            return (drawn * weights).sum()
+
+        assert torch.autograd.gradcheck(value, (module.factor.detach().requires_grad_(),))
+
+    def test_can_be_learned(self) -> None:
+        """Descent on samples alone moves the distribution to the rotation that is asked for, and sharpens it."""
+        module, generator = AngularGaussianO3(), torch.Generator().manual_seed(0)
+        target = rotation_from_angles(torch.tensor([0.5, -0.3, 0.8]).double())
+        optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
+
+        def distance() -> Tensor:
+            return (module(16, generator)[::2] - target).square().sum((1, 2)).mean()
+
+        first = distance().item()
+        for _ in range(100):
+            optimizer.zero_grad()
+            distance().backward()
+            optimizer.step()
+        assert distance().item() < first / 5
+        assert module.eigenvalues()[0, 0] > 3.5
 
 
 class TestVonMises:
