@@ -128,9 +128,9 @@ class SymGNNEnsemble(DescribedNetwork):
         return self.symgnns[0].label_scale
 
     def fix_transformations(self, seed: int = INFERENCE_SEED) -> None:
-        """Draw the transformations of every member."""
-        for member in self.symgnns:
-            member.fix_transformations(seed)
+        """Draw other transformations for every member: their mean is over all of them."""
+        for number, member in enumerate(self.symgnns):
+            member.fix_transformations(seed + number)
 
     def describe(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, *pairs: Tensor) -> Tensor:
         """Return what nodes are encoded from, shape (N, F); see :meth:`SymGNN.describe`."""

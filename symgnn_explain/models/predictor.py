@@ -227,7 +227,15 @@ class Predictor:
         InputError
             If the glass holds a species that the network does not know.
         """
-        return self._swept(glass, chunk_atoms).members.mean(axis=1)
+        return self.predict_members(glass, chunk_atoms=chunk_atoms).mean(axis=1)
+
+    @torch.no_grad()
+    def predict_members(self, glass: Glass, *, chunk_atoms: int = BLOCK_ATOMS) -> FloatArray:
+        """Predict every atom by every member of an ensemble, shape (N, M); M is 1 for any other network.
+
+        As :meth:`predict`, which returns the mean over members.
+        """
+        return self._swept(glass, chunk_atoms).members
 
     @torch.no_grad()
     def predict_atoms(

@@ -15,7 +15,7 @@ from symgnn_explain.models.registry import NetworkConfig
 from symgnn_explain.models.symgnn import SymGNNConfig
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.settings import TrainingSettings
-from symgnn_explain.training.train import WEIGHTS_FILE, train, validation_metrics
+from symgnn_explain.training.train import WEIGHTS_FILE, held_out_protocol, train, validation_metrics
 
 
 def train_ensemble(
@@ -63,14 +63,15 @@ def train_ensemble(
         )
         for number in range(n_members)
     ]
-    predictor = Predictor(
-        SymGNNEnsemble.of([member.model for member in members]),
-        device=others.get("device", "auto"),
-        target=members[0].target,
-    )
+    ensemble = SymGNNEnsemble.of([member.model for member in members])
+    ensemble.fix_transformations()
+    predictor = Predictor(ensemble, device=others.get("device", "auto"), target=members[0].target)
     shared = {key: value for key, value in members[0].card.items() if key not in {"history", "epoch", "metrics"}}
+    # Spread and intervals are those of the mean, and know how far the members disagree.
+    measured = held_out_protocol(predictor, members[0].domain, validation) if validation else {}
     predictor.card = {
         **shared,
+        "protocol": {**shared["protocol"], **measured, **(others.get("protocol") or {})},
         "members": [
             {
                 "seed": member.card["training_settings"]["seed"],

@@ -41,11 +41,11 @@ def predict_held_out(fold: int, glasses: Sequence[Glass], predictors: Sequence[P
     for glass in glasses:
         labels = predictors[0].target.require_labels(glass)
         known = ~np.isnan(labels)
-        each = np.stack([predictor.predict(glass) for predictor in predictors])
-        disagreement = each.std(axis=0, ddof=1) if len(each) > 1 else np.zeros(len(glass))
+        each = np.hstack([predictor.predict_members(glass) for predictor in predictors])
+        disagreement = each.std(axis=1, ddof=1) if each.shape[1] > 1 else np.zeros(len(glass))
         # Surroundings are standardised on the glasses of the fold, which the seeds share.
         length = predictors[0].neighbourhood_length(glass)
-        values = (labels, each.mean(axis=0), disagreement, *(() if length is None else (length,)))
+        values = (labels, each.mean(axis=1), disagreement, *(() if length is None else (length,)))
         held_out.append(HeldOut(fold, glass.name, *(value[known] for value in values)))
     return held_out
 

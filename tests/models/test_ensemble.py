@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.ensemble import EnsembleConfig, SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
@@ -72,5 +73,32 @@ def test_training_one_leaves_its_members_and_resumes(random_glass, tmp_path) -> 
     ]
     assert np.abs(each[0] - each[1]).max() > 1e-4
     np.testing.assert_allclose(predictor.predict(glasses[1]), np.mean(each, axis=0), atol=1e-6)
+    np.testing.assert_allclose(predictor.predict_members(glasses[1]).T, each, atol=1e-6)
+    # Intervals are those of the mean, where the members disagree, and not those of one of them.
+    measured = Calibration.fit(
+        glasses[1].barriers - np.mean(each, axis=0),
+        np.std(each, axis=0, ddof=1),
+        domain=predictor.predict_atoms(glasses[1]).domain,
+    )
+    assert predictor.calibration is not None
+    assert predictor.calibration.floor == pytest.approx(measured.floor, rel=1e-4)
+    assert predictor.calibration.half_widths == pytest.approx(measured.half_widths, rel=1e-4)
     again = train_ensemble(glasses[:1], glasses[1:], out=tmp_path, **options)
     np.testing.assert_array_equal(again.predict(glasses[1]), predictor.predict(glasses[1]))
+
+
+def test_members_of_vectors_average_over_transformations_of_their_own(random_glass, tmp_path) -> None:
+    glasses = [random_glass(4, seed=seed) for seed in (0, 1)]
+    predictor = train_ensemble(
+        glasses,
+        n_members=2,
+        config=SymGNNConfig(dim=6, heads=(2, 1), distribution="haar", inference_samples=4),
+        settings=TrainingSettings(epochs=1, validate_every=1),
+        out=tmp_path,
+        device="cpu",
+        progress=False,
+    )
+    first, second = (member.inference_transformations for member in predictor.model.members)
+    assert not torch.equal(first, second)
+    loaded = Predictor.load(tmp_path / "predictor.safetensors", device="cpu")
+    np.testing.assert_array_equal(loaded.predict(glasses[0]), predictor.predict(glasses[0]))

@@ -68,7 +68,7 @@ def test_masks_are_those_of_the_plain_network(shipped: tuple[str, Predictor], pa
     (expected,) = torch.autograd.grad(plain, mask)
     found = forward(mask[forward.field.edges])
     (gradient,) = torch.autograd.grad(found, mask)
-    assert abs(found.item() - plain.item()) < 1e-5
+    assert abs(found.item() - plain.item()) < 1e-5 * max(1.0, abs(plain.item()))  # a mask at random is no structure
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
@@ -85,7 +85,8 @@ def test_the_network_of_vectors_sees_nothing_but_vectors(part: Glass) -> None:
     """Descriptors say where it is valid, and no prediction hangs on them."""
     predictor = Predictor.load("symgnn", device="cpu")
     model, before = predictor.model, predictor.predict_atoms(part)
-    assert (model.config.radial_basis, model.describes, model.observes) == (0, False, True)
+    assert {member.config.radial_basis for member in model.members} == {0}
+    assert (model.describes, model.observes) == (False, True)
     model.environment.mean += 1
     after = predictor.predict_atoms(part)
     np.testing.assert_array_equal(after.values, before.values)
