@@ -1,10 +1,10 @@
-"""What symmetrization is worth: one network of displacement vectors, six ways to meet rotations, equal budgets.
+"""What symmetrization is worth: one network of displacement vectors, seven ways to meet rotations, equal budgets.
 
-Symmetrized over a learned distribution, over the Haar measure, over the octahedral and the icosahedral group; trained
-on turned glasses instead (augmented); and neither. Each is trained on fold A (train0 and train1 held out) by the recipe
-``symgnn`` with every seed, which takes most of an hour of a core a run; interrupted calls continue. What is stored in
-``--runs`` is not trained again, and the invariance errors are measured anew each time: run
-``python benchmarks/symmetrization.py --runs out/symmetrization --json F``.
+Symmetrized over the learned distribution of the preset, over the published one, over the Haar measure, over the
+octahedral and the icosahedral group; trained on turned glasses instead (augmented); and neither. Each is trained on
+fold A (train0 and train1 held out) by the recipe ``symgnn`` with every seed, a quarter of an hour of a core a run;
+interrupted calls continue. What is stored in ``--runs`` is not trained again, and the invariance errors are measured
+anew each time: run ``python benchmarks/symmetrization.py --runs out/symmetrization --json F``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.invariance import symmetrization_error
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNNConfig
+from symgnn_explain.models.symmetrization import AngularGaussianO3
 from symgnn_explain.training.cross_validation import RESULT_FILE, CrossValidation, cross_validate
 from symgnn_explain.training.module import MONITOR
 from symgnn_explain.training.recipes import Recipe, recipe
@@ -76,8 +77,7 @@ def row(name: str, result: CrossValidation, folder: Path) -> dict[str, Any]:
     ]
     glass = datasets.sample()
     errors = [symmetrization_error(predictor, glass) for predictor in predictors]
-    distribution = getattr(predictors[0].model, "symmetrization", None)
-    learned = {name: value.tolist() for name, value in distribution.named_parameters()} if distribution else {}
+    distributions = [predictor.model.symmetrization for predictor in predictors]
     return {
         "variant": name,
         "r": float(best.mean()),
@@ -90,7 +90,8 @@ def row(name: str, result: CrossValidation, folder: Path) -> dict[str, Any]:
         "unit": result.target.unit,
         "epochs": result.settings.epochs,
         "core_minutes": result.seconds_per_epoch * result.settings.epochs / 60,
-        "distribution": learned,
+        "learned": [{name: value.tolist() for name, value in each.named_parameters()} for each in distributions],
+        "eigenvalues": [each.eigenvalues().tolist() for each in distributions if isinstance(each, AngularGaussianO3)],
         "curve": [[int(epoch), float(r)] for epoch, r in result.curve["mean"].items()],
     }
 

@@ -297,6 +297,37 @@ def training_speed(figures: Figures) -> str:
     return table([f"{figures['atoms']} atoms", "PyTorch", "compiled", "ratio"], rows)
 
 
+def symmetrization(figures: Figures) -> str:
+    """Return what symmetrization is worth, learning curves, and where the learned distributions went."""
+    ways = {
+        "learned": "**symmetrized, learned distribution** (angular central Gaussian)",
+        "von_mises": "symmetrized, learned von Mises angles, as published",
+        "haar": "symmetrized, Haar measure",
+        "octahedral": "symmetrized, octahedral group",
+        "icosahedral": "symmetrized, icosahedral group",
+        "augmented": "augmented: each glass is turned in each step",
+        "neither": "neither",
+    }
+    rows, curves = [], []
+    for row in figures["rows"]:
+        each = ", ".join(f"{r:.3f}" for r in row["r_by_seed"].values())
+        several = len(row["r_by_seed"]) > 1
+        mean = f"{row['r']:.3f} ({row['low']:.3f} to {row['high']:.3f})" if several else f"{row['r']:.3f}"
+        together = f"{row['r_together']:.3f}" if several else ""
+        published = "" if row["published_r"] is None else f"{row['published_r']:.3f}"
+        rows.append([ways[row["variant"]], mean, each, together, published, f"{row['invariance_error']:.3f}"])
+        curves.append([row["variant"].replace("_", " "), *(f"{r:.2f}" for epoch, r in row["curve"] if not epoch % 20)])
+    epochs = [epoch for epoch, _ in figures["rows"][0]["curve"] if not epoch % 20]
+    head = ["", "r (95 % of the mean)", "by seed", "together", "paper", "invariance error (eV)"]
+    text = table(head, rows) + "\n\nLearning curves, r after so many epochs, mean over seeds:\n\n"
+    text += table(["", *epochs], curves)
+    moved = next((row["eigenvalues"] for row in figures["rows"] if row["eigenvalues"]), [])
+    for name, part in (("rotations", 0), ("reflections", 1)) if moved else ():
+        by_seed = "; ".join(", ".join(f"{value:.2f}" for value in seed[part]) for seed in moved)
+        text += f"\n\nEigenvalues of the learned covariance of {name}, seed by seed (all 1: Haar): {by_seed}."
+    return text
+
+
 SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("explainer_speed", "GNNExplainer, exact and fast", explainer_speed),
     ("structure_explained", "All that atoms learn from each other, explained", structure_explained),
@@ -305,6 +336,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("inference", "Predicting a glass", inference),
     ("inference_scaling", "Predicting a large glass", inference_scaling),
     ("training_speed", "A training step on a CPU", training_speed),
+    ("symmetrization", "What symmetrization is worth", symmetrization),
     ("transfer", "Accuracy on glasses that this project labelled", transfer),
     ("domain", "Domain score: is this structure like those of training?", domain),
     ("robustness", "What displacements and strain do to predictions", robustness),

@@ -211,6 +211,7 @@ PRESETS = {
         heads=(16, 4, 2),
         distribution="angular_gaussian",
         attention_sink=True,
+        bounded=True,
         environment_radial=14,
         environment_degree=3,
         environment_watches=True,
