@@ -222,7 +222,7 @@ PRESETS = {
 }
 """``accurate``: what the shipped weights are; nodes start from their surroundings, predictions are smooth, bounded, and
 trained not to hang on the last hundredths of an ångström. ``symgnn``: displacement vectors alone, the published idea at
-a size that one core trains in twenty minutes; descriptors say where it is valid, and nothing else. ``paper``: the
+a size that one core trains in a quarter of an hour; descriptors say where it is valid, and nothing else. ``paper``: the
 published hyperparameters."""
 
 

@@ -56,20 +56,21 @@ def test_the_card_names_the_command_and_the_preset_is_what_was_trained(shipped: 
         assert trained.get(key, 0.0) == getattr(TRAINING_PRESETS[name], key)
 
 
-def test_masks_are_those_of_the_plain_network(shipped: tuple[str, Predictor], part: Glass) -> None:
+def test_masks_are_those_of_the_plain_network(shipped: tuple[str, Predictor]) -> None:
     """Values and gradients of the folded engine are those of the plain network whose messages are weighted."""
-    predictor, atom = shipped[1], 100
-    forward = prepare(predictor, part).masked_forward(atom, "zero")
-    graph = prepare(predictor, part).graph
-    mask = torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    predictor, atom = shipped[1], 1501
+    prepared = prepare(predictor, datasets.sample_structure())
+    forward, graph = prepared.masked_forward(atom, "zero"), prepared.graph
+    # Near enough to 1 that predictions do not saturate, where gradients are nothing but rounding.
+    mask = (1 - 0.3 * torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(0))).requires_grad_()
     set_masks(predictor.model, mask, graph.edge_index, apply_sigmoid=False)
     plain = predictor.model.predict(graph)[atom]
     clear_masks(predictor.model)
     (expected,) = torch.autograd.grad(plain, mask)
     found = forward(mask[forward.field.edges])
     (gradient,) = torch.autograd.grad(found, mask)
-    assert abs(found.item() - plain.item()) < 1e-5 * max(1.0, abs(plain.item()))  # a mask at random is no structure
-    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert abs(found.item() - plain.item()) < 1e-5
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=2e-5 * float(expected.abs().max()))
 
 
 def test_turned_structures_are_predicted_alike(shipped: tuple[str, Predictor], part: Glass) -> None:
