@@ -247,7 +247,7 @@ def test_mistakes_are_sentences_and_leave_the_session(explorer: GlassExplorer, g
     (tmp_path / "cut.symgnn").write_bytes(explorer.save(tmp_path / "s.symgnn").read_bytes()[:2000])
     write_session(SavedSession(glass, PredictorIdentity("1" * 64)), tmp_path / "other.symgnn")
     for name, expected in (
-        ("", "Name a file, or upload one"),
+        ("", "Name a file, upload one, or choose a network"),
         ("missing.xyz", "is not a file"),
         ("empty.extxyz", "is empty"),
         ("gold.extxyz", "Au"),
@@ -315,3 +315,39 @@ def test_a_glass_outside_of_what_training_covered_can_be_relaxed(
     frames.go_to(0)
     np.testing.assert_allclose(frames.present.glass.positions, relaxed.positions, atol=1e-6)
     explorer.close()
+
+
+def test_the_present_glass_is_shown_by_another_network(lived_in: GlassExplorer) -> None:
+    before = lived_in.session
+    lived_in.files.weights.value = "symgnn"
+    lived_in.files.start(wait=True)
+    session, shipped = lived_in.session, Predictor.load("symgnn", device="cpu")
+    assert "symgnn-error" not in lived_in.files.said.value
+    assert (session is before, session.glass.content_hash) == (False, before.glass.content_hash)
+    assert session.predictor.identity == shipped.identity
+    np.testing.assert_allclose(session.predictions, shipped.predict(session.glass), atol=1e-5)
+    assert (session.selection, session.selected_atom) == (before.selection, before.selected_atom)
+
+
+def test_the_selected_atom_is_explained_by_the_other_network(glass: Glass, tiny_weights: Path) -> None:
+    explorer = GlassExplorer(glass, Predictor.load(tiny_weights))
+    explorer.select(7)
+    explorer.explain(wait=True)
+    explorer.files.weights.value = "symgnn"
+    explorer.files.start(wait=True)
+    explained = explorer.session.explanation
+    assert explained is not None
+    assert (explained.atom, explained.prediction) == (7, pytest.approx(explorer.session.predictions[7], abs=1e-4))
+
+
+def test_frames_stay_when_the_network_changes(random_glass: Any, tiny_weights: Path, tmp_path: Path) -> None:
+    frames = [random_glass(4), random_glass(4, seed=1)]
+    write(tmp_path / "md.extxyz", [frame.to_ase() for frame in frames])
+    explorer = GlassExplorer(frames[0], Predictor.load(tiny_weights))
+    explorer.files.path.value = str(tmp_path / "md.extxyz")
+    explorer.files.start(wait=True)
+    explorer.files.path.value, explorer.files.weights.value = "", "symgnn"
+    explorer.files.start(wait=True)
+    assert explorer.session.frames is not None
+    assert len(explorer.session.frames) == 2
+    assert explorer.session.predictor.identity == Predictor.load("symgnn", device="cpu").identity

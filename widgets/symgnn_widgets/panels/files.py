@@ -59,7 +59,10 @@ class Files:
         )
         said = "Open a file of your own computer, up to about 7 MB; larger ones by their path"
         self.upload = control(widgets.FileUpload, "Upload", said, 110)
-        said = "Show the file in place of the present glass; save the session first if you want to keep it"
+        said = (
+            "Show the file in place of the present glass, or this glass by another network where only that is named; "
+            "save the session first if you want to keep it"
+        )
         self.open = button("Open", "folder-open", said, self.start, 90)
         said = "Frame of a trajectory that is explained first; -1 is the last. Compare, Frames has a slider"
         self.frame = control(widgets.IntText, "Frame", said, 130, label=_LABEL, value=-1)
@@ -75,10 +78,10 @@ class Files:
         self.weights = control(
             widgets.Combobox,
             "Network",
-            "One that ships, or trained weights with their card beside them",
+            "One that ships, or trained weights (.safetensors) with their card beside them",
             label=_LABEL,
             options=tuple(SHIPPED),
-            placeholder="the present one, or a .safetensors file",
+            placeholder="the present one",
         )
         self.types: dict[int, Any] = {}
         self.species = widgets.HBox(layout={"flex_flow": "row wrap", **HIDDEN})
@@ -113,9 +116,12 @@ class Files:
         self.path.observe(self._on_path, "value")
 
     def start(self, *, wait: bool = False) -> None:
-        """Open what was uploaded, or else the path, in the background unless ``wait``."""
+        """Open what was uploaded, or else the path, in the background unless ``wait``.
+
+        Where there is neither, the present glass is shown by the network that is named.
+        """
         if self._uploaded is None and not self.path.value.strip():
-            self._say("Name a file, or upload one.", wrong=True)
+            self._start_network(wait=wait)
             return
         uploaded, path = self._uploaded, Path(self.path.value.strip()).expanduser()
         options: dict[str, Any] = {
@@ -148,6 +154,26 @@ class Files:
             return opened
 
         self._job.start(work, self._show, wait=wait)
+
+    def _start_network(self, *, wait: bool) -> None:
+        weights, shown = self.weights.value.strip(), self.session()
+        if not weights:
+            self._say("Name a file, upload one, or choose a network for the present glass.", wrong=True)
+            return
+        later = event_loop() is not None and not wait
+        self.open.disabled = True
+        self._say(f"Opening the network {weights} …")
+
+        def work(_progress: Progress, _cancel: threading.Event) -> Opened:
+            return shown.by_network(Predictor.load(Path(weights).expanduser()), later=later), None, []
+
+        def show(opened: Opened) -> None:
+            self._show(opened)
+            explaining = opened[0].explaining
+            if explaining.explain_on_click and opened[0].selected.selected_atom is not None:
+                explaining.explain(wait=wait)
+
+        self._job.start(work, show, wait=wait)
 
     def offer_relaxation(self) -> None:
         """Show what relaxes the glass where much of it lies outside of what training covered, else hide it."""

@@ -100,6 +100,18 @@ class Session:
                 session.frames.adopt(known)
         return session
 
+    def by_network(self, predictor: Predictor, *, later: bool = False) -> Session:
+        """Return a new session that explains the present structure by another network; trajectory and selection stay.
+
+        ``later`` as of the session. Raises InputError if the network cannot predict this glass.
+        """
+        session = Session(self.structure.glass, predictor, later=later)
+        if (frames := self.frames) is not None:
+            session.frames = Frames(frames.trajectory, session.structure, frames.home, frames.calculator)
+            session.frames.go_to(frames.number)
+        session.selected.become(self.selected.selection, self.selected.selected_atom)
+        return session
+
     def cancel(self) -> None:
         """Stop predicting, explaining, counting and editing; what they would still deliver is dropped."""
         self.structure.predicting.cancel()
