@@ -59,11 +59,11 @@ def trained(name: str, chosen: Recipe, runs: Path, seeds: tuple[int, ...], *, st
     )
 
 
-def interval(values: Iterable[float]) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t; without ends where a single value is known."""
+def interval(values: Iterable[float]) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of a mean by Student's t; None where a single value is known."""
     sample = np.asarray(list(values))
     if len(sample) < 2:
-        return float("-inf"), float("inf")
+        return None, None
     half = stats.t.ppf(0.975, len(sample) - 1) * sample.std(ddof=1) / np.sqrt(len(sample))
     return float(sample.mean() - half), float(sample.mean() + half)
 
@@ -89,7 +89,6 @@ def row(name: str, result: CrossValidation, folder: Path) -> dict[str, Any]:
         "invariance_error": float(np.mean(errors)),
         "unit": result.target.unit,
         "epochs": result.settings.epochs,
-        "core_minutes": result.seconds_per_epoch * result.settings.epochs / 60,
         "learned": [{name: value.tolist() for name, value in each.named_parameters()} for each in distributions],
         "eigenvalues": [each.eigenvalues().tolist() for each in distributions if isinstance(each, AngularGaussianO3)],
         "curve": [[int(epoch), float(r)] for epoch, r in result.curve["mean"].items()],
@@ -115,8 +114,10 @@ def main() -> None:
     for name in names:
         result = trained(name, chosen[name], arguments.runs, seeds, stored_only=arguments.stored)
         rows.append(figures := row(name, result, arguments.runs / name))
+        known = figures["low"] is not None
         print(
-            f"{name:12} {figures['r']:6.3f} {figures['low']:8.3f} to {figures['high']:6.3f} "
+            f"{name:12} {figures['r']:6.3f} "
+            f"{'{low:8.3f} to {high:6.3f}'.format(**figures) if known else '':>18} "
             f"{figures['r_together']:9.3f} {figures['published_r'] or '':>10} {figures['invariance_error']:10.1e} eV",
             flush=True,
         )
