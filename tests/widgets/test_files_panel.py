@@ -340,6 +340,16 @@ def test_the_selected_atom_is_explained_by_the_other_network(glass: Glass, tiny_
     assert (explained.atom, explained.prediction) == (7, pytest.approx(explorer.session.predictions[7], abs=1e-4))
 
 
+def test_a_network_that_is_none_leaves_everything_as_it_is(lived_in: GlassExplorer) -> None:
+    before = lived_in.session
+    lived_in.files.weights.value = "nowhere.safetensors"
+    lived_in.files.start(wait=True)
+    assert "symgnn-error" in lived_in.files.said.value
+    assert "nowhere.safetensors" in lived_in.files.said.value
+    assert lived_in.session is before
+    assert not lived_in.files.open.disabled
+
+
 def test_frames_stay_when_the_network_changes(random_glass: Any, tiny_weights: Path, tmp_path: Path) -> None:
     frames = [random_glass(4), random_glass(4, seed=1)]
     write(tmp_path / "md.extxyz", [frame.to_ase() for frame in frames])

@@ -275,7 +275,7 @@ class Files:
             kinds = ", ".join(map(str, error.types))
             self._say(f"The file numbers its species: say what the types {kinds} are, then Open.", wrong=True)
             return
-        self._say(as_sentence("The file could not be opened", error), wrong=True)
+        self._say(as_sentence("It could not be opened", error), wrong=True)
 
     def _say(self, sentence: str, *, wrong: bool = False, link: Path | None = None) -> None:
         parts: list[object] = [sentence]
