@@ -120,11 +120,12 @@ SCENE = f"{STRUCTURE}.glassScene"
 STAGE = f"{SCENE}.stage"
 FAILURE = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
 # Places on the page where an atom is seen, near the middle of the picture, and which: at most so many different ones.
-_VISIBLE_ATOMS = f"""(count) => {{
-  const scene = {SCENE}, stage = scene.stage, found = new Map();
+_VISIBLE_ATOMS = """([count, which]) => {
+  const scene = document.querySelectorAll('.symgnn-structure')[which].glassScene;
+  const stage = scene.stage, found = new Map();
   const canvas = stage.viewer.renderer.domElement.getBoundingClientRect();
   const steps = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7, 8, -8].map((step) => 0.5 + 0.03 * step);
-  for (const fromLeft of steps) for (const fromTop of steps) {{
+  for (const fromLeft of steps) for (const fromTop of steps) {
     if (found.size >= count) break;
     // Whole pixels, as mice have, and well inside of what is seen there.
     const x = Math.round(canvas.x + fromLeft * canvas.width), y = Math.round(canvas.y + fromTop * canvas.height);
@@ -132,9 +133,9 @@ _VISIBLE_ATOMS = f"""(count) => {{
       ([right, down]) => scene.atomAt(x + right - canvas.x, canvas.bottom - y - down));
     const [atom] = under;
     if (atom >= 0 && under.every((other) => other === atom) && !found.has(atom)) found.set(atom, [x, y, atom]);
-  }}
+  }
   return [...found.values()];
-}}"""
+}"""
 
 
 _RUN_IN_KERNEL = """async ([code, longest]) => {
@@ -162,6 +163,14 @@ print(os.getpid(), stacks.name)"""
 _SHOW_ANEW = """from symgnn_widgets.state.session import Session
 explorer.show(Session(datasets.sample(), Predictor.load()))
 explorer.tabs.open("Neighbourhood")"""
+
+
+_SHOWN = """() => {
+  const parts = document.querySelectorAll('.jp-OutputArea-output, .symgnn-explorer, .symgnn-structure');
+  const said = (part) => [part.className, JSON.stringify(part.dataset), part.clientWidth, part.clientHeight];
+  return [...parts].map((part) => [...said(part), part.innerText.slice(0, 80)].join(' ')).join('\\n') || 'no output';
+}"""
+"""What the page shows, for a message."""
 
 
 _RESTS = """async () => {
@@ -270,7 +279,16 @@ class ExplorerPage:
 
     def _wait_drawn(self) -> None:
         drawn = ".symgnn-structure[data-scene=ready]:not([data-old])"
-        self.page.wait_for_selector(f"{drawn}, {FAILURE}", timeout=LONG)
+        before = len(self.received)
+        try:
+            self.page.wait_for_selector(f"{drawn}, {FAILURE}", timeout=LONG)
+        except Exception as error:
+            messages = f"{len(self.received) - before} messages came, of {sum(self.received[before:])} bytes"
+            shown = self.page.wait_for_function(_SHOWN).json_value()  # fails by itself where the page is stuck
+            raise AssertionError(
+                f"no structure was drawn in {LONG / 1000:.0f} s; {messages}; errors of the page: {self.complaints}\n"
+                f"{shown}\n{self._stacks()}"
+            ) from error
         failures = self.page.locator(FAILURE).all_inner_texts()
         assert failures == [], failures
         self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
@@ -279,10 +297,10 @@ class ExplorerPage:
         self.page.locator(".symgnn-explorer").evaluate("(explorer) => explorer.scrollIntoView({block: 'start'})")
         self.page.evaluate(_RESTS)
 
-    def visible_atoms(self, count: int = 1) -> list[tuple[float, float, int]]:
-        """Find places on the page where atoms are seen: x, y, and the index of the atom."""
-        self.page.wait_for_function(f"({_VISIBLE_ATOMS})(1).length")
-        return [(x, y, int(atom)) for x, y, atom in self.page.evaluate(_VISIBLE_ATOMS, count)]
+    def visible_atoms(self, count: int = 1, which: int = 0) -> list[tuple[float, float, int]]:
+        """Find places on the page where atoms are seen, in one of its views: x, y, and the index of the atom."""
+        self.page.wait_for_function(f"({_VISIBLE_ATOMS})([1, {which}]).length")
+        return [(x, y, int(atom)) for x, y, atom in self.page.evaluate(_VISIBLE_ATOMS, [count, which])]
 
     def click_atom(self) -> int:
         """Click an atom that is seen near the middle of the 3D view; return its index."""
