@@ -174,6 +174,7 @@ SPELLINGS = {
         "a.dump", lambda g: dump(g, "id element x y z").replace(" ", " \t").replace("\n", " \n")
     ),
     "no boundaries": Spelling("a.dump", lambda g: dump(g, "id element x y z", boundaries="")),
+    "no last line break": Spelling("a.dump", lambda g: dump(g, "id element x y z").removesuffix("\n")),
     "two boundaries": Spelling("a.dump", lambda g: dump(g, "id element x y z", boundaries="pp pp")),
     "gzip": Spelling("a.dump.gz", lambda g: gzip.compress(dump(g, "id element x y z").encode())),
     "bzip2": Spelling("a.lammpstrj.bz2", lambda g: bz2.compress(dump(g, "id element x y z").encode())),

@@ -95,6 +95,7 @@ def test_a_map_that_agrees_changes_nothing(
         ("XYZ with types and masses", "mass column"),
         ("POSCAR of VASP 4 with a title", "comment line"),
         ("no boundaries", "boundaries along x y z: taken as periodic"),
+        ("no last line break", "last number may be cut off"),
         ("two boundaries", "boundaries along z: taken as periodic"),
     ],
 )

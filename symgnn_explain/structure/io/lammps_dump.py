@@ -112,6 +112,8 @@ def parse_lammps_dump(text: bytes, species: Mapping[int, str] | None) -> Glass:
             f"the LAMMPS dump is truncated: a frame declares {chosen.n_atoms} atoms, {chosen.n_rows} were found."
         )
     cell, origin, pbc, about = _box(*chosen.box)
+    if not rows.endswith(b"\n"):
+        about["ending"] = "the LAMMPS dump ends in the middle of a line: its last number may be cut off."
     places = _positions_named(chosen.columns)
     columns = ordered_by_id(read_columns(rows, chosen.columns, text=_WORDS))
     positions = np.stack([require_numbers(columns, name) for name in places], axis=1)

@@ -14,7 +14,7 @@ from symgnn_explain.errors import InputError, SpeciesNeededError
 from symgnn_explain.structure.glass import Glass, IntArray, atomic_number
 from symgnn_explain.structure.io.tables import is_count
 
-NOTE_KEYS = ("species", "boundaries", "units")
+NOTE_KEYS = ("species", "boundaries", "units", "ending")
 """Keys of the provenance whose sentence says what reading has inferred or converted."""
 
 MASS_TOLERANCE = 0.1  # how far a mass (u) may be from an element's
