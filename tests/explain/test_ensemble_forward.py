@@ -13,12 +13,12 @@ from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
-from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.explain.sanity.randomised import cascade
 from symgnn_explain.models.ensemble import SymGNNEnsemble, predict_graph, with_description
 from symgnn_explain.models.predictor import Predictor
 
 from .conftest import double_graph, random_glass, random_model
+from .reference_messages import predict_with_references
 
 
 def ensemble(seed: int = 0, n_members: int = 2, environment: tuple[int, int, int] = (3, 2, 3)) -> SymGNNEnsemble:

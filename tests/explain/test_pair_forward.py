@@ -22,7 +22,6 @@ from symgnn_explain.explain.engine.pair_forward import PairForward, PairList
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
 from symgnn_explain.explain.engine.prepared_graph import PreparedGraph
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
-from symgnn_explain.explain.engine.reference import predict_with_reference
 from symgnn_explain.explain.pyg import FastExplainer
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.environment import ANGULAR_CENTRES, ANGULAR_RANGE, ANGULAR_TAPER, ANGULAR_WIDTH, NEAREST
@@ -33,6 +32,7 @@ from symgnn_explain.plotting.style import PALE_SAID
 from symgnn_explain.runs.watch import Watch
 
 from .conftest import double_graph, random_glass, random_model
+from .reference_messages import predict_with_reference
 from .test_semantics import STRUCTURES, written_out
 
 

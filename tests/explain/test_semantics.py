@@ -23,7 +23,6 @@ from symgnn_explain.explain.engine.edge_attention import (
 )
 from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
-from symgnn_explain.explain.engine.reference import predict_with_reference
 from symgnn_explain.models.ensemble import describe_graph
 from symgnn_explain.models.environment import fading
 from symgnn_explain.models.symgnn import SymGNN
@@ -31,6 +30,7 @@ from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
 
 from .conftest import double_graph, random_glass, random_model
+from .reference_messages import predict_with_reference
 
 
 def written_out(model: SymGNN, graph: Data, mask: Tensor, semantics: str, reference: list[Tensor]) -> Tensor:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from symgnn_explain import datasets
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
-from symgnn_explain.explain.engine.reference import predict_with_references
 from symgnn_explain.models.calibration import Calibration
 from symgnn_explain.models.chunked import receptive_field
 from symgnn_explain.models.domain import neighbourhood_length
@@ -30,6 +29,7 @@ from symgnn_explain.structure import bins as bins_module
 from symgnn_explain.structure.bins import Bins, Boxes, images_within, wrapped_into_cell
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph, neighbour_edges
+from tests.explain.reference_messages import predict_with_references
 
 DESCRIBED = SymGNNConfig(
     dim=6,

@@ -43,7 +43,7 @@ class MaskedForward:
         What a mask does to a message.
     reference
         The reference message of each layer of each member (or of the one network), shape (heads, dim); see
-        :mod:`symgnn_explain.explain.engine.reference`.
+        :func:`symgnn_explain.models.messages.mean_message`.
 
     Raises
     ------

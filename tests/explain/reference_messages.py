@@ -1,4 +1,4 @@
-"""What a masked message is replaced by, so that the network stays among the inputs that it was trained on."""
+"""Reference messages by the plain network: what the block-wise sweep, which prepares them, is compared with."""
 
 from __future__ import annotations
 
