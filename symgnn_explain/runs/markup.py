@@ -36,13 +36,12 @@ def element(tag: str, *content: object, css: str = "", **attributes: object) -> 
     if tag in _RAW:
         raise ValueError(f"{tag} holds no text: use script(), data_block() or page().")
     named = {"class": css or None, **attributes}
-    written = Markup("").join(
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), value)
-        for name, value in named.items()
-        if value is not None
+    # Written as plain text: a table has hundreds of elements, and Markup.format takes ten times as long.
+    head = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(value)}"' for name, value in named.items() if value is not None
     )
-    head = Markup("<{}{}>").format(tag, written)
-    return head if tag in _EMPTY else head + joined(content) + Markup("</{}>").format(tag)
+    inside = "" if tag in _EMPTY else f"{joined(content)}</{tag}>"
+    return Markup(f"<{tag}{head}>{inside}")  # noqa: S704 - escaped above
 
 
 def joined(parts: Iterable[object], separator: str = "") -> Markup:

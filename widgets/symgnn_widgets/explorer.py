@@ -208,12 +208,13 @@ class GlassExplorer:
         self.session = session
         session.structure.predict()
         explaining, scene = session.explaining, session.scene
-        # What is quick to draw comes first: panels are told of an explanation in the order in which they are made.
+        # Panels are told of an explanation in the order in which they are made: the view first, which takes the page
+        # longest to draw, and then what is quick.
+        self.view = StructureView(session.colours, scene)
         self.controls = Controls(explaining, session.cancel, self.window)
         self.selection = SelectionBar(explaining, session.steps)
         self.summary = Summary(scene)
         self.edges = TopEdges(explaining)
-        self.view = StructureView(session.colours, scene)
         self.welcome = Welcome(scene, self.view.focus)
         self.neighbourhood = Neighbourhood(explaining)
         self.cycles = Cycles(session.counting, ANALYSIS_HEIGHT)

@@ -205,7 +205,10 @@ class StructureView:
         self.stage.set_scene("filter", "filter", drawn=None if everything else packed(drawn, "u1"))
 
     def _draw_selection(self, _change: object = None) -> None:
-        drawn, explaining, regions = self.highlight(), self._explaining, bool(self._colours.regions)
+        explaining, regions = self._explaining, bool(self._colours.regions)
+        if explaining.explanation is not None and explaining.explanation.atom != explaining.selected.selected_atom:
+            return  # the view is told of the selection first, and again when that of the atom before is gone
+        drawn = self.highlight()
         self.controls.zoom.disabled = drawn is None
         several = len(self._explaining.selected.selection) > 1
         explained = (explaining.explanation or explaining.preview) is not None and self._frame is None
