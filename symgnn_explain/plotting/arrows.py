@@ -21,8 +21,13 @@ _MARKER = 4.5
 
 def draw3d(figure: go.Figure, points: FloatArray, *, mode: str = "markers", **look: Any) -> None:
     """Draw points (n, 3), Å, or lines between them."""
+    figure.add_trace(scatter3d(points, mode=mode, **look))
+
+
+def scatter3d(points: FloatArray, *, mode: str = "markers", **look: Any) -> go.Scatter3d:
+    """Return a trace of points (n, 3), Å, or lines between them: adding many to a figure at once is quicker."""
     x, y, z = points.reshape(-1, 3).T
-    figure.add_scatter3d(x=x, y=y, z=z, mode=mode, **look)
+    return go.Scatter3d(x=x, y=y, z=z, mode=mode, **look)
 
 
 def drawn_arrows(vectors: FloatArray) -> FloatArray:

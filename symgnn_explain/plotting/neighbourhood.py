@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
-from symgnn_explain.plotting.arrows import draw3d, space_axes
+from symgnn_explain.plotting.arrows import scatter3d, space_axes
 from symgnn_explain.plotting.style import (
     BLACK,
     GREEN,
@@ -32,6 +33,9 @@ from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 FIGURE_PIXELS = 88.0
 """Marker size of an atom's radius times the extent of the figure, both in Å; markers do not scale with the axes."""
 
+FULL_HEIGHT = 720
+"""Height (pixels) that widths of lines and sizes of markers are given for."""
+
 _BINS = ((0.75, 9.0), (0.5, 6.5), (0.25, 4.0), (0.0, 2.0))
 """Lower bounds of importance relative to the most important edge, and line widths in pixels."""
 
@@ -50,7 +54,12 @@ class _Drawn:
 
 
 def neighbourhood_figure(
-    glass: Glass, explanation: AtomExplanation, *, k: int = 50, predictions: ArrayLike | None = None
+    glass: Glass,
+    explanation: AtomExplanation,
+    *,
+    k: int = 50,
+    predictions: ArrayLike | None = None,
+    height: int = FULL_HEIGHT,
 ) -> go.Figure:
     """Draw the ``k`` most important edges and their atoms in 3D, relative to the explained atom.
 
@@ -68,6 +77,8 @@ def neighbourhood_figure(
     predictions
         Of every atom of the glass, shape (N,): the colour of the atoms. They are
         coloured by importance where None.
+    height
+        Pixels; lines and markers are drawn in proportion.
 
     Raises
     ------
@@ -78,21 +89,19 @@ def neighbourhood_figure(
     values = None if predictions is None else np.asarray(predictions, dtype=np.float64)
     if values is not None and values.shape != (len(glass),):
         raise InputError(f"predictions have shape {values.shape}, expected ({len(glass)},): one value an atom.")
-    drawn, quantity = _collect(explanation, k), explanation.quantity
-    figure = new_figure(
+    drawn, quantity, shrink = _collect(explanation, k), explanation.quantity, height / FULL_HEIGHT
+    scale = float(np.clip(FIGURE_PIXELS / np.ptp(drawn.place, axis=0).max(), 5.0, 9.0))
+    colour_title = quantity.axis(quantity.word) if values is not None else _sum_title(explanation)
+    return new_figure(
         f"The {len(drawn.edges)} most important {explanation.edges_are} of atom {explanation.atom} "
         f"({glass.symbols[explanation.atom]}), "
         f"{_predicted(explanation)}",
+        *_edges(glass, explanation, drawn, shrink),
+        *_atoms(glass, explanation, drawn, values, scale=scale, shrink=shrink),
+        *_self_loops(explanation, drawn, scale=scale, shrink=shrink),
+        _target(glass, explanation, shrink),
         width=1000,
-        height=720,
-    )
-    _add_edges(figure, glass, explanation, drawn)
-    scale = float(np.clip(FIGURE_PIXELS / np.ptp(drawn.place, axis=0).max(), 5.0, 9.0))
-    _add_atoms(figure, glass, explanation, drawn, values, scale=scale)
-    _add_self_loops(figure, explanation, drawn, scale=scale)
-    _add_target(figure, glass, explanation)
-    colour_title = quantity.axis(quantity.word) if values is not None else _sum_title(explanation)
-    figure.update_layout(
+        height=height,
         scene={
             **space_axes(drawn.place, margin=0.8, size=1.2),
             # An arrow stays visible where other atoms hide the explained one.
@@ -114,7 +123,6 @@ def neighbourhood_figure(
         legend={"x": 1.08, "y": 1.0, "xanchor": "right", "yanchor": "top", "itemsizing": "trace"},
         margin={"l": 0, "r": 90, "t": 55, "b": 10},
     )
-    return figure
 
 
 def _collect(explanation: AtomExplanation, k: int) -> _Drawn:
@@ -131,7 +139,7 @@ def _collect(explanation: AtomExplanation, k: int) -> _Drawn:
     return _Drawn(edges, atoms[first], places[first], tail=image[1 + count :], head=image[1 : 1 + count])
 
 
-def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, drawn: _Drawn) -> None:
+def _edges(glass: Glass, explanation: AtomExplanation, drawn: _Drawn, shrink: float) -> Iterator[go.Scatter3d]:
     score = explanation.score[drawn.edges]
     strength = np.abs(score) / (np.abs(score).max() or 1.0)
     bonds, disputed = ~explanation.is_self_loop[drawn.edges], explanation.is_disputed[drawn.edges]
@@ -155,11 +163,10 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
                     continue
                 ends = np.full((len(rows), 3, 3), np.nan)
                 ends[:, 0], ends[:, 1] = drawn.place[drawn.tail[rows]], drawn.place[drawn.head[rows]]
-                draw3d(
-                    figure,
+                yield scatter3d(
                     ends,
                     mode="lines",
-                    line={"width": width, "color": colour},
+                    line={"width": shrink * width, "color": colour},
                     opacity=opacity,
                     name=name,
                     legendgroup=label,
@@ -179,20 +186,20 @@ def _add_edges(figure: go.Figure, glass: Glass, explanation: AtomExplanation, dr
             f"{_score_title(explanation)} {explanation.score[edge]:.4g}{_spread(explanation, int(edge))}",
         )
         texts.append("<br>".join(lines))
-    marker = {"size": 6, "color": GREY, "opacity": 0.0}
+    marker = {"size": shrink * 6, "color": GREY, "opacity": 0.0}
     named: dict[str, Any] = {"name": explanation.edges_are, "uid": "edges", "showlegend": False}
-    draw3d(figure, middle, marker=marker, hovertext=texts, hoverinfo="text", **named)
+    yield scatter3d(middle, marker=marker, hovertext=texts, hoverinfo="text", **named)
 
 
-def _add_atoms(
-    figure: go.Figure,
+def _atoms(
     glass: Glass,
     explanation: AtomExplanation,
     drawn: _Drawn,
     predictions: FloatArray | None,
     *,
     scale: float,
-) -> None:
+    shrink: float,
+) -> Iterator[go.Scatter3d]:
     importance = np.zeros(len(glass))
     table = explanation.important_atoms(len(drawn.edges))
     importance[table["atom"].to_numpy()] = table["score"].to_numpy()
@@ -210,30 +217,32 @@ def _add_atoms(
         atoms = drawn.atom[rows]
         size, colour = scale * species_radius(symbol), species_colour(symbol)
         values = importance[atoms] if predictions is None else predictions[atoms]
-        marker = {"size": size, "color": values, "coloraxis": "coloraxis"}
+        marker = {"size": shrink * size, "color": values, "coloraxis": "coloraxis"}
         named: dict[str, Any] = {"name": symbol, "uid": symbol, "showlegend": False, "customdata": atoms}
-        draw3d(figure, drawn.place[rows], marker=marker, hovertext=texts, hoverinfo="text", **named)
+        yield scatter3d(drawn.place[rows], marker=marker, hovertext=texts, hoverinfo="text", **named)
         # The outline of a filled marker is at most a hair wide in WebGL, so the species is a ring of its own.
-        ring = {"size": size + 2, "symbol": "circle-open", "color": colour, "line": {"width": 4, "color": colour}}
+        line = {"width": shrink * 4, "color": colour}
+        ring = {"size": shrink * (size + 2), "symbol": "circle-open", "color": colour, "line": line}
         named = {"name": f"{symbol} (ring)", "uid": f"{symbol}-ring", "hoverinfo": "skip"}
-        draw3d(figure, drawn.place[rows], marker=ring, **named)
+        yield scatter3d(drawn.place[rows], marker=ring, **named)
 
 
-def _add_self_loops(figure: go.Figure, explanation: AtomExplanation, drawn: _Drawn, *, scale: float) -> None:
+def _self_loops(explanation: AtomExplanation, drawn: _Drawn, *, scale: float, shrink: float) -> Iterator[go.Scatter3d]:
     loops = explanation.is_self_loop[drawn.edges]
     if not loops.any():
         return
-    marker = {"size": 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": {"width": 4, "color": GREEN}}
+    line = {"width": shrink * 4, "color": GREEN}
+    marker = {"size": shrink * 2.4 * scale, "symbol": "circle-open", "color": GREEN, "line": line}
     named: dict[str, Any] = {"name": "self-loop among the important edges", "uid": "self-loops", "hoverinfo": "skip"}
-    draw3d(figure, drawn.place[drawn.head[loops]], marker=marker, **named)
+    yield scatter3d(drawn.place[drawn.head[loops]], marker=marker, **named)
 
 
-def _add_target(figure: go.Figure, glass: Glass, explanation: AtomExplanation) -> None:
+def _target(glass: Glass, explanation: AtomExplanation, shrink: float) -> go.Scatter3d:
     symbol = glass.symbols[explanation.atom]
-    draw3d(
-        figure,
+    line = {"width": shrink * 2, "color": BLACK}
+    return scatter3d(
         np.zeros((1, 3)),
-        marker={"size": 15, "symbol": "diamond", "color": PURPLE, "line": {"width": 2, "color": BLACK}},
+        marker={"size": shrink * 15, "symbol": "diamond", "color": PURPLE, "line": line},
         hovertext=[f"atom {explanation.atom} ({symbol}), explained<br>{_predicted(explanation)}"],
         customdata=[explanation.atom],
         hoverinfo="text",

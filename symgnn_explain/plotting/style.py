@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ def translucent(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{np.clip(opacity, 0, 1):.3f})"
 
 
+@cache
 def template() -> go.layout.Template:
     """Return the plotly template of all figures: white, framed axes with outer ticks, readable fonts."""
     axis = {
@@ -112,9 +114,13 @@ FIGURE_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCl
 """Of plotly's figures in pages: nothing offers to upload them, and a dollar in a name is a dollar."""
 
 
-def new_figure(title: str, *, width: int = 820, height: int = 520) -> go.Figure:
-    """Return an empty figure in the common style; size in pixels."""
-    return go.Figure(layout={"template": template(), "title": {"text": title}, "width": width, "height": height})
+def new_figure(title: str, *traces: Any, width: int = 820, height: int = 520, **layout: Any) -> go.Figure:
+    """Return a figure in the common style, empty where no traces are given; size in pixels.
+
+    What is known from the start costs little here; a change of a figure costs some milliseconds each time.
+    """
+    size = {"width": width, "height": height}
+    return go.Figure(traces, layout={"template": template(), "title": {"text": title}, **size, **layout})
 
 
 def two_panels(

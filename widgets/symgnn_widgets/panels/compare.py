@@ -74,10 +74,10 @@ class Compare(Seen):
             return {}  # they would go by the name of what is shown
         return {f"comparison-{side}": self._figure(explanation) for side, explanation in zip("ab", pair, strict=False)}
 
-    def _figure(self, explanation: AtomExplanation) -> go.Figure:
+    def _figure(self, explanation: AtomExplanation, **size: int) -> go.Figure:
         structure, k = self._explaining.structure, self._explaining.threshold.k
         predictions = structure.predictions if structure.predicted else None
-        return neighbourhood_figure(structure.glass, explanation, k=k, predictions=predictions)
+        return neighbourhood_figure(structure.glass, explanation, k=k, predictions=predictions, **size)
 
     def _pair(self) -> list[AtomExplanation]:
         """Return the explanations that are chosen: two, or fewer where the history does not hold them."""
@@ -117,7 +117,7 @@ class Compare(Seen):
             self.table.value = ""
             return
         for panel, explanation in zip(self.figures, pair, strict=True):
-            figure = compact_neighbourhood(self._figure(explanation), HEIGHT)
+            figure = compact_neighbourhood(self._figure(explanation, height=HEIGHT))
             figure.update_coloraxes(showscale=False)
             title = f"atom {explanation.atom}, {explanation.quantity.text(explanation.prediction, coarse=True)}"
             figure.update_layout(title={"text": title}, uirevision="compare")

@@ -15,6 +15,9 @@ from symgnn_widgets.views.figure import FigureView
 SMALL_LABELS = {"title": {"font": {"size": 11}}, "tickfont": {"size": 9}}
 """Of the axes of a small figure in space."""
 
+SMALL_AXIS = {"title": {"font": {"size": 12}, "standoff": 4}, "tickfont": {"size": 11}}
+"""Of an axis of a small figure in the plane."""
+
 BOX_SHRINKAGE = 0.88
 """Of the box of a small figure in space: its tick labels, which stand around it, do not shrink."""
 
@@ -30,10 +33,15 @@ EMPTY_NOTE = "Explain an atom to see this."
 BEING_COMPUTED = "Being computed …"
 
 
+def small_axes(figure: go.Figure) -> dict[str, Any]:
+    """Lay out the axes of a figure in space whose aspect ratio is given, so that their labels have room."""
+    sides = {side: BOX_SHRINKAGE * figure.layout.scene.aspectratio[side] for side in "xyz"}
+    return {"xaxis": SMALL_LABELS, "yaxis": SMALL_LABELS, "zaxis": SMALL_LABELS, "aspectratio": sides}
+
+
 def shrink_scene(figure: go.Figure) -> go.Figure:
     """Make room for the labels of a figure in space whose aspect ratio is given."""
-    sides = {side: BOX_SHRINKAGE * figure.layout.scene.aspectratio[side] for side in "xyz"}
-    return figure.update_scenes(xaxis=SMALL_LABELS, yaxis=SMALL_LABELS, zaxis=SMALL_LABELS, aspectratio=sides)
+    return figure.update_layout(scene=small_axes(figure))
 
 
 class FigurePanel:
@@ -64,16 +72,19 @@ class FigurePanel:
         self.ui.clear()
 
     def compact(self, figure: go.Figure) -> go.Figure:
-        """Return a copy that fits in here of a figure drawn for a page of its own; may be called in a thread."""
-        compact = go.Figure(figure)
+        """Fit a figure that was drawn for a page of its own in here, and return it; may be called in a thread."""
         legends = {name: {"font": {"size": 10}} for name in figure.layout if name.startswith("legend")}
-        compact.update_layout({"font": {"size": 11}, "title": {"font": {"size": 13}}, "margin": self.margin, **legends})
-        compact.update_layout(modebar={"orientation": "v"})  # beside titles and legends, not over them
-        compact.update_xaxes(title={"font": {"size": 12}, "standoff": 4}, tickfont_size=11)
-        compact.update_yaxes(title={"font": {"size": 12}, "standoff": 4}, tickfont_size=11)
-        for note in compact.layout.annotations:
+        figure.update_layout(
+            {"font": {"size": 11}, "title": {"font": {"size": 13}}, "margin": self.margin, **legends},
+            modebar={"orientation": "v"},  # beside titles and legends, not over them
+            width=None,
+            height=self.height,
+        )
+        figure.update_xaxes(SMALL_AXIS)
+        figure.update_yaxes(SMALL_AXIS)
+        for note in figure.layout.annotations:
             note.font.size = min(note.font.size or 12, 12)
-        return compact.update_layout(width=None, height=self.height)
+        return figure
 
     def put(self, compact: go.Figure) -> None:
         """Show what :meth:`compact` returned."""
@@ -81,7 +92,7 @@ class FigurePanel:
         self.ui.show(compact)
 
     def show(self, figure: go.Figure) -> None:
-        """Show ``figure``, which was drawn for a page of its own."""
+        """Show ``figure``, which was drawn for a page of its own, and is fitted into the panel."""
         self.put(self.compact(figure))
 
 

@@ -11,7 +11,7 @@ from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.plotting.style import GREEN, LOWERS, PURPLE, RAISES, species_colour
 from symgnn_explain.runs.markup import Markup, element, joined
-from symgnn_widgets.panels.figure import ComputedFigure, shrink_scene
+from symgnn_widgets.panels.figure import ComputedFigure, small_axes
 from symgnn_widgets.state.colours import Colouring
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Reporter
@@ -44,13 +44,14 @@ class Neighbourhood:
             return
 
         def work(_report: Reporter, _cancel: threading.Event) -> go.Figure:
-            figure = compact_neighbourhood(neighbourhood_figure(glass, explanation, k=k, predictions=predictions))
-            if predictions is not None:
-                low, high = Colouring.of_values("", predictions).domain
-                figure.update_coloraxes(cmin=low, cmax=high)
+            figure = neighbourhood_figure(glass, explanation, k=k, predictions=predictions, height=HEIGHT)
+            compact_neighbourhood(figure)
+            low, high = (None, None) if predictions is None else Colouring.of_values("", predictions).domain
             title = f"Neighbourhood of atom {explanation.atom} ({glass.symbols[explanation.atom]})"
             # The camera stays where it was turned to while the same atom is shown.
-            figure.update_layout(title={"text": title}, uirevision=explanation.atom)
+            figure.update_layout(
+                title={"text": title}, uirevision=explanation.atom, coloraxis={"cmin": low, "cmax": high}
+            )
             return self.figure.compact(figure)
 
         self.figure.compute(work, self.figure.put)
@@ -69,20 +70,11 @@ class Neighbourhood:
         return element("div", joined(dots, " "), css="symgnn-caption-line")
 
 
-def compact_neighbourhood(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
-    """Scale markers and lines with the figure, and leave out the legend."""
-    shrink = height / figure.layout.height
-    for trace in figure.data:
-        if isinstance(trace.marker.size, (int, float)):
-            trace.marker.size *= shrink
-        if trace.line.width:
-            trace.line.width *= shrink
-    shrink_scene(figure).update_scenes(domain={"x": [0.0, 1.0]})
-    figure.update_coloraxes(
-        colorbar={"title": {"font": {"size": 11}}, "tickfont": {"size": 10}, "thickness": 10, "len": 0.6}
-    )
-    figure.update_layout(showlegend=False)
-    return figure
+def compact_neighbourhood(figure: go.Figure) -> go.Figure:
+    """Leave out the legend, and make room for the labels of axes and colours."""
+    bar = {"title": {"font": {"size": 11}}, "tickfont": {"size": 10}, "thickness": 10, "len": 0.6}
+    sides = small_axes(figure) | {"domain": {"x": [0.0, 1.0]}}
+    return figure.update_layout(scene=sides, coloraxis={"colorbar": bar}, showlegend=False)
 
 
 def _dot(text: str, colour: str) -> Markup:
