@@ -122,7 +122,10 @@ class Domain(Brief):
     def cause(self, glass: Glass, score: FloatArray) -> str:
         """Guess why atoms of a glass lie outside, from its density, composition, holes and likeness of atoms."""
         low, high = self.density
-        if not glass.pbc.all() or _has_empty_slab(glass):
+        if not glass.pbc.all():
+            axes = ", ".join(name for name, periodic in zip("abc", glass.pbc, strict=True) if not periodic)
+            return f"a surface, since the cell is not periodic along {axes}"
+        if _has_empty_slab(glass):
             return "a surface, since the structure does not fill space"
         density = glass.number_density
         if not low / OTHER_UNIT < density < high * OTHER_UNIT:

@@ -91,7 +91,7 @@ def _add_histogram(figure: go.Figure, analysis: ShellAnalysis) -> None:
         rdf.r[shown],
         rdf.g[shown] * tallest / rdf.g.max(),
         line=line,
-        name=f"g(r) of {rdf.label}, to scale",
+        name=f"g(r) of {rdf.label}, scaled to fit",
         **known,
         **panel,
     )

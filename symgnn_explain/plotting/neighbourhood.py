@@ -39,6 +39,11 @@ FULL_HEIGHT = 720
 _BINS = ((0.75, 9.0), (0.5, 6.5), (0.25, 4.0), (0.0, 2.0))
 """Lower bounds of importance relative to the most important edge, and line widths in pixels."""
 
+_PALE_LABEL = PALE_SAID.replace("ensemble ", "ensemble<br>")
+"""On two lines, so that the legend stands beside the atoms and not on them."""
+_LAST = 1001
+"""Rank in its group of the legend, where others have 1000."""
+
 _ARROW = {"x": 0, "y": 0, "z": 0, "ax": -90, "ay": -110, "bgcolor": "rgba(255,255,255,0.8)", "arrowwidth": 1.2}
 
 
@@ -150,17 +155,19 @@ def _edges(glass: Glass, explanation: AtomExplanation, drawn: _Drawn, shrink: fl
         groups = [("edge importance", BLACK, np.ones(len(score), dtype=bool))]
     symbols = glass.symbols
     for group, (label, colour, members) in enumerate(groups):
-        upper = np.inf
+        upper, pale_named = np.inf, False
         for step, (lower, width) in enumerate(_BINS):
             among = bonds & members & (strength >= lower) & (strength < upper)
             upper_label, upper = ("1" if np.isinf(upper) else f"{upper:g}"), lower
             range_said = f"{lower:g}–{upper_label} of the largest score"
-            for rows, opacity, name, uid in (
-                (np.flatnonzero(among & ~disputed), 0.5 + 0.5 * lower, range_said, f"edges-{group}-{step}"),
-                (np.flatnonzero(among & disputed), PALE / 2, PALE_SAID, f"disputed-{group}-{step}"),
+            for pale, rows, opacity, name, uid in (
+                (False, np.flatnonzero(among & ~disputed), 0.5 + 0.5 * lower, range_said, f"edges-{group}-{step}"),
+                (True, np.flatnonzero(among & disputed), PALE / 2, _PALE_LABEL, f"disputed-{group}-{step}"),
             ):
                 if rows.size == 0:
                     continue
+                named = {"showlegend": not (pale and pale_named), "legendrank": _LAST if pale else None}
+                pale_named |= pale
                 ends = np.full((len(rows), 3, 3), np.nan)
                 ends[:, 0], ends[:, 1] = drawn.place[drawn.tail[rows]], drawn.place[drawn.head[rows]]
                 yield scatter3d(
@@ -172,6 +179,7 @@ def _edges(glass: Glass, explanation: AtomExplanation, drawn: _Drawn, shrink: fl
                     legendgroup=label,
                     uid=uid,
                     legendgrouptitle={"text": label},
+                    **named,
                     hoverinfo="skip",
                 )
     rows = np.flatnonzero(bonds)

@@ -285,8 +285,12 @@ def test_members_are_told_apart(prepared) -> None:
     drawn = {trace.marker.color: np.sum(trace.y) for trace in bars}
     assert sum(drawn.values()) == pytest.approx(found.score.sum())
     assert drawn["rgba(213,94,0,0.350)"] == pytest.approx(table["disputed_raises"].sum())
-    lines = {trace.name for trace in found.plot(prepared.glass, k=len(found)).data if trace.mode == "lines"}
-    assert PALE_SAID in lines
+    lines = [trace for trace in found.plot(prepared.glass, k=len(found)).data if trace.mode == "lines"]
+    pale = [trace for trace in lines if trace.name.replace("<br>", " ") == PALE_SAID]
+    groups = {trace.legendgroup for trace in pale}
+    assert len(pale) > len(groups)
+    assert sorted(trace.legendgroup for trace in pale if trace.showlegend) == sorted(groups)  # said once a group
+    assert all(trace.legendrank > 1000 for trace in pale)  # below the widths
     again = AtomExplanation.from_dict(found.to_dict())
     np.testing.assert_array_equal(again.member_spread, found.member_spread)
     assert again.covers == "everything"

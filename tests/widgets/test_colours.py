@@ -26,6 +26,13 @@ def test_equal_values_have_a_colour_too() -> None:
     assert Colouring.of_values("x (eV)", np.full(5, 1.5)).rgb().shape == (5, 3)
 
 
+def test_rounding_of_equal_values_is_no_difference_of_colours() -> None:
+    """Predictions of the atoms of a crystal, in single precision."""
+    values = np.float64(np.float32(3.896775)) * (1 + np.array([-3e-7, 0.0, 3e-7]))
+    colouring = Colouring.of_values("x (eV)", values)
+    assert np.ptp(colouring.rgb().astype(int), axis=0).max() <= 1
+
+
 @pytest.mark.parametrize(("low", "high"), [(1.1, 2.2), (-0.1345, -0.1335), (0.0, 7e5)])
 def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     bar = colour_bar(Colouring("x (eV)", np.array([low, high]), ("#000000", "#ffffff"), (low, high)), marked=high)
