@@ -193,6 +193,18 @@ def test_a_species_that_is_no_element(refused: Refused, small: Glass, tmp_path: 
     assert "Qq" in refused(path)
 
 
+def test_a_species_in_other_letters_is_corrected(refused: Refused, small: Glass, tmp_path: Path) -> None:
+    path = tmp_path / "glass.dump"
+    path.write_text(dump_text(small))
+    assert "unknown species 'ZR': write Zr." in refused(path, "--species", "1=Cu,2=ZR")
+
+
+def test_a_name_that_stands_for_no_format(refused: Refused, small: Glass, tmp_path: Path) -> None:
+    path = tmp_path / "glass.dat"
+    path.write_bytes(in_format(small, "glass.extxyz"))
+    assert "name the format" in refused(path)
+
+
 @pytest.mark.parametrize("name", ["glass.dump", "glass.data", "glass.pickle"])
 def test_a_species_map_that_names_no_element(refused: Refused, small: Glass, tmp_path: Path, name: str) -> None:
     path = tmp_path / name

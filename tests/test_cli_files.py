@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 
@@ -53,6 +54,17 @@ def test_a_format_is_used(nameless: Path, tiny_weights: Path, tmp_path: Path) ->
 def test_an_unknown_format_is_refused(nameless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(nameless), "--out", str(tmp_path / "a.csv"), "--format", "nonsense"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_ids_of_a_file_stand_beside_what_is_predicted(tmp_path: Path, tiny_weights: Path, glass: Glass) -> None:
+    """Files that have ids may stand beside files that have none."""
+    ids = 7 + 2 * np.arange(len(glass))
+    files = [write_glass(glass, tmp_path / "a.extxyz"), write_glass(glass.with_arrays(id=ids), tmp_path / "b.extxyz")]
+    out = tmp_path / "out.csv"
+    assert main(["predict", *map(str, files), "--weights", str(tiny_weights), "--out", str(out)]) == 0
+    table = pd.read_csv(out)
+    assert table.query("file == 'a.extxyz'")["id"].isna().all()
+    assert table.query("file == 'b.extxyz'")["id"].tolist() == ids.tolist()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.export.data import require_one_an_atom
-from symgnn_explain.export.predictions import DOMAIN_ARRAY
+from symgnn_explain.export.predictions import DOMAIN_ARRAY, ids_of
 from symgnn_explain.runs.brief import Brief
 from symgnn_explain.saddles.atom_barrier import AtomBarrier
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -135,7 +135,7 @@ class Findings(Brief):
     def tables(self) -> dict[str, pd.DataFrame]:
         """Lay out every table, by name."""
         quantity = self.explanation.quantity
-        atoms = {"atom": range(len(self.glass)), "species": self.glass.symbols}
+        atoms = {"atom": range(len(self.glass)), **ids_of(self.glass), "species": self.glass.symbols}
         predicted = {quantity.column(quantity.predicted_array): self.predictions}
         if self.spread is not None:
             predicted[quantity.column("spread")] = self.spread

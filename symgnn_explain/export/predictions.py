@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import starmap, tee
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -115,6 +115,12 @@ def write_predictions(predictions: Mapping[str, Prediction] | Iterable[Row], pat
     return path
 
 
+def ids_of(glass: Glass) -> dict[str, list[Any]]:
+    """Return the column of the ids that a file gave its atoms, such as LAMMPS'; none where it has none."""
+    ids = glass.arrays.get("id")
+    return {} if ids is None or ids.ndim != 1 else {"id": ids.tolist()}
+
+
 def _without_frame(label: str, prediction: Prediction) -> Row:
     return Row(label, None, prediction)
 
@@ -149,6 +155,7 @@ def _as_csv(rows: Iterable[Row]) -> Iterator[str]:
                 "file": label,
                 **({} if frame is None else {"frame": frame}),
                 "atom": range(len(each.glass)),
+                **({"id": ""} | ids_of(each.glass)),
                 "species": each.glass.symbols,
                 **dict(zip("xyz", each.glass.positions.T, strict=True)),
                 **each.columns(),
@@ -164,6 +171,7 @@ def _as_json(rows: Iterable[Row]) -> Iterator[str]:
             "file": label,
             **({} if frame is None else {"frame": frame}),
             "content_sha256": each.glass.content_hash,
+            **ids_of(each.glass),
             "species": each.glass.symbols,
             "positions_angstrom": each.glass.positions.tolist(),
             "cell_angstrom": each.glass.cell.tolist(),

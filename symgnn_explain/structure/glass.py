@@ -333,7 +333,9 @@ def atomic_number(symbol: str) -> int:
     """
     number = atomic_numbers.get(symbol, 0)
     if number == 0:
-        raise InputError(f"unknown species {symbol!r}: expected a chemical symbol such as Cu or Zr.")
+        meant = symbol.capitalize()
+        expected = f"write {meant}." if meant in atomic_numbers else "expected a chemical symbol such as Cu or Zr."
+        raise InputError(f"unknown species {symbol!r}: {expected}")
     return int(number)
 
 

@@ -11,6 +11,7 @@ from ase import Atoms
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import AtomExplanation, explain_atom, prepare
+from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.structure.glass import Glass
 
 from .conftest import random_glass
@@ -67,6 +68,14 @@ def test_a_masked_prediction_outside_the_range_is_flagged(by_hand) -> None:
     without = dataclasses.replace(by_hand, masked_prediction=None)
     assert without.out_of_distribution is None
     assert without.masked_change is None
+
+
+def test_of_many_masked_predictions_outside_the_range_the_farthest_are_named(by_hand) -> None:
+    kept, removed = np.array([0.9, 2.6, 1.5]), np.array([0.2, 3.25, 2.1])
+    checked = Fidelity(np.array([1, 3, 10]), kept, removed, original=1.5, baseline=1.4)
+    [said] = [each for each in dataclasses.replace(by_hand, fidelity=checked).caveats if "the range of" in each]
+    assert "farthest: 0.200 eV without the top 1, 3.250 eV without the top 3" in said
+    assert said.count(" the top ") == 2
 
 
 def test_round_trip_through_a_file(predictor, glass, tmp_path) -> None:
@@ -198,5 +207,5 @@ def test_caveats_say_what_is_not_faithful_and_what_is_out_of_range(by_hand) -> N
     assert "2.500 eV, not 1.500 eV" in change
     assert "1.000 to 2.000 eV" in outside
     [just] = dataclasses.replace(by_hand, prediction_range=(1.0, 1.1988), masked_prediction=1.2012).caveats[-1:]
-    assert "1.000 to 1.199 eV (1.201 eV under the mask)" in just  # told apart, as far as they may be
+    assert "1.000 to 1.199 eV (farthest: 1.201 eV under the mask)" in just  # told apart, as far as they may be
     assert dataclasses.replace(by_hand, masked_prediction=None).caveats == ()

@@ -38,6 +38,7 @@ def test_a_snapshot_is_flagged_before_and_after_an_explanation(snapshot: Glass, 
     text = explorer.summary.text.value
     assert "outside of what training covered" in text
     assert text.count("symgnn-warning") >= 2
+    assert text.index("no inherent structure") < text.index("<table")  # in sight, however long the table is
     assert f"{session.domain[1501]:.2f}" in text
     for box in explorer.export.formats.values():
         box.value = False

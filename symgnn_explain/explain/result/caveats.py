@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from symgnn_explain.explain.engine.units import OF_MESSAGES
@@ -30,11 +31,14 @@ def caveats_of(explanation: AtomExplanation) -> tuple[str, ...]:
         )
     if outside := outside_range(explanation):
         low, high = (quantity.number(end) for end in explanation.prediction_range)
-        which = ", ".join(f"{quantity.text(value)} {how}" for how, value in outside)
+        ends = explanation.prediction_range
+        below, above = ([each for each in outside if bool(each[1] > ends[1]) is over] for over in (False, True))
+        farthest = [pick(side, key=itemgetter(1)) for pick, side in ((min, below), (max, above)) if side]
+        which = ", ".join(f"{quantity.text(value)} {how}" for how, value in farthest)
         whose = "this glass's" if sampled is None else "the sampled"
         said.append(
             f"Masked predictions leave the range of {whose} predictions, {low} to {quantity.with_unit(high)} "
-            f"({which}): the network has not learned what it predicts there."
+            f"(farthest: {which}): the network has not learned what it predicts there."
         )
     if (score := explanation.diagnostics.get(DOMAIN_SCORE, 0.0)) > 1:
         said.append(

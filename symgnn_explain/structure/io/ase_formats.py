@@ -103,7 +103,7 @@ def glass_from(build: Callable[[], Atoms], species: Mapping[int, str] | None, wh
         if isinstance(error, KeyError) and re.fullmatch(r"[A-Z][a-z]{0,2}", str(error.args[0])):
             atomic_number(error.args[0])  # a symbol that ASE looked up in vain
         raise InputError(
-            f"the {what} cannot be read: it is truncated, or not what its name says ({said(error)})."
+            f"the {what} cannot be read ({said(error)}): it is truncated, or has another format; then name the format."
         ) from error
     if what.startswith("'lammps"):  # types, which ASE takes for atomic numbers
         types = np.asarray(atoms.arrays.get("type", atoms.numbers))

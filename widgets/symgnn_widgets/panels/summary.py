@@ -53,7 +53,7 @@ class Summary:
                 "rests on."
             )
             self.text.value = element(
-                "div", element("h3", "No atom selected"), hint, *self._warned([]), css="symgnn-summary"
+                "div", element("h3", "No atom selected"), hint, *self._doubts(), css="symgnn-summary"
             )
             return
         glass, explanation, cells = self._explaining.structure.glass, self._explaining.explanation, self._scene.cells
@@ -70,16 +70,16 @@ class Summary:
         self.text.value = element(
             "div",
             heading,
+            *self._doubts(),
             numbers,
-            *self._warned(warnings),
+            *_warned(warnings),
             css="symgnn-summary",
             data_explained=None if explanation is None else atom,
         )
 
-    def _warned(self, sentences: list[str]) -> list[Markup]:
-        """Show what speaks against the explanation, and against any prediction for this structure."""
-        said = [self._explaining.structure.domain_warning, *sentences]
-        return [element("div", sentence, css="symgnn-warning") for sentence in said if sentence]
+    def _doubts(self) -> list[Markup]:
+        """Show what speaks against any prediction for this structure: in sight, above the numbers."""
+        return _warned([self._explaining.structure.domain_warning])
 
     def _say(self, _change: object = None) -> None:
         """Write the sentences, where they are asked for."""
@@ -125,6 +125,10 @@ class Summary:
         if (known := target.label(structure.glass, atom)) is not None:
             rows.append(("Known", target.text(known)))
         return rows
+
+
+def _warned(sentences: list[str]) -> list[Markup]:
+    return [element("div", sentence, css="symgnn-warning") for sentence in sentences if sentence]
 
 
 def surroundings_of(atom: int, cells: VoronoiCells) -> Markup:
