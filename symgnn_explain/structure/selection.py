@@ -214,7 +214,7 @@ class _Question:
                 return np.arange(len(glass), dtype=np.int64)
             case "selected":
                 if self.selected is None:
-                    raise InputError(f"the atoms {short(self.text)} cannot be told: nothing can be selected here.")
+                    raise InputError(f"the atoms {short(self.text)} cannot be selected: nothing can be selected here.")
                 return np.fromiter(self.selected, dtype=np.int64)
             case "index":
                 return require_atoms(glass, _numbered(glass, given))
@@ -240,14 +240,14 @@ class _Question:
         }
         if order in _OF_BARRIERS and self.label != BARRIER_ARRAY:
             raise InputError(
-                f"the atoms {short(self.text)} cannot be told: {order!r} is a word for barriers, and what is predicted "
+                f"the atoms {short(self.text)} cannot be selected: {order!r} is a word for barriers, and what is predicted "
                 f"is {self.label!r}: write {_OF_BARRIERS[order]!r}."
             )
         atoms = orders[_OF_BARRIERS.get(order, order)]()
         if count > len(atoms):
             plural = "barriers" if self.label == BARRIER_ARRAY else f"{self.label} values"
             raise InputError(
-                f"the atoms {short(self.text)} cannot be told: only {len(atoms)} {plural} of {glass.name!r} are known."
+                f"the atoms {short(self.text)} cannot be selected: only {len(atoms)} {plural} of {glass.name!r} are known."
             )
         return atoms[:count].astype(np.int64)
 
@@ -272,14 +272,14 @@ class _Question:
         there = selectable_values(self.glass, predictions=self.predictions, label=self.label, values=self.values)
         if name not in there:
             raise InputError(
-                f"the atoms {short(self.text)} cannot be told, {self.glass.name!r} has no values "
+                f"the atoms {short(self.text)} cannot be selected, {self.glass.name!r} has no values "
                 f"{short(name)}{did_you_mean(name, tuple(there))}: it has {', '.join(there)}."
             )
         array = there[name]
         is_text = array.dtype.kind in "US"
         if is_text != isinstance(value, str) or (is_text and comparison not in ("==", "!=")):
             kind = "text, which can be equal (==) or not (!=)" if is_text else "a number"
-            raise InputError(f"the atoms {short(self.text)} cannot be told: {short(name)} is {kind}.")
+            raise InputError(f"the atoms {short(self.text)} cannot be selected: {short(name)} is {kind}.")
         fulfilled = _COMPARISONS[comparison](array, value)
         known = ~np.isnan(array) if array.dtype.kind == "f" else np.ones(len(array), dtype=bool)
         return np.flatnonzero(fulfilled & known), np.flatnonzero(~fulfilled & known)

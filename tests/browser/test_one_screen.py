@@ -71,6 +71,10 @@ def test_every_tab_is_on_one_screen_with_the_structure(as_opened: ExplorerPage) 
         assert places["summary"]["top"] >= places["structure"]["bottom"], title
         for width, height in page.evaluate(FIGURES):
             assert (width > 200, height > 150) == (True, True), title
+    for colours, named in {"species": ".symgnn-swatch", "predicted barrier": ".symgnn-scale"}.items():
+        page.locator(".symgnn-explorer select:has(option:text-is('importance'))").select_option(label=colours)
+        page.wait_for_selector(f".symgnn-colour-bar > {named}")
+        assert page.evaluate(PLACES)["structure"] == structure, colours
     assert page.evaluate(SCROLLED) == scrolled
     page.locator(".symgnn-explorer button:has(.fa-expand)").click()
     page.wait_for_function("() => document.querySelector('.symgnn-explorer').clientHeight === innerHeight")
