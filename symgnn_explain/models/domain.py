@@ -122,11 +122,10 @@ class Domain(Brief):
     def cause(self, glass: Glass, score: FloatArray) -> str:
         """Guess why atoms of a glass lie outside, from its density, composition, holes and likeness of atoms."""
         low, high = self.density
-        if not glass.pbc.all():
-            axes = ", ".join(name for name, periodic in zip("abc", glass.pbc, strict=True) if not periodic)
-            return f"a surface, since the cell is not periodic along {axes}"
-        if _has_empty_slab(glass):
-            return "a surface, since the structure does not fill space"
+        ends = ", ".join(name for name, periodic in zip("abc", glass.pbc, strict=True) if not periodic)
+        if ends or _has_empty_slab(glass):
+            said = f"the cell is not periodic along {ends}" if ends else "the structure does not fill space"
+            return f"a surface, since {said}"
         density = glass.number_density
         if not low / OTHER_UNIT < density < high * OTHER_UNIT:
             return f"lengths that are not in Å, since the density is {density:.3g} atoms/Å³ ({low:.3g} in training)"

@@ -25,6 +25,7 @@ from symgnn_explain.plotting.style import (
     RAISES,
     VALUE_SCALE,
     new_figure,
+    shown_range,
     species_colour,
     species_radius,
 )
@@ -97,6 +98,7 @@ def neighbourhood_figure(
     drawn, quantity, shrink = _collect(explanation, k), explanation.quantity, height / FULL_HEIGHT
     scale = float(np.clip(FIGURE_PIXELS / np.ptp(drawn.place, axis=0).max(), 5.0, 9.0))
     colour_title = quantity.axis(quantity.word) if values is not None else _sum_title(explanation)
+    low, high = (None, None) if values is None else shown_range(values[drawn.atom])
     return new_figure(
         f"The {len(drawn.edges)} most important {explanation.edges_are} of atom {explanation.atom} "
         f"({glass.symbols[explanation.atom]}), "
@@ -116,6 +118,8 @@ def neighbourhood_figure(
         },
         coloraxis={
             "colorscale": VALUE_SCALE,
+            "cmin": low,
+            "cmax": high,
             "colorbar": {
                 "title": {"text": colour_title, "side": "right", "font": {"size": 14}},
                 "x": 1.0,
@@ -125,7 +129,7 @@ def neighbourhood_figure(
                 "thickness": 18,
             },
         },
-        legend={"x": 1.08, "y": 1.0, "xanchor": "right", "yanchor": "top", "itemsizing": "trace"},
+        legend={"x": 0.99, "y": 1.0, "xanchor": "right", "yanchor": "top", "itemsizing": "trace"},
         margin={"l": 0, "r": 90, "t": 55, "b": 10},
     )
 
@@ -166,7 +170,8 @@ def _edges(glass: Glass, explanation: AtomExplanation, drawn: _Drawn, shrink: fl
             ):
                 if rows.size == 0:
                     continue
-                named = {"showlegend": not (pale and pale_named), "legendrank": _LAST if pale else None}
+                listed: dict[str, Any] = {"showlegend": not (pale and pale_named)}
+                listed |= {"legendrank": _LAST} if pale else {}
                 pale_named |= pale
                 ends = np.full((len(rows), 3, 3), np.nan)
                 ends[:, 0], ends[:, 1] = drawn.place[drawn.tail[rows]], drawn.place[drawn.head[rows]]
@@ -179,7 +184,7 @@ def _edges(glass: Glass, explanation: AtomExplanation, drawn: _Drawn, shrink: fl
                     legendgroup=label,
                     uid=uid,
                     legendgrouptitle={"text": label},
-                    **named,
+                    **listed,
                     hoverinfo="skip",
                 )
     rows = np.flatnonzero(bonds)

@@ -12,7 +12,7 @@ from ase.data.colors import jmol_colors
 from plotly.subplots import make_subplots
 
 from symgnn_explain.models.target import Target
-from symgnn_explain.structure.glass import atomic_number
+from symgnn_explain.structure.glass import FloatArray, atomic_number
 
 BLACK = "#1A1A1A"
 GREY = "#8C8C8C"
@@ -34,6 +34,9 @@ PALE_SAID = "pale: members of the ensemble differ by more than the score"
 
 VALUE_SCALE = "Cividis"
 """Sequential colours of predictions and importances: even steps for colour-blind readers and in grey."""
+
+ROUNDING = 1e-5
+"""Values that differ by less, relatively, are equal: those of a crystal's equivalent atoms, in single precision."""
 
 _COLOURS = {"Cu": ORANGE, "Zr": SKY_BLUE}
 _RADII = {"Cu": 1.28, "Zr": 1.60}
@@ -58,6 +61,19 @@ def species_radius(symbol: str) -> float:
         return _RADII[symbol]
     radius = float(covalent_radii[atomic_number(symbol)])
     return radius if radius > missing else _UNKNOWN_RADIUS
+
+
+def shown_range(values: FloatArray) -> tuple[float, float]:
+    """Return the values at the ends of a colour scale: the smallest and largest, or around them where all are equal.
+
+    >>> shown_range(np.array([1.0, 3.0])), shown_range(np.array([1.0, 1.0]))
+    ((1.0, 3.0), (0.5, 1.5))
+    """
+    low, high = float(values.min()), float(values.max())
+    if not np.isclose(low, high, rtol=ROUNDING, atol=0.0):
+        return low, high
+    middle = (low + high) / 2
+    return middle - 0.5, middle + 0.5
 
 
 def translucent(colour: str, opacity: float) -> str:

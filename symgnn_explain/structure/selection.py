@@ -240,14 +240,15 @@ class _Question:
         }
         if order in _OF_BARRIERS and self.label != BARRIER_ARRAY:
             raise InputError(
-                f"the atoms {short(self.text)} cannot be selected: {order!r} is a word for barriers, and what is predicted "
-                f"is {self.label!r}: write {_OF_BARRIERS[order]!r}."
+                f"the atoms {short(self.text)} cannot be selected: {order!r} is a word for barriers, and what is "
+                f"predicted is {self.label!r}: write {_OF_BARRIERS[order]!r}."
             )
         atoms = orders[_OF_BARRIERS.get(order, order)]()
         if count > len(atoms):
             plural = "barriers" if self.label == BARRIER_ARRAY else f"{self.label} values"
             raise InputError(
-                f"the atoms {short(self.text)} cannot be selected: only {len(atoms)} {plural} of {glass.name!r} are known."
+                f"the atoms {short(self.text)} cannot be selected: only {len(atoms)} {plural} of "
+                f"{glass.name!r} are known."
             )
         return atoms[:count].astype(np.int64)
 

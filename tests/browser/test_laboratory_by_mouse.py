@@ -118,7 +118,7 @@ def test_the_laboratory_with_the_mouse(as_opened: ExplorerPage, lab: Lab) -> Non
     explorer.explorer.open_tab("Open and save")
     explorer.fill("glass.extxyz", "walk.extxyz")
     explorer.press("Open")
-    explorer.see("frame 3 of 0 to 3")
+    explorer.see("frame 3 of 0–3")
     page.wait_for_selector(".symgnn-structure[data-explained]:not([data-explained=''])", timeout=PATIENCE)
     frames_and_measurements(explorer)
     two_frames(explorer, lab)

@@ -64,7 +64,7 @@ def test_the_embedded_glass_is_inside_and_needs_no_word(shipped: Predictor, samp
         (lambda glass: scaled(glass, 1.02), "strain", 0.99),
         (lambda glass: scaled(glass, 0.98), "strain", 0.99),
         (lambda glass: replace(glass, cell=glass.cell + np.diag([0, 0, 20.0])), "a surface", 0.5),
-        (lambda glass: replace(glass, pbc=(True, True, False)), "a surface, since the cell is not periodic along c", 0.5),
+        (lambda glass: replace(glass, pbc=(True, True, False)), "not periodic along c", 0.5),
         (lambda _: datasets.sample("cu80zr20"), "another composition", 0.99),
         (lambda _: datasets.sample("cu50zr50"), "another composition", 0.99),
         (lambda _: crystal("Cu", a=3.61, cubic=True, size=(4, 4, 4)), "a crystal", 1.0),
@@ -86,8 +86,8 @@ def test_other_structures_are_told_apart_and_the_cause_is_named(
         assert cause in sentence
         assert f"{int(np.sum(score > 1))} of {len(other)} atoms" in sentence
     else:
-        assert cause.startswith("a surface")  # of a large glass few atoms are at its faces
-        assert shipped.domain.cause(other, score).startswith(cause)
+        assert not other.pbc.all()  # of a large glass few atoms are at its faces
+        assert cause in shipped.domain.cause(other, score)
 
 
 def test_the_score_does_not_depend_on_how_a_structure_is_written(shipped: Predictor, sample: Glass) -> None:

@@ -135,6 +135,24 @@ def test_foreign_glass_and_wrong_barriers_are_refused(glass, random_glass, expla
         neighbourhood_figure(glass, explanation, predictions=[1.0])
 
 
+def test_rounding_of_equal_predictions_is_no_difference_of_colours(glass, explanation):
+    values = 3.9 * (1 + 3e-7 * np.random.default_rng(0).uniform(-1, 1, len(glass)))
+    axis = neighbourhood_figure(glass, explanation, predictions=values).layout.coloraxis
+    assert axis.cmax - axis.cmin == pytest.approx(1.0)
+
+
+def test_the_legend_stands_beside_the_atoms_and_the_colour_bar(glass, explanation):
+    layout = neighbourhood_figure(glass, explanation, predictions=glass.barriers).layout
+    assert (layout.legend.xanchor, layout.legend.x < layout.coloraxis.colorbar.x) == ("right", True)
+
+
+def test_enrichment_that_is_that_of_random_atoms_is_inside_of_its_panel(glass, explanation):
+    every = replace(explanation, score=np.ones(len(explanation)))
+    analysis = shell_analysis(every, glass, k=len(explanation))
+    assert analysis.to_frame()["enrichment"].max() == pytest.approx(1.0)
+    assert distance_figure(analysis).layout.yaxis2.range[1] == pytest.approx(1.0)  # a decade above
+
+
 def test_distance_figure_shows_every_atom_and_the_expectation(glass, explanation):
     analysis = shell_analysis(explanation, glass, k=20)
     figure = distance_figure(analysis)

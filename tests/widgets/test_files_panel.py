@@ -223,7 +223,7 @@ def test_an_uploaded_trajectory_has_a_slider_as_long_as_it_is_shown(
     upload = {"name": "md.extxyz", "content": memoryview(content), "size": len(content), "type": ""}
     explorer.files.frame.value = 1
     explorer.files.upload.value = ({**upload, "last_modified": datetime.now(UTC)},)
-    assert "frame 1 of 0 to 2; the others: Compare, Frames" in explorer.files.said.value
+    assert "frame 1 of 0–2; the others: Compare, Frames" in explorer.files.said.value
     explorer.tabs.open("Frames")
     shown = explorer.session.frames
     assert shown is not None

@@ -265,7 +265,7 @@ class Files:
             return
         glass = session.structure.glass
         frames = session.frames
-        shown = [] if frames is None else [f"frame {frames.home} of 0 to {len(frames) - 1}; the others: Compare, Frames"]
+        shown = [] if frames is None else [f"frame {frames.home} of 0–{len(frames) - 1}; the others: Compare, Frames"]
         self._say("; ".join([f"Opened {glass.name}: {len(glass)} atoms, {glass.formula}", *shown, *notes(glass)]))
 
     def _fail(self, error: Exception) -> None:

@@ -19,6 +19,7 @@ from symgnn_explain.plotting.style import (
     PURPLE,
     VALUE_SCALE,
     VERMILION,
+    shown_range,
     species_colour,
 )
 from symgnn_explain.runs.markup import Markup, element
@@ -38,8 +39,6 @@ UNKNOWN_COLOUR = GREY
 """Of atoms whose value is not a number."""
 SHOWN_QUANTILES = (0.005, 0.995)
 """Values beyond these quantiles get the colour of the end of the scale, so that a few extremes do not hide the rest."""
-ROUNDING = 1e-5
-"""Values that differ by less, relatively, are equal: equivalent atoms of a crystal have predictions in single precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +69,8 @@ class Colouring:
     def of_values(cls, label: str, values: FloatArray, scale: tuple[str, ...] = PREDICTION_SCALE) -> Colouring:
         """Colour by a quantity, over the range that nearly all atoms lie in."""
         known = values[np.isfinite(values)]
-        low, high = (float(limit) for limit in np.quantile(known, SHOWN_QUANTILES)) if len(known) else (0.0, 0.0)
-        if np.isclose(low, high, rtol=ROUNDING, atol=0.0):
-            middle = (low + high) / 2
-            low, high = middle - 0.5, middle + 0.5
-        return cls(label, values, scale, (low, high))
+        ends = np.quantile(known, SHOWN_QUANTILES) if len(known) else np.zeros(2)
+        return cls(label, values, scale, shown_range(ends))
 
     def rgb(self) -> RgbArray:
         """Colour of each atom, shape (N, 3), 0 to 255; read-only."""
