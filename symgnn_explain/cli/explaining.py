@@ -159,12 +159,12 @@ def report(
     glass.require_atom(atom)
     barrier = None if barriers is None else _barrier(barriers, glass, atom)
     predictor = network.load()
-    from symgnn_explain.analysis import cycle_comparison
+    from symgnn_explain.analysis import comparable_edges, cycle_comparison
     from symgnn_explain.export import Findings, write_report
 
     prepared, explanation = _explained(predictor, glass, atom, how)
     with progress_bar("Counting cycles") as advance:
-        cycles = cycle_comparison(explanation, glass, progress=advance)
+        cycles = cycle_comparison(explanation, glass, comparable_edges(explanation), progress=advance)
     interactions = _interactions(prepared, atom, together)
     spread, domain = prepared.spread, prepared.domain
     findings = Findings(glass, prepared.predictions, explanation, k, cycles, spread, domain, interactions, barrier)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import require_free
@@ -118,8 +118,11 @@ def missing_pictures_said() -> Iterator[None]:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def table(rows: Mapping[str, Mapping[str, float | None]]) -> pd.DataFrame:
-    """Lay out metrics, a row a label."""
+def table_text(rows: Mapping[str, Mapping[str, float | None]] | pd.DataFrame, **options: Any) -> str:
+    """Lay out metrics, a row a label; ``options`` are those of ``DataFrame.to_string``."""
     import pandas as pd
 
-    return pd.DataFrame.from_dict(dict(rows), orient="index")
+    from symgnn_explain.runs.tables import decimal_text
+
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_dict(dict(rows), orient="index")
+    return frame.to_string(float_format=lambda value: decimal_text(value, 4), **options)

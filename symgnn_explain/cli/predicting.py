@@ -34,7 +34,7 @@ from symgnn_explain.cli.output import (
     require_film_option,
     require_writable,
     said_of,
-    table,
+    table_text,
     write_film_of,
 )
 from symgnn_explain.errors import InputError
@@ -285,7 +285,7 @@ def evaluate(
         per_file = report.pop("per_file")
         overall = {name: value for name, value in report.items() if name not in target.columns()}
         print(target.axis(f"Predicted and known {target.name}"))
-        print(table({**per_file, "all atoms": overall}).to_string(float_format="{:.4f}".format))
+        print(table_text({**per_file, "all atoms": overall}))
 
 
 def _by_domain(predicted: FloatArray, known: FloatArray, score: FloatArray) -> dict[str, float | None]:

@@ -30,7 +30,7 @@ from symgnn_explain.cli.options import (
     grouped,
     whole_numbers,
 )
-from symgnn_explain.cli.output import require_writable, table
+from symgnn_explain.cli.output import require_writable, table_text
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.names import printable
@@ -134,7 +134,7 @@ def train(
         )
     if validation:
         print(predictor.target.axis(f"Predicted and known {predictor.target.name}"))
-        print(table(predictor.card["metrics"]["validation"]).to_string(float_format="{:.4f}".format))
+        print(table_text(predictor.card["metrics"]["validation"]))
     epochs_kept = [member["epoch"] for member in predictor.card.get("members", [predictor.card])]
     print(f"Wrote {out / WEIGHTS_FILE} (epoch {', '.join(map(str, epochs_kept))})")
 
@@ -173,7 +173,7 @@ def cross_validate(
             target=target,
         )
     print(target.axis(target.title))
-    print(result.to_frame().to_string(float_format="{:.4f}".format))
+    print(table_text(result.to_frame()))
     pearson = result.pearson
     print(
         f"Pearson r {pearson['mean']:.4f} ± {pearson['std_folds']:.4f} over folds, ± {pearson['std_seeds']:.4f} over "
@@ -238,7 +238,7 @@ def benchmark(
             provenance=provenance(context, hashes),
             target=target,
         )
-    print(benchmark_table(report).to_string(float_format="{:.4f}".format, na_rep=""))
+    print(table_text(benchmark_table(report), na_rep=""))
     held_out = "; ".join(" and ".join(names) for names in report["folds"])
     print(target.axis(target.title))
     print(f"Pearson r within validation glasses ({held_out}); {report['budget']} a run at most; {report['machine']}.")

@@ -19,6 +19,7 @@ from symgnn_explain.export.findings import Findings, versions
 from symgnn_explain.export.naming import free_path, today
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.markup import Markup, element, joined, page, table
+from symgnn_explain.runs.tables import decimal_text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -279,7 +280,7 @@ def _named(rows: Mapping[str, Any]) -> Markup:
 
 def _table(rows: pd.DataFrame) -> Markup:
     def shown(value: Any) -> str:
-        return f"{value:.3f}" if isinstance(value, float) else str(value)
+        return decimal_text(value) if isinstance(value, float) else str(value)
 
     headings = (str(name).replace("_", " ") for name in rows.columns)
     cells = (map(shown, row) for row in rows.itertuples(index=False))

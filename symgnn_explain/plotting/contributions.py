@@ -79,13 +79,13 @@ def _add_way(figure: go.Figure, explanation: AtomExplanation, table: pd.DataFram
         decreasing={"marker": {"color": BLUE}},
         totals={"marker": {"color": GREY}},
         connector={"line": {"width": 1, "color": GREY}},
-        hovertemplate="%{x}: %{y:.3f}<extra></extra>",
+        hovertemplate=f"%{{x}}: %{{y:{explanation.quantity.spec}}}<extra></extra>",
         showlegend=False,
         row=1,
         col=2,
     )
     reached = start + table["score"].cumsum()
     low, high = min(start, reached.min()), max(start, reached.max())
-    room = 0.1 * max(high - low, 1e-6)
+    room = 0.1 * (high - low or 1.0)
     title = explanation.quantity.axis(explanation.quantity.word)
     figure.update_yaxes(title_text=title, range=[low - room, high + room], row=1, col=2)

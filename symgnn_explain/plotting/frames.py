@@ -46,12 +46,12 @@ def frames_figure(
             line=line,
             marker=look | {"color": colour},
             name=name,
-            hover="frame %{x}: %{y:.3f}",
+            hover="frame %{x}: %{y:.4g}",
             customdata=frames,
         )
     for name, curve in (measured or {}).items():
         thin: dict[str, object] = {"color": GREY, "width": 1}
-        draw(figure, frames, curve, line=thin, name=name, hover="frame %{x}: %{y:.3f}", yaxis="y2", customdata=frames)
+        draw(figure, frames, curve, line=thin, name=name, hover="frame %{x}: %{y:.4g}", yaxis="y2", customdata=frames)
         # Ticks of its own: at those of the other axis, counts would be broken numbers.
         beside = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
         figure.update_layout(yaxis2={"title": {"text": name}, **beside})

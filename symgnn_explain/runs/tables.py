@@ -30,5 +30,17 @@ def csv_text(table: pd.DataFrame, **options: Any) -> str:
     return str(safe.to_csv(index=False, **options))
 
 
+def decimal_text(value: float, decimals: int = 3, *, sign: bool = False) -> str:
+    """Write a number with so many decimals, or with significant digits where these would show one digit or none.
+
+    Examples
+    --------
+    >>> decimal_text(0.1234), decimal_text(1.234e-09), decimal_text(-4.321e-05, 4, sign=True), decimal_text(0.0)
+    ('0.123', '1.23e-09', '-4.321e-05', '0.000')
+    """
+    spec = f"{max(decimals, 1)}g" if 0 < abs(value) < 10.0 ** (1 - decimals) else f"{decimals}f"
+    return format(value, f"{'+' if sign else ''}.{spec}")
+
+
 def _as_text(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

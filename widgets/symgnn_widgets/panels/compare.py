@@ -15,6 +15,7 @@ from symgnn_explain.explain.result.agreement import agreement
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.neighbourhood import neighbourhood_figure
 from symgnn_explain.runs.markup import Markup, element, note, table
+from symgnn_explain.runs.tables import decimal_text
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.panels.neighbourhood import compact_neighbourhood
@@ -143,4 +144,4 @@ def _name(glass: Glass, key: Key) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None or pd.isna(value) else f"{value:.3f}"
+    return "" if value is None or pd.isna(value) else decimal_text(value)

@@ -9,6 +9,7 @@ import ipywidgets as widgets
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.plotting.style import PALE_SAID
 from symgnn_explain.runs.markup import Markup, element, joined, note, table
+from symgnn_explain.runs.tables import decimal_text
 from symgnn_explain.structure.glass import Glass
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.views.table import Clickable, marked
@@ -53,10 +54,10 @@ def edge_table(explanation: AtomExplanation, glass: Glass, k: int) -> Markup:
         length = f"{edge['distance']:.2f}"
         if edge["self_loop"]:
             ends, length = joined([atom_link(source, symbols), " ↺"]), "–"
-        score = f"{edge['score']:+.4f}" if explanation.signed else f"{edge['score']:.3f}"
+        score = decimal_text(edge["score"], 4, sign=True) if explanation.signed else f"{edge['score']:.3f}"
         if explanation.member_spread is not None:
             css = "symgnn-disputed" if edge["disputed"] else ""
-            said = f"± {edge['member_spread']:.4f} over the members of the ensemble"
+            said = f"± {decimal_text(edge['member_spread'], 4)} over the members of the ensemble"
             score = element("span", score, title=f"{said}; {PALE_SAID}" if css else said, css=css)
         rows.append((edge["rank"], ends, length, edge["hop"], score))
     hop = element("span", "Hop", title="edges between the receiving atom and the explained one")

@@ -21,6 +21,7 @@ from symgnn_explain.plotting import displacement_figure
 from symgnn_explain.plotting.arrows import drawn_arrows
 from symgnn_explain.plotting.style import LOWERS, RAISES
 from symgnn_explain.runs.markup import Markup, element, joined, note
+from symgnn_explain.runs.tables import decimal_text
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.structure.glass import FloatArray
 from symgnn_widgets.panels.edges import atom_link, html_table
@@ -209,7 +210,7 @@ class TwoFrames(Seen, HasTraits):
                 atom_link(int(row["atom"]), symbols),
                 target.number(row["prediction_before"]),
                 target.number(row["prediction"]),
-                f"{row['change']:+.3f}",
+                target.number(row["change"], sign=True),
                 f"{row['moved']:.2f}",
                 "–" if np.isnan(row["domain"]) else f"{max(row['domain_before'], row['domain']):.2f}",
             )
@@ -236,7 +237,7 @@ class TwoFrames(Seen, HasTraits):
                 atom_link(row["atom"], symbols),
                 f"{row['distance']:.2f}",
                 f"{row['moved']:.2f}",
-                f"{row['contribution']:+.4f}",
+                decimal_text(row["contribution"], 4, sign=True),
             )
             for row in found.to_frame(LISTED).to_dict("records")
         ]

@@ -174,7 +174,7 @@ class WhatIfPanel:
                 f"{row['species']} {row['atom']}" if (row["atom"], row["species"]) != (before, symbols[before]) else "–"
             )
             domain = "–" if np.isnan(row["domain"]) else f"{row['domain']:.2f}"
-            change = f"{row['change']:+.3f}"
+            change = target.number(row["change"], sign=True)
             rows.append((atom_link(before, symbols), now, target.number(row["prediction"]), change, domain))
         outside = element("span", "Domain", title="score now; above 1 lies outside of what training covered")
         heads = ("Atom", "Now", target.unit or target.word, "Change")
@@ -191,7 +191,7 @@ class WhatIfPanel:
             (
                 place + 1,
                 marked(str(each), "take", place, "Make these edits"),
-                f"{each.change:+.3f}",
+                editing.structure.target.number(each.change, sign=True),
                 "–" if each.domain is None else f"{each.domain:.2f}",
             )
             for place, each in enumerate(found.found[:LISTED])
