@@ -20,9 +20,11 @@ from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export import figures
+from symgnn_explain.export.predictions import Prediction, write_predictions
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import neighbour_edges
+from symgnn_explain.structure.io import read_glass
 
 needs_browser = pytest.mark.skipif(not export.static_images_available(), reason="no Chrome or Chromium is installed")
 
@@ -250,6 +252,23 @@ def test_the_explained_glass_opens_in_ase_with_all_its_columns(tmp_path, glass, 
     if signed:
         assert atoms.arrays["contribution"].sum() == pytest.approx(explanation.score.sum(), abs=1e-5)
     assert (atoms.info["explained_atom"], atoms.info["method"]) == (explanation.atom, "gnnexplainer")
+
+
+def test_nothing_of_an_earlier_prediction_stands_beside_a_new_one(tmp_path, glass, explanation):
+    values = np.linspace(1.0, 2.0, len(glass))
+    signed = replace(explanation, signed=True)
+    path = export.write_explained_glass(signed, glass, values, tmp_path / "a.extxyz", spread=values, domain=values)
+    before = read_glass(path)
+    assert {"predicted_barrier_spread", "domain", "contribution"} <= before.arrays.keys()
+
+    again = export.explained_glass(explanation, before, values + 1)
+    assert set(again.arrays) == {"predicted_barrier", "importance", "hop", "is_target"}
+    kept = {"importance", "hop", "is_target", "contribution"}
+    predicted = read_glass(write_predictions({"a": Prediction(before, values + 1)}, tmp_path / "b.extxyz"))
+    assert set(predicted.arrays) == {"predicted_barrier", *kept}
+    np.testing.assert_array_equal(predicted.arrays["predicted_barrier"], values + 1)
+    own = glass.with_arrays(domain=values)  # of the same name, and not written here
+    assert "domain" in export.explained_glass(explanation, own, values).arrays
 
 
 def test_a_glass_is_explained_with_its_own_barriers_alone(tmp_path, glass, explanation, random_glass):

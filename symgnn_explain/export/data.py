@@ -13,7 +13,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
 from symgnn_explain.export.naming import free_path
-from symgnn_explain.export.predictions import DOMAIN_ARRAY
+from symgnn_explain.export.predictions import DOMAIN_ARRAY, without_earlier
 from symgnn_explain.runs.files import require_free, write_atomically
 from symgnn_explain.runs.tables import csv_text
 from symgnn_explain.structure.glass import FloatArray, Glass
@@ -82,7 +82,10 @@ def explained_glass(
         arrays[DOMAIN_ARRAY] = np.asarray(domain, dtype=np.float64)
     if explanation.signed:
         arrays["contribution"] = _spread_out(explanation.atom_contributions(), len(glass))
-    return glass.with_arrays(**arrays)
+    before = without_earlier(glass, explanation.quantity)
+    if "is_target" in before.arrays:
+        before = before.without_arrays("contribution")  # of another explanation
+    return before.with_arrays(**arrays)
 
 
 def write_explained_glass(

@@ -126,7 +126,17 @@ def _without_frame(label: str, prediction: Prediction) -> Row:
 
 
 def _frame(row: Row) -> Glass:
-    return row.prediction.glass.with_arrays(**row.prediction.arrays())
+    prediction = row.prediction
+    return without_earlier(prediction.glass, prediction.target).with_arrays(**prediction.arrays())
+
+
+def without_earlier(glass: Glass, target: Target) -> Glass:
+    """Leave out the spread and the domain score that stand beside an earlier prediction of the same quantity.
+
+    A predictor that has none of its own would seem to have them.
+    """
+    earlier = target.predicted_array in glass.arrays
+    return glass.without_arrays(target.spread_array, DOMAIN_ARRAY) if earlier else glass
 
 
 def _note(row: Row) -> dict[str, str]:
@@ -161,7 +171,7 @@ def _as_csv(rows: Iterable[Row]) -> Iterator[str]:
                 **each.columns(),
             }
         )
-        yield csv_text(table, float_format="%.6f", header=place == 0)
+        yield csv_text(table, float_format="%.9g", header=place == 0)
 
 
 def _as_json(rows: Iterable[Row]) -> Iterator[str]:

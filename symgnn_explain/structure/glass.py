@@ -275,6 +275,10 @@ class Glass:
         """Return a copy that carries further per-atom arrays."""
         return replace(self, arrays={**self.arrays, **{key: np.asarray(value) for key, value in arrays.items()}})
 
+    def without_arrays(self, *names: str) -> Glass:
+        """Return a copy without the per-atom arrays of these names; those that it does not have are passed over."""
+        return replace(self, arrays={key: value for key, value in self.arrays.items() if key not in names})
+
     @classmethod
     def from_ase(cls, atoms: Atoms, *, name: str | None = None, provenance: Mapping[str, str] | None = None) -> Glass:
         """Build a glass from an ASE ``Atoms``; its array ``barrier`` (eV), if any, becomes the barriers.
