@@ -24,6 +24,7 @@ from symgnn_explain.analysis.topology import of_glass
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import explain_atom
 from symgnn_explain.export import figures as pictures
+from symgnn_explain.export.predictions import Prediction, write_predictions
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.runs import compiled, parallel
 from symgnn_explain.runs.failures import failure_sentence
@@ -200,6 +201,26 @@ def write_one_and_fill_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(os, "fsync", full)
     write_atomically(folder / "b", b"new")
+
+
+@posix
+def test_a_full_disk_is_no_lost_output(tmp_path: Path, glass: Glass) -> None:
+    """Results that are written bit by bit run into it as well; what else goes wrong stays what it is."""
+    import resource
+
+    for number, error in ((28, WritingError), (5, OSError)):
+        with pytest.raises(OSError, match="said by the system") as raised, staged(tmp_path):
+            raise OSError(number, "said by the system")
+        assert type(raised.value) is error
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        for name in ("predictions.csv", "predictions.json", "predictions.extxyz"):
+            with pytest.raises(WritingError, match=f"nothing can be written into {tmp_path}"):
+                write_predictions({"glass": Prediction(glass, glass.positions[:, 0])}, tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cache_of_compiled_functions_that_fails_later_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:

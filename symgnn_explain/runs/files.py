@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.runs.names import printable
 
 NAMED = 3  # files that a message names
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what writing raises where no room is left
 
 
 class WritingError(InputError, OSError):
@@ -87,8 +89,10 @@ def staged(folder: Path) -> Iterator[Path]:
                     _take_place(path, folder / path.name)
             except OSError as error:
                 raise WritingError.of(folder, error) from error
-        except WritingError as error:
-            raise WritingError.of(folder, error) from error
+        except OSError as error:
+            if isinstance(error, WritingError) or error.errno in FULL:
+                raise WritingError.of(folder, error) from error
+            raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except BaseException:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
+import pickle
 import platform
 import signal
 import warnings
@@ -19,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.seed import isolate_rng
 
@@ -130,7 +133,7 @@ def train(
         else:
             solve(module, data, last)
 
-    ended = torch.load(last, map_location="cpu", weights_only=True)
+    ended = _read(last)
     chosen = _finite_state(last.with_stem(_BEST) if iterates and validation else last)
     module.load_state_dict(chosen["state_dict"])
     module.prepare_evaluation()
@@ -219,6 +222,16 @@ class _LearningCurve(Callback):
         self.on_validation_end(trainer, pl_module)
 
 
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints whole or not at all; Lightning copies them from the folder for temporary files."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Write one."""
+        stream = io.BytesIO()
+        torch.save(checkpoint, stream)
+        write_atomically(Path(path), stream.getvalue())
+
+
 def _trainer(
     out: Path,
     settings: TrainingSettings,
@@ -254,6 +267,7 @@ def _trainer(
         use_distributed_sampler=False,
         sync_batchnorm=devices > 1 and device.type == "cuda",
         callbacks=callbacks,
+        plugins=[_WholeCheckpoints()],
         logger=False,
         check_val_every_n_epoch=settings.validate_every,
         limit_val_batches=1.0 if validates else 0,
@@ -308,8 +322,16 @@ def _quiet_lightning() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise InputError(f"{checkpoint} is damaged: remove {checkpoint.parents[1]}, and train again.") from error
+    return read
+
+
 def _finite_state(path: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    state = _read(path)
     if not all(tensor.isfinite().all() for tensor in state["state_dict"].values() if tensor.is_floating_point()):
         raise InputError(
             f"the training in {path.parents[1]} diverged before anything was learned: lower the learning rate, in "
@@ -320,7 +342,7 @@ def _finite_state(path: Path) -> dict[str, Any]:
 
 def _require_same_run(out: Path, last: Path, module: TrainingModule) -> None:
     if last.is_file():
-        stored = torch.load(last, map_location="cpu", weights_only=True)["hyper_parameters"]
+        stored = _read(last)["hyper_parameters"]
         if stored != dict(module.hparams):
             raise InputError(
                 f"{out} holds a run with other hyperparameters or glasses: choose another folder, or remove it."

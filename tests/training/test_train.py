@@ -19,6 +19,8 @@ from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.ridge import Ridge, RidgeConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.registry import build_network
+from symgnn_explain.runs import files
+from symgnn_explain.runs.files import WritingError
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import EpochShuffle, TrainingModule
@@ -206,6 +208,33 @@ class TestInterruption:
                 run(tmp_path)
         assert len(pd.read_csv(tmp_path / LEARNING_CURVE_FILE)) == 1
         assert len(run(tmp_path).card["history"]) == 2
+
+    def test_checkpoints_are_whole_where_the_disk_is_full(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        move = files._take_place
+
+        def full(written: Path, path: Path) -> None:
+            if path.suffix == ".ckpt" and path.exists():
+                raise OSError(28, "No space left on device")
+            move(written, path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "_take_place", full)
+            with pytest.raises(WritingError, match="make room"):
+                run(tmp_path)
+        assert len(run(tmp_path).card["history"]) == 2
+
+    def test_a_damaged_checkpoint_is_one_sentence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        interrupt_at(monkeypatch, 4, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+        [last] = tmp_path.rglob("last.ckpt")
+        blob = last.read_bytes()
+        for damaged in (b"", blob[: len(blob) // 2], b"\x80\x02" + blob):
+            last.write_bytes(damaged)
+            with pytest.raises(InputError, match=r"last\.ckpt is damaged: remove .* and train again"):
+                run(tmp_path)
 
     def test_a_finished_run_is_returned_as_it_is(self, uninterrupted: tuple[Predictor, Path]) -> None:
         predictor, out = uninterrupted
