@@ -197,3 +197,17 @@ def test_the_command_line_writes_a_report(
     assert main([*command, "--overwrite", "--k", "0"]) == BAD_INPUT
     assert main([*command[:-1], "missing.safetensors", "--overwrite"]) == BAD_INPUT
     assert main([*command, "--overwrite"]) == 0
+
+
+def test_a_receptive_field_of_few_edges_is_reported(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from symgnn_explain.analysis.topology import of_glass as topology
+    from symgnn_explain.structure.io.writing import write_glass
+
+    monkeypatch.setattr(topology, "cycle_cache_folder", lambda: tmp_path / "cache")
+    file = write_glass(
+        Glass([[5, 5, 5], [7.7, 5, 5], [5, 7.9, 5]], [29, 29, 40], 20 * np.eye(3)), tmp_path / "g.extxyz"
+    )
+    command = ["report", str(file), "--atom", "0", "--method", "saliency", "--weights", str(tiny_weights)]
+    assert main([*command, "--out", str(tmp_path / "atom0.html")]) == 0

@@ -1,7 +1,7 @@
 """Analysis of structures and explanations: medium-range order and topology."""
 
 from symgnn_explain.analysis.explained.contributions import PopulationContributions, population_contributions
-from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, cycle_comparison
+from symgnn_explain.analysis.explained.cycle_comparison import CycleComparison, comparable_edges, cycle_comparison
 from symgnn_explain.analysis.explained.enrichment import EnrichmentCurve, enrichment_curve
 from symgnn_explain.analysis.explained.mechanism import Mechanism, mechanism
 from symgnn_explain.analysis.explained.motifs import MotifAnalysis, motif_analysis
@@ -66,6 +66,7 @@ __all__ = [
     "bond_network",
     "bond_order",
     "chemical_order",
+    "comparable_edges",
     "cycle_comparison",
     "edge_candidates",
     "enrichment_curve",

@@ -99,7 +99,7 @@ def export_explanation(
     Cancelled
         If it was asked to stop.
     """
-    from symgnn_explain.analysis import cycle_comparison, optimal_cycles
+    from symgnn_explain.analysis import comparable_edges, cycle_comparison, optimal_cycles
 
     def step(fraction: float) -> None:
         if cancel is not None and cancel.is_set():
@@ -114,7 +114,7 @@ def export_explanation(
     findings = Findings(glass, predicted, explanation, k, spread=spreads, domain=domains, interactions=interactions)
     step(0.1)
     counts = optimal_cycles(glass, lambda fraction: step(0.1 + 0.6 * fraction), cancel)
-    comparison = cycle_comparison(explanation, glass, _comparable(explanation), progress=None, cancel=cancel)
+    comparison = cycle_comparison(explanation, glass, comparable_edges(explanation), progress=None, cancel=cancel)
     edges = explanation.top_edges(k)
     chosen = edges.pop("edge").to_numpy()
     edges["cycles"] = counts.of_edges(
@@ -221,8 +221,3 @@ def _drawn(figures: Mapping[str, go.Figure], folder: Path) -> list[Path]:
 def _write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
     return write_atomically(folder / SUMMARY, f"{text}\n".encode())
-
-
-def _comparable(explanation: AtomExplanation, k: int = 10) -> int:
-    """Return the paper's ten edges a group, or as many as a small receptive field has."""
-    return max(1, min(k, int((~explanation.is_self_loop).sum()) // 3))

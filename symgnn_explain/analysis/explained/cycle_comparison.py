@@ -184,6 +184,11 @@ def cycle_comparison(
     )
 
 
+def comparable_edges(explanation: AtomExplanation, k: int = 10) -> int:
+    """Return the paper's ten edges a group for :func:`cycle_comparison`, or as many as a small receptive field has."""
+    return max(1, min(k, int((~explanation.is_self_loop).sum()) // 3))
+
+
 def by_importance(values: FloatArray, k: int) -> dict[str, FloatArray]:
     """Values of the ``top``, ``middle`` and ``bottom`` edges, of values by falling importance, shape (E,)."""
     middle = (len(values) - k) // 2

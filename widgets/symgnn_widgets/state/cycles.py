@@ -6,7 +6,7 @@ import threading
 
 from traitlets import HasTraits, Instance
 
-from symgnn_explain.analysis import CycleComparison, cycle_comparison
+from symgnn_explain.analysis import CycleComparison, comparable_edges, cycle_comparison
 from symgnn_widgets.state.explaining import Explaining
 from symgnn_widgets.state.jobs import Job, Reporter
 
@@ -31,7 +31,8 @@ class CycleCount(HasTraits):
         structure.error = ""
 
         def work(report: Reporter, cancel: threading.Event) -> CycleComparison:
-            return cycle_comparison(explanation, structure.glass, progress=report, cancel=cancel)
+            k = comparable_edges(explanation)
+            return cycle_comparison(explanation, structure.glass, k, progress=report, cancel=cancel)
 
         self.job.start(work, lambda found: self.set_trait("cycles", found), wait=wait)
 
