@@ -126,7 +126,10 @@ class _Cutter:
         blocks = self._blocks(glass) or [np.arange(len(glass))]
         found = [parts.get(self._key(glass, place)) for place in range(len(blocks))]
         if any(each is None for each in found):
-            raise InputError(f"{glass.name!r} changed while it was predicted: predict it again.")
+            raise InputError(
+                f"predictions of {glass.name!r} are gone: it changed while it was predicted, or the same command ran "
+                "twice at once and the other run ended first; predict it again."
+            )
         back = np.argsort(np.concatenate(blocks))
         columns = [_joined([each[name] for each in found if each is not None]) for name in AtomPredictions._fields]
         values, spread, domain = (None if column is None else column[back] for column in columns)

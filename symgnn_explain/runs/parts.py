@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,9 +39,10 @@ class Parts:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return a result; None where there is no whole one."""
-        blob = self._blobs.get(key)
-        if self.folder is not None and (path := self._path(key)).exists():
-            blob = path.read_bytes()
+        try:
+            blob = self._blobs.get(key) if self.folder is None else self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
         if blob is None:
             return None
         try:
@@ -75,7 +76,7 @@ class Parts:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
+        with suppress(OSError):  # it is not empty
             self.folder.rmdir()
 
     def _path(self, key: str) -> Path:

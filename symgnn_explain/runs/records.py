@@ -75,7 +75,7 @@ class RecordFolder(Records):
     """
 
     def __init__(self, folder: Path, manifest: Manifest | None = None, *, what: str = "explanations") -> None:
-        self.folder = folder
+        self.folder, self._what = folder, what
         path = folder / MANIFEST
         if path.exists():
             found = _read_manifest(path, what)
@@ -93,9 +93,8 @@ class RecordFolder(Records):
         self._run = run_of(self.manifest)
 
     def open(self) -> None:
-        """Write the manifest, unless it is there; raises InputError where nothing can be written."""
-        if not (path := self.folder / MANIFEST).exists():
-            write_atomically(path, _encoded(self.manifest, indent=1) + b"\n")
+        """Write the manifest, unless it is there; raises InputError where it is another run's, or cannot be written."""
+        claim(self.folder / MANIFEST, self.manifest, self._what)
 
     def atoms(self) -> list[int]:
         """Return the atoms that have a record, in ascending order; whether it is whole is another question."""
