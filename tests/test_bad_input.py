@@ -193,6 +193,13 @@ def test_a_species_that_is_no_element(refused: Refused, small: Glass, tmp_path: 
     assert "Qq" in refused(path)
 
 
+def test_a_control_character_among_the_atoms(refused: Refused, small: Glass, tmp_path: Path) -> None:
+    path = tmp_path / "glass.extxyz"
+    whole = in_format(small, path.name)
+    path.write_bytes(b" \x0b ".join(whole.rsplit(b" ", 1)))
+    assert "rows of atoms cannot be read" in refused(path)
+
+
 def test_a_species_in_other_letters_is_corrected(refused: Refused, small: Glass, tmp_path: Path) -> None:
     path = tmp_path / "glass.dump"
     path.write_text(dump_text(small))

@@ -81,7 +81,7 @@ def read_columns(rows: bytes, names: Sequence[str], *, text: Sequence[str] = (),
         return read_columns(rows.decode("latin-1").encode(), names, text=text, comment=comment)
     except (ValueError, pd.errors.ParserWarning) as error:
         _require_full_rows(rows.split(b"\n"), names, comment)
-        raise InputError(f"the rows of atoms cannot be read ({error}).") from error
+        raise InputError(f"the rows of atoms cannot be read ({' '.join(str(error).split())}).") from error
     columns = {}
     for column, name in enumerate(names):
         values = frame[column].to_numpy()
