@@ -187,6 +187,15 @@ def test_the_summary_names_the_atom_and_its_prediction(explorer: GlassExplorer) 
     assert "GNNExplainer" in text
 
 
+def test_the_summary_names_the_id_of_the_file(explorer: GlassExplorer, tiny_predictor: Predictor) -> None:
+    glass = explorer.session.structure.glass
+    numbered = GlassExplorer(glass.with_arrays(id=np.arange(len(glass)) + 101), tiny_predictor)
+    numbered.select(7)
+    assert "id 108" in numbered.summary.text.value
+    explorer.select(7)
+    assert "id 1" not in explorer.summary.text.value
+
+
 def test_caveats_of_an_explanation_are_shown_as_text(explorer: GlassExplorer) -> None:
     explanation = explained(explorer, 7)
     unfaithful = replace(explanation, masked_prediction=explanation.prediction + 0.2)

@@ -65,7 +65,9 @@ class Summary:
                 rows += important_rows(explanation, cells, self._explaining.threshold.k)
             rows += rows_of(explanation)
             warnings = list(explanation.caveats)
-        heading = element("h3", f"Atom {atom} ", element("span", f"{glass.symbols[atom]} in {glass.name}"))
+        ids = glass.arrays.get("id")
+        named = glass.symbols[atom] if ids is None else f"{glass.symbols[atom]}, id {ids[atom]},"
+        heading = element("h3", f"Atom {atom} ", element("span", f"{named} in {glass.name}"))
         numbers = element("table", *(element("tr", element("td", name), element("td", value)) for name, value in rows))
         self.text.value = element(
             "div",
