@@ -132,6 +132,11 @@ def test_an_export_of_nothing_is_refused(explorer: GlassExplorer, tmp_path: Path
 
 def test_there_is_nothing_to_export_at_first(explorer: GlassExplorer) -> None:
     assert explorer.export.write.disabled
+    assert "click an atom" in explorer.export.result.value
+    explained(explorer)
+    assert explorer.export.result.value == ""
+    explorer.select(8)
+    assert "click an atom" in explorer.export.result.value
     assert explorer.export.start(wait=True) == []
     assert "explain an atom first" in explorer.session.error
 

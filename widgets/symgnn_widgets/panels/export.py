@@ -39,6 +39,7 @@ from symgnn_widgets.state.structure import NOT_YET
 from symgnn_widgets.views.controls import button, control, tick
 
 DEFAULT_FOLDER = "out/explorer"
+NOTHING_YET = note("What is exported is an explanation: click an atom, or press Explain.")
 LINKED_UP_TO = 3_000_000
 """Files up to this size (bytes) get a link that downloads them through the browser."""
 
@@ -112,7 +113,7 @@ class Export:
             "signed) of every atom as columns, and show the command that opens it: colour by any of them"
         )
         self.ovito = button("OVITO", "cube", said, self.start_ovito, 90, disabled=True)
-        self.result = widgets.HTML()
+        self.result = widgets.HTML(NOTHING_YET)
         ticks = [*self.formats.values(), *self.view.values(), self.ratio]
         self.ui = widgets.VBox(
             [
@@ -231,6 +232,8 @@ class Export:
     def _enable(self, _change: object = None) -> None:
         for each in (self.write, self.report, self.ovito):
             each.disabled = self._explaining.explanation is None
+        if self.result.value in {"", NOTHING_YET}:
+            self.result.value = NOTHING_YET if self.write.disabled else ""
 
     def _advance(self, _change: object) -> None:
         if self._job.running:
