@@ -90,7 +90,7 @@ def run_benchmark(
 
     A budget of minutes is turned into epochs once, before anything is trained, by timing a step on this machine, so
     that the schedule of learning rates runs to its end; what was timed is kept in ``plan.json`` of the network's
-    folder. No network trains for more epochs than its recipe.
+    folder. A network trains no longer than its recipe says that it learns.
 
     Parameters
     ----------
@@ -125,7 +125,8 @@ def run_benchmark(
     arrays = set.intersection(*(set(glass.arrays) for glass in glasses)) if glasses else set()
     planned = {}
     for name, chosen in recipes.items():
-        own = Recipe(replace(chosen.config, species=species), chosen.settings.for_arrays(arrays).without(target.array))
+        settings = chosen.settings.for_arrays(arrays).without(target.array)
+        own = replace(chosen, config=replace(chosen.config, species=species), settings=settings)
         planned[name] = replace(own, settings=_planned(Path(out) / name, own, budget, glasses, device, target=target))
     rows, folds = [], []
     for name, own in planned.items():
@@ -217,11 +218,10 @@ def _planned(
 
 
 def _plan(chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str, *, target: Target) -> dict[str, Any]:
-    longest = chosen.settings.epochs
     if isinstance(chosen.config, RidgeConfig):
         return {"epochs": 1}
     if budget.unit == "epochs":
-        return {"epochs": min(longest, int(budget.amount))}
+        return {"epochs": _at_most(int(budget.amount), chosen)}
     largest = max(glasses, key=len)
     of_step, of_prediction = time_step(chosen.config, chosen.settings, largest, device, target)
     held_out = [len(group) for group in related_groups(glasses)]
@@ -229,10 +229,14 @@ def _plan(chosen: Recipe, budget: Budget, glasses: Sequence[Glass], device: str,
     validations = _VALIDATIONS * max(held_out) * of_prediction
     epochs = round((60 * budget.amount - validations) / epoch)
     return {
-        "epochs": min(longest, max(1, epochs)),
+        "epochs": _at_most(max(1, epochs), chosen),
         "seconds_per_step": of_step,
         "seconds_per_prediction": of_prediction,
     }
+
+
+def _at_most(epochs: int, chosen: Recipe) -> int:
+    return epochs if chosen.most_epochs is None else min(chosen.most_epochs, epochs)
 
 
 def _row(result: CrossValidation) -> dict[str, Any]:

@@ -21,18 +21,28 @@ from symgnn_explain.training.settings import TRAINING_PRESETS, TrainingSettings
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and how it is trained."""
+    """A network and how it is trained.
+
+    Parameters
+    ----------
+    config, settings
+        Hyperparameters of the network, and of its training.
+    most_epochs
+        After which it has learned all that it will, so that a larger budget of a benchmark buys nothing; None where
+        that is not known, and networks are trained as long as the budget allows.
+    """
 
     config: NetworkConfig
     settings: TrainingSettings
+    most_epochs: int | None = None
 
 
 _UNSYMMETRIZED = replace(PRESETS["paper"], distribution="identity", training_samples=1, inference_samples=1)
 
 RECIPES: dict[str, Recipe] = {
-    **{name: Recipe(config, TRAINING_PRESETS.get(name, TrainingSettings())) for name, config in PRESETS.items()},
-    "ridge": Recipe(RidgeConfig(), TrainingSettings(epochs=1, validate_every=1)),
-    "mlp": Recipe(MLPConfig(), TrainingSettings()),
+    **{name: Recipe(PRESETS[name], settings, settings.epochs) for name, settings in TRAINING_PRESETS.items()},
+    "ridge": Recipe(RidgeConfig(), TrainingSettings(epochs=1, validate_every=1), 1),
+    "mlp": Recipe(MLPConfig(), TrainingSettings(), TrainingSettings().epochs),
     "gcn": Recipe(GCNConfig(), TrainingSettings()),
     "egnn": Recipe(EGNNConfig(), TrainingSettings(learning_rate=1e-3)),
     "egat": Recipe(EGATConfig(), TrainingSettings()),

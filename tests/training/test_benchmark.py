@@ -12,13 +12,14 @@ import pytest
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.baselines.mlp import MLPConfig
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import write_glass
 from symgnn_explain.training import benchmark
 from symgnn_explain.training.benchmark import PUBLISHED, Budget, benchmark_table, run_benchmark, time_step
 from symgnn_explain.training.cross_validation import CrossValidation
 from symgnn_explain.training.recipes import BENCHMARKED, RECIPES
-from symgnn_explain.training.settings import TrainingSettings
+from symgnn_explain.training.settings import TRAINING_PRESETS, TrainingSettings
 
 
 @pytest.fixture
@@ -61,12 +62,17 @@ class TestBudget:
         assert json.loads((tmp_path / "mlp" / "plan.json").read_text())["seconds_per_step"] == 0.1
 
     @pytest.mark.parametrize("budget", [Budget(60, "min"), Budget(1000, "epochs")])
-    def test_no_network_trains_longer_than_its_recipe(
+    def test_no_network_trains_longer_than_it_learns(
         self, glasses: list[Glass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: Budget
     ) -> None:
         monkeypatch.setattr(benchmark, "time_step", lambda *_: (0.001, 0.0))
         [row] = run(glasses, tmp_path, names=["mlp"], budget=budget, seeds=(0,))["rows"]
-        assert row["epochs"] == RECIPES["mlp"].settings.epochs
+        assert row["epochs"] == RECIPES["mlp"].most_epochs == 100
+
+    def test_a_network_of_which_nobody_knows_how_long_it_learns_takes_the_budget(self, glasses: list[Glass]) -> None:
+        schnet = RECIPES["schnet"]
+        assert benchmark._plan(schnet, Budget(1000, "epochs"), glasses, "cpu", target=BARRIER)["epochs"] == 1000
+        assert {name for name, each in RECIPES.items() if each.most_epochs} == {*TRAINING_PRESETS, "ridge", "mlp"}
 
     def test_a_step_is_timed(self, glasses: list[Glass]) -> None:
         of_step, of_prediction = time_step(MLPConfig(), TrainingSettings(), glasses[0], "cpu")
