@@ -65,7 +65,7 @@ def test_predict_writes_what_the_predictor_says(
     expected = [tiny_predictor.predict(read_glass(path)) for path in two_files]
     if suffix == ".csv":
         table = pd.read_csv(out)
-        assert list(table) == ["file", "atom", "species", "x", "y", "z", "barrier_eV"]
+        assert list(table) == ["file", "atom", "id", "species", "x", "y", "z", "barrier_eV"]
         written = [table.loc[table["file"] == path.name, "barrier_eV"].to_numpy() for path in two_files]
         first = table[table["file"] == two_files[0].name]
         np.testing.assert_allclose(first[["x", "y", "z"]], read_glass(two_files[0]).positions, atol=1e-6)

@@ -30,7 +30,7 @@ def open_file(explorer_page: ExplorerPage, name: str) -> None:
     box = explorer_page.page.locator("input[placeholder^='glass.extxyz']")
     box.fill(name)
     box.press("Tab")
-    press(explorer_page, "Open", ".symgnn-note:has-text('frame 4 of 5')")
+    press(explorer_page, "Open", ".symgnn-note:has-text('frame 4 of 0–4')")
 
 
 def press(explorer_page: ExplorerPage, title: str, then: str) -> None:
