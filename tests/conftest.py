@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import pytest
 import torch
 
 from symgnn_explain import datasets
+from symgnn_explain.cli import main
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
+
+Refused = Callable[..., str]
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_DATA = ROOT.parent / "shared" / "data" / "cu64zr36"
@@ -129,3 +133,26 @@ def published() -> Callable[[str], Glass]:
         return cache[name]
 
     return load
+
+
+def everything_below(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def refused(tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Run ``predict`` on a file, check that it is refused as it should be, and return the sentence."""
+
+    def run(path: Path, *options: str, out: Path | None = None, weights: Path = tiny_weights) -> str:
+        before = everything_below(tmp_path)
+        arguments = ["predict", str(path), "--out", str(out or tmp_path / "out.csv"), "--weights", str(weights)]
+        status = main([*arguments, *options])
+        said = capsys.readouterr()
+        assert status == 2
+        assert said.out == ""
+        assert re.fullmatch(r"[^\n]+\.\n", said.err)
+        assert "Traceback" not in said.err
+        assert everything_below(tmp_path) == before
+        return said.err
+
+    return run

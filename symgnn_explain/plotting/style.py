@@ -66,10 +66,13 @@ def species_radius(symbol: str) -> float:
 def shown_range(values: FloatArray) -> tuple[float, float]:
     """Return the values at the ends of a colour scale: the smallest and largest, or around them where all are equal.
 
-    >>> shown_range(np.array([1.0, 3.0])), shown_range(np.array([1.0, 1.0]))
-    ((1.0, 3.0), (0.5, 1.5))
+    Values that are not known (NaN) do not count.
+
+    >>> shown_range(np.array([1.0, np.nan, 3.0])), shown_range(np.array([1.0, 1.0])), shown_range(np.array([np.nan]))
+    ((1.0, 3.0), (0.5, 1.5), (-0.5, 0.5))
     """
-    low, high = float(values.min()), float(values.max())
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
     if not np.isclose(low, high, rtol=ROUNDING, atol=0.0):
         return low, high
     middle = (low + high) / 2

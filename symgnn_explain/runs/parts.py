@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,8 +77,11 @@ class Parts:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        with suppress(OSError):  # it is not empty
+        try:
             self.folder.rmdir()
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:  # others use it, or were quicker
+                raise
 
     def _path(self, key: str) -> Path:
         return (self.folder or Path()) / f"part-{key}.npz"
