@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import psutil
 import pytest
@@ -221,6 +222,18 @@ def test_a_full_disk_is_no_lost_output(tmp_path: Path, glass: Glass) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_llvm_is_told_that_arrays_share_no_memory() -> None:
+    def add_to_both(values: Any, one: Any, other: Any) -> None:
+        for place in range(len(values)):
+            one[place] += values[place]
+            other[place] += values[place]
+
+    function: Any = compiled.compiled_apart(add_to_both)
+    function(*np.ones((3, 4)))
+    (code,) = function.inspect_llvm().values()
+    assert "noalias" in next(line for line in code.splitlines() if line.startswith("define") and "add_to_both" in line)
 
 
 def test_a_cache_of_compiled_functions_that_fails_later_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ def leaky(values: Tensor, slope: float | Tensor, rounding: float) -> Tensor:
 def leaky_slope(values: Tensor, slope: float | Tensor, rounding: float) -> Tensor:
     """Return the derivative of :func:`leaky`."""
     if not rounding:
-        return torch.where(values > 0, torch.ones_like(values), slope * torch.ones_like(values))
+        one = values.new_ones(())
+        return torch.where(values > 0, one, slope * one)
     return ((1 + slope) + (1 - slope) * values / (values.square() + rounding).sqrt()) / 2
 
 

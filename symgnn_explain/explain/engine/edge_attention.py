@@ -138,7 +138,7 @@ def edge_attention(inputs: EdgeInputs, asked: Asked) -> tuple[Attended, Attentio
 
     members, n_targets, *heads = inputs.from_target.shape
     given = _arrays(*inputs)
-    precision, renormalise, towards_edges = given[0].dtype.type, asked.renormalise, asked.towards_edges
+    precision, renormalise = given[0].dtype.type, asked.renormalise
     slope, most, nothing = map(precision, (NEGATIVE_SLOPE, MOST_LOGIT, asked.nothing))
     rounded = precision(asked.rounding) if asked.rounding else None
     attention = inputs.mask.new_empty(*inputs.mask.shape, heads[0])
@@ -152,12 +152,12 @@ def edge_attention(inputs: EdgeInputs, asked: Asked) -> tuple[Attended, Attentio
 
     def pullback(towards: Attended) -> EdgeGradients:
         node, from_source, from_target = map(torch.zeros_like, inputs[:3])
-        from_edge = torch.empty_like(inputs.from_edge if towards_edges else inputs.from_edge[:, :0])
+        from_edge = torch.empty_like(inputs.from_edge) if asked.towards_edges else None
         mask = inputs.mask.new_zeros(inputs.mask.shape)
-        gradients = _arrays(node, from_source, from_target, from_edge, mask)
+        gradients = _arrays(node, from_source, from_target, mask)
         known = _arrays(attention, found.attended, *towards)
-        attend_backward(given, slope, rounded, renormalise, known, gradients)
-        return EdgeGradients(node, from_source, from_target, from_edge if towards_edges else None, mask)
+        attend_backward(given, slope, rounded, renormalise, known, gradients, *_arrays(from_edge))
+        return EdgeGradients(node, from_source, from_target, from_edge, mask)
 
     return found, pullback
 
@@ -228,5 +228,5 @@ def weighted_sums_in_torch(weight: Tensor, mask: Tensor, slot: Tensor, n_slots: 
     return sums, lambda towards_sums: (weight * towards_sums.index_select(0, slot)).sum(1)
 
 
-def _arrays(*tensors: Tensor) -> tuple[Any, ...]:
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
+def _arrays(*tensors: Tensor | None) -> tuple[Any, ...]:
+    return tuple(None if tensor is None else tensor.contiguous().numpy() for tensor in tensors)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from symgnn_explain.explain.engine.masked_forward import MaskedForward
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 
 
@@ -29,6 +30,7 @@ class JointPrediction:
         self.sizes = sizes.to(device)
         self.original = first.full(0.0).new_tensor([prediction.original for prediction in predictions])
         self.label_scale = first.label_scale
+        self._forward, self._of_edge = first.forward, first.unit_of_edge
         if len(predictions) > 1:
             self._forward = first.prepared.masked_forward(
                 [one.atom for one in predictions], first.semantics, over_pairs=first.over_pairs
@@ -43,16 +45,23 @@ class JointPrediction:
 
     def __call__(self, mask: Tensor) -> Tensor:
         """Predict (A,) under a mask (n_units,); differentiable."""
-        if len(self.predictions) == 1:
-            return self.predictions[0](mask)[None]
-        return self._forward(mask.index_select(0, self._of_edge))
+        return self._forward(self._over_edges(mask)).reshape(-1)
 
     def with_pullback(self, mask: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Predict (A,) under a mask; also return what turns gradients towards the predictions into one towards it."""
-        mask = mask.detach().requires_grad_()
-        with torch.enable_grad():
-            predictions = self(mask)
-        return predictions.detach(), lambda towards: torch.autograd.grad(predictions, mask, towards)[0]
+        if not isinstance(self._forward, MaskedForward):
+            mask = mask.detach().requires_grad_()
+            with torch.enable_grad():
+                recorded = self(mask)
+            return recorded.detach(), lambda towards: torch.autograd.grad(recorded, mask, towards)[0]
+        predictions, pullback = self._forward.with_pullback(self._over_edges(mask))
+        of_edge = self._of_edge
+        if of_edge is None:
+            return predictions, pullback
+        return predictions, lambda towards: torch.zeros_like(mask).index_add_(0, of_edge, pullback(towards))
+
+    def _over_edges(self, mask: Tensor) -> Tensor:
+        return mask if self._of_edge is None else mask.index_select(0, self._of_edge)
 
     def full(self, value: float) -> Tensor:
         """Return a mask of one value everywhere, of the network's precision and on its device."""

@@ -1,5 +1,6 @@
 """Masked attention compiled for one CPU core: each atom's edges pass through the cache once, nothing is kept an edge.
 
+Numbers of edges and atoms are made unsigned: no loop then asks whether they count from the end of an array.
 See :mod:`symgnn_explain.explain.engine.edge_attention` for the mathematics, and for the same in plain PyTorch.
 """
 
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from symgnn_explain.runs.compiled import compiled
+from symgnn_explain.runs.compiled import compiled_apart
 
 
-@compiled
+@compiled_apart
 def attend(  # noqa: PLR0912, PLR0917 - compiled
     given: Any, numbers: Any, rounding: Any, most: Any, renormalise: bool, filled: Any
 ) -> None:
@@ -27,11 +28,12 @@ def attend(  # noqa: PLR0912, PLR0917 - compiled
     attention, kept, attended, aggregated, hidden = filled
     slope, nothing = numbers
     n_members, n_targets, n_heads, width = from_target.shape
+    n_hidden = np.uintp(hidden.shape[1])
     for m in range(n_members):
         for i in range(n_targets):
-            start, end = first_edge[i], first_edge[i + 1]
+            start, end = np.uintp(first_edge[i]), np.uintp(first_edge[i + 1])
             for e in range(start, end):
-                j = source[e]
+                j = np.uintp(source[e])
                 for k in range(n_heads):
                     logit = slope * 0
                     for d in range(width):
@@ -41,7 +43,7 @@ def attend(  # noqa: PLR0912, PLR0917 - compiled
                         else:
                             logit += vector[m, k, d] * (h + slope * h + (1 - slope) * np.sqrt(h * h + rounding)) / 2
                     attention[m, e, k] = logit if rounding is None else logit + fading[e]
-                if e < hidden.shape[1]:
+                if e < n_hidden:
                     for k in range(n_heads):
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
@@ -70,49 +72,47 @@ def attend(  # noqa: PLR0912, PLR0917 - compiled
                     for e in range(start, end):
                         attended[m, i, k] += attention[m, e, k]
             for e in range(start, end):
-                j = source[e]
+                j = np.uintp(source[e])
                 for k in range(n_heads):
                     weight = attention[m, e, k] * mask[m, e]
                     for d in range(node.shape[2]):
                         aggregated[m, i, k, d] += weight * node[m, j, d]
 
 
-@compiled
-def attend_backward(  # noqa: PLR0912, PLR0917 - compiled
-    given: Any, slope: Any, rounding: Any, renormalise: bool, known: Any, towards: Any
+@compiled_apart
+def attend_backward(  # noqa: PLR0912, PLR0915, PLR0917 - compiled
+    given: Any, slope: Any, rounding: Any, renormalise: bool, known: Any, towards: Any, towards_edge: Any
 ) -> None:
     """Add to the gradients towards the inputs, knowing the attention and the gradients of what was filled.
 
-    Those towards ``from_edge`` are set, or left out where their array is empty.
+    Those towards ``from_edge`` are set, or left out where their array is None.
     """
     node, from_source, from_target, from_edge, vector, _, mask, source, first_edge = given
     attention, attended, towards_kept, towards_attended, towards_aggregated, towards_hidden = known
-    towards_node, towards_source, towards_target, towards_edge, towards_mask = towards
+    towards_node, towards_source, towards_target, towards_mask = towards
     n_members, n_targets, n_heads, width = from_target.shape
+    n_hidden = np.uintp(towards_hidden.shape[1])
     most = 0
     for i in range(n_targets):
         most = max(most, first_edge[i + 1] - first_edge[i])
     towards_weight = np.empty((most, n_heads), dtype=attention.dtype)
     mean = np.empty(n_heads, dtype=attention.dtype)
-    # A loop that writes to one array is compiled to vector instructions; one that writes to several is not.
-    gradient = np.empty(width, dtype=attention.dtype)
     for m in range(n_members):
         for i in range(n_targets):
-            start, end = first_edge[i], first_edge[i + 1]
+            start, end = np.uintp(first_edge[i]), np.uintp(first_edge[i + 1])
             mean[:] = 0
             for e in range(start, end):
-                j = source[e]
+                j = np.uintp(source[e])
                 for k in range(n_heads):
                     weight = attention[m, e, k] * mask[m, e]
                     product = towards_kept[m, i, k]
                     for d in range(node.shape[2]):
                         product += towards_aggregated[m, i, k, d] * node[m, j, d]
-                    for d in range(node.shape[2]):
                         towards_node[m, j, d] += weight * towards_aggregated[m, i, k, d]
                     towards_weight[e - start, k] = product
                     mean[k] += weight * product
             for e in range(start, end):
-                j = source[e]
+                j = np.uintp(source[e])
                 for k in range(n_heads):
                     if renormalise:
                         excess = towards_weight[e - start, k] - mean[k]
@@ -123,32 +123,33 @@ def attend_backward(  # noqa: PLR0912, PLR0917 - compiled
                         towards_logit = attention[m, e, k] * (mask[m, e] * towards_weight[e - start, k] - mean[k])
                         if attended.shape[1] > 0:
                             towards_logit += attention[m, e, k] * towards_attended[m, i, k] * (1 - attended[m, i, k])
-                    if e < towards_hidden.shape[1]:
+                    if e < n_hidden:
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
                             g = towards_logit * vector[m, k, d] + towards_hidden[m, e, k, d]
                             if rounding is None:
-                                gradient[d] = g if h > 0 else slope * g
+                                g = g if h > 0 else slope * g
                             else:
-                                gradient[d] = g * (1 + slope + (1 - slope) * h / np.sqrt(h * h + rounding)) / 2
+                                g = g * (1 + slope + (1 - slope) * h / np.sqrt(h * h + rounding)) / 2
+                            towards_source[m, j, k, d] += g
+                            towards_target[m, i, k, d] += g
+                            if towards_edge is not None:
+                                towards_edge[m, e, k, d] = g
                     else:
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
                             g = towards_logit * vector[m, k, d]
                             if rounding is None:
-                                gradient[d] = g if h > 0 else slope * g
+                                g = g if h > 0 else slope * g
                             else:
-                                gradient[d] = g * (1 + slope + (1 - slope) * h / np.sqrt(h * h + rounding)) / 2
-                    for d in range(width):
-                        towards_source[m, j, k, d] += gradient[d]
-                    for d in range(width):
-                        towards_target[m, i, k, d] += gradient[d]
-                    if towards_edge.shape[1] > 0:
-                        for d in range(width):
-                            towards_edge[m, e, k, d] = gradient[d]
+                                g = g * (1 + slope + (1 - slope) * h / np.sqrt(h * h + rounding)) / 2
+                            towards_source[m, j, k, d] += g
+                            towards_target[m, i, k, d] += g
+                            if towards_edge is not None:
+                                towards_edge[m, e, k, d] = g
 
 
-@compiled
+@compiled_apart
 def add_weighted(weight: Any, mask: Any, slot: Any, sums: Any) -> None:
     """Add ``weight`` (E, C) times ``mask`` (E,) to the row of ``sums`` (S, C) that ``slot`` (E,) names."""
     for e in range(len(mask)):
@@ -156,7 +157,7 @@ def add_weighted(weight: Any, mask: Any, slot: Any, sums: Any) -> None:
             sums[slot[e], c] += weight[e, c] * mask[e]
 
 
-@compiled
+@compiled_apart
 def add_weighted_backward(weight: Any, slot: Any, towards_sums: Any, towards_mask: Any) -> None:
     """Fill the gradient (E,) towards the mask."""
     for e in range(len(towards_mask)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -96,8 +96,24 @@ class MaskedForward:
 
     def __call__(self, mask: Tensor) -> Tensor:
         """Predict, a scalar or one an atom, with message ``field.edges[e]`` masked by ``mask[e]``."""
-        predictions: Tensor = _Evaluated.apply(mask, self._evaluate)
+        predictions: Tensor = _Evaluated.apply(mask, self)
         return predictions.squeeze(0) if self._one else predictions
+
+    @torch.no_grad()
+    def with_pullback(self, mask: Tensor) -> tuple[Tensor, MaskPullback]:
+        """Predict (A,) under a mask (n_edges,); also return the pullback from their gradients to that of the mask.
+
+        Nothing is recorded, which saves a network of few atoms a tenth of the time.
+        """
+        mask = mask.contiguous()
+        change, pull_change = self._first.change(mask)
+        predictions, pull_layers = self._layers.predict(self._base + change, self._edge, self._from_edge, mask, start=1)
+
+        def pullback(towards: Tensor) -> Tensor:
+            towards_node, towards_mask = pull_layers(towards)
+            return towards_mask + pull_change(towards_node)
+
+        return predictions, pullback
 
     def _prepare(self, model: SymGNNLike, graph: Data, reference: Sequence[Sequence[Tensor]] | None) -> None:
         """Compute all that does not depend on the mask."""
@@ -138,22 +154,11 @@ class MaskedForward:
             self._edge = edge[:, :n_next] + edges_out(hidden[:, :n_next].flatten(2))
             self._from_edge = layers.edges_into(1, self._edge)
 
-    def _evaluate(self, mask: Tensor) -> tuple[Tensor, MaskPullback]:
-        """Predict (A,) and return the pullback from their gradients to that of the mask."""
-        change, pull_change = self._first.change(mask)
-        predictions, pull_layers = self._layers.predict(self._base + change, self._edge, self._from_edge, mask, start=1)
-
-        def pullback(towards: Tensor) -> Tensor:
-            towards_node, towards_mask = pull_layers(towards)
-            return towards_mask + pull_change(towards_node)
-
-        return predictions, pullback
-
 
 class _Evaluated(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, mask: Tensor, evaluate: Callable[[Tensor], tuple[Tensor, MaskPullback]]) -> Tensor:
-        predictions, ctx.pullback = evaluate(mask.detach().contiguous())
+    def forward(ctx: Any, mask: Tensor, prediction: MaskedForward) -> Tensor:
+        predictions, ctx.pullback = prediction.with_pullback(mask.detach())
         return predictions
 
     @staticmethod

@@ -55,9 +55,11 @@ class MaskedPrediction:
         self.forward, self.units = forward, units
         self.source, self.target, self._displacement = source, target, displacement
         self.prepared, self.atom = prepared, atom
-        self._of_edge = torch.from_numpy(units.of_edge).to(forward.field.edges.device)
+        self._device = forward.field.edges.device
+        self.unit_of_edge = None if units.kind in ("edge", "pair") else torch.from_numpy(units.of_edge).to(self._device)
+        """Which unit each edge belongs to, shape (E,); None where each edge, or pair, is a unit of its own."""
         if at_once is None:
-            at_once = 1 if self._of_edge.device.type == "cpu" else max(1, EDGES_AT_ONCE // max(1, forward.n_edges))
+            at_once = 1 if self._device.type == "cpu" else max(1, EDGES_AT_ONCE // max(1, forward.n_edges))
         self.at_once = at_once
         self._copies = lru_cache(maxsize=2)(self._side_by_side)
 
@@ -79,7 +81,7 @@ class MaskedPrediction:
 
     def _over_edges(self, mask: Tensor) -> Tensor:
         """Give each edge the mask value of its unit; shape (…, n_units) to (…, E)."""
-        return mask if self.units.kind in ("edge", "pair") else mask.index_select(-1, self._of_edge)
+        return mask if self.unit_of_edge is None else mask.index_select(-1, self.unit_of_edge)
 
     def _side_by_side(self, count: int) -> tuple[ForwardUnderMask, Tensor]:
         """Put ``count`` copies of the receptive field side by side; and which entry of (count · E) masks each edge."""
@@ -151,12 +153,12 @@ class MaskedPrediction:
 
     def full(self, value: float) -> Tensor:
         """Return a mask of one value everywhere, of the network's precision and on its device."""
-        return torch.full((self.n_units,), value, dtype=self.forward.dtype, device=self._of_edge.device)
+        return torch.full((self.n_units,), value, dtype=self.forward.dtype, device=self._device)
 
     def keep(self, units: IntArray | Tensor) -> Tensor:
         """Return the mask that leaves ``units`` as they are and masks all others."""
-        return self.full(0.0).index_fill(0, torch.as_tensor(units, device=self._of_edge.device), 1.0)
+        return self.full(0.0).index_fill(0, torch.as_tensor(units, device=self._device), 1.0)
 
     def remove(self, units: IntArray | Tensor) -> Tensor:
         """Return the mask that masks ``units`` alone."""
-        return self.full(1.0).index_fill(0, torch.as_tensor(units, device=self._of_edge.device), 0.0)
+        return self.full(1.0).index_fill(0, torch.as_tensor(units, device=self._device), 0.0)

@@ -203,7 +203,7 @@ def _descend(
         gradient = pullback(objective.towards_change(change) / joint.label_scale) + objective.towards_mask
         if objective.entropy:
             gradient.sub_(logits, alpha=objective.entropy / len(logits))
-        gradient.mul_(mask).mul_(1 - mask)
+        gradient = torch.ops.aten.sigmoid_backward(gradient, mask)
         mean.lerp_(gradient, 1 - _BETA1)
         square.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
         size = square.div(1 - _BETA2**epoch).sqrt_().add_(_EPSILON)
