@@ -1,9 +1,10 @@
-"""Values of atoms against the frames of a trajectory."""
+"""Values of atoms against the frames of a trajectory, or against time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from symgnn_explain.plotting.curves import SERIES, draw
@@ -18,8 +19,9 @@ def frames_figure(
     *,
     shown: int | None = None,
     measured: Mapping[str, FloatArray] | None = None,
+    moments: tuple[str, FloatArray] | None = None,
 ) -> go.Figure:
-    """Draw values of atoms, and what was measured between them, against the number of the frame.
+    """Draw values of atoms, and what was measured between them, against the number of the frame or its moment.
 
     Parameters
     ----------
@@ -33,29 +35,34 @@ def frames_figure(
         The frame that a line marks.
     measured
         At most one further curve, on an axis of its own; it is called as the axis is.
+    moments
+        What the axis of time is called, and when the frames are, shape (F,); see
+        :func:`~symgnn_explain.structure.moments.moments_of`.
     """
     figure = new_figure("Against time")
+    axis, places = moments or ("frame", np.asarray(frames))
+    hover = "frame %{customdata}: %{y:.4g}"
     look: dict[str, object] = {"size": 4}
     for place, (name, curve) in enumerate(values.items()):
         colour, dash = SERIES[place % len(SERIES)]
         line = {"color": colour, "dash": dash}
         draw(
             figure,
-            frames,
+            places,
             curve,
             line=line,
             marker=look | {"color": colour},
             name=name,
-            hover="frame %{x}: %{y:.4g}",
+            hover=hover,
             customdata=frames,
         )
     for name, curve in (measured or {}).items():
         thin: dict[str, object] = {"color": GREY, "width": 1}
-        draw(figure, frames, curve, line=thin, name=name, hover="frame %{x}: %{y:.4g}", yaxis="y2", customdata=frames)
+        draw(figure, places, curve, line=thin, name=name, hover=hover, yaxis="y2", customdata=frames)
         # Ticks of its own: at those of the other axis, counts would be broken numbers.
         beside = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
         figure.update_layout(yaxis2={"title": {"text": name}, **beside})
-    if shown is not None:
-        figure.add_vline(shown, line={"color": GREY, "dash": "dot"})
+    if shown in frames:
+        figure.add_vline(float(places[frames.index(shown)]), line={"color": GREY, "dash": "dot"})
     legend = {"orientation": "h", "x": 0.5, "y": 1.0, "xanchor": "center", "yanchor": "bottom"}
-    return figure.update_layout(xaxis_title="frame", yaxis_title=label, showlegend=bool(values), legend=legend)
+    return figure.update_layout(xaxis_title=axis, yaxis_title=label, showlegend=bool(values), legend=legend)

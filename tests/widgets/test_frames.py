@@ -93,6 +93,33 @@ def test_the_slider_moves_the_atoms_and_comes_back(explorer: GlassExplorer, step
     np.testing.assert_array_equal(species, explorer.session.colours.colouring().rgb())
 
 
+def test_curves_are_drawn_against_the_steps_that_the_file_states(
+    steps: list[Glass], tmp_path: Path, tiny_predictor: Predictor
+) -> None:
+    when = [1000 * number**2 for number in range(N_FRAMES)]
+    stated = [replace(frame, provenance={"timestep": str(step)}) for frame, step in zip(steps, when, strict=True)]
+    explorer = GlassExplorer(Trajectory(write_extended_xyz(stated, tmp_path / "md.extxyz")), tiny_predictor)
+    panel, frames = explorer.frames, frames_of(explorer)
+    assert panel is not None
+    explorer.tabs.open("Frames")
+    explorer.session.selected.select_many([0, 1])
+    figure = panel.figure.figure
+    assert all(list(curve.x) == when for curve in figure.data)
+    assert figure.layout.xaxis.title.text == "timestep"
+    assert figure.layout.shapes[0].x0 == when[-1]
+    panel.figure.ui.click(3)
+    assert frames.number == 3
+    assert "frame 3 is timestep 9000" in panel.note.value
+    # Steps that go back, as of two runs in one file, are no axis.
+    again = [*stated[:3], *stated[:3]]
+    restarted = GlassExplorer(Trajectory(write_extended_xyz(again, tmp_path / "again.extxyz")), tiny_predictor)
+    assert restarted.frames is not None
+    restarted.tabs.open("Frames")
+    restarted.session.selected.select_many([0])
+    assert list(restarted.frames.figure.figure.data[0].x) == list(range(6))
+    assert restarted.frames.figure.figure.layout.xaxis.title.text == "frame"
+
+
 def test_curves_and_measurements_follow_the_selection(explorer: GlassExplorer, steps: list[Glass]) -> None:
     panel, frames = explorer.frames, frames_of(explorer)
     assert panel is not None

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from symgnn_explain.plotting.frames import frames_figure
 from symgnn_explain.runs.markup import note
 from symgnn_explain.structure.measure import Measurement, measure
+from symgnn_explain.structure.moments import moment_of, moments_of
 from symgnn_widgets.panels.figure import FigurePanel
 from symgnn_widgets.state.frames import Frame, Frames
 from symgnn_widgets.state.selection import Selection
@@ -101,8 +102,8 @@ class FramesPanel(Seen):
             name = f"{found[0].name} ({found[0].unit})".removesuffix(" ()")
             measured = {name: np.array([each.value for each in found if each is not None])}
         label = target.axis(f"Predicted {target.word}")
-        numbers = [each.number for each in known]
-        return frames_figure(numbers, values, label, shown=frames.number, measured=measured)
+        numbers, moments = [each.number for each in known], moments_of([each.glass for each in known])
+        return frames_figure(numbers, values, label, shown=frames.number, measured=measured, moments=moments)
 
     def _measured(self, frame: Frame) -> Measurement | None:
         """Measure the selected atoms in a frame, once."""
@@ -118,6 +119,9 @@ class FramesPanel(Seen):
         shown = frames.present
         self.open.disabled = frames.number == frames.home or shown is None
         parts = [f"{len(frames.known)} of {len(frames)} frames predicted"]
+        moment = None if shown is None else moment_of(shown.glass)
+        if moment is not None:
+            parts.append(f"frame {frames.number} is {moment}")
         if shown is None:
             parts.append(f"frame {frames.number} is being predicted")
         elif frames.number != frames.home:

@@ -146,7 +146,9 @@ class Frames(HasTraits):
         except InputError as error:
             raise InputError(f"frame {number} cannot be set beside frame {self.home}: {error}") from error
         glass = read if self.calculator is None else read.relaxed(self.calculator, watch=Watch(cancel=cancel))
-        plain = Glass(glass.positions, glass.numbers, glass.cell, glass.pbc, name=glass.name)
+        plain = Glass(
+            glass.positions, glass.numbers, glass.cell, glass.pbc, name=glass.name, provenance=glass.provenance
+        )
         return Frame(number, plain, predictor.predict_atoms(plain))
 
     def _keep(self, frame: Frame) -> None:
