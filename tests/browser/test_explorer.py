@@ -169,18 +169,34 @@ def test_a_reloaded_page_shows_the_highlight_again(own_page: ExplorerPage) -> No
     own_page.picture(PICTURES / "reloaded.png")
 
 
+VIEW_SIZE = """() => {
+  const { left, top, width, height } = document.querySelector(".symgnn-structure canvas").getBoundingClientRect();
+  return [left, top, width, height];
+}"""
+OVER_THE_VIEW = """() => {
+  const view = document.querySelector(".symgnn-structure").getBoundingClientRect();
+  const said = document.querySelector(".symgnn-over .symgnn-note").getBoundingClientRect();
+  return said.height > 10 && said.top > view.top && said.bottom <= view.bottom + 4;
+}"""
+
+
 def test_the_picture_is_reached_by_keyboard_and_shift_adds_atoms(explorer_page: ExplorerPage) -> None:
     page = explorer_page.page
     set_epochs(explorer_page, 3)
     first = explorer_page.click_atom()
     explorer_page.wait_explained(first)
 
+    size = page.evaluate(VIEW_SIZE)
     x, y, second = next(place for place in explorer_page.visible_atoms(60) if place[2] != first)
     page.keyboard.down("Shift")
     page.mouse.click(x, y)
     page.keyboard.up("Shift")
     page.wait_for_function("() => document.querySelectorAll('.symgnn-chip').length === 2")
     assert explorer_page.kernel("print(explorer.session.selection)").strip() == str((first, second))
+    # The distance of the two lies over the picture, whose atoms stay under the mouse.
+    page.wait_for_selector(".symgnn-over .symgnn-note:has-text('distance')")
+    assert page.evaluate(VIEW_SIZE) == size
+    assert page.evaluate(OVER_THE_VIEW)
     # Atoms are looked at as often as they are clicked, whatever was clicked in between.
     seen = [second, first]
     for _ in range(8):

@@ -13,7 +13,7 @@ from symgnn_explain.analysis import SmoothField, smooth_field
 from symgnn_explain.analysis.topology.alpha import wrapped_positions
 from symgnn_explain.plotting.arrows import cell_edges
 from symgnn_explain.plotting.style import species_radius
-from symgnn_explain.runs.markup import Markup, joined, note
+from symgnn_explain.runs.markup import Markup, element, joined, note
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.measure import measure, nearest_image
 from symgnn_widgets.state.colour import SHOWN, Colours
@@ -73,6 +73,7 @@ class StructureView:
             on_failure=lambda sentence: structure.set_trait("error", sentence),
         )
         self.legend = widgets.HTML()
+        self.legend.add_class("symgnn-legend")
         self.controls = ViewControls(
             colours,
             self.positions,
@@ -341,7 +342,7 @@ class StructureView:
                 f"Drawn are {len(self.part):,} of {len(colouring.values):,} atoms, as many as a browser turns easily: "
                 "those around the selected atom, or in the middle. Select an atom elsewhere to see its surroundings."
             )
-        return joined([bar, *(note(sentence) for sentence in said if sentence)])
+        return joined([element("div", *(note(sentence) for sentence in said if sentence), css="symgnn-over"), bar])
 
     def _take_picture(self, change: dict[str, Any]) -> None:
         if change["new"]:
