@@ -128,6 +128,17 @@ def test_the_laboratory_with_the_mouse(as_opened: ExplorerPage, lab: Lab) -> Non
     assert as_opened.complaints == []
 
 
+COVERED = """() => {
+  const said = document.querySelector(".symgnn-said .symgnn-error").getBoundingClientRect();
+  return [...document.querySelectorAll(".symgnn-explorer :is(input, select)")]
+    .filter((field) => field.checkVisibility())
+    .filter((field) => {
+      const { left, top, right, bottom } = field.getBoundingClientRect();
+      return left < said.right && right > said.left && top < said.bottom && bottom > said.top;
+    }).map((field) => field.outerHTML);
+}"""
+
+
 def the_first_screen(explorer: Laboratory) -> None:
     """Hints go away, a mistake pushes nothing, and what hides the explained atom is cut away."""
     page = explorer.page
@@ -141,6 +152,7 @@ def the_first_screen(explorer: Laboratory) -> None:
     number.press("Enter")
     explorer.see("atom 999999 does not exist", ".symgnn-said .symgnn-error")
     assert page.evaluate(PLACES) == before
+    assert page.evaluate(COVERED) == []
     explorer.picture("mistake")
     page.locator(".symgnn-said a").click()
     page.wait_for_selector(".symgnn-said .symgnn-error", state="hidden")
