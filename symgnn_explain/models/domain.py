@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial import KDTree
 from torch import Tensor
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.symgnn import DescribedNetwork
 from symgnn_explain.runs.brief import Brief
+from symgnn_explain.structure.bins import wrapped_into_cell
 from symgnn_explain.structure.glass import FloatArray, Glass
 
 HELD_OUT_OUTSIDE = 0.01
@@ -35,6 +37,9 @@ OTHER_COMPOSITION = 0.05
 
 OTHER_UNIT = 2.0
 """Factor between densities beyond which lengths are probably not in Å."""
+
+OTHER_SPACING = 1.5
+"""Factor between distances of nearest neighbours beyond which lengths are not in Å, where empty space hides it."""
 
 ORDERED = 0.03
 """Relative spread of the scores of one species under which its atoms are all alike, as in a crystal."""
@@ -121,14 +126,14 @@ class Domain(Brief):
 
     def cause(self, glass: Glass, score: FloatArray) -> str:
         """Guess why atoms of a glass lie outside, from its density, composition, holes and likeness of atoms."""
-        low, high = self.density
+        (low, high), density = self.density, glass.number_density
         ends = ", ".join(name for name, periodic in zip("abc", glass.pbc, strict=True) if not periodic)
-        if ends or _has_empty_slab(glass):
+        has_surface = bool(ends) or _has_empty_slab(glass)
+        if other_unit := self._other_unit(glass, has_surface=has_surface):
+            return f"lengths that are not in Å, since {other_unit}"
+        if has_surface:
             said = f"the cell is not periodic along {ends}" if ends else "the structure does not fill space"
             return f"a surface, since {said}"
-        density = glass.number_density
-        if not low / OTHER_UNIT < density < high * OTHER_UNIT:
-            return f"lengths that are not in Å, since the density is {density:.3g} atoms/Å³ ({low:.3g} in training)"
         if _all_alike(glass, score):
             return "a crystal, since its atoms are all alike"
         for symbol, share in _shares(glass).items():
@@ -139,6 +144,18 @@ class Domain(Brief):
             change = density / (low if density < low else high) - 1
             return f"strain or another preparation, since the density differs by {change:+.1%} from that of training"
         return "no inherent structure (a snapshot at a temperature?): minimise its energy first"
+
+    def _other_unit(self, glass: Glass, *, has_surface: bool) -> str:
+        """Say how lengths differ from those of training; empty where they are alike. Empty space has no density."""
+        (low, high), density = self.density, glass.number_density
+        if has_surface:
+            nearest, usual = _nearest_distance(glass), low ** (-1 / 3)
+            alike = usual / OTHER_SPACING < nearest < usual * OTHER_SPACING
+            said = f"nearest neighbours are {nearest:.3g} Å apart (about {usual:.2g} Å in training)"
+        else:
+            alike = low / OTHER_UNIT < density < high * OTHER_UNIT
+            said = f"the density is {density:.3g} atoms/Å³ ({low:.3g} in training)"
+        return "" if alike else said
 
 
 @torch.no_grad()
@@ -179,6 +196,14 @@ def _all_alike(glass: Glass, score: FloatArray) -> bool:
         np.std(own) < ORDERED * np.mean(own)
         for own in (score[glass.numbers == number] for number in set(glass.numbers))
     )
+
+
+def _nearest_distance(glass: Glass) -> float:
+    """Median distance of an atom to its nearest neighbour inside of the cell, Å; of a single atom that to its image."""
+    if len(glass) == 1:
+        return float(glass.heights().min())
+    position = wrapped_into_cell(glass)[1] @ glass.cell
+    return float(np.median(KDTree(position).query(position, k=2)[0][:, 1]))
 
 
 def _has_empty_slab(glass: Glass) -> bool:

@@ -71,6 +71,8 @@ def test_the_embedded_glass_is_inside_and_needs_no_word(shipped: Predictor, samp
         (lambda _: crystal("CuZr", "cesiumchloride", a=3.26, size=(6, 6, 6)), "a crystal", 1.0),
         (lambda _: crystal("Zr", "hcp", a=3.23, c=5.15, size=(6, 6, 4)), "a crystal", 1.0),
         (lambda glass: scaled(glass, 1.8897), "not in Å", 1.0),
+        (lambda glass: scaled(glass, 1e10), "not in Å, since nearest neighbours are 2.", 0.0),
+        (lambda glass: replace(scaled(glass, 0.529), pbc=False), "not in Å", 0.0),
     ],
 )
 def test_other_structures_are_told_apart_and_the_cause_is_named(
