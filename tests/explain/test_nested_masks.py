@@ -10,7 +10,7 @@ from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
 from symgnn_explain.explain.fidelity.measure import fidelity, importance_order, log_counts
-from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, nested_masks
+from symgnn_explain.explain.methods.nested_masks import NestedMasksSettings, _standardised, nested_masks
 from symgnn_explain.explain.sanity.checks import Request
 from symgnn_explain.explain.sanity.planted import PLANTS, plant_in
 from symgnn_explain.models.target import BARRIER
@@ -103,3 +103,10 @@ def test_a_prediction_that_nothing_changes_needs_nothing(predictor, glass) -> No
     assert scores.diagnostics["sufficient_units"] == 0
     assert (scores.score < 0.5).all()
     assert scores.masked_prediction == pytest.approx(prediction.baseline, abs=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-35, 1e-6, 1e6, 1e30])
+def test_the_start_does_not_depend_on_the_unit_of_the_quantity(unit) -> None:
+    contribution = torch.rand(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(_standardised(unit * contribution), _standardised(contribution))
+    assert not _standardised(torch.zeros(5)).any()

@@ -118,7 +118,9 @@ class _Budgets:
 
 
 def _standardised(contribution: Tensor) -> Tensor:
-    logarithm = (contribution + SMALLEST_START * contribution.max()).clamp(min=1e-30).log()
+    largest = contribution.max()
+    share = contribution / largest if largest > 0 else torch.ones_like(contribution)
+    logarithm = (share + SMALLEST_START).log()
     return (logarithm - logarithm.mean()) / logarithm.std(correction=0).clamp(min=1e-6)
 
 

@@ -98,7 +98,8 @@ def _match_predictions(model: SymGNNLike, prepared: PreparedGlass) -> None:
     for label_range in bounded:  # predictions that saturate cannot be scaled
         label_range.copy_(torch.tensor([-torch.inf, torch.inf]))
     predictions = predict_graph(model, graph)
-    factor = float(wanted.std()) / float(predictions.double().std(correction=0).clamp(min=1e-12))
+    spread, own = float(wanted.std()), float(predictions.double().std(correction=0))
+    factor = spread / (max(own, 1e-12 * spread) or 1.0)
     for member in members_of(model):
         last = member.decoder[-1]
         if not isinstance(last, nn.Linear):
