@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import pytest
 import typer
 
 from symgnn_explain.cli import VERBS, app, main
+from symgnn_explain.export.predictions import Prediction
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import read_glass, write_glass
 
@@ -73,6 +75,24 @@ def without_browser(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestOverwriting:
+    @pytest.mark.parametrize("name", ["out.csv", "out.extxyz"])
+    def test_predictions_that_another_run_wrote_meanwhile(
+        self, name: str, tmp_path: Path, tiny_weights: Path, glass: Glass, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source, out = write_glass(glass, tmp_path / "in.extxyz"), tmp_path / name
+        original = Prediction.said
+
+        def said(*given: Any) -> Prediction:
+            out.write_text("precious")
+            return original(*given)
+
+        monkeypatch.setattr(Prediction, "said", said)
+        command = ["predict", str(source), "--weights", str(tiny_weights), "--out", str(out)]
+        assert main(command) == 2
+        assert out.read_text() == "precious"
+        assert main([*command, "--overwrite"]) == 0
+        assert out.read_text() != "precious"
+
     def test_predictions(
         self, tmp_path: Path, tiny_weights: Path, glass: Glass, capsys: pytest.CaptureFixture[str]
     ) -> None:

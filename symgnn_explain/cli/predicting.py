@@ -120,6 +120,7 @@ def predict(
                     if film is not None:
                         shown.append((number, glass, prediction.values))
                     yield Row(label, None if reading.frames is None else number, prediction)
+                require_free([out], overwrite=overwrite, option="--out")  # another run may have written it meanwhile
 
             write_predictions(rows(), out)
     except KeyboardInterrupt:
