@@ -17,11 +17,8 @@ MODEL = "EAM_Dynamo_MendelevKramerOtt_2009_CuZr__MO_600021860456_005"
 
 POTENTIAL_VARIABLE = "SYMGNN_EXPLAIN_POTENTIAL"  # environment variable: the file of the potential
 HOW_TO_GET_IT = (
-    "the published barriers belong to the Cu-Zr potential of Mendelev, Kramer and Ott (2009), which was not found: "
-    "give its LAMMPS eam.fs file (option --potential, the box 'potential' in the explorer, or the environment variable "
-    "SYMGNN_EXPLAIN_POTENTIAL), or install "
-    "it with 'conda install -c conda-forge openkim-models' or 'apt install openkim-models'; it is also at "
-    "https://openkim.org as " + MODEL + "."
+    "the Cu-Zr potential of Mendelev, Kramer and Ott (2009) was not found: give its eam.fs file (--potential, "
+    f"'potential' in the explorer, or {POTENTIAL_VARIABLE}), or install openkim-models with conda (conda-forge) or apt."
 )
 
 _LIBRARY = "libkim-api-portable-model.so"

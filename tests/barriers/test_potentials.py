@@ -35,6 +35,7 @@ def test_without_any_the_sentence_says_how_to_get_it() -> None:
     with pytest.raises(InputError, match=r"was not found: give .* openkim-models") as refused:
         find_potential()
     assert "\n" not in str(refused.value)
+    assert len(str(refused.value).split()) <= 40
 
 
 def test_the_installed_model_is_found(model: Path, tables: Callable[..., Path]) -> None:
