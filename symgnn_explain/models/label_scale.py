@@ -26,8 +26,9 @@ class LabelScaled(ConfiguredNetwork):
 
     def fit_labels(self, labels: Tensor) -> None:
         """Take mean and standard deviation of the known training labels, shape (K,)."""
-        self.label_mean.fill_(float(labels.mean()))
-        self.label_scale.fill_(float(labels.std()))
+        exact = labels.double()  # the square of a small number may be none in single precision
+        self.label_mean.fill_(float(exact.mean()))
+        self.label_scale.fill_(float(exact.std()))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         for name, earlier in _EARLIER_NAMES.items():

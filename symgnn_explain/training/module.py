@@ -40,6 +40,12 @@ EVERY = 2
 
 MONITOR = "validation_pearson"
 
+RESOLVED = 1e5
+"""Mean label in standard deviations up to which single precision, in which networks compute, tells labels apart."""
+
+LARGEST_LABEL = 1e30
+"""Size of labels, and one over it of their standard deviation, up to which single precision holds them."""
+
 FEWEST_RISING = 1.5
 """Steps in which the learning rate rises at least: PyTorch's one-cycle schedule divides by one less."""
 
@@ -107,6 +113,7 @@ class GlassDataModule(lightning.LightningDataModule):
                     f"{glass.name!r} has one known {target.word}: to validate on a glass takes at least two."
                 )
         self.seed = seed
+        _require_resolved(training, target)
         training, validation = ([_neighbours_together(glass) for glass in side] for side in (training, validation))
         self.training, self.validation = (
             [_labelled_graph(glass, config, target) for glass in side] for side in (training, validation)
@@ -115,11 +122,6 @@ class GlassDataModule(lightning.LightningDataModule):
             for graph, values in zip(self.training, _standardised_arrays(training, auxiliary), strict=True):
                 graph.auxiliary = torch.from_numpy(values)
         labels = torch.cat([graph.y[~graph.y.isnan()] for graph in self.training])
-        if len(labels.unique()) == 1:
-            raise InputError(
-                f"all training {target.plural} are {target.with_unit(f'{labels[0]:.3g}')}, which leaves "
-                "nothing to learn: check what was read."
-            )
         self.labels = labels
         """The known training labels."""
 
@@ -334,6 +336,30 @@ class TrainingModule(lightning.LightningModule):
 def _neighbours_together(glass: Glass) -> Glass:
     """Return the glass with its atoms in another order: what an atom hears from is near it in memory too."""
     return glass.reordered(blocks_of(glass, len(glass))[0])
+
+
+def _require_resolved(training: Sequence[Glass], target: Target) -> None:
+    """Raise InputError where labels are all equal, or differ by less than single precision tells apart."""
+    labels = np.concatenate([target.require_labels(glass) for glass in training])
+    labels = labels[~np.isnan(labels)]
+    if np.ptp(labels) == 0:
+        raise InputError(
+            f"all training {target.plural} are {target.with_unit(f'{labels[0]:.3g}')}, which leaves "
+            "nothing to learn: check what was read."
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        mean, spread, largest = float(labels.mean()), float(labels.std()), float(np.abs(labels).max())
+    if not abs(mean) <= RESOLVED * spread:
+        raise InputError(
+            f"training {target.plural} differ by {target.with_unit(f'{spread:.3g}')} about "
+            f"{target.with_unit(f'{mean:.7g}')}, which is too little for the network's single precision: subtract "
+            f"{mean:.7g} from the array {target.array!r}."
+        )
+    if not (largest < LARGEST_LABEL and spread > 1 / LARGEST_LABEL):
+        raise InputError(
+            f"training {target.plural} of up to {largest:.3g} with a standard deviation of {spread:.3g} are beyond "
+            f"the network's single precision: give the array {target.array!r} in another unit."
+        )
 
 
 def _labelled_graph(glass: Glass, config: NetworkConfig, target: Target) -> Data:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.schnet import SchNetConfig
 from symgnn_explain.models.symgnn import SymGNNConfig
+from symgnn_explain.models.target import Target
 from symgnn_explain.training.module import EpochShuffle, GlassDataModule, TrainingModule
 
 from .conftest import CONFIG, SETTINGS, TRAINING, VALIDATION, run
@@ -133,3 +135,30 @@ def test_arrays_beside_the_target_teach_the_first_layer_of_a_network_of_vectors(
     (first, last), (taught, untaught) = gradients
     torch.testing.assert_close(untaught, last)
     assert (taught - first).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("scale", "mean", "refused"),
+    [
+        (1e-9, 1.0, "differ by 1e-09"),
+        (1.0, 1e12, "differ by 1 "),
+        (0.0, 3.0, "leaves nothing to learn"),
+        (1e-40, 0.0, "in another unit"),
+        (1e32, 0.0, "in another unit"),
+        (1e-19, 0.0, None),
+        (1.0, 1e4, None),
+    ],
+)
+def test_labels_that_single_precision_cannot_tell_apart_are_refused(
+    scale: float, mean: float, refused: str | None
+) -> None:
+    glass = TRAINING[0]
+    labels = np.resize([1.0, -1.0], len(glass))
+    glass = glass.with_arrays(q=mean + scale * labels)
+    if refused is not None:
+        with pytest.raises(InputError, match=refused):
+            GlassDataModule([glass], [], CONFIG, target=Target("q"))
+        return
+    module = TrainingModule(CONFIG, SETTINGS, steps_per_epoch=1)
+    module.model.fit_labels(GlassDataModule([glass], [], CONFIG, target=Target("q")).labels)
+    assert float(module.model.label_scale) == pytest.approx(scale, rel=0.02)
