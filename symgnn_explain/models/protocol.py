@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
 from safetensors.torch import save
@@ -75,7 +76,7 @@ class NodeAdapter:
 
     @property
     def identity(self) -> str:
-        """Hash of class, weights and species."""
+        """Hash of class, weights, species and plain attributes such as a cut-off."""
         return digest(self)
 
     def graph(self, glass: Glass) -> Data:
@@ -178,12 +179,32 @@ def tensors_of(model: object) -> dict[str, Tensor]:
 
 
 def digest(model: Any) -> str:
-    """Return the hash of a model's class, weights, species and configuration."""
+    """Return the hash of a model's class, weights, species and configuration.
+
+    The configuration of a network of another package is what public attributes of the adapter and of all modules say
+    in plain values, such as a cut-off.
+    """
     config: Any = getattr(model, "config", None)
     described = {
         "classes": [type(one).__qualname__ for one in (model, *modules_of(model))],
         "species": model.species,
-        "config": config.to_dict() if hasattr(config, "to_dict") else None,
+        "config": config.to_dict() if hasattr(config, "to_dict") else _settings(model),
     }
     text = json.dumps(described, sort_keys=True).encode()
     return hashlib.sha256(text + hashlib.sha256(save(tensors_of(model))).digest()).hexdigest()
+
+
+def _settings(model: object) -> list[Any]:
+    parts = [part for module in modules_of(model) for part in module.modules()]
+    return [(type(owner).__qualname__, _plain_attributes(owner)) for owner in (model, *parts)]
+
+
+def _plain_attributes(owner: object) -> dict[str, str]:
+    """Return the attributes of an object and of its classes that are numbers, texts and the like, as JSON."""
+    classes = [base for base in reversed(type(owner).__mro__) if base not in (object, nn.Module)]
+    found = {}
+    for name, value in {name: value for part in (*classes, owner) for name, value in vars(part).items()}.items():
+        if not name.startswith("_") and name != "training":
+            with suppress(TypeError, ValueError):
+                found[name] = json.dumps(value, sort_keys=True)
+    return found
