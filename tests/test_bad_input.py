@@ -22,7 +22,7 @@ from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.io import read_glass
+from symgnn_explain.structure.io import read_glass, write_glass
 
 from .conftest import Refused
 
@@ -381,3 +381,32 @@ def test_command_lines_that_cannot_be_understood(
     assert said.out == ""
     assert re.fullmatch(r"[^\n]+\.\n", said.err)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["barriers", "{}", "--atoms", "0", "--out", "a" * 300], "File name too long"),
+        (["population", "{}", "--atoms", "0", "--out", "a" * 300], "File name too long"),
+        (["evaluate", "{}", "--species", "9" * 5000 + "=Cu"], "cannot be understood"),
+        (["evaluate", "{}", "--species", "1=X"], "expected a chemical symbol"),
+        (["benchmark", "{}", "--models", "mlp", "--budget", "1min", "--out", "{}.out"], "at least two groups"),
+        (["cross-validate", "{}", "--seeds", "9" * 5000], "cannot be understood"),
+        (["train", "{}", "--validate", "{}", "--seed", "-1"], "--seed"),
+        (["explain", "{}", "--atom", "0", "--out", "{}.out", "--method", "random", "--seed", "-1"], "--seed"),
+        (
+            ["explain", "{}", "--atom", "0", "--out", "{}.out", "--method", "random", "--set", "seed=-1"],
+            "seed is -1: 0 to",
+        ),
+        (["explain", "{}", "--atom", "0", "--out", "{}.out", "--method", "saliency", "--set", "a=1"], "no settings"),
+    ],
+)
+def test_options_that_cannot_be_used_are_one_sentence(
+    command: list[str], said: str, tmp_path: Path, glass: Glass, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_glass(glass, tmp_path / "g.extxyz")
+    assert main([word.replace("{}", str(path)) for word in command]) == 2
+    sentences = capsys.readouterr().err.splitlines()
+    assert said in sentences[-1]
+    assert not any(word.startswith("Traceback") for word in sentences)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["g.extxyz"]

@@ -31,11 +31,14 @@ from symgnn_explain.cli.predicting import evaluate, predict
 from symgnn_explain.cli.relaxing import relax
 from symgnn_explain.cli.training import benchmark, cross_validate, train
 from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.runs.names import printable
 
 OUTPUT_LOST, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 _OUTPUT_ERRORS = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT}
 """What printing raises where nobody reads any more, or the disk is full."""
+_NAME_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}
+"""What any use of a path raises that is none."""
 
 # What typer raises on a wrong option; the class has lived in click and in typer, but this is its base in both.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -141,9 +144,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, Cancelled, typer.Abort):
         status = INTERRUPTED
     except OSError as error:
-        if error.errno not in _OUTPUT_ERRORS:
-            raise
-        return _output_lost(error)
+        if error.errno in _OUTPUT_ERRORS:
+            return _output_lost(error)
+        if error.errno in _NAME_ERRORS and error.filename is not None:
+            return _refuse(f"{printable(error.filename)} cannot be used ({error.strerror}): choose another name.")
+        raise
     except SystemExit as ending:
         if not isinstance(ending.__context__, BrokenPipeError):  # which typer turns into this
             raise

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from symgnn_explain.structure.glass import Glass
 
 DEFAULT_PRESET = "accurate"  # what ``train`` and ``cross-validate`` train where nothing else is named
+LONGEST_NUMBER = 9  # digits of a whole number in a list
 SAMPLE = "sample"  # stands for the embedded glass wherever a file is expected
 
 
@@ -63,7 +64,7 @@ EpochsOption = Annotated[
     int | None,
     typer.Option(metavar="N", show_default=False, help="Passes over the glasses; default: the preset's."),
 ]
-SeedOption = Annotated[int, typer.Option(metavar="N", help="The same seed, the same result.")]
+SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed, the same result.")]
 SeedsOption = Annotated[str, typer.Option(metavar="N,N,…", help="Each fold is trained with each of them.")]
 RunsOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the runs; interrupted ones resume.")]
 SettingsOption = Annotated[
@@ -143,7 +144,7 @@ class Format:
         species = {}
         for entry in self.species.split(","):
             kind, equals, symbol = (part.strip() for part in entry.partition("="))
-            if not (equals and kind.isdecimal() and symbol):
+            if not (equals and kind.isdecimal() and len(kind) <= LONGEST_NUMBER and symbol):
                 raise InputError(
                     f'--species {self.species!r} cannot be understood at {entry!r}: expected a map like "1=Cu,2=Zr".'
                 )
@@ -394,6 +395,8 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
 def parsed_settings(kinds: Mapping[str, Any], entries: Sequence[str]) -> dict[str, Any]:
     """Turn ``key=value`` into values of the types that are declared by name; ``none``, where that is one of them."""
     chosen: dict[str, Any] = {}
+    if entries and not kinds:
+        raise InputError(f"--set {entries[0]} cannot be used: this method has no settings, leave it out.")
     for entry in entries:
         key, equals, text = entry.partition("=")
         if not equals or key not in kinds:
@@ -418,6 +421,6 @@ def _parsed(kind: Any, text: str) -> Any:
 def whole_numbers(text: str, option: str) -> tuple[int, ...]:
     """Turn ``"0,1,2"`` into numbers."""
     entries = [entry.strip() for entry in text.split(",")]
-    if not all(entry.isdecimal() for entry in entries):
+    if not all(entry.isdecimal() and len(entry) <= LONGEST_NUMBER for entry in entries):
         raise InputError(f'{option} {text!r} cannot be understood: expected whole numbers like "0,1,2".')
     return tuple(int(entry) for entry in entries)

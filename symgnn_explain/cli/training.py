@@ -70,7 +70,7 @@ def train(
     learned: Learned,
     preset: PresetOption = None,
     epochs: EpochsOption = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of weights, transformations and shuffling.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of weights, transformations and shuffling.")] = 0,
     members: Annotated[
         int, typer.Option(metavar="N", help="Networks, of successive seeds, whose mean is the predictor.")
     ] = 1,

@@ -96,6 +96,8 @@ def _require_kind(method: Method, name: str, value: Any) -> None:
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected)):
         what = {bool: "True or False", int: "a whole number", float: "a number"}[type(default)]
         raise InputError(f"the settings of {method.name} cannot be used ({name} is {shown(value)}, not {what}).")
+    if name == "seed" and not 0 <= value < 2**63:
+        raise InputError(f"the settings of {method.name} cannot be used (seed is {shown(value)}: 0 to 2^63 - 1).")
     if isinstance(default, float) and not math.isfinite(value):
         raise InputError(f"the settings of {method.name} cannot be used ({name} is {shown(value)}).")
 

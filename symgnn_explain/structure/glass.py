@@ -338,7 +338,7 @@ def atomic_number(symbol: str) -> int:
     number = atomic_numbers.get(symbol, 0)
     if number == 0:
         meant = symbol.capitalize()
-        expected = f"write {meant}." if meant in atomic_numbers else "expected a chemical symbol such as Cu or Zr."
+        expected = f"write {meant}." if atomic_numbers.get(meant) else "expected a chemical symbol such as Cu or Zr."
         raise InputError(f"unknown species {symbol!r}: {expected}")
     return int(number)
 

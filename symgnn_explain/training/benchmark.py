@@ -24,7 +24,7 @@ from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.memory import reuse_large_allocations
 from symgnn_explain.structure.glass import Glass, atomic_number
-from symgnn_explain.training.cross_validation import CrossValidation, cross_validate
+from symgnn_explain.training.cross_validation import CrossValidation, cross_validate, require_groups
 from symgnn_explain.training.module import GlassDataModule, TrainingModule, predict_batch
 from symgnn_explain.training.recipes import Recipe, recipe
 from symgnn_explain.training.settings import TrainingSettings
@@ -120,6 +120,7 @@ def run_benchmark(
     """
     if len(set(names)) < len(names) or not names:
         raise InputError(f"networks {', '.join(names)} must be named, and each once.")
+    require_groups(glasses, seeds)
     recipes = {name: recipe(name) for name in names}
     species = tuple(sorted({symbol for glass in glasses for symbol in glass.species}, key=atomic_number))
     arrays = set.intersection(*(set(glass.arrays) for glass in glasses)) if glasses else set()

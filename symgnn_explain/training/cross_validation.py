@@ -226,11 +226,7 @@ def cross_validate(
         If the user interrupts; the last whole epoch stays on disk.
     """
     names, seeds = [glass.name for glass in glasses], tuple(seeds)
-    if not seeds or len(set(seeds)) < len(seeds) or len(set(names)) < len(names):
-        raise InputError(f"seeds={list(seeds)} and the glasses {', '.join(names)} must be given, and each once.")
-    groups = related_groups(glasses)
-    if len(groups) < 2:
-        raise InputError(f"{', '.join(names)} are one glass or related: cross-validation needs at least two groups.")
+    groups = require_groups(glasses, seeds)
     if n_folds is not None and not 1 <= n_folds <= len(groups):
         raise InputError(f"{n_folds} folds are asked of {len(groups)} groups of glasses: choose 1 to {len(groups)}.")
     groups = groups[:n_folds]
@@ -272,6 +268,17 @@ def cross_validate(
     )
     result.save(Path(out) / RESULT_FILE)
     return result
+
+
+def require_groups(glasses: Sequence[Glass], seeds: Sequence[int]) -> list[list[int]]:
+    """Return groups of related glasses; raise InputError unless there are two, and names and seeds come once."""
+    names = [glass.name for glass in glasses]
+    if not seeds or len(set(seeds)) < len(seeds) or len(set(names)) < len(names):
+        raise InputError(f"seeds={list(seeds)} and the glasses {', '.join(names)} must be given, and each once.")
+    groups = related_groups(glasses)
+    if len(groups) < 2:
+        raise InputError(f"{', '.join(names)} are one glass or related: cross-validation needs at least two groups.")
+    return groups
 
 
 def _or_none(value: float) -> float | None:

@@ -87,6 +87,7 @@ class TrainingSettings:
                 f"{self} cannot be used: epochs, validate_every, patience and learning_rate must be positive."
             )
         require_not_negative(
+            seed=self.seed,
             auxiliary_weight=self.auxiliary_weight,
             level_weight=self.level_weight,
             steadiness=self.steadiness,
