@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -381,6 +382,29 @@ def test_command_lines_that_cannot_be_understood(
     assert said.out == ""
     assert re.fullmatch(r"[^\n]+\.\n", said.err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_that_may_not_be_read_is_one_sentence(
+    tmp_path: Path,
+    tiny_weights: Path,
+    glass: Glass,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source, out = write_glass(glass, tmp_path / "g.extxyz"), tmp_path / "out"
+    command = ["explain-many", str(source), "--atoms", "0", "--method", "saliency", "--weights", str(tiny_weights)]
+    assert main([*command, "--out", str(out)]) == 0
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.suffix == ".npz":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    capsys.readouterr()
+    assert main([*command, "--out", str(out)]) == 2
+    assert "atom-000000.npz cannot be used (Permission denied)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ OUTPUT_LOST, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 _OUTPUT_ERRORS = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT}
 """What printing raises where nobody reads any more, or the disk is full."""
-_NAME_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}
-"""What any use of a path raises that is none."""
+_PATH_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS}
+"""What any use of a path raises that is none, or that the user may not use."""
 
 # What typer raises on a wrong option; the class has lived in click and in typer, but this is its base in both.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -146,8 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno in _OUTPUT_ERRORS:
             return _output_lost(error)
-        if error.errno in _NAME_ERRORS and error.filename is not None:
-            return _refuse(f"{printable(error.filename)} cannot be used ({error.strerror}): choose another name.")
+        if error.errno in _PATH_ERRORS and error.filename is not None:
+            return _refuse(f"{printable(error.filename)} cannot be used ({error.strerror}): check the path.")
         raise
     except SystemExit as ending:
         if not isinstance(ending.__context__, BrokenPipeError):  # which typer turns into this
