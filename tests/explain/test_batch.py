@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Data
-from torch_geometric.nn import SAGEConv
 
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain import (
@@ -33,11 +31,8 @@ from symgnn_explain.explain import (
 )
 from symgnn_explain.explain.population.explanation_set import encode
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.models.protocol import NodeAdapter
-from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.records import DamagedRecordWarning
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.graph import neighbour_edges
 
 from .conftest import random_glass, random_model
 
@@ -487,28 +482,3 @@ def test_each_is_what_explain_alone_gives_to_the_bit_whatever_the_threads(
     finally:
         torch.set_num_threads(before)
     assert encode(alone, "run") == encode(among, "run")
-
-
-def test_records_of_an_adapter_with_another_cutoff_are_not_taken_for_its_own(tmp_path: Path) -> None:
-    class Adapter(NodeAdapter):
-        cutoff = 3.6
-
-        def graph(self, glass: Glass) -> Data:
-            source, target, displacement = neighbour_edges(glass, cutoff=self.cutoff)
-            x = torch.from_numpy(glass.numbers.astype(np.float32))[:, None] / 40
-            edges = torch.from_numpy(np.stack([source, target]))
-            return Data(x=x, edge_index=edges, displacement=torch.from_numpy(displacement))
-
-    def predictor(**changed: Any) -> Predictor:
-        torch.manual_seed(0)
-        adapter = Adapter(SAGEConv(1, 1, normalize=changed.pop("normalize", False)))
-        vars(adapter).update(changed)
-        return Predictor(adapter, target=BARRIER)
-
-    glass = random_glass(60)
-    explain_many(predictor(), glass, [3], "saliency", out=tmp_path)
-    explain_many(predictor(_cache=1), glass, [3], "saliency", out=tmp_path)
-    for other in ({"cutoff": 4.5}, {"normalize": True}):
-        assert predictor(**other).identity != predictor().identity
-    with pytest.raises(InputError, match="differ in predictor"):
-        explain_many(predictor(cutoff=4.5), glass, [3], "saliency", out=tmp_path)

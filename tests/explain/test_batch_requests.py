@@ -1,16 +1,27 @@
-"""What many explanations are asked for: atoms in words, and requests that cannot be met."""
+"""What many explanations are asked for: atoms in words, requests that cannot be met, and whose records they are."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Data
+from torch_geometric.nn import SAGEConv
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import (
     explain_many,
     prepare,
 )
+from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.protocol import NodeAdapter
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.threads import one_thread
+from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 from symgnn_explain.structure.selection import select_atoms
 
 from .conftest import random_glass
@@ -61,3 +72,28 @@ def test_the_model_is_not_touched(predictor, glass) -> None:
     after = predictor.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert all(parameter.requires_grad and parameter.grad is None for parameter in predictor.model.parameters())
+
+
+def test_records_of_an_adapter_with_another_cutoff_are_not_taken_for_its_own(tmp_path: Path) -> None:
+    class Adapter(NodeAdapter):
+        cutoff = 3.6
+
+        def graph(self, glass: Glass) -> Data:
+            source, target, displacement = neighbour_edges(glass, cutoff=self.cutoff)
+            x = torch.from_numpy(glass.numbers.astype(np.float32))[:, None] / 40
+            edges = torch.from_numpy(np.stack([source, target]))
+            return Data(x=x, edge_index=edges, displacement=torch.from_numpy(displacement))
+
+    def predictor(**changed: Any) -> Predictor:
+        torch.manual_seed(0)
+        adapter = Adapter(SAGEConv(1, 1, normalize=changed.pop("normalize", False)))
+        vars(adapter).update(changed)
+        return Predictor(adapter, target=BARRIER)
+
+    glass = random_glass(60)
+    explain_many(predictor(), glass, [3], "saliency", out=tmp_path)
+    explain_many(predictor(_cache=1), glass, [3], "saliency", out=tmp_path)
+    for other in ({"cutoff": 4.5}, {"normalize": True}):
+        assert predictor(**other).identity != predictor().identity
+    with pytest.raises(InputError, match="differ in predictor"):
+        explain_many(predictor(cutoff=4.5), glass, [3], "saliency", out=tmp_path)
