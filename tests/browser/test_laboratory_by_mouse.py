@@ -22,7 +22,7 @@ __all__ = ["as_opened"]  # a fixture
 
 PICTURES = ROOT / "out" / "browser" / "laboratory"
 N_FRAMES = 4
-PATIENCE = 30_000  # ms
+PATIENCE = 60_000  # ms: what relaxes is compiled the first time
 
 SADDLE = """import numpy as np
 from symgnn_explain.saddles.atom_barrier import AtomBarrier, Saddle
