@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ from .lab import CHROMIUM_FLAGS, CHROMIUM_NAMES, ExplorerPage, Lab, chromium_pat
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 VIEWPORT = {"width": 1500, "height": 1000}
+SCREENSHOT_VARIABLE = "SYMGNN_EXPLAIN_SCREENSHOT"
+COARSE = {"viewport": VIEWPORT, "device_scale_factor": 1 if SCREENSHOT_VARIABLE in os.environ else 0.5}
+"""A page laid out as on that screen with a quarter of its pixels, which without a graphics card take most of the time.
+
+Tests of what a screen shows (``as_opened``) have all of them.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +58,7 @@ def browser(chromium: str) -> Iterator[Any]:
 def notebook(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
     """The explorer's notebook, opened from a copy, with its kernel ready: for all tests, which start it anew."""
     shutil.copy(NOTEBOOK, lab.root / NOTEBOOK.name)
-    opened = ExplorerPage(browser.new_context(viewport=VIEWPORT, accept_downloads=True).new_page())
+    opened = ExplorerPage(browser.new_context(**COARSE, accept_downloads=True).new_page())
     opened.open(lab.address(NOTEBOOK.name))
     yield opened
     opened.close()
@@ -62,7 +69,7 @@ def own_page(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
     """A notebook for one test, which may load it again: JupyterLab brings back what its own cells have shown."""
     shutil.rmtree(lab.root / "out", ignore_errors=True)  # what an earlier test has exported
     shutil.copy(NOTEBOOK, lab.root / "own.ipynb")
-    opened = ExplorerPage(browser.new_context(viewport=VIEWPORT, accept_downloads=True).new_page())
+    opened = ExplorerPage(browser.new_context(**COARSE, accept_downloads=True).new_page())
     opened.open(lab.address("own.ipynb"))
     opened.run_all()
     opened.wait_example()

@@ -21,6 +21,8 @@ from ase.io import write
 from symgnn_explain.export.session_file import read_session
 from symgnn_explain.structure.glass import Glass
 
+from .conftest import COARSE
+
 ROOT = Path(__file__).resolve().parents[2]
 READY = ".symgnn-structure[data-scene=ready]"
 LONG, SHORT = 180_000, 60_000  # ms: software WebGL on a busy machine
@@ -71,7 +73,7 @@ def wait_until_up(port: int, log: Path) -> None:
 def test_the_app_shows_the_explorer_and_opens_a_file(
     app: str, browser: Any, tmp_path: Path, random_glass: Callable[..., Glass]
 ) -> None:
-    page = browser.new_page(viewport={"width": 1500, "height": 1100})
+    page = browser.new_page(**COARSE)
     page.set_default_timeout(SHORT)
     try:
         page.goto(app, timeout=LONG)

@@ -9,10 +9,9 @@ import pytest
 
 from symgnn_explain.explain import AtomExplanation
 
-from .conftest import ROOT
+from .conftest import ROOT, SCREENSHOT_VARIABLE
 from .lab import LONG, STAGE, ExplorerPage
 
-SCREENSHOT_VARIABLE = "SYMGNN_EXPLAIN_SCREENSHOT"
 PICTURES = ROOT / "out" / "browser"
 EPOCHS = 300
 
@@ -146,8 +145,8 @@ def test_threshold_words_and_filter(explorer_page: ExplorerPage) -> None:
     page.locator(".symgnn-explorer select:visible:has(option:text-is('slice in z'))").select_option(label="slice in z")
     handle = page.locator(".symgnn-explorer .noUi-handle-lower:visible").nth(1)
     handle.focus()
-    for _ in range(60):
-        handle.press("ArrowRight")
+    for key in ("ArrowRight", *["PageUp"] * 12):
+        handle.press(key)
     page.wait_for_function(f"() => {STAGE}.compList[0].reprList[0].repr.selection.string.startsWith('@')")
     explorer_page.picture(PICTURES / "slice.png")
     assert explorer_page.complaints == []

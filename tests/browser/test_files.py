@@ -17,7 +17,7 @@ from PIL import Image
 from symgnn_explain.explain import AtomExplanation
 from symgnn_explain.structure.glass import Glass
 
-from .conftest import ROOT
+from .conftest import COARSE, ROOT
 from .lab import KERNEL_IS_IDLE, LONG, ExplorerPage, Lab
 
 PICTURES = ROOT / "out" / "browser"
@@ -74,7 +74,7 @@ def test_every_export_opens(explorer_page: ExplorerPage, lab: Lab, browser: Any)
     [record] = [path for path in by_suffix[".json"] if "explanation" in path.name]
     assert AtomExplanation.load(record).atom == atom
 
-    offline = browser.new_context(offline=True, viewport={"width": 1100, "height": 800}).new_page()
+    offline = browser.new_context(**COARSE, offline=True).new_page()
     complaints: list[str] = []
     offline.on("pageerror", lambda error: complaints.append(str(error)))
     offline.on("requestfailed", lambda request: complaints.append(request.url))

@@ -14,11 +14,18 @@ from symgnn_widgets import GlassExplorer
 from symgnn_widgets.views.tabs import TAB_HELP
 from tests.hostile import NAMES, hostile_glass
 
+from .conftest import COARSE
 from .lab import LONG, ExplorerPage, Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 COLUMNS = ("<img/src=x/onerror=window.__hostile=1>", "<svg/onload=window.__hostile=1>", "</script><b>bold</b>")
+
+COMPUTED = """import threading
+for job in threading.enumerate():
+    if job.name == "symgnn-job":
+        job.join()"""
+"""Waits until what the tab in front computes is there, so that its figures are exported, too."""
 
 
 def hostile_xyz(glass: Glass) -> str:
@@ -64,7 +71,7 @@ def test_hostile_files_run_nothing(
         assert page.locator(".symgnn-colour-bar b").text_content().lower() == column.lower().replace("_", " ")
         for title in TAB_HELP:
             explorer_page.open_tab(title)
-            page.wait_for_timeout(100)
+            explorer_page.kernel(COMPUTED)
         page.wait_for_timeout(400)
         assert page.evaluate("() => window.__hostile") is None
         assert page.locator(".symgnn-explorer :is(img:not(.widget-image), iframe, script, svg[onload])").count() == 0
@@ -86,7 +93,7 @@ def test_hostile_files_run_nothing(
 def require_harmless_pages(browser: Any, paths: list[Path]) -> None:
     """Open exported pages and drawings; none runs a script of others, complains, or hides a name."""
     assert {path.suffix for path in paths} == {".html", ".svg"}
-    offline = browser.new_context(offline=True, viewport={"width": 1100, "height": 800}).new_page()
+    offline = browser.new_context(**COARSE, offline=True).new_page()
     complaints: list[str] = []
     offline.on("pageerror", lambda error: complaints.append(str(error)))
     offline.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, VIEWPORT
+from .conftest import COARSE, ROOT
 from .lab import LONG, ExplorerPage, Lab
 
 PICTURES = ROOT / "out" / "browser"
@@ -46,7 +46,7 @@ def two_explorers(browser: Any, lab: Lab) -> Iterator[ExplorerPage]:
     notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     notebook["metadata"] = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     (lab.root / "two.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    opened = ExplorerPage(browser.new_context(viewport=VIEWPORT).new_page())
+    opened = ExplorerPage(browser.new_context(**COARSE).new_page())
     opened.open(lab.address("two.ipynb"))
     yield opened
     opened.close()
