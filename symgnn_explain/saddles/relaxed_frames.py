@@ -73,11 +73,14 @@ def relaxed_frames(
         settings=asdict(settings),
         version_of_symgnn_explain=version("symgnn_explain"),
     )
-    claim(out / MANIFEST, manifest, "relaxed structures")
+    if (out / MANIFEST).exists():
+        claim(out / MANIFEST, manifest, "relaxed structures")  # before anything is computed
     for number, glass in frames:
         path = out / f"frame-{number:05d}.extxyz"
         if not path.exists():
-            write_extended_xyz([relax(glass, calculator, settings, watch)], path)
+            relaxed = relax(glass, calculator, settings, watch)
+            claim(out / MANIFEST, manifest, "relaxed structures")
+            write_extended_xyz([relaxed], path)
         found = read_glass(path)
         if found.provenance.get(RELAXED_FROM) != glass.content_hash:
             raise InputError(f"{path} was relaxed from another structure than frame {number}: choose another folder.")

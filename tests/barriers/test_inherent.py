@@ -137,6 +137,18 @@ def test_frames_relaxed_after_an_interruption_are_those_without(
     assert len(list(read_frames(tmp_path / "resumed" / "relaxed.extxyz"))) == 3
 
 
+def test_a_structure_that_is_refused_leaves_no_folder(
+    make_crystal, tables: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crystal = make_crystal(rattle=0.1, seed=0)
+    source = write_extended_xyz([replace(crystal, numbers=np.full(len(crystal), 13))], tmp_path / "al.extxyz")
+    command = [str(source), "--potential", str(tables("Cu", "Zr")), "--out"]
+    assert main(["relax", *command, str(tmp_path / "out")]) == 2
+    assert main(["predict", "--relax", *command, str(tmp_path / "out.csv")]) == 2
+    assert "contains Al" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
 def test_a_folder_of_something_else_is_left_alone(
     trajectory: Path, tables: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
