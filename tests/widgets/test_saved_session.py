@@ -16,18 +16,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ase.calculators.calculator import Calculator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch_geometric.data import Data
+from torch_geometric.nn import SAGEConv
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.export import session_parts
 from symgnn_explain.export.session_file import SavedSession, read_session, write_session
 from symgnn_explain.export.session_parts import SavedEdit, fingerprint
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.protocol import NodeAdapter
+from symgnn_explain.models.target import BARRIER
 from symgnn_explain.saddles import AseCalculator
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.structure.graph import neighbour_edges
 from symgnn_explain.structure.io import Trajectory
 from symgnn_explain.structure.io.writing import write_extended_xyz
 from symgnn_widgets import GlassExplorer
@@ -421,3 +427,23 @@ def test_files_of_version_1_are_read(lived_in: Session, tiny_predictor: Predicto
     again = opened(path, tiny_predictor)
     assert (again.error, again.frames, again.editing.words) == ("", None, ())
     assert [key[0] for key in again.history] == [7]
+
+
+def test_a_session_of_ones_own_network_needs_the_same_settings(small: Glass, tmp_path: Path) -> None:
+    class Adapter(NodeAdapter):
+        cutoff = 3.6
+
+        def graph(self, glass: Glass) -> Data:
+            source, target, displacement = neighbour_edges(glass, cutoff=self.cutoff)
+            x = torch.from_numpy(glass.numbers.astype(np.float32))[:, None] / 40
+            edges = torch.from_numpy(np.stack([source, target]))
+            return Data(x=x, edge_index=edges, displacement=torch.from_numpy(displacement))
+
+    network = SAGEConv(1, 1)
+    given, other = Adapter(network), Adapter(network)
+    other.cutoff = 4.5
+    first, second = (Predictor(adapter, target=BARRIER) for adapter in (given, other))
+    path = GlassExplorer(small, first).save(tmp_path / "own.symgnn")
+    assert GlassExplorer.open(path, predictor=first).session.predictor is first
+    with pytest.raises(InputError, match="other settings of it, than the SAGEConv at hand"):
+        GlassExplorer.open(path, predictor=second)

@@ -24,6 +24,8 @@ from symgnn_explain.export.session_file import (
 )
 from symgnn_explain.export.session_parts import UNIDENTIFIED, SavedStep, SavedTrajectory, potential_hash
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.protocol import name_of
+from symgnn_explain.models.registry import Network
 from symgnn_explain.runs.plain import NotPlainError, entry, finite, numbers, one_of, settings, shown, whole, word
 from symgnn_explain.saddles import Calculator, EamCalculator, find_potential
 from symgnn_widgets.state.colour import AXES, OUTSIDE, REGIONS
@@ -120,7 +122,15 @@ def open_session(
     """
     saved = read_session(path)
     if predictor is None or weights is not None or not saved.predictor.is_of(predictor):
-        predictor = saved.predictor.load(weights)
+        try:
+            predictor = saved.predictor.load(weights)
+        except InputError as error:
+            if predictor is None or weights is not None or isinstance(predictor.model, Network):
+                raise
+            raise InputError(
+                f"the session was made with another network, or with other settings of it, than the "
+                f"{name_of(predictor.model)} at hand: give the predictor that it was made with."
+            ) from error
     _require_state(saved)
     return saved, predictor
 
