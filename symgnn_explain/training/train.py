@@ -33,6 +33,7 @@ from symgnn_explain.models.predictor import Predictor, resolve_device
 from symgnn_explain.models.registry import NetworkConfig
 from symgnn_explain.models.target import BARRIER, Target
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.memory import release_memory
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.closed_form import solve
 from symgnn_explain.training.domain import measure_domain
@@ -104,6 +105,7 @@ def train(
     settings = settings.without(target.array)
     placed = _require_devices(device, devices, settings, len(training))
     out = Path(out)
+    release_memory()  # what runs before this one held: a gigabyte each
     with isolate_rng():
         torch.manual_seed(settings.seed)
         data = GlassDataModule(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from symgnn_explain.models.baselines.mlp import MLPConfig
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.cross_validation import RESULT_FILE, CrossValidation, cross_validate
-from symgnn_explain.training.module import TrainingModule
+from symgnn_explain.training.module import GlassDataModule, TrainingModule
 from symgnn_explain.training.settings import TrainingSettings
 
 CONFIG, SETTINGS = MLPConfig(dim=4, layers=1), TrainingSettings(epochs=3, validate_every=1, patience=1, seed=9)
@@ -32,6 +33,17 @@ def glasses(random_glass: Callable[..., Glass]) -> list[Glass]:
 def run(glasses: list[Glass], out: Path, **changes: Any) -> CrossValidation:
     given: dict[str, Any] = {"config": CONFIG, "settings": SETTINGS, "seeds": (0, 1), "device": "cpu"} | changes
     return cross_validate(glasses, out=out, progress=False, **given)
+
+
+def test_runs_do_not_pile_up_in_memory(glasses: list[Glass], tmp_path: Path) -> None:
+    gc.collect()
+    before = sum(type(one) is GlassDataModule for one in gc.get_objects())
+    gc.disable()  # it would come sooner or later, and later is too late for data of a gigabyte
+    try:
+        run(glasses, tmp_path, seeds=(0, 1, 2))
+        assert sum(type(one) is GlassDataModule for one in gc.get_objects()) <= before + 1
+    finally:
+        gc.enable()
 
 
 def table(values: dict[tuple[int, int, int], float]) -> CrossValidation:
