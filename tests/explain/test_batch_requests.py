@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Data
 from torch_geometric.nn import SAGEConv
 
 from symgnn_explain.errors import InputError
@@ -17,12 +15,10 @@ from symgnn_explain.explain import (
     prepare,
 )
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.models.protocol import NodeAdapter
 from symgnn_explain.models.target import BARRIER
 from symgnn_explain.runs.threads import one_thread
-from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.graph import neighbour_edges
 from symgnn_explain.structure.selection import select_atoms
+from tests.own_network import OwnAdapter
 
 from .conftest import random_glass
 
@@ -75,18 +71,9 @@ def test_the_model_is_not_touched(predictor, glass) -> None:
 
 
 def test_records_of_an_adapter_with_another_cutoff_are_not_taken_for_its_own(tmp_path: Path) -> None:
-    class Adapter(NodeAdapter):
-        cutoff = 3.6
-
-        def graph(self, glass: Glass) -> Data:
-            source, target, displacement = neighbour_edges(glass, cutoff=self.cutoff)
-            x = torch.from_numpy(glass.numbers.astype(np.float32))[:, None] / 40
-            edges = torch.from_numpy(np.stack([source, target]))
-            return Data(x=x, edge_index=edges, displacement=torch.from_numpy(displacement))
-
     def predictor(**changed: Any) -> Predictor:
         torch.manual_seed(0)
-        adapter = Adapter(SAGEConv(1, 1, normalize=changed.pop("normalize", False)))
+        adapter = OwnAdapter(SAGEConv(1, 1, normalize=changed.pop("normalize", False)))
         vars(adapter).update(changed)
         return Predictor(adapter, target=BARRIER)
 

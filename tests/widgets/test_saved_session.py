@@ -16,11 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from ase.calculators.calculator import Calculator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch_geometric.data import Data
 from torch_geometric.nn import SAGEConv
 
 from symgnn_explain.errors import InputError
@@ -28,18 +26,17 @@ from symgnn_explain.export import session_parts
 from symgnn_explain.export.session_file import SavedSession, read_session, write_session
 from symgnn_explain.export.session_parts import SavedEdit, fingerprint
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.models.protocol import NodeAdapter
 from symgnn_explain.models.target import BARRIER
 from symgnn_explain.saddles import AseCalculator
 from symgnn_explain.saddles.potentials import POTENTIAL_VARIABLE
 from symgnn_explain.structure.glass import Glass
-from symgnn_explain.structure.graph import neighbour_edges
 from symgnn_explain.structure.io import Trajectory
 from symgnn_explain.structure.io.writing import write_extended_xyz
 from symgnn_widgets import GlassExplorer
 from symgnn_widgets.state.saved import restore, session_of
 from symgnn_widgets.state.saved import save_session as save
 from symgnn_widgets.state.session import Session
+from tests.own_network import OwnAdapter
 
 N_FRAMES = 4
 EDITS = ("move 3 by 0.1 0 -0.30000000000000004", "remove 5, 9", "strain xy 0.7%", "turn 0 into Zr", "turn 0 into Cu")
@@ -430,17 +427,8 @@ def test_files_of_version_1_are_read(lived_in: Session, tiny_predictor: Predicto
 
 
 def test_a_session_of_ones_own_network_needs_the_same_settings(small: Glass, tmp_path: Path) -> None:
-    class Adapter(NodeAdapter):
-        cutoff = 3.6
-
-        def graph(self, glass: Glass) -> Data:
-            source, target, displacement = neighbour_edges(glass, cutoff=self.cutoff)
-            x = torch.from_numpy(glass.numbers.astype(np.float32))[:, None] / 40
-            edges = torch.from_numpy(np.stack([source, target]))
-            return Data(x=x, edge_index=edges, displacement=torch.from_numpy(displacement))
-
     network = SAGEConv(1, 1)
-    given, other = Adapter(network), Adapter(network)
+    given, other = OwnAdapter(network), OwnAdapter(network)
     other.cutoff = 4.5
     first, second = (Predictor(adapter, target=BARRIER) for adapter in (given, other))
     path = GlassExplorer(small, first).save(tmp_path / "own.symgnn")
