@@ -32,7 +32,7 @@ def frames_figure(
     label
         Of their axis, with the unit.
     shown
-        The frame that a line marks.
+        The frame that a line marks; with ``moments``, if it is one of ``frames``.
     measured
         At most one further curve, on an axis of its own; it is called as the axis is.
     moments
@@ -62,7 +62,8 @@ def frames_figure(
         # Ticks of its own: at those of the other axis, counts would be broken numbers.
         beside = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
         figure.update_layout(yaxis2={"title": {"text": name}, **beside})
-    if shown in frames:
-        figure.add_vline(float(places[frames.index(shown)]), line={"color": GREY, "dash": "dot"})
+    marked = shown if moments is None or shown is None else dict(zip(frames, places, strict=True)).get(shown)
+    if marked is not None:
+        figure.add_vline(float(marked), line={"color": GREY, "dash": "dot"})
     legend = {"orientation": "h", "x": 0.5, "y": 1.0, "xanchor": "center", "yanchor": "bottom"}
     return figure.update_layout(xaxis_title=axis, yaxis_title=label, showlegend=bool(values), legend=legend)

@@ -11,7 +11,6 @@ from numba.core.compiler import Compiler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",

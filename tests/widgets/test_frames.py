@@ -14,6 +14,7 @@ import pytest
 from symgnn_explain.explain import path_contributions
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.plotting.arrows import LONGEST_ARROW
+from symgnn_explain.plotting.frames import frames_figure
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import Trajectory
 from symgnn_explain.structure.io.writing import write_extended_xyz
@@ -91,6 +92,14 @@ def test_the_slider_moves_the_atoms_and_comes_back(explorer: GlassExplorer, step
     explorer.session.colour_by = "species"
     species = np.frombuffer(base64.b64decode(drawn(explorer)["colours"]), "u1").reshape(-1, 3)
     np.testing.assert_array_equal(species, explorer.session.colours.colouring().rgb())
+
+
+def test_a_frame_is_marked_before_it_is_predicted() -> None:
+    values = {"Cu 0": np.array([1.0, 2.0])}
+    assert frames_figure([0, 1], values, "eV", shown=5).layout.shapes[0].x0 == 5
+    moments = ("timestep", np.array([100.0, 200.0]))
+    assert frames_figure([0, 1], values, "eV", shown=1, moments=moments).layout.shapes[0].x0 == 200
+    assert not frames_figure([0, 1], values, "eV", shown=5, moments=moments).layout.shapes  # nobody knows when it is
 
 
 def test_curves_are_drawn_against_the_steps_that_the_file_states(

@@ -123,6 +123,7 @@ def attend_backward(  # noqa: PLR0912, PLR0915, PLR0917 - compiled
                         towards_logit = attention[m, e, k] * (mask[m, e] * towards_weight[e - start, k] - mean[k])
                         if attended.shape[1] > 0:
                             towards_logit += attention[m, e, k] * towards_attended[m, i, k] * (1 - attended[m, i, k])
+                    # Two loops that differ in one term: asking inside takes the vector instructions from both.
                     if e < n_hidden:
                         for d in range(width):
                             h = from_source[m, j, k, d] + from_target[m, i, k, d] + from_edge[m, e, k, d]
