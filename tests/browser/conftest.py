@@ -15,6 +15,9 @@ from .lab import CHROMIUM_FLAGS, CHROMIUM_NAMES, ExplorerPage, Lab, chromium_pat
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 VIEWPORT = {"width": 1500, "height": 1000}
+PLAIN_PAGES = "--disable-gpu-compositing"
+"""Only WebGL uses the emulated graphics card: figures are drawn sooner, each picture of the 3D view comes later."""
+
 SCREENSHOT_VARIABLE = "SYMGNN_EXPLAIN_SCREENSHOT"
 COARSE = {"viewport": VIEWPORT, "device_scale_factor": 1 if SCREENSHOT_VARIABLE in os.environ else 0.5}
 """A page laid out as on that screen with a quarter of its pixels, which without a graphics card take most of the time.
@@ -47,7 +50,7 @@ def browser(chromium: str) -> Iterator[Any]:
         "playwright.sync_api", reason="Playwright is not installed: pip install 'symgnn-explain[dev]'"
     )
     with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium, headless=True, args=CHROMIUM_FLAGS)
+        running = driver.chromium.launch(executable_path=chromium, headless=True, args=[*CHROMIUM_FLAGS, PLAIN_PAGES])
         try:
             yield running
         finally:

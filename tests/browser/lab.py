@@ -25,7 +25,6 @@ CHROMIUM_FLAGS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
-    "--disable-gpu-compositing",  # pages are put together without it; only WebGL needs the emulated card
     "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
