@@ -26,11 +26,10 @@ def leaky(values: Tensor, slope: float | Tensor, rounding: float) -> Tensor:
     return ((1 + slope) * values + (1 - slope) * (values.square() + rounding).sqrt()) / 2
 
 
-def leaky_slope(values: Tensor, slope: float | Tensor, rounding: float) -> Tensor:
+def leaky_slope(values: Tensor, slope: Tensor, rounding: float) -> Tensor:
     """Return the derivative of :func:`leaky`."""
     if not rounding:
-        one = values.new_ones(())
-        return torch.where(values > 0, one, slope * one)
+        return torch.where(values > 0, 1.0, slope)
     return ((1 + slope) + (1 - slope) * values / (values.square() + rounding).sqrt()) / 2
 
 

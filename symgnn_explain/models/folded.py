@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,15 +28,19 @@ class Linear:
     ----------
     weight, bias
         Shapes (M, in, out) and (M, 1, out).
+    biased
+        Whether the bias is more than zeros.
     """
 
     weight: Tensor
     bias: Tensor
+    biased: bool = True
 
     @classmethod
     def of(cls, linears: Sequence[nn.Linear]) -> Linear:
         """Put the maps of the members side by side."""
-        return cls.stack([(linear.weight, _bias(linear)) for linear in linears])
+        stacked = cls.stack([(linear.weight, _bias(linear)) for linear in linears])
+        return replace(stacked, biased=any(linear.bias is not None for linear in linears))
 
     @classmethod
     def stack(cls, maps: Sequence[tuple[Tensor, Tensor]]) -> Linear:
@@ -46,7 +50,7 @@ class Linear:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Map features (M, n, in) to (M, n, out)."""
-        return torch.baddbmm(self.bias, features, self.weight)
+        return torch.baddbmm(self.bias, features, self.weight) if self.biased else torch.bmm(features, self.weight)
 
     def of_one(self, features: Tensor) -> Tensor:
         """Map features (n, in) that all members share to (M, n, out)."""
@@ -59,16 +63,16 @@ class Linear:
         return self.weight.transpose(0, 1).flatten(1)
 
     def add_to(self, features: Tensor, change: Tensor) -> Tensor:
-        """Add to features (M, n, out) what ``change`` (M, n, in) is mapped to, without the bias."""
-        return torch.baddbmm(features, change, self.weight)
+        """Add to features (M, n, out), in place, what ``change`` (M, n, in) is mapped to, without the bias."""
+        return features.baddbmm_(change, self.weight)
 
     def pullback(self, towards: Tensor) -> Tensor:
         """Gradient (M, n, in) from that of the result (M, n, out)."""
         return torch.bmm(towards, self.weight.mT)
 
     def add_pullback_to(self, gradient: Tensor, towards: Tensor) -> Tensor:
-        """Return ``gradient`` (M, n, in) and what :meth:`pullback` gives."""
-        return torch.baddbmm(gradient, towards, self.weight.mT)
+        """Add to a gradient (M, n, in), in place, what :meth:`pullback` gives."""
+        return gradient.baddbmm_(towards, self.weight.mT)
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,8 @@ class FoldedLayer:
 
     def by_head(self, features: Tensor) -> Tensor:
         """View (M, n, heads · dim) as (M, n, heads, dim)."""
-        return features.unflatten(2, (self.heads, -1))
+        members, _, width = features.shape
+        return features.view(members, -1, self.heads, width // self.heads)
 
 
 @dataclass(frozen=True)

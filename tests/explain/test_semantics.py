@@ -16,6 +16,7 @@ from symgnn_explain.explain.engine import constant_messages, masked_layers
 from symgnn_explain.explain.engine.edge_attention import (
     Asked,
     Attended,
+    EdgeConstants,
     EdgeInputs,
     edge_attention,
     edge_attention_in_torch,
@@ -199,9 +200,11 @@ def test_the_compiled_attention_equals_that_in_torch(renormalise: bool, nothing:
         from_source=random(members, n_sources, heads, width),
         from_target=random(members, n_targets, heads, width),
         from_edge=random(members, n_edges, heads, width),
+        mask=mask,
+    )
+    constants = EdgeConstants(
         vector=random(members, heads, width),
         fading=-random(n_edges).abs() if rounding else torch.zeros(n_edges, dtype=torch.float64),
-        mask=mask,
         source=torch.randint(n_sources, (n_edges,), generator=generator),
         first_edge=torch.searchsorted(target, torch.arange(n_targets + 1)),
     )
@@ -215,8 +218,8 @@ def test_the_compiled_attention_equals_that_in_torch(renormalise: bool, nothing:
     results = []
     for function in (edge_attention, edge_attention_in_torch):
         asked = Asked(rounding, nothing, n_hidden, renormalise=renormalise, counts=counts)
-        found, pullback = function(inputs, asked)
-        _, pull_without = function(inputs, asked._replace(towards_edges=False))
+        found, pullback = function(inputs, constants, asked)
+        _, pull_without = function(inputs, constants, asked._replace(towards_edges=False))
         gradients, without_edges = pullback(towards), pull_without(towards)
         assert without_edges.from_edge is None
         torch.testing.assert_close(without_edges, gradients._replace(from_edge=None), rtol=1e-12, atol=1e-12)
@@ -231,8 +234,9 @@ def test_removing_what_has_all_attention_leaves_the_rest(function) -> None:
     given_tensors = torch.eye(2)[None], torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, 1)
     from_edge = torch.tensor([200.0, 1.0, 2.0]).view(1, 3, 1, 1)
     ends, mask = (torch.tensor([0, 0, 1]), torch.tensor([0, 3])), torch.tensor([[0.0, 1.0, 1.0]])
-    inputs = EdgeInputs(*given_tensors, from_edge, torch.ones(1, 1, 1), torch.zeros(3), mask, *ends)
-    found, pullback = function(inputs, Asked(renormalise=True))
+    inputs = EdgeInputs(*given_tensors, from_edge, mask)
+    constants = EdgeConstants(torch.ones(1, 1, 1), torch.zeros(3), *ends)
+    found, pullback = function(inputs, constants, Asked(renormalise=True))
     share = 1 / (1 + np.exp(-1.0))
     torch.testing.assert_close(found.aggregated.flatten(), torch.tensor([1 - share, share], dtype=torch.float32))
     gradients = pullback(Attended(*(torch.ones_like(tensor) for tensor in found)))

@@ -21,8 +21,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,27 +43,42 @@ class EdgeInputs(NamedTuple):
         ``t`` of the atoms that receive, shape (M, T, K, D).
     from_edge
         ``c``, shape (M, E, K, D).
-    vector
-        ``v``, shape (M, K, D).
-    fading
-        ``log w``, shape (E,).
     mask
         ``m``, shape (M, E).
-    source
-        Which atom sends along each edge, shape (E,).
-    first_edge
-        Edges ``first_edge[i]`` to ``first_edge[i + 1]`` lead into atom ``i``, shape (T + 1,).
     """
 
     node: Tensor
     from_source: Tensor
     from_target: Tensor
     from_edge: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class EdgeConstants:
+    """What no mask changes.
+
+    Parameters
+    ----------
+    vector
+        ``v``, shape (M, K, D).
+    fading
+        ``log w``, shape (E,).
+    source
+        Which atom sends along each edge, shape (E,).
+    first_edge
+        Edges ``first_edge[i]`` to ``first_edge[i + 1]`` lead into atom ``i``, shape (T + 1,).
+    """
+
     vector: Tensor
     fading: Tensor
-    mask: Tensor
     source: Tensor
     first_edge: Tensor
+
+    @cached_property
+    def arrays(self) -> tuple[Any, ...]:
+        """The same as arrays, on a CPU."""
+        return _arrays(self.vector, self.fading, self.source, self.first_edge)
 
 
 class Asked(NamedTuple):
@@ -130,46 +148,49 @@ MaskPullback = Callable[[Tensor], Tensor]
 """From the gradient of a result to that of the mask (E,)."""
 
 
-def edge_attention(inputs: EdgeInputs, asked: Asked) -> tuple[Attended, AttentionPullback]:
+def edge_attention(inputs: EdgeInputs, constants: EdgeConstants, asked: Asked) -> tuple[Attended, AttentionPullback]:
     """Aggregate the masked messages into each atom; compiled on a CPU, PyTorch's own operations elsewhere."""
     if inputs.mask.device.type != "cpu":
-        return edge_attention_in_torch(inputs, asked)
+        return edge_attention_in_torch(inputs, constants, asked)
     from symgnn_explain.explain.engine.kernels import attend, attend_backward
 
     members, n_targets, *heads = inputs.from_target.shape
-    given = _arrays(*inputs)
+    given = *_arrays(*inputs), *constants.arrays
     precision, renormalise = given[0].dtype.type, asked.renormalise
     slope, most, nothing = map(precision, (NEGATIVE_SLOPE, MOST_LOGIT, asked.nothing))
     rounded = precision(asked.rounding) if asked.rounding else None
-    attention = inputs.mask.new_empty(*inputs.mask.shape, heads[0])
+    attention = np.empty((*given[4].shape, heads[0]), precision)
     found = Attended(
         kept=inputs.mask.new_zeros(members, n_targets, heads[0]),
         attended=inputs.mask.new_zeros(members, n_targets if asked.counts else 0, heads[0]),
         aggregated=inputs.mask.new_zeros(members, n_targets, heads[0], inputs.node.shape[2]),
         hidden=inputs.mask.new_empty(members, asked.n_hidden, *heads),
     )
-    attend(given, (slope, nothing), rounded, most, renormalise, _arrays(attention, *found))
+    filled = _, _, attended, *_ = attention, *_arrays(*found)
+    attend(given, (slope, nothing), rounded, most, renormalise, filled)
 
     def pullback(towards: Attended) -> EdgeGradients:
         node, from_source, from_target = map(torch.zeros_like, inputs[:3])
         from_edge = torch.empty_like(inputs.from_edge) if asked.towards_edges else None
         mask = inputs.mask.new_zeros(inputs.mask.shape)
         gradients = _arrays(node, from_source, from_target, mask)
-        known = _arrays(attention, found.attended, *towards)
+        known = attention, attended, *_arrays(*towards)
         attend_backward(given, slope, rounded, renormalise, known, gradients, *_arrays(from_edge))
         return EdgeGradients(node, from_source, from_target, from_edge, mask)
 
     return found, pullback
 
 
-def edge_attention_in_torch(inputs: EdgeInputs, asked: Asked) -> tuple[Attended, AttentionPullback]:
+def edge_attention_in_torch(
+    inputs: EdgeInputs, constants: EdgeConstants, asked: Asked
+) -> tuple[Attended, AttentionPullback]:
     """Do what :func:`edge_attention` does, on any device."""
     node, from_source, from_target, from_edge, mask = (
         tensor.detach().requires_grad_() for tensor in (*inputs[:4], inputs.mask)
     )
     leaf = inputs._replace(node=node, from_source=from_source, from_target=from_target, from_edge=from_edge, mask=mask)
     with torch.enable_grad():
-        found = _attend(leaf, asked)
+        found = _attend(leaf, constants, asked)
     leaves = [node, from_source, from_target, mask, *([from_edge] if asked.towards_edges else [])]
 
     def pullback(towards: Attended) -> EdgeGradients:
@@ -181,12 +202,12 @@ def edge_attention_in_torch(inputs: EdgeInputs, asked: Asked) -> tuple[Attended,
     return Attended(*(tensor.detach() for tensor in found)), pullback
 
 
-def _attend(inputs: EdgeInputs, asked: Asked) -> Attended:
-    n_edges = inputs.first_edge.diff()
+def _attend(inputs: EdgeInputs, constants: EdgeConstants, asked: Asked) -> Attended:
+    n_edges = constants.first_edge.diff()
     target = torch.repeat_interleave(torch.arange(len(n_edges), device=n_edges.device), n_edges)
-    ends = inputs.from_source.index_select(1, inputs.source) + inputs.from_target.index_select(1, target)
+    ends = inputs.from_source.index_select(1, constants.source) + inputs.from_target.index_select(1, target)
     hidden = leaky(ends + inputs.from_edge, NEGATIVE_SLOPE, asked.rounding)
-    logit = (hidden * inputs.vector[:, None]).sum(-1) + inputs.fading[:, None]
+    logit = (hidden * constants.vector[:, None]).sum(-1) + constants.fading[:, None]
     zeros = logit.new_zeros(inputs.from_target.shape[:3])
     along = target[None, :, None].expand_as(logit)
     left = logit.detach()
@@ -198,7 +219,7 @@ def _attend(inputs: EdgeInputs, asked: Asked) -> Attended:
     total = (asked.nothing - largest).exp().index_add(1, target, masked if asked.renormalise else weight)
     total = torch.where(total > 0, total, torch.ones_like(total)).index_select(1, target)
     share = masked / total
-    message = inputs.node.index_select(1, inputs.source)[:, :, None] * share[..., None]
+    message = inputs.node.index_select(1, constants.source)[:, :, None] * share[..., None]
     aggregated = message.new_zeros(*zeros.shape, message.shape[3]).index_add(1, target, message)
     kept = zeros.index_add(1, target, share)
     attended = zeros.index_add(1, target, weight / total) if asked.counts else kept[:, :0]

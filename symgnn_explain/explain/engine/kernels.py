@@ -24,7 +24,7 @@ def attend(  # noqa: PLR0912, PLR0917 - compiled
     higher one.
     ``rounding`` is None where the activation has a corner and nothing fades, and the function is compiled for that.
     """
-    node, from_source, from_target, from_edge, vector, fading, mask, source, first_edge = given
+    node, from_source, from_target, from_edge, mask, vector, fading, source, first_edge = given
     attention, kept, attended, aggregated, hidden = filled
     slope, nothing = numbers
     n_members, n_targets, n_heads, width = from_target.shape
@@ -87,7 +87,7 @@ def attend_backward(  # noqa: PLR0912, PLR0915, PLR0917 - compiled
 
     Those towards ``from_edge`` are set, or left out where their array is None.
     """
-    node, from_source, from_target, from_edge, vector, _, mask, source, first_edge = given
+    node, from_source, from_target, from_edge, mask, vector, _, source, first_edge = given
     attention, attended, towards_kept, towards_attended, towards_aggregated, towards_hidden = known
     towards_node, towards_source, towards_target, towards_mask = towards
     n_members, n_targets, n_heads, width = from_target.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from symgnn_explain.explain.engine.edge_attention import (
     Asked,
     Attended,
     AttentionPullback,
+    EdgeConstants,
     EdgeInputs,
     edge_attention,
 )
@@ -93,6 +95,20 @@ class MaskedLayers:
             layers, FoldedDecoder.of(members), shifts, constants, changes, field, fading, first_edge, renormalise
         )
 
+    @cached_property
+    def _constants(self) -> list[EdgeConstants]:
+        """What no mask changes in each layer."""
+        reaches = range(len(self.layers) - 1, -1, -1)
+        return [
+            EdgeConstants(
+                vector=layer.vector,
+                fading=self.fading[: self.field.n_edges[reach]],
+                source=self.field.source[: self.field.n_edges[reach]],
+                first_edge=self.first_edge[: self.field.n_nodes[reach] + 1],
+            )
+            for layer, reach in zip(self.layers, reaches, strict=True)
+        ]
+
     def edges_into(self, number: int, edge: Tensor) -> Tensor:
         """Return what the edges themselves give to a layer, shape (M, E, heads, dim)."""
         return self.layers[number].by_head(self.layers[number].edges(edge))
@@ -122,11 +138,7 @@ class MaskedLayers:
                 from_source=layer.by_head(layer.sources(node)),
                 from_target=layer.by_head(layer.targets(node[:, :n_nodes])),
                 from_edge=from_edge,
-                vector=layer.vector,
-                fading=self.fading[:n_edges],
                 mask=mask[:, :n_edges],
-                source=self.field.source[:n_edges],
-                first_edge=self.first_edge[: n_nodes + 1],
             )
             whole = None
             if self.changes is not None and layer.has_sink:
@@ -139,11 +151,11 @@ class MaskedLayers:
                 counts=whole is not None,
                 towards_edges=number > start,
             )
-            found, pull = edge_attention(inputs, asked)
+            found, pull = edge_attention(inputs, self._constants[number], asked)
             passes.append(_Pass(layer, self.constants[number], whole, pull, n_nodes, n_edges))
-            node = torch.baddbmm(node[:, :n_nodes] + self.shifts[number], found.kept, self.constants[number])
+            node = (node[:, :n_nodes] + self.shifts[number]).baddbmm_(found.kept, self.constants[number])
             if whole is not None:
-                node = torch.baddbmm(node, found.attended, whole)
+                node.baddbmm_(found.attended, whole)
             node = layer.messages.add_to(node, found.aggregated.flatten(2))
             if layer.edges_out is not None:
                 edge = edge[:, :n_next] + layer.edges_out(found.hidden.flatten(2))
@@ -155,19 +167,20 @@ class MaskedLayers:
             towards_mask = mask.new_zeros(mask.shape)
             for layer, constant, whole, pull, n_nodes, n_edges in reversed(passes):
                 towards_aggregated = layer.by_head(layer.messages.pullback(towards_node))
-                towards_hidden = towards_aggregated[:, :0]
-                if layer.edges_out is not None:
+                if layer.edges_out is None:
+                    towards_hidden = towards_aggregated[:, :0]
+                else:
                     towards_hidden = layer.by_head(layer.edges_out.pullback(towards_edge))
                 towards_kept = torch.bmm(towards_node, constant.mT)
                 towards_attended = towards_kept[:, :0] if whole is None else torch.bmm(towards_node, whole.mT)
                 found = pull(Attended(towards_kept, towards_attended, towards_aggregated, towards_hidden))
-                towards_mask[:, :n_edges] += found.mask
+                towards_mask[:, :n_edges].add_(found.mask)
                 before = layer.sources.add_pullback_to(found.node, found.from_source.flatten(2))
-                before[:, :n_nodes] += layer.targets.add_pullback_to(towards_node, found.from_target.flatten(2))
+                layer.targets.add_pullback_to(before[:, :n_nodes].add_(towards_node), found.from_target.flatten(2))
                 towards_node = before
                 if found.from_edge is not None:
                     edge_before = layer.edges.pullback(found.from_edge.flatten(2))
-                    edge_before[:, : towards_edge.shape[1]] += towards_edge
+                    edge_before[:, : towards_edge.shape[1]].add_(towards_edge)
                     towards_edge = edge_before
             return towards_node, towards_mask.sum(0) if shared else towards_mask
 
