@@ -56,16 +56,19 @@ def matched(glass: Glass, like: Glass) -> Glass:
 def displacements_between(start: Glass, end: Glass) -> FloatArray:
     """Return how far every atom came from one structure to another, shape (N, 3), Å, in the cell of ``start``.
 
-    By the nearest image, less what the cell does to all atoms alike, and less the median along each axis: a drift of
-    the whole is none, and atoms that stay do not seem to move because others did.
+    By the image nearest to where a drift of the whole brings each atom, less what the cell does to all atoms alike, and
+    less the median along each axis: a drift is no displacement, however long, such as that to another origin of the
+    cell, and atoms that stay do not seem to move because others did.
 
     Parameters
     ----------
     start, end
         Structures whose atoms are :func:`matched`.
     """
-    ended = replace(end, cell=cell_at(start, end, 1.0)).fractional() @ start.cell
-    moved = nearest_image(start, ended - start.positions)
+    way = replace(end, cell=cell_at(start, end, 1.0)).fractional() - start.fractional()
+    # Where the structure repeats, the mean angle knows no images: that of the displacements is the drift.
+    drift = np.angle(np.exp(2j * np.pi * way).mean(axis=0)) / (2 * np.pi)
+    moved = nearest_image(start, (way - np.where(start.pbc, drift, 0.0)) @ start.cell)
     return np.asarray(moved - np.median(moved, axis=0))
 
 

@@ -68,6 +68,15 @@ def test_displacements_leave_out_drift_strain_and_crossings(glass: Glass) -> Non
     np.testing.assert_allclose(displacements_between(glass, end), moved, atol=1e-9)
 
 
+@pytest.mark.parametrize("share", [0.25, 0.49, 0.5, [0.5, -0.5, 0.51]])
+def test_another_origin_of_the_cell_moves_nobody(glass: Glass, share: float | list[float]) -> None:
+    """From -L/2 … L/2 to 0 … L every atom comes half a cell, and its nearest image is on either side."""
+    moved = np.random.default_rng(3).normal(0, 0.1, glass.positions.shape)
+    moved -= np.median(moved, axis=0)
+    end = replace(glass, positions=glass.positions + moved + np.multiply(share, np.ones(3)) @ glass.cell)
+    np.testing.assert_allclose(displacements_between(glass, end), moved, atol=1e-9)
+
+
 def test_a_box_that_only_encloses_its_atoms_strains_nothing(glass: Glass) -> None:
     """The cell vector of a direction without periodicity says nothing."""
     start = replace(glass, pbc=np.array([True, True, False]))
