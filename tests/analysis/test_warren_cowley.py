@@ -36,6 +36,15 @@ def test_b2_alternates(crystal):
     assert (order.like_neighbours == 0).all()
 
 
+def test_neighbours_on_a_bound_are_within_it(crystal):
+    """Rounding decides neither who is a neighbour nor whose neighbour it is."""
+    for edge in np.linspace(2.7, 3.6, 19):
+        perfect = crystal("bcc", lattice=edge, repeat=2)
+        b2 = Glass(perfect.positions + 0.123, np.tile([29, 40], 8), perfect.cell)
+        order = chemical_order(b2, [edge * np.sqrt(3) / 2, edge])
+        assert order.to_frame()["coordination"].tolist() == [0, 8, 8, 0, 6, 0, 0, 6]
+
+
 def test_l12_has_its_known_parameter(crystal):
     order = chemical_order(alloy(crystal, "fcc", [79, 29, 29, 29]), [2.5])
     assert entry(order, "Au", "Cu").warren_cowley == pytest.approx(-1 / 3)

@@ -19,6 +19,8 @@ from symgnn_explain.structure.radial import radial_distribution
 
 RESAMPLES = 1000
 
+_ON_A_BOUND = 1e-9  # distances (Å) that only rounding keeps above a bound belong below it
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ChemicalOrder(Brief):
@@ -81,8 +83,8 @@ def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed:
             f"shells end at {bounds.tolist()}: expected ascending distances in Å, and g(r) of {glass.name!r} "
             "must have a minimum where none are given."
         )
-    neighbours = neighbours_within(glass, float(bounds[-1]))
-    shell = np.searchsorted(bounds, neighbours.distance, side="left")
+    neighbours = neighbours_within(glass, float(bounds[-1]) + 2 * _ON_A_BOUND)
+    shell = np.searchsorted(bounds + _ON_A_BOUND, neighbours.distance, side="left")
     numbers, kind = np.unique(glass.numbers, return_inverse=True)
     counts = _count(neighbours, shell, kind, n_shells=len(bounds), n_kinds=len(numbers))
     random = np.random.default_rng(seed)
@@ -118,8 +120,8 @@ def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed:
 
 
 def _count(neighbours: Neighbours, shell: IntArray, kind: IntArray, *, n_shells: int, n_kinds: int) -> IntArray:
-    """Neighbours of each atom by shell and species, shape (N, shells, species)."""
-    cell = (neighbours.centre * n_shells + shell) * n_kinds + kind[neighbours.neighbour]
+    """Neighbours of each atom by shell and species, shape (N, shells, species); those beyond the last count nowhere."""
+    cell = ((neighbours.centre * n_shells + shell) * n_kinds + kind[neighbours.neighbour])[shell < n_shells]
     size = len(kind) * n_shells * n_kinds
     return np.bincount(cell, minlength=size).reshape(len(kind), n_shells, n_kinds)
 
