@@ -54,4 +54,5 @@ def _label(result: Autocorrelation) -> str:
 
 def _stated(length: CorrelationLength) -> str:
     sign = "> " if length.truncated else ""
-    return f"{sign}{length.value:.1f} ({length.low:.1f}–{length.high:.1f}) Å"
+    between = f" ({length.low:.1f}–{length.high:.1f})" if np.isfinite(length.low) else ""
+    return f"{sign}{length.value:.1f}{between} Å"

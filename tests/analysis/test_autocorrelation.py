@@ -8,10 +8,11 @@ from ase.geometry import find_mic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis.fields.autocorrelation import field_autocorrelation
+from symgnn_explain.analysis.fields.autocorrelation import BLOCK, field_autocorrelation
 from symgnn_explain.analysis.fields.blocks import spatial_blocks
 from symgnn_explain.analysis.fields.correlation_length import exponential_length, integral_length
 from symgnn_explain.errors import Cancelled, InputError
+from symgnn_explain.plotting.autocorrelation import autocorrelation_figure
 from symgnn_explain.structure.glass import Glass
 
 
@@ -159,6 +160,23 @@ def test_blocks_are_equal_pieces_of_the_cell(random_glass):
     assert spatial_blocks(cluster, 1000.0).max() == 0
     with pytest.raises(InputError, match="positive"):
         spatial_blocks(glass, 0.0)
+
+
+def test_a_cell_of_a_single_block_has_no_interval(random_glass):
+    """That one drawn again and again is the same: it would be an interval without width."""
+    glass = random_glass(4)
+    assert spatial_blocks(glass, BLOCK).max() == 0
+    wave = np.cos(2 * np.pi * glass.fractional()[:, 0])
+    result = field_autocorrelation(glass, wave, "wave", draws=200)
+    assert np.isfinite(result.correlation).all()
+    assert np.isfinite(result.null_low).all()
+    assert np.isnan([result.low, result.high]).all()
+    for length in (result.integral_length, result.exponential_length):
+        assert length.value > 0
+        assert np.isnan([length.low, length.high]).all()
+    legend = [trace.name for trace in autocorrelation_figure(result).data if trace.name and "wave" in trace.name]
+    assert legend
+    assert "nan" not in legend[0]
 
 
 def test_progress_cancelling_and_results(random_glass):

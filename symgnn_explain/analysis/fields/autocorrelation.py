@@ -55,7 +55,7 @@ class Autocorrelation(Brief):
     n_pairs
         Pairs in each bin, shape (B,).
     correlation, low, high
-        C(r), with a 95 % interval from a bootstrap over spatial blocks, shape (B,).
+        C(r), with a 95 % interval from a bootstrap over spatial blocks, shape (B,); NaN where the cell is a single one.
     null_low, null_high
         95 % of random permutations of the values lie between, shape (B,).
     near_correlation, p_value
@@ -218,6 +218,8 @@ def _resampled(
     """C(r) of blocks drawn with replacement, each draw with its own mean and variance, shape (draws, B)."""
     sums = _sums(np.column_stack([np.ones(len(standard)), standard, standard**2, product, touched]), blocks)
     n_blocks = len(sums)
+    if n_blocks == 1:  # drawn again and again it is the same: that would be an interval without width
+        return np.full((draws, product.shape[1]), np.nan)
     drawn = random.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=draws) @ sums
     n_bins = product.shape[1]
     mean, square = drawn[:, 1] / drawn[:, 0], drawn[:, 2] / drawn[:, 0]

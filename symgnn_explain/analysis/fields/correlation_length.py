@@ -23,7 +23,7 @@ class CorrelationLength:
     Parameters
     ----------
     value, low, high
-        Å; 95 % of the bootstrap lies between ``low`` and ``high``.
+        Å; 95 % of the bootstrap lies between ``low`` and ``high``. These are NaN where there is no bootstrap.
     amplitude
         C(r) that the decay starts from: at the first point for the integral, at r = 0 for the exponential.
     misfit
@@ -103,7 +103,8 @@ def exponential_length(r: FloatArray, correlation: FloatArray, resampled: FloatA
         return None
     amplitude = float(overlap[0, best[0]] / norm[best[0]])
     misfit = float(np.sqrt(np.mean((correlation[used] - amplitude * decays[best[0]]) ** 2)))
-    return CorrelationLength(length, *interval(_GRID[best[1:]]), amplitude, misfit, float(r[0]), zero, truncated)
+    lengths = np.where(np.isfinite(overlap[1:]).all(axis=1), _GRID[best[1:]], np.nan)
+    return CorrelationLength(length, *interval(lengths), amplitude, misfit, float(r[0]), zero, truncated)
 
 
 def _integral(r: FloatArray, correlation: FloatArray) -> float | None:
