@@ -20,6 +20,7 @@ from symgnn_explain.saddles.inherent import LARGEST_FORCE, RELAXED_FROM, Relaxat
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import read_glass
 from symgnn_explain.structure.io.writing import write_extended_xyz
+from symgnn_explain.structure.matching import displacements_between
 
 MANIFEST, ALL_FRAMES, TABLE = "relaxation.json", "relaxed.extxyz", "relaxation.csv"
 
@@ -85,7 +86,7 @@ def relaxed_frames(
         if found.provenance.get(RELAXED_FROM) != glass.content_hash:
             raise InputError(f"{path} was relaxed from another structure than frame {number}: choose another folder.")
         watch.advance(1.0)
-        moved = np.linalg.norm(found.positions - glass.positions, axis=1)
+        moved = np.linalg.norm(displacements_between(glass, found), axis=1)
         yield RelaxedFrame(
             number,
             replace(found, name=glass.name),
@@ -108,7 +109,8 @@ def relax_frames(
 ) -> int:
     """Relax structures as :func:`relaxed_frames` does, and return how many.
 
-    At the end ``relaxed.extxyz`` holds all of them and ``relaxation.csv`` how far their atoms moved.
+    At the end ``relaxed.extxyz`` holds all of them and ``relaxation.csv`` how far their atoms moved, without what a
+    free cell does to all of them alike.
     """
     import pandas as pd
 

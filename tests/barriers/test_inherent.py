@@ -70,6 +70,16 @@ def test_a_crystal_finds_its_lattice_again_whatever_it_was_strained_to(calculato
     assert volumes[0] == pytest.approx(volumes[1], rel=1e-6)
 
 
+def test_a_cell_that_changes_moves_no_atom_by_itself(calculator, make_crystal, tmp_path: Path) -> None:
+    """Atoms of a strained crystal stay at their places in the cell, wherever its origin is."""
+    squeezed = strained(make_crystal(), np.diag([-0.01, 0.01, 0.02]))
+    squeezed = replace(squeezed, positions=squeezed.positions + np.array([30.0, -10.0, 5.0]))
+    settings = RelaxationSettings(free_cell=True)
+    [frame] = relaxed_frames.relaxed_frames([(0, squeezed)], calculator, tmp_path, settings)
+    assert abs(frame.row["volume_change"]) > 0.005
+    assert frame.row["largest_displacement_angstrom"] < 1e-3
+
+
 def test_any_calculator_of_ase_relaxes(make_crystal) -> None:
     glass = make_crystal(2, rattle=0.1)
     relaxed = glass.relaxed(EMT(), RelaxationSettings(tolerance=1e-3, free_cell=True))
