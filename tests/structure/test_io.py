@@ -183,3 +183,13 @@ def test_published_pickles(published: Callable[[str], Glass]) -> None:
     assert glass.formula == "Cu5120Zr2880"
     assert glass.barriers is not None
     assert glass.barriers.mean() == pytest.approx(1.723, abs=5e-4)  # as measured by whoever described the data
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2], [1, 0, 2]])  # the second cell is left-handed
+def test_a_poscar_with_its_volume_as_scale_is_not_mirrored(tmp_path, rows) -> None:
+    cell = np.array([[6.0, 0, 0], [1, 5, 0], [0, 2, 4]])[rows]
+    lines = ["x", "-960.0", *(" ".join(map(str, vector)) for vector in cell), "Cu", "1", "Direct", "0.1 0.2 0.3"]
+    (tmp_path / "POSCAR").write_text("\n".join([*lines, ""]))
+    glass = read_glass(tmp_path / "POSCAR")
+    np.testing.assert_allclose(glass.cell, 2 * cell, atol=1e-12)
+    np.testing.assert_allclose(glass.positions, [[0.1, 0.2, 0.3]] @ glass.cell, atol=1e-12)

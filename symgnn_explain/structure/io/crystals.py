@@ -18,7 +18,7 @@ from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io.ase_formats import glass_from
 from symgnn_explain.structure.io.opening import Span, as_text, decoded, read_bytes, read_text, said, skip_rows
 from symgnn_explain.structure.io.species import Source, numbers_from_words, species_of
-from symgnn_explain.structure.io.tables import is_count
+from symgnn_explain.structure.io.tables import is_count, number
 from symgnn_explain.structure.occupancy import TOLERANCE, refuse_disorder
 
 if TYPE_CHECKING:
@@ -114,12 +114,23 @@ def parse_poscar(content: bytes, species: Mapping[int, str] | None) -> Glass:
     # The species that the map says, because momenta are velocities times their masses.
     symbols = [chemical_symbols[next(iter(numbers[types == kind]), 1)] for kind in range(1, len(counts) + 1)]
     lines[5 : 6 if named else 5] = [" ".join(symbols) + "\n"]
+    lines[1] = _scale_by_volume(lines)
     text.seek(0)
     text.truncate()
     text.write("".join(lines))
     text.seek(0)
     glass = glass_from(lambda: read_vasp(text), None, "POSCAR file")
     return replace(glass, numbers=numbers, provenance={**glass.provenance, **about})
+
+
+def _scale_by_volume(lines: list[str]) -> str:
+    """Return the line of the scale as a factor where it is the volume, which ASE gives the sign of the determinant."""
+    try:
+        volume = -number(lines[1].split()[0])
+        now = abs(np.linalg.det(np.array([[number(word) for word in line.split()[:3]] for line in lines[2:5]])))
+    except (ValueError, IndexError, np.linalg.LinAlgError):  # ASE says what is wrong
+        return lines[1]
+    return f"{np.cbrt(volume / now)!s}\n" if volume > 0 and now > 0 else lines[1]
 
 
 def _ordered_atoms(block: CIFBlock) -> Atoms:
