@@ -30,6 +30,7 @@ from symgnn_explain.models.symgnn import SymGNN
 from symgnn_explain.plotting import contribution_figure
 from symgnn_explain.plotting.style import PALE_SAID
 from symgnn_explain.runs.watch import Watch
+from symgnn_explain.structure.glass import Glass
 
 from .conftest import double_graph, random_glass, random_model
 from .reference_messages import predict_with_reference
@@ -186,6 +187,15 @@ def test_contributions_of_integrated_gradients_are_complete(prepared, unit, sema
     )  # fmt: skip
     assert found.prediction == pytest.approx(prepared.predictions[5], abs=1e-6)
     assert found.score.sum() == pytest.approx(found.prediction - float(everything.baseline()), abs=1e-3)
+
+
+def test_an_atom_without_neighbours_is_explained_by_itself(prepared) -> None:
+    lonely = prepare(prepared.predictor, Glass([[1.0, 1, 1], [13.0, 13, 13]], [29, 40], np.eye(3) * 26))
+    found = lonely.explain(0, "integrated_gradients", unit="pair")
+    assert found.is_self_loop.all()
+    expected = found.prediction - found.diagnostics["baseline_prediction"]
+    assert found.score.sum() == pytest.approx(expected, abs=1e-3)
+    assert found.member_spread is not None
 
 
 def test_of_each_member_and_of_both_beside_each_other(prepared) -> None:

@@ -61,6 +61,12 @@ class DescribedPath:
 
     def to_pairs(self, from_nothing: Tensor, from_all: Tensor, of_messages: Tensor) -> Tensor:
         """From gradients towards the inputs to those of each pair, shape (M, pairs)."""
+        if not self._ends[1].requires_grad:  # an atom without neighbours, which nothing but itself describes
+            return (
+                torch.zeros(self._forward.n_members, self._forward.n_edges)
+                .to(of_messages)
+                .index_add(1, self._forward.messages, of_messages[0])
+            )
         ends, masks, towards = self._ends, self._masks, [from_nothing[0], from_all[0]]
         if self._forward.semantics == "reference":  # a pair adds the same at both ends
             ends, masks, towards = ends[1:], masks[1:], [from_nothing[0] + from_all[0]]
