@@ -15,6 +15,7 @@ from symgnn_explain.analysis.networks.structure_network import BondNetwork, bond
 from symgnn_explain.analysis.topology.alpha import name_bonds
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
+from symgnn_explain.plotting.networks import network_figure
 from symgnn_explain.structure.glass import Glass
 
 
@@ -178,6 +179,16 @@ def test_single_bond_is_a_network(large, whole, network):
     assert analysis.n_bonds == 1
     assert analysis.statistics["size", "independent cycles"] == 0
     assert not len(analysis.of_null("degree"))
+
+
+def test_a_network_without_any_other_has_nothing_to_be_compared_with(explain_by_hand):
+    glass = Glass([[1.0, 1, 1], [3.6, 1, 1]], [29, 40], np.eye(3) * 14)
+    explanation = explain_by_hand(glass, 0)
+    analysis = network_analysis(explanation, glass, bond_network(glass, cutoff=3.0), k=10, draws=10)
+    assert analysis.n_bonds == 1
+    assert not len(analysis.to_frame())
+    assert not len(analysis.of_null("random"))
+    assert len(network_figure(analysis).layout.shapes)
 
 
 def test_bad_input_is_said(large, whole, network, random_glass, explain_by_hand):

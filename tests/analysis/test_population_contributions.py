@@ -42,6 +42,12 @@ def test_shells_hold_all_that_other_atoms_contribute(glass, explanations) -> Non
     assert np.sum(figure.data[0].y) + np.sum(figure.data[2].y) == pytest.approx(every["size"].sum())
 
 
+def test_atoms_that_contribute_nothing_have_no_share(glass, explanations) -> None:
+    found = population_contributions([planted(one, np.zeros(len(glass))) for one in explanations], glass)
+    assert (found.shells["size"] == 0).all()
+    assert found.shells[["share", "ratio"]].isna().all(axis=None)
+
+
 def test_where_all_atoms_contribute_alike_nothing_stands_out(glass, explanations) -> None:
     alike = [planted(one, np.full(len(glass), -0.5)) for one in explanations]
     found = population_contributions(alike, glass, distances=(3.0, 4.5))

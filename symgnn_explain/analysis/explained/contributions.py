@@ -96,7 +96,8 @@ def population_contributions(
         for inner, outer in pairwise(edges):
             for species in (ALL, *glass.species):
                 here = (distance >= inner) & (distance < outer) & ((species == ALL) | (symbols[atoms] == species))
-                sums = [here.sum(), value[here].sum(), size[here].sum(), size[here].sum() / size.sum()]
+                share = size[here].sum() / size.sum() if size.any() else np.nan
+                sums = [here.sum(), value[here].sum(), size[here].sum(), share]
                 found[inner, outer, species] = np.array([*sums, alike[here].sum()])
         rows.append(found)
         contrasts.append([_contrast(distance, size, place) for place in distances])

@@ -43,6 +43,9 @@ NULLS = (*BOND_NULLS, "degree")
 wherever they are (no geometry is kept), which is what degrees alone explain."""
 
 
+_NUMBERS = ("observed", "expected", "null_low", "null_high", "effect", "p_value")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkAnalysis(Brief):
     """The network of an explanation's important bonds.
@@ -141,12 +144,13 @@ def network_analysis(
     by_score = chosen[np.argsort(-candidates.weight[chosen], kind="stable")]
     edges = np.array(nx.Graph(bonds[by_score, :2].tolist()).edges, dtype=np.int64)
     tests += _tests("degree", observed, describe(*rewire(edges[:, 0], edges[:, 1], draws, random)))
+    table = pd.DataFrame(tests, columns=["group", "name", "null", *_NUMBERS])
     return NetworkAnalysis(
         atom=explanation.atom,
         method=explanation.method,
         k=k,
         statistics=MappingProxyType(observed),
-        tests=with_q_values(pd.DataFrame(tests)),
+        tests=with_q_values(table.astype(dict.fromkeys(_NUMBERS, np.float64))),
         n_bonds=len(chosen),
         n_parallel=len(chosen) - len(edges),
     )
