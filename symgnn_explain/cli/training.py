@@ -181,7 +181,8 @@ def cross_validate(
     )
     together = result.together
     covered = " and ".join(f"{100 * share:.1f} % (of {level} %)" for level, share in together["coverage"].items())
-    print(f"All seeds together: r {together['pearson']:.4f}; intervals hold {covered} of the values held out")
+    held = f"; intervals hold {covered} of the values held out" if covered else ""
+    print(f"All seeds together: r {together['pearson']:.4f}{held}")
     print(f"Wrote {out / RESULT_FILE}")
 
 

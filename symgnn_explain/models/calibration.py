@@ -18,6 +18,8 @@ LEVELS = (0.68, 0.95)
 NORMAL = {f"{100 * level:.0f}": NormalDist().inv_cdf(0.5 + level / 2) for level in LEVELS}
 """Half widths of the intervals of a normal distribution, in standard deviations."""
 
+_ROUNDING = 1e-9
+
 GROWTH, POWER, FARTHEST = 1.7, 8, 1.3
 """With domain score d the variance grows by 1 + (1.7 d⁸)²; beyond a score of 1.3 it grows no more, and an interval is
 several times as wide as labels spread. Chosen so that every group of glasses that was held out is covered."""
@@ -43,7 +45,8 @@ class Calibration:
     growth
         By how much the variance grows with the domain score, see ``GROWTH``; 0 for not at all.
     half_widths
-        Of the intervals, by level in per cent (``68``, ``95``), in units of the spread.
+        Of the intervals, by level in per cent (``68``, ``95``), in units of the spread. Fewer than 3 residuals bound no
+        68 % of others, and fewer than 19 no 95 %: such a level is left out.
 
     Examples
     --------
@@ -102,8 +105,7 @@ class Calibration:
         if np.any(disagreement):
             floor, scale = _most_likely(inside, disagreement, weight, rms)
         spread = np.sqrt(floor**2 + (scale * disagreement) ** 2)
-        half_widths = {f"{100 * level:.0f}": _quantile(np.abs(inside) / spread, weight, level) for level in LEVELS}
-        return cls(floor=floor, scale=scale, growth=growth, half_widths=half_widths)
+        return cls(floor=floor, scale=scale, growth=growth, half_widths=_half_widths(np.abs(inside) / spread, weight))
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Calibration:
@@ -171,8 +173,16 @@ def _most_likely(residual: FloatArray, disagreement: FloatArray, weight: FloatAr
     return float(floor), float(scale)
 
 
-def _quantile(values: FloatArray, weight: FloatArray, level: float) -> float:
-    """Return the smallest value below or at which values of this share of the weight lie."""
+def _half_widths(values: FloatArray, weight: FloatArray) -> dict[str, float]:
+    """Return the smallest values below or at which so much of the weight lies that a further value would, as often.
+
+    Of n values that is the share (n + 1) / n times the level. Where it is more than all of them, no interval is known.
+    """
     order = np.argsort(values, kind="stable")
-    place = int(np.searchsorted(np.cumsum(weight[order]), level))
-    return float(values[order][min(place, len(values) - 1)])
+    reached, n_values = np.cumsum(weight[order]), 1 / np.sum(weight**2)
+    shares = {f"{100 * level:.0f}": level * (1 + 1 / n_values) - _ROUNDING for level in LEVELS}
+    return {
+        level: float(values[order][min(int(np.searchsorted(reached, share)), len(values) - 1)])
+        for level, share in shares.items()
+        if share <= 1
+    }

@@ -65,11 +65,12 @@ def summarise(held_out: Sequence[HeldOut], domain: Domain | None = None) -> dict
         )
         calibration = others.calibration()
         covered[fold] = calibration.coverage(own.residual, calibration.spread(own.disagreement, own.domain))
+    levels = [level for level in covered[folds[0]] if all(level in covered[fold] for fold in folds)]
     return {
         "metrics": {glass.name: regression_metrics(glass.mean, glass.known) for glass in held_out},
         "pearson": float(np.mean([_mean_pearson(held_out, fold) for fold in folds])),
         "calibration": _Joined.of(held_out, edge).calibration().to_dict(),
-        "coverage": {level: float(np.mean([covered[fold][level] for fold in folds])) for level in covered[folds[0]]},
+        "coverage": {level: float(np.mean([covered[fold][level] for fold in folds])) for level in levels},
         "coverage_by_fold": [covered[fold] for fold in folds],
     }
 

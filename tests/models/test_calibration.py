@@ -55,6 +55,19 @@ def test_intervals_hold_their_share_of_residuals_of_any_distribution() -> None:
         assert inside == pytest.approx({"68": 0.68, "95": 0.95}, abs=0.01)
 
 
+@pytest.mark.parametrize(("n", "levels"), [(2, set()), (10, {"68"}), (19, {"68", "95"}), (25, {"68", "95"})])
+def test_intervals_from_a_few_residuals_hold_their_share_or_are_not_stated(n: int, levels: set[str]) -> None:
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(400):
+        calibration = Calibration.fit(rng.normal(0, 0.3, n), np.zeros(n))
+        assert set(calibration.half_widths) == levels
+        assert Calibration.from_dict(calibration.to_dict()) == calibration
+        covered.append(calibration.coverage(rng.normal(0, 0.3, 500), calibration.spread(np.zeros(500))))
+    for level in levels:
+        assert np.mean([each[level] for each in covered]) > float(level) / 100 - 0.015
+
+
 def test_a_group_of_many_atoms_counts_as_one_of_few() -> None:
     """Between one group of small errors and one of large ones, the interval holds the mean of both shares."""
     rng = np.random.default_rng(0)

@@ -113,7 +113,7 @@ class Summary:
         value = element("b", target.number(predictions[atom]), uncertain, target.with_unit(""))
         rows: Rows = [(f"Predicted {target.word}", joined([value, f", above {rank:.0f} % of the atoms"]))]
         calibration = structure.predictor.calibration
-        if spread is not None and calibration is not None:
+        if spread is not None and calibration is not None and calibration.half_widths:
             widths = calibration.intervals(np.array([spread])).items()
             low, high = ({level: predictions[atom] + sign * width[0] for level, width in widths} for sign in (-1, 1))
             said = [f"{level} %: {target.number(low[level])} to {target.text(high[level])}" for level in low]
