@@ -48,6 +48,14 @@ def test_atoms_that_contribute_nothing_have_no_share(glass, explanations) -> Non
     assert found.shells[["share", "ratio"]].isna().all(axis=None)
 
 
+def test_a_single_explanation_has_no_interval(glass, explanations) -> None:
+    found = population_contributions(explanations[:1], glass)
+    assert found.shells["size"].notna().all()
+    assert found.shells[["size_low", "size_high", "contribution_low", "share_high"]].isna().all(axis=None)
+    assert found.peaks[["contrast_low", "contrast_high"]].isna().all(axis=None)
+    population_contribution_figure(found)
+
+
 def test_where_all_atoms_contribute_alike_nothing_stands_out(glass, explanations) -> None:
     alike = [planted(one, np.full(len(glass), -0.5)) for one in explanations]
     found = population_contributions(alike, glass, distances=(3.0, 4.5))

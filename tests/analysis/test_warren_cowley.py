@@ -45,6 +45,14 @@ def test_neighbours_on_a_bound_are_within_it(crystal):
         assert order.to_frame()["coordination"].tolist() == [0, 8, 8, 0, 6, 0, 0, 6]
 
 
+def test_a_single_centre_has_no_interval(crystal):
+    perfect = crystal("fcc", repeat=2)
+    order = chemical_order(Glass(perfect.positions, [40] + [29] * (len(perfect) - 1), perfect.cell), [3.0])
+    assert entry(order, "Zr", "Cu").share == 1
+    assert np.isnan([entry(order, "Zr", "Cu").low, entry(order, "Zr", "Cu").high]).all()
+    assert entry(order, "Cu", "Zr").low < entry(order, "Cu", "Zr").high
+
+
 def test_l12_has_its_known_parameter(crystal):
     order = chemical_order(alloy(crystal, "fcc", [79, 29, 29, 29]), [2.5])
     assert entry(order, "Au", "Cu").warren_cowley == pytest.approx(-1 / 3)

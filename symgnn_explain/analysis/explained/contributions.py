@@ -37,7 +37,7 @@ class PopulationContributions(Brief):
         ``atoms`` there; ``contribution``, the sum of what they contribute, and ``size``, the sum of its absolute
         values, means over the explained atoms; ``share`` of all sizes; ``expected``, the size if atoms at equal
         distance contributed alike whatever their species, and ``ratio`` of the size to it. ``…_low`` and ``…_high``:
-        95 % intervals from resampling the explained atoms.
+        95 % intervals from resampling the explained atoms, NaN for a single one.
     peaks
         One row a published distance: ``distance`` (Å); ``contrast``, what an atom at that distance contributes in
         absolute value over what an atom on the flanks does: 1 where the distance is nothing special; its interval.

@@ -89,9 +89,7 @@ def estimate(sample: ArrayLike, *, seed: int = 0) -> Interval:
     """Mean over atoms, those without a value left out, and its 95 % interval from resampling them (nan for one)."""
     values = np.asarray(sample, dtype=np.float64)
     values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return Interval(float(values[0]), np.nan, np.nan) if len(values) else UNKNOWN
-    return bootstrap(values, seed=seed)
+    return bootstrap(values, seed=seed) if len(values) else UNKNOWN
 
 
 def ratio_estimate(above: FloatArray, below: FloatArray, *, seed: int = 0) -> Interval:

@@ -40,11 +40,11 @@ class ChemicalOrder(Brief):
     def to_frame(self) -> pd.DataFrame:
         """One row a shell, centre and neighbour.
 
-        Columns: ``inner`` and ``outer`` bound of the shell (Å); species ``centre`` and ``neighbour``;
-        ``coordination``, mean number of such neighbours of such a centre; their ``share`` of all neighbours of such
-        centres in the shell; ``warren_cowley``, ``1 - share / concentration of the neighbour``, with a bootstrap 95 %
-        interval over the centres (``low``, ``high``): 0 where species are mixed at random, negative where the pair is
-        preferred, 1 where there is none; ``size_corrected``, ``1 - share / expected share``, where neighbours are
+        Columns: ``inner`` and ``outer`` bound of the shell (Å); species ``centre`` and ``neighbour``; ``coordination``,
+        mean number of such neighbours of such a centre; their ``share`` of all neighbours of such centres in the shell;
+        ``warren_cowley``, ``1 - share / concentration of the neighbour``, with a bootstrap 95 % interval over the
+        centres (``low``, ``high``; NaN for a single one): 0 where species are mixed at random, negative where the pair
+        is preferred, 1 where there is none; ``size_corrected``, ``1 - share / expected share``, where neighbours are
         expected in proportion to how many neighbours each species has in all: large atoms have more of them and stand
         around others more often, whatever their chemistry.
         """
@@ -99,7 +99,7 @@ def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed:
             drawn = resampled[centre][:, place]
             shares = _ratio(drawn[:, neighbour], drawn.sum(axis=1))
             low, high = np.nan, np.nan
-            if np.isfinite(shares).all():
+            if len(around) > 1 and np.isfinite(shares).all():
                 low, high = interval(1 - shares / concentration[neighbour])
             pairs.append(
                 {

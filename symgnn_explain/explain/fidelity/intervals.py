@@ -35,6 +35,8 @@ def bootstrap(
 ) -> Interval:
     """Resample a sample, shape (n,), with replacement; percentile interval of its mean or median.
 
+    A single value has no interval: its bounds are NaN.
+
     Raises
     ------
     InputError
@@ -44,6 +46,8 @@ def bootstrap(
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise InputError(f"a sample of shape {values.shape} has no interval: give finite numbers, one an atom.")
     of = np.mean if statistic == "mean" else np.median
+    if len(values) == 1:
+        return Interval(float(values[0]), np.nan, np.nan)
     drawn = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
     low, high = quantiles(of(values[drawn], axis=1))
     return Interval(float(of(values)), float(low), float(high))
