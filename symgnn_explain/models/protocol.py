@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -16,6 +18,8 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
+
+_OF_PRECISION = ("dtype", "scalar type", "not implemented for")  # in what PyTorch says of precisions that differ
 
 
 @runtime_checkable
@@ -161,14 +165,39 @@ def require_node_model(model: object) -> object:
 
 
 def one_number_an_atom(model: NodeModel, graph: Data) -> Tensor:
-    """Predict a whole graph, shape (N,); raise InputError where the network does not give one number an atom."""
-    output = model.predict(graph)
+    """Predict a whole graph, shape (N,), at least in single precision.
+
+    A network in half precision computes as it is; masks and sums over its predictions need more digits.
+
+    Raises InputError where the network does not give one number an atom, or cannot compute in the precision given.
+    """
+    try:
+        output = model.predict(graph)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _OF_PRECISION):
+            raise
+        given = {name: value for name, value in graph.to_dict().items() if name != "displacement"}
+        raise InputError(
+            f"{name_of(model)} cannot compute in the precision that it is given: its weights are in "
+            f"{_precisions(tensors_of(model))}, the numbers of its graph in {_precisions(given)} ({_line(error)}). "
+            "Give both in one that your layers know, such as network.float() and torch.float32 in graph()."
+        ) from error
     if not isinstance(output, Tensor) or output.numel() != graph.num_nodes or not output.is_floating_point():
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise InputError(
             f"{name_of(model)} gives outputs of shape {shape} for {graph.num_nodes} atoms: expected one number an atom."
         )
-    return output.view(-1)
+    return output.view(-1).to(torch.promote_types(output.dtype, torch.float32))
+
+
+def _precisions(tensors: Mapping[str, Any]) -> str:
+    """Name the precisions of what holds numbers with a point."""
+    kinds = {value.dtype for value in tensors.values() if isinstance(value, Tensor) and value.is_floating_point()}
+    return " and ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds)) or "none"
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")
 
 
 def tensors_of(model: object) -> dict[str, Tensor]:

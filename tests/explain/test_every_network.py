@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from symgnn_explain.structure.io import write_glass
 from symgnn_explain.training.recipes import RECIPES
 from symgnn_explain.training.train import train
 from symgnn_widgets import GlassExplorer
+from tests.own_network import OwnAdapter
 
 from .conftest import random_glass
 
@@ -307,3 +309,41 @@ def test_what_is_no_model_is_refused_in_a_sentence(glasses: tuple[Glass, Glass])
         Predictor(OwnModel(network=json.loads))
     with pytest.raises(InputError, match="knows only Cu"):
         Predictor(OwnModel(Own(), species=("Cu",))).predict(glasses[0])
+
+
+class Coarse(OwnAdapter):
+    """Gives its network numbers in the precision of ``given``."""
+
+    given = torch.float32
+
+    def graph(self, glass: Glass) -> Data:
+        graph = super().graph(glass)
+        graph.x = graph.x.to(self.given)
+        return graph
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_a_network_in_half_precision_is_explained_like_itself_in_single(
+    precision: torch.dtype, glasses: tuple[Glass, Glass]
+) -> None:
+    torch.manual_seed(0)
+    network = SAGEConv(1, 1).to(precision)
+    half, single = Coarse(network), Coarse(deepcopy(network).float())
+    half.given = precision
+    fine = prepare(Predictor(single), glasses[0])
+    coarse = prepare(Predictor(half), glasses[0])
+    for method in ("gnnexplainer", "gnnexplainer_nested", "saliency", "integrated_gradients"):
+        found = coarse.explain(ATOM, method)
+        assert np.isfinite(found.score).all()
+        assert found.prediction == pytest.approx(fine.explain(ATOM, "saliency").prediction, rel=0.02)
+    expected = fine.explain(ATOM, "integrated_gradients").score
+    found = coarse.explain(ATOM, "integrated_gradients").score
+    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
+
+
+def test_weights_and_graph_of_different_precisions_are_one_sentence(glasses: tuple[Glass, Glass]) -> None:
+    predictor = Predictor(Coarse(SAGEConv(1, 1).half()))
+    with pytest.raises(InputError, match=r"weights are in float16, the numbers of its graph in float32") as caught:
+        predictor.predict(glasses[0])
+    assert "\n" not in str(caught.value)
+    assert "network.float()" in str(caught.value)
