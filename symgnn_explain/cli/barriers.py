@@ -19,6 +19,7 @@ from symgnn_explain.cli.options import (
     parsed_settings,
 )
 from symgnn_explain.cli.output import require_writable
+from symgnn_explain.runs.names import one_line_name
 
 if TYPE_CHECKING:
     from symgnn_explain.saddles import BarrierSet
@@ -44,8 +45,9 @@ def barriers(
 
     An atom's barrier is the mean over the distinct saddle points, connected to the structure as it is, that random
     pushes of the atom and its neighbours lead to. Writes barriers.csv, barriers.json (every saddle with its
-    displacements) and barriers.extxyz into DIR, and a record an atom into DIR/records. They compare with what a network
-    predicts only if that is barriers.
+    displacements) and barriers.extxyz into DIR, and a record an atom into DIR/records. Further atoms may be added by
+    further runs of the same settings, also at the same time: the files hold all that is recorded. They compare with
+    what a network predicts only if that is barriers.
     """
     require_writable(many.out)
     glass = reading.glass(file)
@@ -67,9 +69,10 @@ def barriers(
 
 
 def _write(computed: BarrierSet, glass: Glass, out: Path) -> None:
-    from symgnn_explain.saddles.many import write_barriers
+    from symgnn_explain.saddles.many import write_all_barriers
 
-    written = write_barriers(computed, glass, out)
+    recorded, written = write_all_barriers(out / RECORDS, glass, out)
     for barrier in computed:
         print(barrier)
-    print(f"Wrote {', '.join(path.name for path in written)} into {out}")
+    more = f", with {len(recorded) - len(computed)} atoms of other runs" if len(recorded) > len(computed) else ""
+    print(f"Wrote {', '.join(path.name for path in written)} into {one_line_name(out)}{more}")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.runs.names import printable
+from symgnn_explain.runs.names import one_line_name
 
 NAMED = 3  # files that a message names
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what writing raises where no room is left
@@ -36,7 +36,7 @@ class WritingError(InputError, OSError):
 
 def require_free(paths: Iterable[Path], *, overwrite: bool, option: str = "") -> None:
     """Raise InputError where a file exists and may not be replaced; on the command line ``option`` named it."""
-    taken = [] if overwrite else [printable(path) for path in paths if path.exists()]
+    taken = [] if overwrite else [one_line_name(path) for path in paths if path.exists()]
     if taken:
         named = ", ".join(taken[:NAMED]) + (f" and {len(taken) - NAMED} more" if len(taken) > NAMED else "")
         verb, leave = "exists" if len(taken) == 1 else "exist", "--overwrite" if option else "overwrite=True"
@@ -63,6 +63,25 @@ def write_atomically(path: Path, blob: bytes) -> Path:
     except OSError as error:
         raise WritingError.of(path.parent, error) from error
     return path
+
+
+def write_new(path: Path, blob: bytes) -> bool:
+    """Write a file that appears whole, unless there is one already; return whether it was written.
+
+    Where the file system knows no hard links, one that appears at the same moment is replaced.
+
+    Raises WritingError if that cannot be done.
+    """
+    temporary = write_atomically(path.with_name(f".{secrets.token_hex(8)}.new"), blob)
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return False
+    except OSError:
+        write_atomically(path, blob)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager

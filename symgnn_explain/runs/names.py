@@ -20,6 +20,18 @@ def printable(name: str | bytes | os.PathLike[str]) -> str:
     return re.sub(r"[\ud800-\udfff]", _escaped, os.fsdecode(name))
 
 
+def one_line_name(name: str | bytes | os.PathLike[str]) -> str:
+    r"""Return a name as :func:`printable` does, on one line: line ends and codes for a terminal are escaped.
+
+    Examples
+    --------
+    >>> one_line_name("two\nlines")
+    'two\\nlines'
+    """
+    text = printable(name)
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def _escaped(surrogate: re.Match[str]) -> str:
     code = ord(surrogate[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.runs.files import WritingError, write_atomically
+from symgnn_explain.runs.files import WritingError, write_atomically, write_new
 from symgnn_explain.runs.parallel import Task, run_each
 from symgnn_explain.runs.progress import PopulationProgress, Tracker
 from symgnn_explain.runs.record_format import DamagedRecordError, unpack
@@ -160,11 +160,12 @@ def plain_manifest(**content: Any) -> Manifest:
 
 
 def claim(path: Path, manifest: Manifest, what: str) -> None:
-    """Write what a folder is of into a file there; raises InputError where that says otherwise already."""
-    if path.exists():
+    """Write what a folder is of into a file there; raises InputError where that says otherwise already.
+
+    Of two runs that claim it at the same time, one does.
+    """
+    if path.exists() or not write_new(path, _encoded(manifest, indent=1) + b"\n"):
         _require_same(path.parent, _read_manifest(path, what), manifest, what)
-    else:
-        write_atomically(path, _encoded(manifest, indent=1) + b"\n")
 
 
 def run_of(manifest: Manifest) -> str:

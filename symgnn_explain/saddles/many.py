@@ -197,6 +197,19 @@ def _compute(job: _Job, atoms: tuple[int, ...], report: Report) -> list[tuple[in
     return found
 
 
+def write_all_barriers(records: Path, glass: Glass, folder: Path) -> tuple[BarrierSet, list[Path]]:
+    """Write all barriers that a folder of records holds as :func:`write_barriers` does; return them, and the files.
+
+    Atoms are in ascending order, whichever runs they come from. Another run may add records meanwhile and write the
+    same files: whoever writes last looks again, so they hold all of them in the end.
+    """
+    found = None
+    while found is None or found.atoms != BarrierSet.open(records).atoms:
+        found = BarrierSet.open(records)
+        written = write_barriers(found, glass, folder)
+    return found, written
+
+
 def write_barriers(barriers: BarrierSet, glass: Glass, folder: Path) -> list[Path]:
     """Write ``barriers.csv``, a row an atom; ``barriers.json``, with every saddle; ``barriers.extxyz``, for OVITO."""
     content = {

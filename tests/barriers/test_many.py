@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from symgnn_explain.saddles import (
     Saddle,
     SearchSettings,
     compute_barriers,
+    many,
     search_saddles,
 )
 from symgnn_explain.structure.datasets import COMPUTED_ARRAY, with_computed_barriers
@@ -163,6 +165,46 @@ def test_the_command_writes_table_saddles_and_structure(
         assert table.set_index("atom").loc[atom["atom"], "barrier_eV"] == pytest.approx(mean, abs=1e-5)
     structure = read_glass(out / "barriers.extxyz")
     assert np.flatnonzero(np.isfinite(structure.arrays[COMPUTED_ARRAY])).tolist() == [a["atom"] for a in known]
+
+
+def test_the_table_holds_all_that_is_recorded_whichever_run_ends_last(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert main([*command, "--atoms", "0,3,5,7", "--out", str(whole)]) == 0
+    assert main([*command, "--atoms", "3", "--out", str(out)]) == 0
+    assert main([*command, "--atoms", "0", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("with 1 atoms of other runs") == 1
+    assert pd.read_csv(out / "barriers.csv")["atom"].tolist() == [0, 3]
+    write = many.write_barriers
+    seen = []
+
+    def meanwhile(barriers: many.BarrierSet, *others: Any) -> Any:
+        """Another run ends while this one writes its files."""
+        seen.append(barriers.atoms)
+        if len(seen) == 1:
+            assert main([*command, "--atoms", "7", "--out", str(out)]) == 0
+        return write(barriers, *others)
+
+    monkeypatch.setattr(many, "write_barriers", meanwhile)
+    assert main([*command, "--atoms", "5", "--out", str(out)]) == 0
+    assert seen[0] == (0, 3, 5)
+    for name in ("barriers.csv", "barriers.json", "barriers.extxyz"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_other_settings_are_refused_before_anything_is_computed(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--atoms", "3", "--out", str(tmp_path / "out")]) == 0
+    before = (tmp_path / "out" / "barriers.csv").read_bytes()
+    monkeypatch.setattr(many, "at_minimum", lambda *_: pytest.fail("it computes"))
+    assert main([*command, "--atoms", "0", "--seed", "9", "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "holds barriers that differ in settings (seed: 0 there, 9 here)" in said
+    assert said.count("\n") == 1
+    assert (tmp_path / "out" / "barriers.csv").read_bytes() == before
 
 
 @pytest.mark.slow
