@@ -4,8 +4,19 @@ from numbers import Integral
 from typing import Any
 
 
+def one_line(sentence: str) -> str:
+    """Put a sentence on one line: what it quotes from a file may hold line ends, or codes for the terminal."""
+    if sentence.isprintable():
+        return sentence
+    line = " ".join(sentence.split())
+    return "".join(character if character.isprintable() else "�" for character in line)
+
+
 class InputError(ValueError):
-    """Input that cannot be used; the message says what was given, what was expected and what to do."""
+    """Input that cannot be used; the message, one line, says what was given, what was expected and what to do."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*(one_line(each) if isinstance(each, str) else each for each in arguments))
 
 
 class SpeciesNeededError(InputError):

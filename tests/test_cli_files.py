@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from symgnn_explain.cli import VERBS, app, main
+from symgnn_explain.errors import InputError
 from symgnn_explain.export.predictions import Prediction
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.io import read_glass, write_glass
@@ -192,3 +193,27 @@ def test_names_that_are_not_utf8(
     again = read_glass(folder / os.fsdecode(b"\xe4.extxyz"))
     assert np.isfinite(again.arrays["predicted_barrier"]).all()
     assert json.loads((folder / "out.json").read_text(encoding="utf-8"))["predictions"][0]["file"] == "gl\\xe4s.extxyz"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other systems do not have such names")
+def test_names_with_line_ends_leave_every_sentence_on_one_line(
+    tmp_path: Path, tiny_weights: Path, random_glass: Callable[..., Glass], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "two\nlines\x1b[2J"
+    source = write_glass(random_glass(4), folder / "a\nglass.extxyz")
+    weights = ["--weights", str(tiny_weights)]
+    assert read_glass(source).name == "a\\nglass"
+    verbs = [
+        ["predict", str(source), "--out", str(folder / "out.csv")],
+        ["explain-many", str(source), "--atoms", "1,2", *FAST, "--out", str(folder / "many")],
+        ["predict", str(source), "--out", str(folder / "out.csv")],  # which is there already
+    ]
+    assert [main([*verb, *weights]) for verb in verbs] == [0, 0, 2]
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert said.out.count("two\\nlines\\x1b[2J") == 3
+    assert "two\\nlines\\x1b[2J" in said.err
+    assert "\nlines" not in said.out + said.err
+    with pytest.raises(InputError) as caught:
+        read_glass(source, frame=3)
+    assert str(caught.value).isprintable()

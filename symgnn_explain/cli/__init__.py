@@ -30,8 +30,8 @@ from symgnn_explain.cli.populations import explain_many, population
 from symgnn_explain.cli.predicting import evaluate, predict
 from symgnn_explain.cli.relaxing import relax
 from symgnn_explain.cli.training import benchmark, cross_validate, train
-from symgnn_explain.errors import Cancelled, InputError
-from symgnn_explain.runs.names import printable
+from symgnn_explain.errors import Cancelled, InputError, one_line
+from symgnn_explain.runs.names import one_line_name
 
 OUTPUT_LOST, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno in _OUTPUT_ERRORS:
             return _output_lost(error)
         if error.errno in _PATH_ERRORS and error.filename is not None:
-            return _refuse(f"{printable(error.filename)} cannot be used ({error.strerror}): check the path.")
+            return _refuse(f"{one_line_name(error.filename)} cannot be used ({error.strerror}): check the path.")
         raise
     except SystemExit as ending:
         if not isinstance(ending.__context__, BrokenPipeError):  # which typer turns into this
@@ -199,9 +199,3 @@ def _warnings_in_one_line() -> Iterator[None]:
 def _refuse(sentence: str) -> int:
     print(one_line(sentence), file=sys.stderr)
     return BAD_INPUT
-
-
-def one_line(sentence: str) -> str:
-    """Put a sentence on one line: what it quotes from a file may hold line ends, or codes for the terminal."""
-    line = " ".join(sentence.split())
-    return "".join(character if character.isprintable() else "�" for character in line)

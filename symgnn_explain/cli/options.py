@@ -20,7 +20,7 @@ import typer
 
 from symgnn_explain.cli.output import progress_bar
 from symgnn_explain.errors import InputError
-from symgnn_explain.runs.names import printable
+from symgnn_explain.runs.names import one_line_name
 
 if TYPE_CHECKING:
     from symgnn_explain.models.predictor import Predictor
@@ -170,7 +170,7 @@ class Reading(Format):
 def labelled(files: Sequence[str]) -> dict[str, str]:
     """Give each file a label: its name, or the path as it was given where two files have the same name."""
     names = [Path(file).name for file in files]
-    labels = [printable(name if names.count(name) == 1 else file) for name, file in zip(names, files, strict=True)]
+    labels = [one_line_name(name if names.count(name) == 1 else file) for name, file in zip(names, files, strict=True)]
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     if repeated:
         raise InputError(f"{', '.join(repeated)} was given more than once: name each file once.")
@@ -335,7 +335,7 @@ class Many:
                 yield {"out": records, "workers": self.workers, "client": client, "progress": advance}
         except KeyboardInterrupt:
             count = len(list(records.glob("atom-*.npz")))
-            print(f"{count} records are in {records}; the same command continues.", file=sys.stderr)
+            print(f"{count} records are in {one_line_name(records)}; the same command continues.", file=sys.stderr)
             raise
 
 

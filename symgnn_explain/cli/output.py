@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symgnn_explain.errors import InputError
+from symgnn_explain.errors import InputError, one_line
 from symgnn_explain.runs.files import require_free
-from symgnn_explain.runs.names import printable
+from symgnn_explain.runs.names import one_line_name, printable
 from symgnn_explain.runs.progress import PopulationProgress
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 def said_of(path: Path, *, replaced: bool) -> str:
     """Say that a file was written, or that one was replaced."""
-    return f"{'Replaced' if replaced else 'Wrote'} {printable(path)}"
+    return f"{'Replaced' if replaced else 'Wrote'} {one_line_name(path)}"
 
 
 def require_writable(folder: Path) -> None:
@@ -113,7 +113,7 @@ def missing_pictures_said() -> Iterator[None]:
         yield
     for warning in caught:
         if issubclass(warning.category, StaticImageWarning):
-            print(warning.message, file=sys.stderr)
+            print(one_line(str(warning.message)), file=sys.stderr)
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 

@@ -125,7 +125,7 @@ def predict(
             write_predictions(rows(), out)
     except KeyboardInterrupt:
         if takes_long:
-            print(f"{len(parts)} parts are in {parts.folder}; the same command continues.", file=sys.stderr)
+            print(f"{len(parts)} parts are in {shown(parts.folder)}; the same command continues.", file=sys.stderr)
         raise
     parts.discard()
     for summary in summaries.values():

@@ -10,6 +10,7 @@ import typer
 
 from symgnn_explain.cli.options import File, Framed, PotentialOption, grouped
 from symgnn_explain.cli.output import progress_bar, require_writable
+from symgnn_explain.runs.names import one_line_name
 
 
 @grouped
@@ -44,6 +45,6 @@ def relax(
         with progress_bar("Relaxing") as advance:
             count = relax_frames(frames, calculator, out, settings, Watch(advance))
     except KeyboardInterrupt:
-        print(f"Frames that are done are in {out}; the same command continues.", file=sys.stderr)
+        print(f"Frames that are done are in {one_line_name(out)}; the same command continues.", file=sys.stderr)
         raise
-    print(f"Wrote {count} relaxed structure{'s' * (count > 1)} into {out / ALL_FRAMES}")
+    print(f"Wrote {count} relaxed structure{'s' * (count > 1)} into {one_line_name(out / ALL_FRAMES)}")

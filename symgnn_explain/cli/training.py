@@ -33,7 +33,7 @@ from symgnn_explain.cli.options import (
 from symgnn_explain.cli.output import require_writable, table_text
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import write_atomically
-from symgnn_explain.runs.names import printable
+from symgnn_explain.runs.names import one_line_name, printable
 
 if TYPE_CHECKING:
     from symgnn_explain.models.registry import NetworkConfig
@@ -136,7 +136,7 @@ def train(
         print(predictor.target.axis(f"Predicted and known {predictor.target.name}"))
         print(table_text(predictor.card["metrics"]["validation"]))
     epochs_kept = [member["epoch"] for member in predictor.card.get("members", [predictor.card])]
-    print(f"Wrote {out / WEIGHTS_FILE} (epoch {', '.join(map(str, epochs_kept))})")
+    print(f"Wrote {one_line_name(out / WEIGHTS_FILE)} (epoch {', '.join(map(str, epochs_kept))})")
 
 
 @grouped
@@ -183,7 +183,7 @@ def cross_validate(
     covered = " and ".join(f"{100 * share:.1f} % (of {level} %)" for level, share in together["coverage"].items())
     held = f"; intervals hold {covered} of the values held out" if covered else ""
     print(f"All seeds together: r {together['pearson']:.4f}{held}")
-    print(f"Wrote {out / RESULT_FILE}")
+    print(f"Wrote {one_line_name(out / RESULT_FILE)}")
 
 
 @grouped
@@ -247,7 +247,7 @@ def benchmark(
         print(f"published_r: {report['published']}")
     if json_file is not None:
         write_atomically(json_file, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
-        print(f"Wrote {json_file}")
+        print(f"Wrote {one_line_name(json_file)}")
 
 
 def hyperparameters(preset: str | None, epochs: int | None, seed: int) -> tuple[NetworkConfig, TrainingSettings]:
@@ -309,7 +309,7 @@ def resumable(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"The run is kept in {out}; the same command resumes it.", file=sys.stderr)
+        print(f"The run is kept in {one_line_name(out)}; the same command resumes it.", file=sys.stderr)
         raise
 
 

@@ -16,7 +16,7 @@ from ase.geometry import find_mic
 from numpy.typing import ArrayLike, NDArray
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.runs.names import printable
+from symgnn_explain.runs.names import one_line_name, printable
 from symgnn_explain.structure.columns import plain_column
 from symgnn_explain.structure.occupancy import require_full_occupancy
 
@@ -125,7 +125,7 @@ class Glass:
             "cell": cell,
             "pbc": pbc,
             "barriers": None if self.barriers is None else _checked_barriers(self.barriers, n_atoms),
-            "name": printable(str(self.name)),
+            "name": one_line_name(str(self.name)),
             "provenance": MappingProxyType({_text(key): _text(value) for key, value in self.provenance.items()}),
             "arrays": MappingProxyType(_checked_arrays(self.arrays, n_atoms)),
         }

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from symgnn_explain.runs.files import WritingError, staged, write_atomically
+from symgnn_explain.errors import InputError
+from symgnn_explain.runs.files import WritingError, require_free, staged, write_atomically, write_new
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX systems")
 
@@ -76,3 +77,30 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_that_write_a_new_file_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool) -> None:
+    if not links:
+
+        def unknown(*_: object) -> None:
+            raise PermissionError("no hard links here")
+
+        monkeypatch.setattr(Path, "hardlink_to", unknown)
+    path = tmp_path / "folder" / "new"
+    assert write_new(path, b"mine")
+    assert path.read_bytes() == b"mine"
+    assert not links or not write_new(path, b"other")
+    assert path.read_bytes() == b"mine"
+    assert [each.name for each in path.parent.iterdir()] == ["new"]
+
+
+def test_names_with_line_ends_leave_a_message_on_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "two\nlines\x1b[2J"
+    path.write_text("")
+    with pytest.raises(InputError, match=r"two\\nlines\\x1b\[2J exists already") as caught:
+        require_free([path], overwrite=False)
+    assert str(caught.value).isprintable()
+    with pytest.raises(WritingError) as lost:
+        write_atomically(path / "below", b"")
+    assert str(lost.value).isprintable()

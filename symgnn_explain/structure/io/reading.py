@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import overload
 
 from symgnn_explain.errors import InputError, NoSuchFrameError, SpeciesNeededError
-from symgnn_explain.runs.names import printable
+from symgnn_explain.runs.names import one_line_name
 from symgnn_explain.structure.glass import Glass, atomic_number
 from symgnn_explain.structure.io.ase_formats import ase_format_of
 from symgnn_explain.structure.io.opening import no_such_frame, opened, plain_name
@@ -107,9 +107,9 @@ class Trajectory(Sequence[Glass]):
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise InputError(f"{printable(self.path)} is not a file: check the path.")
+            raise InputError(f"{one_line_name(self.path)} is not a file: check the path.")
         if self.path.stat().st_size == 0:
-            raise InputError(f"{printable(self.path)} is empty.")
+            raise InputError(f"{one_line_name(self.path)} is empty.")
         self.species, self.format = _valid_map(species), format
         with self._named():
             self._source = source_of(self.path, format or format_of(self.path), self.species)
@@ -194,17 +194,17 @@ class Trajectory(Sequence[Glass]):
     @contextmanager
     def _named(self, which: str = "") -> Iterator[None]:
         """Name the file, and which frame of it, in what is raised."""
-        shown = printable(self.path) + which
+        named = one_line_name(self.path) + which
         try:
             yield
         except SpeciesNeededError as error:
-            raise SpeciesNeededError(f"{shown}: {error}", error.types) from None
+            raise SpeciesNeededError(f"{named}: {error}", error.types) from None
         except NoSuchFrameError as error:
-            raise NoSuchFrameError(f"{shown}: {error}") from None
+            raise NoSuchFrameError(f"{named}: {error}") from None
         except InputError as error:
-            raise InputError(f"{shown}: {error}") from error.__cause__
+            raise InputError(f"{named}: {error}") from error.__cause__
         except OSError as error:
-            raise InputError(f"{shown} cannot be opened ({error.strerror}).") from error
+            raise InputError(f"{named} cannot be opened ({error.strerror}).") from error
 
 
 def read_frames(
