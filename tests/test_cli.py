@@ -33,6 +33,7 @@ from symgnn_explain.structure.io import read_glass, write_glass
 from symgnn_explain.training.cross_validation import CrossValidation
 from symgnn_explain.training.module import TrainingModule
 
+PLACE = ["x_angstrom", "y_angstrom", "z_angstrom"]
 EXPLANATION_FILES = {"explanation.json", "summary.json", "neighbourhood.html", "edges.csv", "atoms.csv"}
 
 
@@ -65,10 +66,10 @@ def test_predict_writes_what_the_predictor_says(
     expected = [tiny_predictor.predict(read_glass(path)) for path in two_files]
     if suffix == ".csv":
         table = pd.read_csv(out)
-        assert list(table) == ["file", "atom", "id", "species", "x", "y", "z", "barrier_eV"]
+        assert list(table) == ["file", "atom", "id", "species", *PLACE, "barrier_eV"]
         written = [table.loc[table["file"] == path.name, "barrier_eV"].to_numpy() for path in two_files]
         first = table[table["file"] == two_files[0].name]
-        np.testing.assert_allclose(first[["x", "y", "z"]], read_glass(two_files[0]).positions, atol=1e-6)
+        np.testing.assert_allclose(first[PLACE], read_glass(two_files[0]).positions, atol=1e-6)
     elif suffix == ".json":
         entries = json.loads(out.read_text())["predictions"]
         assert [entry["file"] for entry in entries] == [path.name for path in two_files]
@@ -178,7 +179,7 @@ def test_explain_says_what_acts_together_where_it_is_asked(
     assert len(alike) > 3
     expected = prepare(tiny_predictor, read_glass(file)).interactions(7, "species")
     written = pd.read_csv(out / "interactions.csv")
-    np.testing.assert_allclose(written["score"], expected.to_frame(3)["score"], atol=1e-6)
+    np.testing.assert_allclose(written["score_eV"], expected.to_frame(3)["score"], atol=1e-6)
     said = json.loads((out / "summary.json").read_text())["interactions"]
     assert said["names"] == list(expected.names)
     assert (out / "interactions.html").exists()

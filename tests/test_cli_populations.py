@@ -46,14 +46,14 @@ def test_records_and_table_are_those_of_the_api(
     )
     for record in (tmp_path / "api").glob("atom-*.npz"):
         assert (out / record.name).read_bytes() == record.read_bytes()
-    assert table["prediction"].tolist() == [explanation.prediction for explanation in api]
+    assert table["prediction_eV"].tolist() == [explanation.prediction for explanation in api]
 
 
 def test_atoms_are_chosen_by_predicted_barriers(command: list[str], tmp_path: Path) -> None:
     assert main([*command, "--atoms", "softest:16"]) == 0
     table = pd.read_csv(tmp_path / "out" / "summary.csv")
     assert len(table) == 16
-    assert table["prediction"].diff().min() > -1e-5
+    assert table["prediction_eV"].diff().min() > -1e-5
 
 
 def test_an_interrupted_run_is_continued_by_the_same_command(

@@ -184,11 +184,12 @@ def check_content(folder, glass, explanation):
     loaded = AtomExplanation.load(folder / "explanation.json")
     np.testing.assert_array_equal(loaded.score, explanation.score)
     edges, atoms = pd.read_csv(folder / "edges.csv"), pd.read_csv(folder / "atoms.csv")
+    assert list(edges) == ["rank", "source", "target", "distance_angstrom", "hop", "score", "self_loop", "cycles"]
     assert edges["source"].tolist() == explanation.top_edges(20)["source"].tolist()
     assert (edges.loc[edges["self_loop"], "cycles"] == 0).all()
     assert sorted(atoms["atom"]) == sorted(explanation.important_atoms(20)["atom"])
     distance = np.linalg.norm(glass.displacements_from(0), axis=1)
-    np.testing.assert_allclose(atoms["distance"], distance[atoms["atom"]])
+    np.testing.assert_allclose(atoms["distance_angstrom"], distance[atoms["atom"]])
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["prediction_ev"] == 1.5
     assert summary["masked_prediction_ev"] == 2.25

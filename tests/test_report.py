@@ -133,7 +133,7 @@ def test_what_moves_stands_beside_what_matters(findings: Findings) -> None:
     assert 'id="data-of-figure-mechanism"' in text
     table = shown.tables()["mechanism"]
     assert table["score"].is_monotonic_decreasing
-    assert set(table["atom"][table["moved"] > 0]) == set(moving)
+    assert set(table["atom"][table["moved_angstrom"] > 0]) == set(moving)
     none = replace(findings, barrier=AtomBarrier(7, (), {"lost": 10}, (1, 1)))
     assert "no saddle in 10 searches" in " ".join(Page(report_html(none)).said)
     assert "mechanism" not in none.figures()

@@ -34,7 +34,7 @@ def test_predictions_come_back_from_a_table_in_any_unit(tmp_path: Path, glass: G
     table = pd.read_csv(write_predictions({"glass": given}, tmp_path / "predictions.csv"))
     np.testing.assert_allclose(table["diffusivity_m²/s"], values, rtol=1e-8)
     np.testing.assert_allclose(table["interval_68_m²/s"], 0.1 * values, rtol=1e-8)
-    np.testing.assert_allclose(table[["x", "y", "z"]], glass.positions, atol=1e-6)
+    np.testing.assert_allclose(table[["x_angstrom", "y_angstrom", "z_angstrom"]], glass.positions, atol=1e-6)
 
 
 def test_tables_show_digits_of_any_number() -> None:

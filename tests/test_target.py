@@ -105,7 +105,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 f"evaluate {three} --json",
                 *(f"predict {three} --out {folder}/predictions.{kind}" for kind in ("csv", "json", "extxyz")),
                 f"explain {three} --atom {ATOM} --method gnnexplainer --set epochs=5 --out {folder}/mask",
-                f"explain {three} --atom {ATOM} --method saliency --out {folder}/signed",
+                f"explain {three} --atom {ATOM} --method input_gradient --out {folder}/signed",
                 f"report {three} --atom {ATOM} --method gnnexplainer --set epochs=5 --out {folder}/report.html",
                 f"explain-many {three} --atoms '{array} > -99 and lowest:4' --method saliency --out {folder}/many",
                 f"population {three} --atoms highest:12 --k 3 --method saliency --out {folder}/all",
@@ -153,6 +153,58 @@ def test_every_output_names_it_with_its_unit(made: Made) -> None:
     assert set(pd.read_csv(made.folder / "many" / "summary.csv")["target_unit"]) == {target.unit}
     exported = read_glass(made.folder / "mask" / "glass.extxyz")
     assert {target.predicted_array, target.array} <= set(exported.arrays)
+
+
+UNITLESS = {
+    *(
+        "file",
+        "atom",
+        "id",
+        "species",
+        "rank",
+        "source",
+        "hop",
+        "self_loop",
+        "shell",
+        "cycles",
+        "target",
+        "target_unit",
+    ),
+    *("domain", "disputed", "epoch", "training_loss", "validation_pearson", "validation_spearman"),
+    *(
+        "family",
+        "name",
+        "unit",
+        "n",
+        "compared_with",
+        "effect",
+        "effect_low",
+        "effect_high",
+        "effect_is",
+        "p_value",
+        "q_value",
+    ),
+    *("n_edges", "n_units", "n_important", "mean_hop", "out_of_distribution", "seconds"),
+    *("fraction_short_range", "fraction_medium_range"),
+    *(f"{name}{end}" for name in ("observed", "expected", "difference") for end in ("", "_low", "_high")),
+}
+"""Headings of numbers without a unit, of words, and of numbers whose unit stands in their row."""
+
+
+def test_every_heading_says_the_unit_of_its_numbers(made: Made) -> None:
+    units = (f"_{made.target.unit}", "_angstrom", "_angstrom3", "_kB")
+    tables = {path for path in made.folder.rglob("*.csv") if path.name != "seconds.csv"}  # which has no headings
+    assert len(tables) > 7
+    for path in tables:
+        bare = [name for name in pd.read_csv(path) if not name.endswith(units)]
+        counted = [name for name in bare if name.startswith(("cycles_", "motif: ", "network: "))]
+        mask_values = ["score"] if path.parent.name == "mask" else []
+        assert set(bare) - {*counted, *mask_values} <= UNITLESS, path
+    edges = {name: pd.read_csv(made.folder / name / "edges.csv") for name in ("mask", "signed")}
+    assert "score" in edges["mask"]
+    assert made.target.column("score") in edges["signed"]
+    statistics = pd.read_csv(made.folder / "all" / "statistics.csv").set_index("name")["unit"]
+    assert set(statistics[["mean_distance"]]) == {"angstrom"}
 
 
 def test_metrics_and_tolerance_are_those_of_the_known_atoms(made: Made) -> None:

@@ -10,6 +10,7 @@ import typer
 from symgnn_explain.cli.options import Explaining, File, Many, Network, Reading, grouped
 from symgnn_explain.cli.output import missing_pictures_said, progress_bar, require_writable
 from symgnn_explain.runs.files import write_atomically
+from symgnn_explain.runs.names import one_line_name
 
 if TYPE_CHECKING:
     from symgnn_explain.explain import ExplanationSet
@@ -63,7 +64,8 @@ def population(
         analysis = population_analysis(explanations, glass, k=k, seed=how.seed, progress=advance)
     with missing_pictures_said():
         written = export_population(analysis, many.out, run=explanations.manifest, overwrite=True)
-    print(f"Analysed {len(analysis)} atoms; wrote {', '.join(path.name for path in written)} into {many.out}")
+    names = ", ".join(path.name for path in written)
+    print(f"Analysed {len(analysis)} atoms; wrote {names} into {one_line_name(many.out)}")
 
 
 def _explained(glass: Glass, many: Many, how: Explaining, network: Network, out: Path) -> ExplanationSet:
@@ -83,9 +85,13 @@ def _explained(glass: Glass, many: Many, how: Explaining, network: Network, out:
 
 
 def _summarise(explanations: ExplanationSet, out: Path) -> None:
+    from symgnn_explain.export.headings import with_units
     from symgnn_explain.runs.tables import csv_text
 
-    table = explanations.to_frame().assign(**explanations.quantity.columns())
+    table, quantity = explanations.to_frame(), explanations.quantity
+    unitless = ("atom", "out_of_distribution", "n_edges", "n_units", "seconds")
+    values = [name for name in map(str, table) if name not in unitless]
+    table = with_units(table, quantity, values).assign(**quantity.columns())
     path = write_atomically(out / SUMMARY, csv_text(table).encode())
-    print(f"Explained {len(explanations)} atoms: a record each in {out}")
-    print(f"Wrote {path}")
+    print(f"Explained {len(explanations)} atoms: a record each in {one_line_name(out)}")
+    print(f"Wrote {one_line_name(path)}")

@@ -14,6 +14,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.export.data import require_one_an_atom
+from symgnn_explain.export.headings import with_units
 from symgnn_explain.export.predictions import DOMAIN_ARRAY, ids_of
 from symgnn_explain.runs.brief import Brief
 from symgnn_explain.saddles.atom_barrier import AtomBarrier
@@ -22,6 +23,8 @@ from symgnn_explain.structure.glass import FloatArray, Glass
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+_RAISES = ("raises", "lowers")
+_FIDELITY = ("kept", "removed", "sufficiency", "necessity")
 _RECORDED_PACKAGES = ("symgnn-explain", "numpy", "scipy", "torch", "torch_geometric", "captum", "gudhi", "plotly")
 
 
@@ -132,8 +135,13 @@ class Findings(Brief):
             figures["mechanism"] = mechanism_figure(self.glass, self.mechanism, self.barrier)
         return {name: naming(figure, self.explanation.quantity) for name, figure in figures.items()}
 
+    @property
+    def score_columns(self) -> tuple[str, ...]:
+        """Columns in the unit of the prediction: scores of a signed method; mask values have none."""
+        return ("score", "member_spread") if self.explanation.signed else ()
+
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Lay out every table, by name."""
+        """Lay out every table, by name, with units in the headings: ``distance_angstrom``, ``score_eV``."""
         quantity = self.explanation.quantity
         atoms = {"atom": range(len(self.glass)), **ids_of(self.glass), "species": self.glass.symbols}
         predicted = {quantity.column(quantity.predicted_array): self.predictions}
@@ -141,23 +149,29 @@ class Findings(Brief):
             predicted[quantity.column("spread")] = self.spread
         if self.domain is not None:
             predicted[DOMAIN_ARRAY] = self.domain
+        scores = self.score_columns
         tables = {
-            "edges": self.explanation.top_edges(len(self.explanation)),
-            "atoms": self.shells.atoms_frame(),
-            "shells": self.shells.to_frame(),
+            "edges": with_units(self.explanation.top_edges(len(self.explanation)), quantity, scores),
+            "atoms": with_units(self.shells.atoms_frame(), quantity, scores),
+            "shells": with_units(self.shells.to_frame(), quantity),
             "predictions": pd.DataFrame({**atoms, **predicted}),
         }
         if self.explanation.signed:
-            tables["contributions"] = self.explanation.by_distance()
+            tables["contributions"] = with_units(
+                self.explanation.by_distance(), quantity, (*scores, *_RAISES, *(f"disputed_{name}" for name in _RAISES))
+            )
         if self.explanation.fidelity is not None:
-            tables["fidelity"] = self.explanation.fidelity.to_frame().assign(**quantity.columns())
+            tables["fidelity"] = with_units(self.explanation.fidelity.to_frame(), quantity, _FIDELITY)
         if self.cycles is not None:
             tables["cycles"] = self.cycles.to_frame()
         if self.interactions is not None:
-            tables["interactions"] = self.interactions.to_frame(3).assign(**quantity.columns())
-            tables["body_shares"] = self.interactions.body_shares().assign(**quantity.columns())
+            tables["interactions"] = with_units(self.interactions.to_frame(3), quantity, ["score"])
+            tables["body_shares"] = with_units(self.interactions.body_shares(), quantity, ["sum"])
+        for name in ("fidelity", "interactions", "body_shares"):
+            if name in tables:
+                tables[name] = tables[name].assign(**quantity.columns())
         if self.mechanism is not None:
-            tables["mechanism"] = self.mechanism.to_frame()
+            tables["mechanism"] = with_units(self.mechanism.to_frame(), quantity, scores)
         return tables
 
     def summary(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.io.extended_xyz import require_columns
 from symgnn_explain.structure.io.writing import write_extended_xyz
 
+_PLACE = ("x_angstrom", "y_angstrom", "z_angstrom")
 DOMAIN_ARRAY = "domain"
 """Column and per-atom array of the domain score."""
 
@@ -167,7 +168,7 @@ def _as_csv(rows: Iterable[Row]) -> Iterator[str]:
                 "atom": range(len(each.glass)),
                 **({"id": ""} | ids_of(each.glass)),
                 "species": each.glass.symbols,
-                **dict(zip("xyz", each.glass.positions.T, strict=True)),
+                **dict(zip(_PLACE, each.glass.positions.T, strict=True)),
                 **each.columns(),
             }
         )

@@ -19,6 +19,7 @@ from symgnn_explain.explain.result.interactions import Interactions
 from symgnn_explain.export.data import write_explained_glass, write_explanation, write_graph, write_table
 from symgnn_explain.export.figures import PictureError, StaticImageWarning, write_figures
 from symgnn_explain.export.findings import Findings, versions
+from symgnn_explain.export.headings import with_unit_column, with_units
 from symgnn_explain.runs.files import require_free, staged, write_atomically
 from symgnn_explain.runs.watch import CancelSignal
 from symgnn_explain.structure.glass import Glass
@@ -122,12 +123,13 @@ def export_explanation(
     )
     findings = replace(findings, cycles=comparison)
     figures, summary = findings.figures(), findings.summary()
+    quantity, scores = explanation.quantity, findings.score_columns
     step(0.75)
     with staged(folder) as staging:
         written = [
             write_explanation(explanation, staging / RECORD),
-            write_table(edges, staging / "edges.csv"),
-            write_table(findings.shells.atoms_frame(), staging / "atoms.csv"),
+            write_table(with_units(edges, quantity, scores), staging / "edges.csv"),
+            write_table(with_units(findings.shells.atoms_frame(), quantity, scores), staging / "atoms.csv"),
             write_explained_glass(
                 explanation, glass, predicted, staging / "glass.extxyz", spread=spreads, domain=domains
             ),
@@ -186,11 +188,12 @@ def export_population(
     if analysis.n_low:
         figures[f"{quantity.low}_against_{quantity.high}"] = soft_hard_figure(analysis)
     figures = {name: naming(figure, quantity) for name, figure in figures.items()}
+    atoms = with_units(analysis.to_frame(), quantity, ["prediction", "masked_change"])
     summary = analysis.summary() | {"run": dict(run or {}), "versions": versions()}
     with staged(folder) as staging:
         written = [
-            write_table(analysis.to_frame().assign(**quantity.columns()), staging / "atoms.csv"),
-            write_table(analysis.statistics_frame(), staging / "statistics.csv"),
+            write_table(atoms.assign(**quantity.columns()), staging / "atoms.csv"),
+            write_table(with_unit_column(analysis.statistics_frame()), staging / "statistics.csv"),
         ]
         _write_pages(figures, staging)
         _write_summary(summary, staging)

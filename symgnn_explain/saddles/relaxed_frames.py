@@ -94,7 +94,7 @@ def relaxed_frames(
                 "frame": number,
                 "mean_displacement_angstrom": float(moved.mean()),
                 "largest_displacement_angstrom": float(moved.max()),
-                "largest_force_left": found.provenance.get(LARGEST_FORCE, ""),
+                "largest_force_left_eV_per_angstrom": float(found.provenance.get(LARGEST_FORCE, "nan").split()[0]),
                 "volume_change": found.volume / glass.volume - 1,
             },
         )

@@ -130,7 +130,9 @@ def train(
         if iterates:
             validates = bool(validation)
             with _quiet_lightning():
-                trainer = _trainer(out, settings, placed, devices=devices, validates=validates, progress=progress)
+                trainer = _trainer(
+                    out, settings, target, placed, devices=devices, validates=validates, progress=progress
+                )
                 _fit(trainer, module, data, last if last.is_file() else None)
         else:
             solve(module, data, last)
@@ -209,15 +211,20 @@ def validation_metrics(predictor: Predictor, glasses: Sequence[Glass]) -> dict[s
 
 
 class _LearningCurve(Callback):
-    """Writes the history after every validation, so that it can be watched and survives an interruption."""
+    """Writes the history after every validation, so that it can be watched and survives an interruption.
 
-    def __init__(self, path: Path) -> None:
+    Errors are in the unit of ``target``, as their headings say; the loss is that of standardised labels, and has none.
+    """
+
+    def __init__(self, path: Path, target: Target) -> None:
         self.path = path
+        self.headings = {name: target.column(name) for name in ("validation_mae", "validation_rmse")}
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: TrainingModule) -> None:
         """Write the learning curve so far."""
         if trainer.is_global_zero:
-            write_atomically(self.path, pd.DataFrame(pl_module.history).to_csv(index=False).encode())
+            history = pd.DataFrame(pl_module.history).rename(columns=self.headings)
+            write_atomically(self.path, history.to_csv(index=False).encode())
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: TrainingModule) -> None:
         """Write the whole learning curve."""
@@ -237,6 +244,7 @@ class _WholeCheckpoints(TorchCheckpointIO):
 def _trainer(
     out: Path,
     settings: TrainingSettings,
+    target: Target,
     device: torch.device,
     *,
     devices: int,
@@ -244,7 +252,7 @@ def _trainer(
     progress: bool,
 ) -> lightning.Trainer:
     folder = out / _CHECKPOINTS
-    callbacks: list[Callback] = [_LearningCurve(out / LEARNING_CURVE_FILE)]
+    callbacks: list[Callback] = [_LearningCurve(out / LEARNING_CURVE_FILE, target)]
     if validates:
         callbacks.append(
             ModelCheckpoint(folder, filename=_BEST, monitor=MONITOR, mode="max", enable_version_counter=False)

@@ -24,8 +24,8 @@ KEYS = {
     "mean_cycles_low",
     "mean_cycles_random",
     "mean_cycles_matched",
-    "important_distance_peaks",
-    "rdf_peaks",
+    "important_distance_peaks_angstrom",
+    "rdf_peaks_angstrom",
     "fraction_short_range",
     "fraction_medium_range",
     "enrichment_by_shell",
@@ -98,7 +98,7 @@ def test_summary_has_every_key_with_an_interval(random_analysis):
     assert summary.keys() >= KEYS
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert summary["n_atoms"] == len(ATOMS)
-    for name in KEYS - {"n_atoms", "important_distance_peaks", "rdf_peaks", "enrichment_by_shell"}:
+    for name in KEYS - {"n_atoms", "important_distance_peaks_angstrom", "rdf_peaks_angstrom", "enrichment_by_shell"}:
         found = summary[name]
         assert found["low"] <= found["value"] <= found["high"], name
     for shell in summary["enrichment_by_shell"].values():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.calculators.calculator import Calculator as AseBase
 from ase.calculators.emt import EMT
@@ -145,6 +146,7 @@ def test_frames_relaxed_after_an_interruption_are_those_without(
     for name in ("relaxed.extxyz", "relaxation.csv", "frame-00002.extxyz"):
         assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "at once" / name).read_bytes()
     assert len(list(read_frames(tmp_path / "resumed" / "relaxed.extxyz"))) == 3
+    assert (pd.read_csv(tmp_path / "resumed" / "relaxation.csv")["largest_force_left_eV_per_angstrom"] < 0.02).all()
 
 
 def test_a_structure_that_is_refused_leaves_no_folder(

@@ -107,7 +107,8 @@ class TestResult:
         history = pd.DataFrame(predictor.card["history"])
         assert history["epoch"].tolist() == [2, 4]
         assert np.isfinite(history).all(axis=None)
-        pd.testing.assert_frame_equal(pd.read_csv(out / LEARNING_CURVE_FILE), history)
+        headings = {name: f"{name}_eV" for name in ("validation_mae", "validation_rmse")}
+        pd.testing.assert_frame_equal(pd.read_csv(out / LEARNING_CURVE_FILE), history.rename(columns=headings))
 
     def test_normalisation_is_that_of_the_training_barriers(self, uninterrupted: tuple[Predictor, Path]) -> None:
         barriers = np.concatenate([glass.barriers for glass in TRAINING if glass.barriers is not None])

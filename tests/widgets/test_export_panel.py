@@ -155,7 +155,7 @@ def test_every_data_format_opens(explorer: GlassExplorer, tmp_path: Path) -> Non
     assert (summary["atom"], summary["prediction_ev"]) == (7, explanation.prediction)
     assert explanation.fidelity is not None
     fidelity = pd.read_csv(parts["fidelity.csv"])
-    np.testing.assert_allclose(fidelity["kept"], explanation.fidelity.kept)
+    np.testing.assert_allclose(fidelity["kept_eV"], explanation.fidelity.kept)
 
 
 @pytest.mark.skipif(not static_images_available(), reason="no Chrome or Chromium is installed")

@@ -288,9 +288,11 @@ def test_what_displacements_did_is_listed_drawn_saved_and_forgotten(
     assert np.linalg.norm(end - start, axis=1)[longest] == pytest.approx(LONGEST_ARROW)
     assert any(name == "draw" and given.get("name") == "displacements" for name, given in explorer.view.stage.calls())
     changes, displacements = compared.save()
-    given = np.genfromtxt(displacements, delimiter=",", names=True, dtype=None, encoding="utf-8")["contribution"]
+    given = np.genfromtxt(displacements, delimiter=",", names=True, dtype=None, encoding="utf-8")["contribution_eV"]
     assert given.sum() == pytest.approx(expected.contribution.sum(), abs=1e-4)
-    assert len(changes.read_text().splitlines()) - 1 == len(given) == len(steps[0])
+    headings, *rows = changes.read_text().splitlines()
+    assert {"prediction_before_eV", "change_eV", "moved_angstrom"} <= set(headings.split(","))
+    assert len(rows) == len(given) == len(steps[0])
     assert len(compared.save()) == 2  # beside the first, not over them
     compared.number.value = 3
     assert compared.found is None

@@ -125,7 +125,8 @@ class ShellAnalysis(Brief):
 
     def summary(self) -> dict[str, Any]:
         """Numbers of every shell, ready for JSON (an unbounded shell ends at null)."""
-        shells, nulls = self.shells.astype(object), self.nulls.astype(object)
+        in_angstrom = {name: f"{name}_angstrom" for name in ("inner", "outer")}
+        shells, nulls = self.shells.rename(columns=in_angstrom).astype(object), self.nulls.astype(object)
         return {
             "k": self.k,
             "n_important_atoms": len(self.important),

@@ -176,8 +176,8 @@ class PopulationAnalysis(Brief):
                 row["compared_with"]: {"p": row["p_value"], "q": row["q_value"]}
                 for row in self.statistics[self.statistics["family"] == "cycles"].to_dict(orient="records")
             },
-            "important_distance_peaks": self.curve.distance_peaks.round(2).tolist(),
-            "rdf_peaks": self.radial_distribution.maxima.round(2).tolist(),
+            "important_distance_peaks_angstrom": self.curve.distance_peaks.round(2).tolist(),
+            "rdf_peaks_angstrom": self.radial_distribution.maxima.round(2).tolist(),
             "p_values_of_distances": {name: null.p_value for name, null in self.curve.nulls.items()},
             "fraction_short_range": _plain(self.mean("fraction_short_range")),
             "fraction_medium_range": _plain(self.mean("fraction_medium_range")),

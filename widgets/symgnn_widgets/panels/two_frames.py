@@ -16,6 +16,7 @@ from symgnn_explain.analysis.what_if import changes_between
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain import PathContributions, path_contributions
 from symgnn_explain.export import SEPARATOR, free_stem, write_table
+from symgnn_explain.export.headings import with_units
 from symgnn_explain.export.naming import slug, today
 from symgnn_explain.plotting import displacement_figure
 from symgnn_explain.plotting.arrows import drawn_arrows
@@ -39,6 +40,7 @@ from symgnn_widgets.views.tabs import Seen
 LISTED = 40
 """Atoms in each table."""
 
+_PREDICTED = ("prediction_before", "prediction", "change")
 _EMPTY = "Select an atom that changed, then ask which displacements did it."
 
 
@@ -130,9 +132,10 @@ class TwoFrames(Seen, HasTraits):
     def save(self) -> list[Path]:
         """Write what is listed, of all atoms, as CSV files under names that no file has."""
         frames, found, folder = self._frames, self.found, Path(DEFAULT_FOLDER)
-        tables = {} if self.changes is None else {"changes": self.changes}
+        target = frames.structure.predictor.target
+        tables = {} if self.changes is None else {"changes": with_units(self.changes, target, _PREDICTED)}
         if found is not None:
-            tables[f"displacements-of-atom{found.atom}"] = found.to_frame()
+            tables[f"displacements-of-atom{found.atom}"] = with_units(found.to_frame(), target, ["contribution"])
         name = f"{slug(frames.structure.glass.name)}_frames{frames.since}to{frames.number}_{today()}"
         stem = free_stem(folder, name)
         try:
