@@ -39,42 +39,26 @@ def hostile_xyz(glass: Glass) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_hostile_files_run_nothing(
+def test_a_hostile_structure_runs_nothing(
+    explorer_page: ExplorerPage, lab: Lab, random_glass: Callable[..., Glass]
+) -> None:
+    (lab.root / "hostile.extxyz").write_text(hostile_xyz(random_glass(6)), encoding="utf-8")
+    open_and_visit(explorer_page, "hostile.extxyz", COLUMNS[0], "Opened hostile:")
+    require_no_complaints(explorer_page)
+
+
+def test_a_hostile_session_and_what_is_exported_of_it_run_nothing(
     explorer_page: ExplorerPage, lab: Lab, browser: Any, random_glass: Callable[..., Glass]
 ) -> None:
-    page = explorer_page.page
-    glass = random_glass(6)
-    (lab.root / "hostile.extxyz").write_text(hostile_xyz(glass), encoding="utf-8")
-    author = GlassExplorer(hostile_glass(glass), Predictor.load())
+    author = GlassExplorer(hostile_glass(random_glass(6)), Predictor.load())
     author.session.method = "gnnexplainer"
     author.session.configure(epochs=4)
     author.select(7)
     assert author.explain(wait=True) is not None
     author.session.colour_by = NAMES[0]
     author.save(lab.root / "hostile.symgnn")
-    for name, column, said in (
-        ("hostile.extxyz", COLUMNS[0], "Opened hostile:"),
-        ("hostile.symgnn", NAMES[0], "<script>window"),
-    ):
-        explorer_page.open_tab("Open and save")
-        box = page.locator("input[placeholder^='glass.extxyz']")
-        box.fill(name)
-        box.press("Tab")
-        page.locator(".symgnn-explorer button:visible", has_text="Open").click()
-        page.wait_for_selector(f".symgnn-note:has-text('{said}')", timeout=LONG)
-        explorer_page.kernel(
-            "explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=4); "
-            f"explorer.session.colour_by = {column!r}"
-        )
-        explorer_page.kernel("explorer.select(7); explorer.explain(wait=True); None")
-        explorer_page.wait_explained(7)
-        assert page.locator(".symgnn-colour-bar b").text_content().lower() == column.lower().replace("_", " ")
-        for title in TAB_HELP:
-            explorer_page.open_tab(title)
-            explorer_page.kernel(COMPUTED)
-        page.wait_for_timeout(400)
-        assert page.evaluate("() => window.__hostile") is None
-        assert page.locator(".symgnn-explorer :is(img:not(.widget-image), iframe, script, svg[onload])").count() == 0
+    open_and_visit(explorer_page, "hostile.symgnn", NAMES[0], "<script>window")
+    page = explorer_page.page
     assert NAMES[1] in page.locator(".symgnn-summary h3").inner_text()
 
     explorer_page.open_tab("Figures and data")
@@ -84,10 +68,38 @@ def test_hostile_files_run_nothing(
     page.wait_for_selector(".symgnn-files:has-text('view.html')", timeout=LONG)
     page.locator(".symgnn-explorer button:visible", has_text="Report").click()
     page.wait_for_selector(".symgnn-files:has-text('report.html')", timeout=LONG)
-    assert page.evaluate("() => window.__hostile") is None
+    require_no_complaints(explorer_page)
+    require_harmless_pages(browser, sorted((lab.root / "out" / "explorer").glob("*.[hs][tv][mg]*")))
+
+
+def open_and_visit(explorer_page: ExplorerPage, name: str, column: str, said: str) -> None:
+    """Open a file by its box, explain an atom coloured by a column, and visit every tab: no script of the file runs."""
+    page = explorer_page.page
+    explorer_page.open_tab("Open and save")
+    box = page.locator("input[placeholder^='glass.extxyz']")
+    box.fill(name)
+    box.press("Tab")
+    page.locator(".symgnn-explorer button:visible", has_text="Open").click()
+    page.wait_for_selector(f".symgnn-note:has-text('{said}')", timeout=LONG)
+    explorer_page.kernel(
+        "explorer.session.method = 'gnnexplainer'; explorer.session.configure(epochs=4); "
+        f"explorer.session.colour_by = {column!r}"
+    )
+    explorer_page.kernel("explorer.select(7); explorer.explain(wait=True); None")
+    explorer_page.wait_explained(7)
+    assert page.locator(".symgnn-colour-bar b").text_content().lower() == column.lower().replace("_", " ")
+    for title in TAB_HELP:
+        explorer_page.open_tab(title)
+        explorer_page.kernel(COMPUTED)
+    page.wait_for_timeout(400)
+    assert page.locator(".symgnn-explorer :is(img:not(.widget-image), iframe, script, svg[onload])").count() == 0
+
+
+def require_no_complaints(explorer_page: ExplorerPage) -> None:
+    """Nothing of a file ran in the page, and nothing there failed."""
+    assert explorer_page.page.evaluate("() => window.__hostile") is None
     # JupyterLab says this of a session that was replaced while its widgets were still being built in the page.
     assert [said for said in explorer_page.complaints if "widget model not found" not in said] == []
-    require_harmless_pages(browser, sorted((lab.root / "out" / "explorer").glob("*.[hs][tv][mg]*")))
 
 
 def require_harmless_pages(browser: Any, paths: list[Path]) -> None:
