@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from symgnn_explain.cli.output import table_text
 from symgnn_explain.explain import explain_atom, prepare
-from symgnn_explain.export import Findings, report_html
+from symgnn_explain.export import Findings, report_html, write_table
 from symgnn_explain.export.predictions import Prediction, write_predictions
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import Target
@@ -25,6 +26,14 @@ SMALL = 2.0**-30
 """By so much numbers are smaller in the other unit; scaling by it is exact."""
 
 DIFFUSIVITY = Target("diffusivity", unit="m²/s", tolerance=0.05 * SMALL)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_a_table_keeps_small_numbers(tmp_path: Path, suffix: str) -> None:
+    table = pd.DataFrame({"atom": [1, 2, 3], "name": ["a", "b", "Å"], "score": [1e-13 / 3, -2e-30, np.nan]})
+    path = write_table(table, tmp_path / f"t{suffix}")
+    read = pd.read_csv(path) if suffix == ".csv" else pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+    pd.testing.assert_frame_equal(read, table, rtol=1e-14, atol=0.0)
 
 
 @pytest.mark.parametrize("scale", [SMALL, 1.0, 1e9])

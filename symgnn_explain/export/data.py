@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ OUTSIDE = -1  # hop of an atom that the prediction does not reach
 
 
 def write_table(table: pd.DataFrame, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a table as ``.csv`` or ``.json`` (a list of rows).
+    """Write a table as ``.csv`` or ``.json`` (a list of rows; what is not a finite number is null), in full precision.
 
     Raises
     ------
@@ -32,7 +33,12 @@ def write_table(table: pd.DataFrame, path: str | Path, *, overwrite: bool = Fals
     """
     path = free_path(path, (".csv", ".json"), "use .csv or .json", overwrite=overwrite)
     as_csv = path.suffix.lower() == ".csv"
-    return write_atomically(path, (csv_text(table) if as_csv else table.to_json(orient="records", indent=1)).encode())
+    return write_atomically(path, (csv_text(table) if as_csv else _json_text(table)).encode())
+
+
+def _json_text(table: pd.DataFrame) -> str:
+    known = table.astype(object).where(table.notna() & ~table.isin([np.inf, -np.inf]), None)
+    return json.dumps(known.to_dict(orient="records"), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def write_explanation(explanation: AtomExplanation, path: str | Path, *, overwrite: bool = False) -> Path:
