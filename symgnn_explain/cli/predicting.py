@@ -39,6 +39,7 @@ from symgnn_explain.cli.output import (
 )
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.files import require_free
+from symgnn_explain.runs.names import one_line_name
 
 if TYPE_CHECKING:
     from symgnn_explain.export.predictions import Prediction
@@ -125,7 +126,8 @@ def predict(
             write_predictions(rows(), out)
     except KeyboardInterrupt:
         if takes_long:
-            print(f"{len(parts)} parts are in {shown(parts.folder)}; the same command continues.", file=sys.stderr)
+            folder = one_line_name(str(parts.folder))
+            print(f"{len(parts)} parts are in {folder}; the same command continues.", file=sys.stderr)
         raise
     parts.discard()
     for summary in summaries.values():
