@@ -22,6 +22,9 @@ from symgnn_explain.runs.files import staged, write_atomically
 FORMAT_VERSION = 1
 _WEIGHTS_HASH = "weights_sha256"
 
+FORCES = "environment.balance.forces"
+"""Pair forces by which training structures are at rest: they say where a network is valid, and not what it predicts."""
+
 
 def save_checkpoint(model: Network, path: Path, card: Mapping[str, Any]) -> None:
     """Write ``path`` (.safetensors) and its card; both appear whole, or neither does.
@@ -87,8 +90,12 @@ def card_path(path: Path) -> Path:
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Hash weights under the names that the first files gave them, so that the same weights keep their hash."""
-    return hashlib.sha256(save({earlier_name(name): tensor for name, tensor in tensors.items()})).hexdigest()
+    """Hash weights under the names that the first files gave them, so that the same weights keep their hash.
+
+    What no prediction hangs on does not count.
+    """
+    kept = {earlier_name(name): tensor for name, tensor in tensors.items() if not name.endswith(FORCES)}
+    return hashlib.sha256(save(kept)).hexdigest()
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Where a predictor is valid: a score for every atom, 1 at the edge of what training covered.
 
-The score is the length of an atom's whitened descriptors (root mean square over them; 1 on average on the training
-glasses), averaged over its neighbours, and divided by the length that 1 % of the atoms of held-out glasses exceed.
+The score is how far an atom's whitened descriptors, and the net force on it by pair forces that were learned from the
+training glasses, are from what is usual there (:meth:`~.environment.AtomicEnvironment.length`), averaged over its
+neighbours, and divided by what 1 % of the atoms of held-out glasses exceed.
 Beyond the edge the network extrapolates, and the disagreement of an ensemble's members does not say so.
 """
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.environment import bonds_of
 from symgnn_explain.models.symgnn import DescribedNetwork
 from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.bins import wrapped_into_cell
@@ -160,10 +162,11 @@ class Domain(Brief):
 
 @torch.no_grad()
 def neighbourhood_length(model: DescribedNetwork, graph: Data) -> Tensor:
-    """Return the length of the whitened descriptors, averaged over the senders of an atom's edges, shape (N,).
+    """Return how far atoms are from what is usual, averaged over the senders of an atom's edges, shape (N,).
 
     The average includes the atom itself, by its self-loop. It tells thermal displacements apart that single atoms
-    hide: 0.05 Å by an area under the curve of 0.999, where the atom's own length reaches 0.75.
+    hide: those of 0.05 Å by descriptors, with an area under the curve of 0.999 where an atom's own reach 0.75; those of
+    0.02 Å by forces that do not balance.
 
     Raises
     ------
@@ -172,18 +175,12 @@ def neighbourhood_length(model: DescribedNetwork, graph: Data) -> Tensor:
     """
     if not model.observes:
         raise InputError("this network has no descriptors of surroundings, so it has no domain score.")
-    described = model.observed(graph)
-    length = described_length(described, len(model.species))
+    length = torch.from_numpy(model.environment.length(model.observed(graph), bonds_of(graph))).to(
+        graph.edge_attr.device
+    )
     source, target = graph.edge_index
     total = torch.zeros_like(length).index_add(0, target, length[source])
     return total / torch.zeros_like(length).index_add(0, target, torch.ones_like(length[source]))
-
-
-def described_length(described: Tensor, n_species: int) -> Tensor:
-    """Return the root mean square of each atom's own whitened descriptors, shape (N,)."""
-    n_raw = described.shape[1] // n_species - 1
-    # Of the columns all are 0 but those of the atom's own species, and of these one is 1.
-    return ((described.square().sum(dim=1) - 1).clamp_min(0) / n_raw).sqrt()
 
 
 def _shares(glass: Glass) -> dict[str, float]:

@@ -20,8 +20,12 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_batch
 
 from symgnn_explain.errors import InputError
+from symgnn_explain.models.force_balance import Bonds, ForceBalance
 from symgnn_explain.structure.bins import Edges
 from symgnn_explain.structure.glass import FloatArray, IntArray
+
+IMBALANCE = 0.2
+"""Weight of the net force on an atom, beside its descriptors, in how far it is from what is usual."""
 
 Pairs = tuple[IntArray, IntArray, FloatArray] | None
 
@@ -85,6 +89,7 @@ class AtomicEnvironment(nn.Module):
         self.n_far, self.reach, self.smooth = n_far, reach, smooth
         n_channels = n_species * len(ANGULAR_CENTRES)
         self.n_raw = n_species * (n_radial + n_far) + degree * n_channels * (n_channels + 1) // 2
+        self.balance = ForceBalance(n_species, cutoff)
         self.register_buffer("mean", torch.zeros(n_species, self.n_raw))
         self.register_buffer("whitening", torch.eye(self.n_raw).repeat(n_species, 1, 1))
 
@@ -286,7 +291,10 @@ class AtomicEnvironment(nn.Module):
 
     @torch.no_grad()
     def fit(self, graphs: Sequence[Data]) -> None:
-        """Measure means and covariances on these graphs, species by species; features have unit variance on them."""
+        """Measure means and covariances on these graphs, species by species; features have unit variance on them.
+
+        From them come the pair forces, too, by which their atoms are at rest.
+        """
         raw = torch.cat(
             [self.raw(graph.x, graph.edge_index, graph.edge_attr, *far_pairs(graph)) for graph in graphs]
         ).double()
@@ -302,6 +310,28 @@ class AtomicEnvironment(nn.Module):
             scale = (variance.clamp_min(0) + FLOOR * variance[-1]).rsqrt()
             self.mean[number] = mean.to(self.mean)
             self.whitening[number] = ((axes * scale) / spread[:, None]).to(self.whitening)
+        generator = torch.Generator().manual_seed(0)
+        displaced = [bonds_of(displaced_at_random(graph, generator)) for graph in graphs]
+        self.balance.fit([bonds_of(graph) for graph in graphs], displaced)
+
+    @torch.no_grad()
+    def length(self, features: Tensor, bonds: Bonds) -> FloatArray:
+        """How far some atoms are from what is usual on the graphs of :meth:`fit`, about 1 on average there, shape (n,).
+
+        The square is the mean square of their whitened descriptors and :data:`IMBALANCE` times the logarithm of one
+        plus the square of the net force on them, which is a hundred times as large in a snapshot.
+
+        Parameters
+        ----------
+        features
+            As :meth:`features` returns them, shape (n, width).
+        bonds
+            Species of all atoms that edges come from, and all edges into these atoms.
+        """
+        # Of the columns all are 0 but those of the atom's own species, and of these one is 1.
+        own = features.view(len(features), self.n_species, -1)[:, :, -1].argmax(dim=1).cpu().numpy()
+        square = (features.double().square().sum(dim=1).cpu().numpy() - 1).clip(0) / self.n_raw
+        return np.asarray(np.sqrt(square + IMBALANCE * np.log1p(self.balance.imbalance(own, bonds))))
 
 
 def fading(distance: Tensor, end: float, width: float) -> Tensor:
@@ -319,6 +349,12 @@ def sorted_by_target(index: Tensor, attr: Tensor, n_atoms: int) -> tuple[IntArra
         source, target, carried = source[order], target[order], carried[order]
     first = torch.searchsorted(target.contiguous(), torch.arange(n_atoms + 1))
     return first.numpy(), source.numpy(), carried.numpy()
+
+
+def bonds_of(graph: Data) -> Bonds:
+    """Return the species of a graph's atoms, and its edges by the atom that they lead into."""
+    kinds = graph.x.argmax(dim=1).cpu().numpy()
+    return kinds, Edges(*sorted_by_target(graph.edge_index, graph.edge_attr, len(kinds)))
 
 
 def _pairs_of(index: Tensor, attr: Tensor, n_atoms: int) -> Pairs:

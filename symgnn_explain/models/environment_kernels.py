@@ -75,3 +75,38 @@ def add_power_spectrum(  # noqa: PLR0912 - compiled
                 for b in range(a, n_channels):
                     spectrum[i, column] = total[order, a, b]
                     column += 1
+
+
+@compiled
+def add_squared_forces(given: Any, forces: Any, nearest: float, cutoff: float, square: Any) -> None:
+    """Add the square of the net force on each atom, summed over several pair forces, to ``square`` (n,).
+
+    ``given`` are where the edges into each atom begin (n + 1,), the species of who sends along them (E,), their
+    displacements (E, 3), and the species of the atoms (n,). ``forces`` (S, S, R, K) weigh R Gaussians between
+    ``nearest`` and ``cutoff``, their distance apart as wide, of which each is the one before times one number.
+    """
+    first, kind, displacement, own = given
+    n_radial, n_forces = forces.shape[2:]
+    width = (cutoff - nearest) / (n_radial - 1)
+    net = np.empty((n_forces, 3))
+    strength = np.empty(n_forces)
+    for i in range(len(own)):
+        net[:] = 0
+        for e in range(first[i], first[i + 1]):
+            distance = np.sqrt(displacement[e, 0] ** 2 + displacement[e, 1] ** 2 + displacement[e, 2] ** 2)
+            if 0 < distance < cutoff:
+                place = (distance - nearest) / width
+                gaussian = np.exp(-0.5 * place**2) * (1 - (distance / cutoff) ** 2) ** 3 / distance
+                step = np.exp(place - 0.5)
+                strength[:] = 0
+                for n in range(n_radial):
+                    for k in range(n_forces):
+                        strength[k] += forces[own[i], kind[e], n, k] * gaussian
+                    gaussian *= step
+                    step *= np.exp(-1.0)
+                for k in range(n_forces):
+                    for d in range(3):
+                        net[k, d] += strength[k] * displacement[e, d]
+        for k in range(n_forces):
+            for d in range(3):
+                square[i] += net[k, d] ** 2

@@ -19,9 +19,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.models.domain import described_length
 from symgnn_explain.models.ensemble import SymGNNLike, members_of
-from symgnn_explain.models.environment import sorted_by_target
+from symgnn_explain.models.environment import bonds_of, sorted_by_target
 from symgnn_explain.models.folded import FoldedNodeEncoder
 from symgnn_explain.models.messages import BATCH_ATOMS, Field, Layers, WorkThrough, batches_of, rows_into
 from symgnn_explain.runs.threads import side_by_side
@@ -146,7 +145,7 @@ def sweep_graph(model: SymGNNLike, graph: Data) -> Sweep:
         deque(work_through(encode, batches_of(n_atoms, node.device)), maxlen=0)
         length = None
         if model.observes:
-            length = described_length(model.observed(graph), len(model.species)).double().cpu().numpy()
+            length = model.environment.length(model.observed(graph), bonds_of(graph))
         return _pass_messages(model, Start(node, edges, length), np.array([0, n_atoms]), work_through, lambda _: None)
 
 
@@ -178,7 +177,7 @@ class Start(NamedTuple):
     edges
         All of the graph.
     length
-        Root mean square of the whitened descriptors, shape (N,).
+        :meth:`~.environment.AtomicEnvironment.length`, shape (N,).
     """
 
     node: Tensor
@@ -210,7 +209,7 @@ def describe(
         described = species[batch]
         if model.observes:
             observed = _descriptors(model, bins, kinds, atoms, edges)
-            length[batch] = described_length(observed, len(model.species)).cpu().numpy()
+            length[batch] = model.environment.length(observed, (kinds, edges))
             described = observed.to(node) if model.describes else described
         node[:, batch] = encoded(described)
 
@@ -255,7 +254,7 @@ def lengths_of(model: SymGNNLike, glass: Glass, n_core: int, n_around: int) -> F
     def describe_batch(batch: slice) -> None:
         edges = found[batch.start] = bins.edges(every[batch], cutoff)
         described = _descriptors(model, bins, kinds, every[batch], edges)
-        own[batch] = described_length(described, len(model.species)).cpu().numpy()
+        own[batch] = model.environment.length(described, (kinds, edges))
 
     with side_by_side() as work_through:
         batches = work_through(describe_batch, batches_of(n_around, model.label_scale.device))

@@ -13,7 +13,7 @@ import pytest
 from symgnn_explain.cli import main
 from symgnn_explain.errors import InputError
 from symgnn_explain.export.predictions import Prediction
-from symgnn_explain.models.calibration import Calibration
+from symgnn_explain.models.calibration import GROWTH, POWER, Calibration
 from symgnn_explain.models.domain import Domain
 from symgnn_explain.models.ensemble import SymGNNEnsemble
 from symgnn_explain.models.predictor import Predictor
@@ -82,7 +82,7 @@ def test_a_group_of_many_atoms_counts_as_one_of_few() -> None:
 def test_intervals_grow_with_the_domain_score_as_the_errors_do() -> None:
     rng = np.random.default_rng(0)
     domain = rng.uniform(0.5, 1.25, 40_000)
-    true = 0.2 * np.sqrt(1 + (1.7 * domain**8) ** 2)
+    true = 0.2 * np.sqrt(1 + (GROWTH * domain**POWER) ** 2)
     calibration = Calibration.fit(rng.normal(0, true), np.zeros(40_000), domain=domain)
     np.testing.assert_allclose(calibration.spread(np.zeros(40_000), domain), true, rtol=0.02)
     for low in (0.5, 0.9, 1.1):
@@ -157,7 +157,7 @@ def test_folds_with_larger_scores_have_wider_intervals() -> None:
         HeldOut(
             fold,
             f"glass{fold}",
-            rng.normal(0, 0.2 * np.sqrt(1 + (1.7 * score**8) ** 2), 4_000),
+            rng.normal(0, 0.2 * np.sqrt(1 + (GROWTH * score**POWER) ** 2), 4_000),
             np.zeros(4_000),
             np.zeros(4_000),
             np.full(4_000, 1.5 * score),
