@@ -67,7 +67,7 @@ class ForceBalance(nn.Module):
         if self.forces.any():
             kinds, edges = bonds
             displacement = np.ascontiguousarray(edges.displacement, dtype=np.float64)
-            forces = self.forces.double().permute(0, 2, 3, 1).contiguous().numpy()
+            forces = self.forces.double().cpu().permute(0, 2, 3, 1).contiguous().numpy()
             given = edges.first, kinds[edges.source], displacement, own
             add_squared_forces(given, forces, NEAREST, self.cutoff, square)
         return square
