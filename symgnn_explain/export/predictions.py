@@ -65,10 +65,10 @@ class Prediction(Brief):
     def said(cls, predictor: Predictor, glass: Glass, found: AtomPredictions) -> Prediction:
         """Put what was predicted beside its glass."""
         values, spread, score = found
-        domain, calibration = predictor.domain, predictor.calibration
+        calibration = predictor.calibration
         intervals = {} if calibration is None or spread is None else calibration.intervals(spread)
-        warning = "" if domain is None or score is None else domain.sentence(glass, score)
-        return cls(glass, values, spread, predictor.target, score, warning, intervals)
+        doubts = predictor.domain_sentence(glass, score)
+        return cls(glass, values, spread, predictor.target, score, doubts, intervals)
 
     def columns(self) -> dict[str, FloatArray]:
         """Return what is known, by the headings of a table: ``interval_95`` is half the width of the 95 % interval."""

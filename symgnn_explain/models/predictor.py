@@ -28,7 +28,7 @@ from symgnn_explain.models.protocol import (
     require_node_model,
 )
 from symgnn_explain.models.registry import Network
-from symgnn_explain.models.sweep import BLOCK_ATOMS, Sweep, sweep, sweep_first
+from symgnn_explain.models.sweep import BLOCK_ATOMS, Sweep, net_force_of, sweep, sweep_first
 from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import FloatArray, Glass
 from symgnn_explain.structure.graph import require_species
@@ -273,6 +273,19 @@ class Predictor:
         stored = self.card.get("protocol", {}).get("domain")
         observes = isinstance(self.model, SymGNNLike) and self.model.observes
         return Domain.from_dict(stored) if stored is not None and observes else None
+
+    def domain_sentence(self, glass: Glass, score: FloatArray | None) -> str:
+        """Say how much of a glass lies outside of what training covered, and why; empty where little does.
+
+        Parameters
+        ----------
+        glass, score
+            A glass, and the domain score of its atoms, shape (N,); None where that is not known, and nothing is said.
+        """
+        domain = self.domain
+        if domain is None or score is None:
+            return ""
+        return domain.sentence(glass, score, lambda: net_force_of(self.model, glass))
 
     @property
     def calibration(self) -> Calibration | None:

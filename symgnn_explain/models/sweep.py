@@ -32,6 +32,10 @@ BLOCK_ATOMS = 60_000
 """Atoms through which messages pass at once: ten kilobytes each for an ensemble of five."""
 
 
+ASKED = 3000
+"""Atoms that say whether a glass is at rest."""
+
+
 class Sweep(NamedTuple):
     """What a network says of every atom.
 
@@ -260,6 +264,18 @@ def lengths_of(model: SymGNNLike, glass: Glass, n_core: int, n_around: int) -> F
         batches = work_through(describe_batch, batches_of(n_around, model.label_scale.device))
         edges = _joined([found[batch.start] for batch in batches])
     return mean_of_senders(own, edges, np.arange(n_core))
+
+
+def net_force_of(model: SymGNNLike, glass: Glass) -> float:
+    """Return the median square of the net force on atoms, about 0.6 in glasses at rest; 0 where none was learned.
+
+    See :class:`~.force_balance.ForceBalance`. Of a large glass ``ASKED`` atoms speak for all.
+    """
+    cutoff, kinds = members_of(model)[0].config.cutoff, kinds_of(glass, model.species)
+    require_listable(glass, cutoff)
+    atoms = np.linspace(0, len(glass) - 1, min(len(glass), ASKED)).astype(np.int64)
+    edges = Bins.of(glass, cutoff).edges(atoms, cutoff)
+    return float(np.median(model.environment.balance.imbalance(kinds[atoms], (kinds, edges))))
 
 
 def blocks_of(glass: Glass, block_atoms: int) -> tuple[IntArray, IntArray]:

@@ -16,6 +16,7 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.explain import prepare
 from symgnn_explain.models.domain import Domain, neighbourhood_length
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.sweep import net_force_of
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.training.domain import measure_domain
 from symgnn_explain.training.splits import related_groups
@@ -84,12 +85,35 @@ def test_other_structures_are_told_apart_and_the_cause_is_named(
     assert area >= told_apart
     assert shipped.domain is not None
     if np.mean(score > 1) > 0.02:
-        sentence = shipped.domain.sentence(other, score)
+        sentence = shipped.domain_sentence(other, score)
         assert cause in sentence
         assert f"{int(np.sum(score > 1))} of {len(other)} atoms" in sentence
     else:
         assert not other.pbc.all()  # of a large glass few atoms are at its faces
         assert cause in shipped.domain.cause(other, score)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda _: datasets.sample("cu80zr20"), lambda _: datasets.sample("cu50zr50"), lambda glass: scaled(glass, 1.03)],
+)
+def test_what_is_not_at_rest_is_told_to_be_minimised_whatever_else_is_amiss(
+    shipped: Predictor, sample: Glass, change: Callable[[Glass], Glass]
+) -> None:
+    at_rest, said = change(sample), "minimise its energy first"
+    snapshot = displaced(at_rest, 0.05)
+    assert said not in shipped.domain_sentence(at_rest, score_of(shipped, at_rest))
+    sentence = shipped.domain_sentence(snapshot, score_of(shipped, snapshot))
+    assert sentence.endswith(f"; and no inherent structure (a snapshot at a temperature?): {said}.")
+    assert "composition" in sentence or "strain" in sentence
+
+
+def test_a_glass_at_rest_is_not_told_to_be_minimised(shipped: Predictor, sample: Glass) -> None:
+    assert shipped.domain is not None
+    score = np.linspace(1, 1.3, len(sample))
+    cause = shipped.domain.cause(sample, score, net_force_of(shipped.model, sample))
+    assert cause.startswith("another preparation")
+    assert shipped.domain_sentence(sample, None) == ""
 
 
 def test_the_score_does_not_depend_on_how_a_structure_is_written(shipped: Predictor, sample: Glass) -> None:

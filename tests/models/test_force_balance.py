@@ -12,6 +12,7 @@ from ase.build import bulk
 from scipy.stats import mannwhitneyu
 
 from symgnn_explain import datasets
+from symgnn_explain.models import sweep
 from symgnn_explain.models.checkpoint import FORCES
 from symgnn_explain.models.environment import bonds_of, displaced_at_random
 from symgnn_explain.models.force_balance import N_FORCES, N_RADIAL, NEAREST, ForceBalance
@@ -100,3 +101,12 @@ def test_weights_of_earlier_versions_lack_forces_and_are_the_same_network(tmp_pa
     assert earlier.weights_sha256 == predictor.weights_sha256
     assert not earlier.model.environment.balance.forces.any()
     np.testing.assert_array_equal(earlier.predict(glass), predictor.predict(glass))
+
+
+def test_a_large_glass_is_asked_for_some_atoms(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, glass = Predictor.load(device="cpu").model, datasets.sample("cu50zr50")
+    every = sweep.net_force_of(model, glass)
+    kinds, edges = bonds(glass)
+    assert every == pytest.approx(np.median(model.environment.balance.imbalance(kinds, (kinds, edges))), rel=1e-6)
+    monkeypatch.setattr(sweep, "ASKED", 300)
+    assert sweep.net_force_of(model, glass) == pytest.approx(every, rel=0.2)

@@ -207,8 +207,9 @@ class Structure(HasTraits):
     @property
     def domain_warning(self) -> str:
         """One sentence where much of the structure lies outside of what training covered; else empty."""
-        covered, score = self.predictor.domain, self.said.domain if self.predicted else None
-        return "" if covered is None or score is None else covered.sentence(self.glass, score)
+        if not self.predicted:
+            return ""
+        return self._once("doubts", lambda: self.predictor.domain_sentence(self.glass, self.said.domain))
 
     @cached_property
     def radial_distribution(self) -> RadialDistribution:
