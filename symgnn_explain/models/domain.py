@@ -54,7 +54,7 @@ EMPTY_SLAB = 5.0
 """Height (Å) without any atom that makes a surface."""
 
 
-_PREPARED = "another preparation, since it is at rest and has the composition and density of the training glasses"
+_PREPARED = "another preparation, since forces balance as in the training glasses, whose composition and density it has"
 _MOVED = "no inherent structure (a snapshot at a temperature?): minimise its energy first"
 
 

@@ -28,6 +28,9 @@ N_FORCES = 2
 FLOOR = 0.01
 """Variance that is added to each radial function, as a share of that where atoms are displaced."""
 
+ALIKE = 0.01
+"""Share of the variance with atoms displaced that displacements must add, for a force to tell them apart."""
+
 Bonds = tuple[IntArray, Edges]
 """Species of the atoms of a structure (N,), and all edges into them, or into some of them."""
 
@@ -52,7 +55,7 @@ class ForceBalance(nn.Module):
         self.register_buffer("forces", torch.zeros(n_species, N_FORCES, n_species, N_RADIAL))
 
     def imbalance(self, own: IntArray, bonds: Bonds) -> FloatArray:
-        """Return the square of the net force on some atoms, 1 on average on the training structures, shape (n,).
+        """Return the square of the net force on some atoms, shape (n,): 0.6 to 1 on average on the training structures.
 
         Parameters
         ----------
@@ -76,7 +79,8 @@ class ForceBalance(nn.Module):
     def fit(self, at_rest: Sequence[Bonds], displaced: Sequence[Bonds]) -> None:
         """Learn from structures at rest, and from the same ones once all atoms moved at random.
 
-        A species with fewer atoms than there are numbers to find keeps its zeros, which find no force on it.
+        A species with fewer atoms than there are numbers to find, or none of whose atoms is near another, has zeros,
+        which find no force on it; so it is where no force tells the two sides apart.
         """
         from scipy.linalg import eigh
 
@@ -87,15 +91,16 @@ class ForceBalance(nn.Module):
         for kind in range(len(self.forces)):
             self.forces[kind] = 0
             rest, moved = (_second_moments([each[side][each[0] == kind] for each in sums]) for side in (1, 2))
-            if rest is None or moved is None:
+            if rest is None or moved is None or not moved.any():
                 continue
             scale = 1 / np.sqrt(np.diag(moved) + FLOOR * np.diag(moved).max())
             scaled = [np.outer(scale, scale) * each + FLOOR * np.eye(len(scale)) for each in (moved, rest)]
             ratio, axes = (part[..., : -N_FORCES - 1 : -1] for part in eigh(*scaled))
             # The logarithm of the likelihood ratio of two normal distributions: a force counts by what it tells.
             share = np.clip(1 - 1 / ratio, 0, None)
-            found = axes * scale[:, None] * np.sqrt(share / (3 * share.sum()))
-            self.forces[kind] = torch.from_numpy(found.T.reshape(self.forces[kind].shape)).to(self.forces)
+            if share.max() > ALIKE:
+                found = axes * scale[:, None] * np.sqrt(share / (3 * share.sum()))
+                self.forces[kind] = torch.from_numpy(found.T.reshape(self.forces[kind].shape)).to(self.forces)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         state_dict.setdefault(f"{prefix}forces", self.forces)  # of weights of earlier versions

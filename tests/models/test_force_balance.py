@@ -81,6 +81,16 @@ def test_nothing_is_learned_from_too_few_atoms_and_then_nothing_is_said() -> Non
     assert not balance.imbalance(kinds, (kinds, edges)).any()
 
 
+def test_nothing_is_learned_where_no_atom_is_near_another_or_both_sides_are_alike() -> None:
+    gas = Glass(np.arange(60.0).repeat(3).reshape(-1, 3) * 9, np.repeat([29, 40], 30), np.eye(3) * 1000, True)
+    glass = datasets.sample("cu50zr50")
+    for at_rest, moved in ((gas, displaced(gas, 0.02)), (glass, glass)):
+        balance = ForceBalance(2, CUTOFF)
+        balance.forces.fill_(1.0)
+        balance.fit([bonds(at_rest)], [bonds(moved)])
+        assert not balance.forces.any()
+
+
 def test_the_shipped_networks_notice_two_hundredths_of_an_angstrom() -> None:
     for name in (None, "symgnn"):
         predictor = Predictor.load(*([name] if name else []), device="cpu")
