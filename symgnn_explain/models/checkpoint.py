@@ -15,15 +15,12 @@ from torch import Tensor, nn
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.label_scale import earlier_name
-from symgnn_explain.models.protocol import NodeModel, tensors_of
+from symgnn_explain.models.protocol import NodeModel, predicting, tensors_of
 from symgnn_explain.models.registry import Network, build_network, read_config
 from symgnn_explain.runs.files import staged, write_atomically
 
 FORMAT_VERSION = 1
 _WEIGHTS_HASH = "weights_sha256"
-
-FORCES = "environment.balance.forces"
-"""Pair forces by which training structures are at rest: they say where a network is valid, and not what it predicts."""
 
 
 def save_checkpoint(model: Network, path: Path, card: Mapping[str, Any]) -> None:
@@ -94,7 +91,7 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 
     What no prediction hangs on does not count.
     """
-    kept = {earlier_name(name): tensor for name, tensor in tensors.items() if not name.endswith(FORCES)}
+    kept = {earlier_name(name): tensor for name, tensor in predicting(tensors).items()}
     return hashlib.sha256(save(kept)).hexdigest()
 
 

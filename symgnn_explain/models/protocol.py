@@ -19,6 +19,9 @@ from symgnn_explain.models.target import Target
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
 
+FORCES = "environment.balance.forces"
+"""Pair forces by which training structures are at rest: they say where a network is valid, and not what it predicts."""
+
 _OF_PRECISION = ("dtype", "scalar type", "not implemented for")  # in what PyTorch says of precisions that differ
 
 
@@ -207,6 +210,11 @@ def tensors_of(model: object) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
+def predicting(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that predictions hang on, by which a network is known."""
+    return {name: tensor for name, tensor in tensors.items() if not name.endswith(FORCES)}
+
+
 def digest(model: Any) -> str:
     """Return the hash of a model's class, weights, species and configuration.
 
@@ -220,7 +228,7 @@ def digest(model: Any) -> str:
         "config": config.to_dict() if hasattr(config, "to_dict") else _settings(model),
     }
     text = json.dumps(described, sort_keys=True).encode()
-    return hashlib.sha256(text + hashlib.sha256(save(tensors_of(model))).digest()).hexdigest()
+    return hashlib.sha256(text + hashlib.sha256(save(predicting(tensors_of(model)))).digest()).hexdigest()
 
 
 def _settings(model: object) -> list[Any]:

@@ -13,10 +13,10 @@ from scipy.stats import mannwhitneyu
 
 from symgnn_explain import datasets
 from symgnn_explain.models import sweep
-from symgnn_explain.models.checkpoint import FORCES
 from symgnn_explain.models.environment import bonds_of, displaced_at_random
 from symgnn_explain.models.force_balance import N_FORCES, N_RADIAL, NEAREST, ForceBalance
 from symgnn_explain.models.predictor import Predictor
+from symgnn_explain.models.protocol import FORCES
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
 
@@ -109,6 +109,7 @@ def test_weights_of_earlier_versions_lack_forces_and_are_the_same_network(tmp_pa
     save_file({name: tensor for name, tensor in tensors.items() if not name.endswith(FORCES)}, path)
     earlier, glass = Predictor.load(path, device="cpu"), datasets.sample("cu50zr50")
     assert earlier.weights_sha256 == predictor.weights_sha256
+    assert earlier.identity == predictor.identity  # records and sessions of before are known
     assert not earlier.model.environment.balance.forces.any()
     np.testing.assert_array_equal(earlier.predict(glass), predictor.predict(glass))
 
