@@ -2,8 +2,8 @@
 
 Symmetrized over the learned distribution of the preset, over the published one, over the Haar measure, over the
 octahedral and the icosahedral group; trained on turned glasses instead (augmented); and neither. Each is trained on
-fold A (train0 and train1 held out) by the recipe ``symgnn`` with every seed, a quarter of an hour of a core a run;
-interrupted calls continue. What is stored in ``--runs`` is not trained again, and the invariance errors are measured
+fold A (train0 and train1 held out) by the recipe ``symgnn`` with every seed, a quarter of an hour of a core a run, or
+an hour with ``--epochs 600``; interrupted calls continue. What is stored in ``--runs`` is not trained again, and the invariance errors are measured
 anew each time: run ``python benchmarks/symmetrization.py --runs out/symmetrization --json F``.
 """
 
@@ -100,11 +100,15 @@ def main() -> None:
     parser = argument_parser(__doc__, rounds=None)
     parser.add_argument("--runs", type=Path, default=Path("out/symmetrization"), help="folder of the trainings")
     parser.add_argument("--recipe", default="symgnn", help="the network, and how it is trained")
+    parser.add_argument("--epochs", type=int, help="instead of those of the recipe, over which rates rise and fall")
     parser.add_argument("--seeds", default="0,1,2", help="of the trainings, with commas between")
     parser.add_argument("--only", help="these variants alone, with commas between")
     parser.add_argument("--stored", action="store_true", help="train nothing: print what is stored")
     arguments = parser.parse_args()
-    chosen = variants(recipe(arguments.recipe))
+    base = recipe(arguments.recipe)
+    if arguments.epochs is not None:
+        base = replace(base, settings=replace(base.settings, epochs=arguments.epochs, patience=arguments.epochs))
+    chosen = variants(base)
     names = arguments.only.split(",") if arguments.only else list(chosen)
     seeds = tuple(int(seed) for seed in arguments.seeds.split(","))
     rows = []

@@ -95,7 +95,10 @@ class Glass:
         if cell.shape != (3, 3):
             raise InputError(f"the cell has shape {cell.shape}, expected (3, 3): one cell vector a row, in Å.")
         _require_finite(cell, "cell vectors")
-        volume = abs(float(np.linalg.det(cell)))
+        with np.errstate(all="ignore"):
+            volume = abs(float(np.linalg.det(cell)))
+        if not np.isfinite(volume):
+            raise InputError(f"the cell is too large (vectors of up to {np.abs(cell).max():.3g} Å): give them in Å.")
         if volume < MINIMUM_CELL_VOLUME:
             raise InputError(
                 f"the cell is singular (volume {volume:.3g} Å³): give three linearly independent cell vectors in Å, "

@@ -193,3 +193,13 @@ def test_a_poscar_with_its_volume_as_scale_is_not_mirrored(tmp_path, rows) -> No
     glass = read_glass(tmp_path / "POSCAR")
     np.testing.assert_allclose(glass.cell, 2 * cell, atol=1e-12)
     np.testing.assert_allclose(glass.positions, [[0.1, 0.2, 0.3]] @ glass.cell, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", ["1", "-125", "-1e400", "1e-320"])
+@pytest.mark.parametrize("row", ["0 nan 0", "0 1e400 0", "0 1e200 1e200", "1e-200 0 0", "1 0 0"])
+def test_a_poscar_with_a_cell_beyond_all_bounds_is_refused_in_a_sentence(tmp_path, scale, row) -> None:
+    lines = ["x", scale, "5 0 0", row, "0 0 1e200" if "e200" in row else "0 0 5", "Cu", "1", "Direct", "0 0 0", ""]
+    (tmp_path / "POSCAR").write_text("\n".join(lines))
+    with pytest.raises(InputError):
+        read_glass(tmp_path / "POSCAR")

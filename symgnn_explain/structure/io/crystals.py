@@ -127,10 +127,12 @@ def _scale_by_volume(lines: list[str]) -> str:
     """Return the line of the scale as a factor where it is the volume, which ASE gives the sign of the determinant."""
     try:
         volume = -number(lines[1].split()[0])
-        now = abs(np.linalg.det(np.array([[number(word) for word in line.split()[:3]] for line in lines[2:5]])))
+        cell = np.array([[number(word) for word in line.split()[:3]] for line in lines[2:5]])
+        with np.errstate(all="ignore"):
+            scale = np.cbrt(volume / abs(np.linalg.det(cell)))
     except (ValueError, IndexError, np.linalg.LinAlgError):  # ASE says what is wrong
         return lines[1]
-    return f"{np.cbrt(volume / now)!s}\n" if volume > 0 and now > 0 else lines[1]
+    return f"{scale!s}\n" if 0 < scale < np.inf else lines[1]
 
 
 def _ordered_atoms(block: CIFBlock) -> Atoms:
