@@ -3,8 +3,9 @@
 Symmetrized over the learned distribution of the preset, over the published one, over the Haar measure, over the
 octahedral and the icosahedral group; trained on turned glasses instead (augmented); and neither. Each is trained on
 fold A (train0 and train1 held out) by the recipe ``symgnn`` with every seed, a quarter of an hour of a core a run, or
-an hour with ``--epochs 600``; interrupted calls continue. What is stored in ``--runs`` is not trained again, and the invariance errors are measured
-anew each time: run ``python benchmarks/symmetrization.py --runs out/symmetrization --json F``.
+an hour with ``--epochs 600``; interrupted calls continue. What is stored in ``--runs`` is not trained again, and the
+invariance errors are measured anew each time: run
+``python benchmarks/symmetrization.py --runs out/symmetrization --json F``.
 """
 
 from __future__ import annotations

@@ -94,6 +94,8 @@ def test_what_some_atoms_fail_with_is_said_and_the_others_are_written(
     assert said.err.count("\n") == 1
     assert "1 of 3 atoms could not be explained (7;" in said.err
     assert pd.read_csv(tmp_path / "out" / "summary.csv")["atom"].tolist() == [12, 3]
+    assert main([*command, "--atoms", "5,1"]) == 0
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["atom"].tolist() == [5, 1, 3, 12]  # those of before last
 
 
 @pytest.mark.parametrize(

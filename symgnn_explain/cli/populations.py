@@ -22,7 +22,7 @@ RECORDS = "explanations"  # folder of the records in that of a population
 
 @grouped
 def explain_many(file: File, *, many: Many, how: Explaining, network: Network, reading: Reading) -> None:
-    """Explain the predictions of many atoms: one record an atom, and a table of them all."""
+    """Explain the predictions of many atoms: one record an atom, and a table of all that DIR holds."""
     require_writable(many.out)
     glass = reading.glass(file)
     from symgnn_explain.explain import PopulationError
@@ -85,10 +85,15 @@ def _explained(glass: Glass, many: Many, how: Explaining, network: Network, out:
 
 
 def _summarise(explanations: ExplanationSet, out: Path) -> None:
+    from symgnn_explain.explain import ExplanationSet
     from symgnn_explain.export.headings import with_units
     from symgnn_explain.runs.tables import csv_text
 
-    table, quantity = explanations.to_frame(), explanations.quantity
+    table, quantity = ExplanationSet.open(out).to_frame(), explanations.quantity
+    asked = {
+        atom: place for place, atom in enumerate(explanations.atoms)
+    }  # first, in their order; then those of before
+    table = table.sort_values("atom", key=lambda atoms: atoms.map(asked).fillna(len(asked)), kind="stable")
     unitless = ("atom", "out_of_distribution", "n_edges", "n_units", "seconds")
     values = [name for name in map(str, table) if name not in unitless]
     table = with_units(table, quantity, values).assign(**quantity.columns())

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symgnn_explain.analysis import partial_distributions, radial_distribution, shell_analysis
+from symgnn_explain.analysis.explained.mro import _interval_of_mean
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import place_atoms
@@ -293,6 +294,27 @@ def test_mean_distances_are_those_of_the_atoms_and_of_their_importances(random_g
         assert low < value < high
     standard_error = analysis.distance.std() / np.sqrt(len(analysis.distance))
     assert (plain[2] - plain[1]) / (2 * 1.96) == pytest.approx(standard_error, rel=0.1)
+
+
+def test_a_single_important_atom_says_nothing_of_how_others_would_scatter(random_glass, explain_by_hand):
+    glass = random_glass(9)
+    analysis = shell_analysis(explain_by_hand(glass, 3, score=lambda e: np.exp(-e.distance)), glass, k=1)
+    assert len(analysis.important) == 1
+    for weighted in (False, True):
+        mean, low, high = analysis.mean_distance(weighted=weighted)
+        assert mean == pytest.approx(analysis.distance[0])
+        assert np.isnan([low, high]).all()
+    assert analysis.shells[["weighted_low", "weighted_high"]].isna().all(axis=None)
+    said = analysis.summary()
+    assert said["mean_distance_important_angstrom"] == {"value": mean, "low": None, "high": None}
+    assert json.loads(json.dumps(said, allow_nan=False))["shells"][0]["weighted_low"] is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_resamples_without_weight_are_left_out():
+    values, weights = np.array([1.0, 3.0, 9.0]), np.array([1.0, 0, 0])
+    resampled = np.array([[1, 2, 2], [0, 1, 2], [2, 0, 0]])
+    assert _interval_of_mean(values, weights, resampled) == (1.0, 1.0)
 
 
 def test_glass_without_minima_has_no_short_range(explain_by_hand):

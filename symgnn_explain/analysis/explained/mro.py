@@ -99,11 +99,14 @@ class ShellAnalysis(Brief):
         return count / total, float(low), float(high)
 
     def mean_distance(self, *, weighted: bool = False) -> tuple[float, float, float]:
-        """Mean distance (Å) of the important atoms, by number or by importance, with a bootstrap 95 % interval."""
+        """Mean distance (Å) of the important atoms, by number or by importance, with a bootstrap 95 % interval.
+
+        Bounds are NaN where a single atom is important: its distance says nothing of how others would scatter.
+        """
         weights = _weights(self.importance) if weighted else np.ones(len(self.distance))
         chosen = np.random.default_rng(self.seed).integers(len(weights), size=(self.draws, len(weights)))
-        means = (weights * self.distance)[chosen].sum(axis=1) / weights[chosen].sum(axis=1)
-        return float(weights @ self.distance / weights.sum()), *interval(means)
+        mean = float(weights @ self.distance / weights.sum())
+        return mean, *_interval_of_mean(self.distance, weights, chosen)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a shell.
@@ -112,8 +115,9 @@ class ShellAnalysis(Brief):
         ``medium`` beyond; ``any`` where it has none); ``n_important`` and ``n_all``, important atoms and atoms of the
         receptive field; ``enrichment``, share of the important atoms over share of all atoms (1: no more than
         expected), with a Clopper-Pearson 95 % interval; ``weighted_enrichment`` by importance, with a bootstrap 95 %
-        interval; where 95 % of random atoms fall (``null_low``, ``null_high``); what is expected of random atoms of
-        the same hops, and where 95 % of them fall (``hop_expected``, ``hop_null_low``, ``hop_null_high``).
+        interval (NaN where a single atom is important); where 95 % of random atoms fall (``null_low``,
+        ``null_high``); what is expected of random atoms of the same hops, and where 95 % of them fall
+        (``hop_expected``, ``hop_null_low``, ``hop_null_high``).
         """
         return self.shells.copy()
 
@@ -138,7 +142,7 @@ class ShellAnalysis(Brief):
             "weighted_mean_distance_important_angstrom": _named_interval(self.mean_distance(weighted=True)),
             "fraction_short_range": _named_interval(self.fraction("short")),
             "fraction_medium_range": _named_interval(self.fraction("medium")),
-            "shells": shells.where(shells != np.inf, None).to_dict(orient="records"),
+            "shells": shells.where(shells.notna() & (shells != np.inf), None).to_dict(orient="records"),
             "nulls": nulls.where(nulls.notna(), None).to_dict(orient="records"),
             "null_model": self.null_model,
             "null_models": {null: ATOM_NULLS[null].description for null in sorted(set(self.nulls["null"]))},
@@ -246,8 +250,7 @@ def _compare_shells(
             against[null] = {"expected": expected, "low": low, "high": high, "p_value": p_value}
             nulls.append({"shell": name, "null": null, "enrichment": observed, **against[null]})
         bounds_of_share = share_interval(int(important.sum()), n_chosen)
-        weighted = (weights * important)[resampled].sum(axis=1) / weights[resampled].sum(axis=1) / share
-        weighted_low, weighted_high = interval(weighted)
+        weighted_low, weighted_high = _interval_of_mean(important / share, weights, resampled)
         shells.append(
             {
                 "name": name,
@@ -286,5 +289,17 @@ def _weights(importance: FloatArray) -> FloatArray:
     return importance if importance.sum() > 0 else np.ones(len(importance))
 
 
-def _named_interval(values: tuple[float, float, float] | None) -> dict[str, float] | None:
-    return None if values is None else dict(zip(("value", "low", "high"), values, strict=True))
+def _interval_of_mean(values: FloatArray, weights: FloatArray, resampled: IntArray) -> tuple[float, float]:
+    """Return 95 % of the weighted means over resamples (draws, N), those without weight left out; NaN of one value."""
+    total = weights[resampled].sum(axis=1)
+    weighty = total > 0
+    if len(values) < 2:
+        return np.nan, np.nan
+    return interval((weights * values)[resampled].sum(axis=1)[weighty] / total[weighty])
+
+
+def _named_interval(values: tuple[float, float, float] | None) -> dict[str, float | None] | None:
+    if values is None:
+        return None
+    named = zip(("value", "low", "high"), values, strict=True)
+    return {name: None if np.isnan(value) else value for name, value in named}
