@@ -132,7 +132,8 @@ class RecordFolder(Records):
         write_atomically(self._path(atom), blob)
         try:
             with (self.folder / SECONDS).open("a", encoding="utf-8", newline="") as stream:
-                stream.write(f"\n{atom},{seconds:.6f}")  # on a line of its own, whatever a killed run left
+                heading = "" if stream.tell() else "atom,seconds"
+                stream.write(f"{heading}\n{atom},{seconds:.6f}")  # on a line of its own, whatever a killed run left
         except OSError as error:
             raise WritingError.of(self.folder, error) from error
 

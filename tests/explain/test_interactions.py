@@ -169,6 +169,7 @@ def test_values_sum_to_the_prediction_minus_the_one_with_everything_masked(prepa
     shares = found.body_shares()
     assert shares["sum"].sum() == pytest.approx(found.prediction - found.baseline, abs=1e-5)
     assert shares["variance"].sum() == pytest.approx(1.0)
+    assert [row["sum_ev"] for row in found.summary()["body_shares"]] == shares["sum"].tolist()
     assert len(found.to_frame(3)) == sum(len(found.of_order(order)) for order in (1, 2, 3))
 
 

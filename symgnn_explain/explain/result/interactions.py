@@ -178,7 +178,7 @@ class Interactions:
             "masks_cover": self.covers,
             quantity.key("baseline"): self.baseline,
             quantity.key("completeness_error"): self.completeness_error,
-            "body_shares": self.body_shares().to_dict(orient="records"),
+            "body_shares": self.body_shares().rename(columns={"sum": quantity.key("sum")}).to_dict(orient="records"),
             "caveats": list(self.caveats),
             "wall_time_s": self.wall_time,
         }
