@@ -175,9 +175,10 @@ def cross_validate(
     print(target.axis(target.title))
     print(table_text(result.to_frame()))
     pearson = result.pearson
+    over_seeds = f", ± {pearson['std_seeds']:.4f} over seeds" if len(chosen_seeds) > 1 else ""
     print(
-        f"Pearson r {pearson['mean']:.4f} ± {pearson['std_folds']:.4f} over folds, ± {pearson['std_seeds']:.4f} over "
-        f"seeds, at epoch {result.epoch}, the best of their mean"
+        f"Pearson r {pearson['mean']:.4f} ± {pearson['std_folds']:.4f} over folds{over_seeds}, "
+        f"at epoch {result.epoch}, the best of their mean"
     )
     together = result.together
     covered = " and ".join(f"{100 * share:.1f} % (of {level} %)" for level, share in together["coverage"].items())
