@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help explore app docs demo test lint bench figures clean
+.PHONY: help explore app docs demo test fuzz lint bench figures clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ demo: $(READY) ## Predict every barrier of the embedded glass and explain one at
 
 test: lint ## Lint, types and every test, on as many cores as there are
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n "$$(getconf _NPROCESSORS_ONLN)" --dist worksteal
+
+fuzz: $(READY) ## Property tests alone, with FUZZ times (20) their examples, drawn anew: to find what nobody thought of
+	SYMGNN_EXPLAIN_FUZZ=$(or $(FUZZ),20) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n "$$(getconf _NPROCESSORS_ONLN)"
 
 docs: $(READY) ## Build the documentation into docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

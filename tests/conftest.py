@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from symgnn_explain import datasets
 from symgnn_explain.cli import main
@@ -28,12 +30,39 @@ if LOCAL_DATA.is_dir():
     os.environ.setdefault(datasets.DATA_FOLDER_VARIABLE, str(LOCAL_DATA))
 
 
+FUZZ_VARIABLE = "SYMGNN_EXPLAIN_FUZZ"
+"""Environment variable: property tests alone, each with so many times its examples, drawn anew (``make fuzz``).
+
+Without it examples are the same in every run, so that a test fails for what was changed, and not by chance.
+"""
+
+settings.register_profile("fixed", derandomize=True)
+if FUZZ_VARIABLE not in os.environ:
+    settings.load_profile("fixed")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that drive a browser last: Playwright's event loop runs from its start to the session's end.
 
     Until then no loop runs in the main thread, as other tests expect.
     """
+    if FUZZ_VARIABLE in os.environ:
+        items[:] = [item for item in items if _with_more_examples(item, int(os.environ[FUZZ_VARIABLE]))]
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def _with_more_examples(item: pytest.Item, times: int) -> bool:
+    """Multiply the examples of a property test; return whether it is one."""
+    test: Any = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
+    if not hasattr(test, "hypothesis"):
+        return False
+    name = "_hypothesis_internal_use_settings"  # where @settings leaves them
+    chosen: settings = getattr(test, name, settings())
+    if "fuzzed" not in vars(test):  # one of several sets of parameters, which share the function
+        test.fuzzed = True
+        more = chosen.max_examples * times
+        setattr(test, name, settings(chosen, max_examples=more, deadline=None, suppress_health_check=list(HealthCheck)))
+    return True
 
 
 def make_random_glass(
