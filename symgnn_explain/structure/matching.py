@@ -68,7 +68,8 @@ def displacements_between(start: Glass, end: Glass) -> FloatArray:
     way = replace(end, cell=cell_at(start, end, 1.0)).fractional() - start.fractional()
     # Where the structure repeats, the mean angle knows no images: that of the displacements is the drift.
     drift = np.angle(np.exp(2j * np.pi * way).mean(axis=0)) / (2 * np.pi)
-    moved = nearest_image(start, (way - np.where(start.pbc, drift, 0.0)) @ start.cell)
+    # Also where it does not: in a tilted cell that part of the way would decide which image is nearest.
+    moved = nearest_image(start, (way - np.where(start.pbc, drift, np.median(way, axis=0))) @ start.cell)
     return np.asarray(moved - np.median(moved, axis=0))
 
 

@@ -82,3 +82,14 @@ def test_a_box_that_only_encloses_its_atoms_strains_nothing(glass: Glass) -> Non
     start = replace(glass, pbc=np.array([True, True, False]))
     end = replace(start, cell=start.cell * [[1], [1], [3]])
     np.testing.assert_allclose(displacements_between(start, end), 0, atol=1e-9)
+
+
+def test_a_drift_across_a_tilted_slab_moves_nobody() -> None:
+    """Of a way along an open direction a tilted cell vector would take off a part, of some atoms only."""
+    random = np.random.default_rng(0)
+    cell = np.array([[30.0, 0, 0], [4.0, 8.0, 0], [0, 0, 30.0]])
+    start = Glass(random.random((12, 3)) @ cell, np.full(12, 29), cell, pbc=[False, True, False])
+    moved = random.normal(0, 0.3, (12, 3))
+    moved -= np.median(moved, axis=0)
+    end = replace(start, positions=start.positions + moved + [10.2, 0, 0])
+    np.testing.assert_allclose(displacements_between(start, end), moved, atol=1e-9)
