@@ -107,7 +107,7 @@ def _add_enrichment(figure: go.Figure, analysis: ShellAnalysis) -> None:
     values = table.drop(columns=["name", "inner", "outer", "order", "n_important", "n_all"]).to_numpy()
     # Zero has no logarithm: it is drawn at the foot of the axis, a third below the smallest decade that is needed.
     floor = 10 ** np.floor(np.log10(values[values > 0].min())) / 3
-    ceiling = 10 ** (np.floor(np.log10(values.max())) + 1)
+    ceiling = 10 ** (np.floor(np.log10(np.nanmax(values))) + 1)  # bounds of a single atom are no numbers
     panel: dict[str, Any] = {"row": 1, "col": 2, "legend": "legend2"}
 
     def shown(column: str) -> FloatArray:

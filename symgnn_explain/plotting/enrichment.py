@@ -46,7 +46,8 @@ def enrichment_figure(curve: EnrichmentCurve) -> go.Figure:
     tallest = float(np.nanmax(curve.density_important))
     add_peaks(figure, curve, curve.r[-1], tallest, name="peaks (Å)", hover="peak at %{x:.1f} Å", **left)
     figure.update_yaxes(title_text="density of distances (1/Å)", range=[0, 1.2 * tallest], **left)
-    ceiling = 2 * float(np.nanmax([np.nanmax(curve.high), *(np.nanmax(null.high) for null in curve.nulls.values())]))
+    highest = curve.high if np.isfinite(curve.high).any() else curve.value
+    ceiling = 2 * float(np.nanmax([np.nanmax(highest), *(np.nanmax(null.high) for null in curve.nulls.values())]))
     panel: dict[str, Any] = {"row": 1, "col": 2, "legend": "legend2"}
 
     def clipped(values: FloatArray) -> FloatArray:

@@ -38,6 +38,15 @@ def choosing(explanation, value, rng):
     return replace(explanation, score=score)
 
 
+def test_a_single_important_atom_says_nothing_of_how_others_would_scatter(large, order, whole):
+    explanation = choosing(whole, np.arange(len(large)) != whole.atom, np.random.default_rng(0))
+    analysis = motif_analysis(explanation, large, order, k=1)
+    assert analysis.n_important == 1
+    table = analysis.of_null("random").set_index("group")
+    assert table.loc["property", ["observed_low", "observed_high"]].isna().all(axis=None)
+    assert table.loc["species", ["observed_low", "observed_high"]].notna().all(axis=None)  # Clopper and Pearson's
+
+
 def test_planted_index_is_found_by_every_null(large, order, whole):
     rng = np.random.default_rng(0)
     labels = order.cells.labels

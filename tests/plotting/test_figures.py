@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from symgnn_explain.analysis.explained.cycle_comparison import cycle_comparison
+from symgnn_explain.analysis.explained.enrichment import enrichment_curve
 from symgnn_explain.analysis.explained.mro import shell_analysis
 from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.errors import InputError
@@ -14,6 +15,7 @@ from symgnn_explain.explain.engine.units import group_edges
 from symgnn_explain.plotting import (
     cycle_figure,
     distance_figure,
+    enrichment_figure,
     neighbourhood_figure,
     parity_figure,
     prediction_histogram,
@@ -151,6 +153,17 @@ def test_enrichment_that_is_that_of_random_atoms_is_inside_of_its_panel(glass, e
     analysis = shell_analysis(every, glass, k=len(explanation))
     assert analysis.to_frame()["enrichment"].max() == pytest.approx(1.0)
     assert distance_figure(analysis).layout.yaxis2.range[1] == pytest.approx(1.0)  # a decade above
+
+
+def test_a_single_important_atom_is_drawn_without_bounds(glass, explanation):
+    single = replace(explanation, score=explanation.is_self_loop * (explanation.source != explanation.atom) * 1.0)
+    analysis = shell_analysis(single, glass, k=1)
+    assert len(analysis.important) == 1
+    low, high = distance_figure(analysis).layout.yaxis2.range
+    assert np.isfinite([low, high]).all()
+    curve = enrichment_curve(analysis, draws=20)
+    assert np.isnan([curve.low, curve.high]).all()
+    assert np.isfinite(enrichment_figure(curve).layout.yaxis2.range).all()
 
 
 def test_distance_figure_shows_every_atom_and_the_expectation(glass, explanation):

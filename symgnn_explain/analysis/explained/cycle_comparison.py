@@ -74,7 +74,8 @@ class CycleComparison(Brief):
     def to_frame(self) -> pd.DataFrame:
         """One row a group of edges: ``group``, ``mean`` cycles an edge, ``low``, ``high`` and kind of the ``interval``.
 
-        Groups: ``top``, ``middle`` and ``bottom`` edges by importance, with 95 % of a ``bootstrap`` over the edges;
+        Groups: ``top``, ``middle`` and ``bottom`` edges by importance, with 95 % of a ``bootstrap`` over the edges
+        (NaN of a single one);
         ``random`` edges of the receptive field, the null of the paper, and ``matched`` edges of the same hop and length
         as the top ones, with 95 % of the means of as many drawn edges (``null``).
         """
@@ -82,9 +83,10 @@ class CycleComparison(Brief):
 
     def summary(self) -> dict[str, Any]:
         """Means, intervals and p-values, ready for JSON."""
+        groups = self.groups.set_index("group").astype(object)
         return {
             "k": self.k,
-            "cycles_per_edge": self.groups.set_index("group").to_dict(orient="index"),
+            "cycles_per_edge": groups.where(groups.notna(), None).to_dict(orient="index"),
             "p_random": self.p_random,
             "p_matched": self.p_matched,
             "n_unmatched": self.n_unmatched,
@@ -158,7 +160,8 @@ def cycle_comparison(
     groups = []
     for name, of_edges in by_importance(values, k).items():
         means = random.choice(of_edges, size=(draws, k)).mean(axis=1)
-        groups.append((name, float(of_edges.mean()), *interval(means), "bootstrap"))
+        bounds = interval(means) if k > 1 else (np.nan, np.nan)
+        groups.append((name, float(of_edges.mean()), *bounds, "bootstrap"))
     nulls = {"random": EDGE_NULLS["random"].draw(candidates, draws, random)}
     matched = _LIKE_TOP.draw(candidates, draws, random)
     p_matched = None

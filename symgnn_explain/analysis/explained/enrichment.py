@@ -59,6 +59,7 @@ class EnrichmentCurve(Brief):
         Density of the distances of all atoms of the receptive fields, smoothed by the kernel, shape (B,), 1/Å.
     value, low, high
         Enrichment and its 95 % bootstrap interval at each distance, shape (B,); nan where there are no atoms.
+        Bounds are nan where a single atom of a single explanation is important.
     nulls
         What each null model expects, by name.
     distance_peaks
@@ -152,6 +153,8 @@ def enrichment_curve(
         kernel = _kernel(pool.attributes["distance"][pool.chosen], r, kernel_width)
         resampled = random.multinomial(len(kernel), np.full(len(kernel), 1 / len(kernel)), size=draws) @ kernel
         resampled = resampled / len(kernel) / everything
+        if len(kernel) == 1:  # drawn again and again it is the same: that would be an interval without width
+            resampled[:] = np.nan
     density = everything.mean(axis=0)
     value, (low, high) = important.mean(axis=0) / density, quantiles(resampled)
     nulls = {model.name: _null_band(model, drawn[model] / density, value) for model in models}

@@ -86,10 +86,11 @@ class MotifAnalysis(Brief):
         Columns: ``group`` (``species``, ``index`` of Voronoi, ``icosahedron``, ``connection`` of single atoms,
         ``joined pairs`` of important atoms, ``property``), ``name`` and ``null``, see :data:`NULLS`; ``observed``, the
         share of the important atoms that have the motif, with a Clopper-Pearson 95 % interval; of properties the mean,
-        with a bootstrap interval; of joined pairs their number, without one; what the null model expects
-        (``expected``), and where 95 % of its draws lie; ``enrichment``, observed over expected with the same interval
-        (NaN for properties); ``effect``, observed minus expected in standard deviations of the null; the two-sided
-        ``p_value``, and ``q_value``, corrected for the tests against the same null (Benjamini and Hochberg, 1995).
+        with a bootstrap interval (NaN where a single atom is important); of joined pairs their number, without one;
+        what the null model expects (``expected``), and where 95 % of its draws lie; ``enrichment``, observed over
+        expected with the same interval (NaN for properties); ``effect``, observed minus expected in standard deviations
+        of the null; the two-sided ``p_value``, and ``q_value``, corrected for the tests against the same null
+        (Benjamini and Hochberg, 1995).
         """
         return self.tests.copy()
 
@@ -196,7 +197,10 @@ def _tests(
     groups, names = (features.columns.get_level_values(level) for level in (0, 1))
     for place, (group, name) in enumerate(zip(groups, names, strict=True)):
         count = important[:, place].sum()
-        bounds = interval(resampled[:, place]) if group == "property" else share_interval(count, n_chosen)
+        if group != "property":
+            bounds = share_interval(count, n_chosen)
+        else:
+            bounds = interval(resampled[:, place]) if n_chosen > 1 else (np.nan, np.nan)
         found.append((group, name, float(count / n_chosen), bounds, float(expected[place]), means[:, place]))
     joined = _joined_pairs(order, candidates.ids, np.flatnonzero(candidates.chosen)[None])
     for kind, counts in _joined_pairs(order, candidates.ids, drawn.rows).items():
