@@ -109,6 +109,18 @@ def test_frames_are_coloured_alike_and_say_what_they_are(moving: list[tuple[int,
         glass_figure(moving[0][1], [1.0], "height (Å)")
 
 
+def test_atoms_outside_of_the_cell_along_an_open_direction_are_in_the_picture(glass: Glass) -> None:
+    """As in a box from -L/2 to L/2 whose origin the file did not keep."""
+    slab = replace(glass, positions=glass.positions - 0.5 * glass.cell.sum(axis=0), pbc=[True, True, False])
+    scene = glass_figure(slab, slab.positions[:, 2], "height (Å)").layout.scene
+    low, high = scene.zaxis.range
+    assert low <= slab.positions[:, 2].min()
+    assert high >= max(slab.positions[:, 2].max(), glass.cell[:, 2].max())
+    np.testing.assert_allclose(
+        scene.xaxis.range, glass_figure(glass, glass.positions[:, 2], "").layout.scene.xaxis.range
+    )
+
+
 def test_the_camera_goes_once_round_at_one_distance(moving: list[tuple[int, Glass, Any]]) -> None:
     still = trajectory_figures(moving, BARRIER)[0]
     eyes = [each.layout.scene.camera.eye for each in turning_figures(still, 12)]

@@ -48,7 +48,7 @@ def turning_figures(figure: go.Figure, count: int) -> list[go.Figure]:
 def glass_figure(
     glass: Glass, values: ArrayLike, label: str, *, title: str = "", limits: tuple[float, float] | None = None
 ) -> go.Figure:
-    """Draw all atoms of a glass inside of its cell, coloured by one value an atom.
+    """Draw all atoms of a glass and its cell, coloured by one value an atom.
 
     Parameters
     ----------
@@ -79,11 +79,12 @@ def glass_figure(
     low, high = _limits([shown]) if limits is None else limits
     figure = new_figure(figure_text(title), width=900, height=720)
     edges = np.stack(cell_edges(glass), axis=1)
-    low_corner, high_corner = edges.min(axis=(0, 1)), edges.max(axis=(0, 1))
+    places, symbols = wrapped_positions(glass), np.array(glass.symbols)
+    seen = np.concatenate([edges.reshape(-1, 3), places])  # along open directions atoms may lie outside of the cell
+    low_corner, high_corner = seen.min(axis=0), seen.max(axis=0)
     lines = np.full((len(edges), 3, 3), np.nan)  # what is not a number ends a line
     lines[:, :2] = edges
     draw3d(figure, lines, mode="lines", line={"width": 2, "color": GREY}, hoverinfo="skip", showlegend=False)
-    places, symbols = wrapped_positions(glass), np.array(glass.symbols)
     scale = _FIGURE_PIXELS / (high_corner - low_corner).max()
     for symbol in glass.species:
         atoms = np.flatnonzero(symbols == symbol)
