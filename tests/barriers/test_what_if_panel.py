@@ -131,6 +131,9 @@ def test_a_counterfactual_is_found_and_taken(explorer: GlassExplorer) -> None:
     assert editing.found.by == -0.002
     best = editing.found.found[0]
     assert str(best) in panel.counterfactuals.value
+    editing.potential = "CuZr.eam.fs"  # named only now, to verify
+    panel._show_found()
+    assert "(not relaxed;" in panel.counterfactuals.value
     panel.counterfactuals.click("take", 0)
     assert editing.change[ATOM] == pytest.approx(best.change, abs=1e-5)
 

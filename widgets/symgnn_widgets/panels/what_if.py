@@ -198,7 +198,7 @@ class WhatIfPanel:
         ]
         unit = editing.structure.target.unit
         wanted = f"{found.by:+g} {unit}".strip()
-        how = "relaxed" if editing.relaxes else "not relaxed"
+        how = "relaxed" if editing.found_relaxed else "not relaxed"
         said = (
             f"{len(rows)} edits change atom {found.atom} by {wanted}"
             if found.reached

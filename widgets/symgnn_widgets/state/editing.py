@@ -52,6 +52,8 @@ class Editing(HasTraits):
         super().__init__()
         self.structure, self._selected = structure, selected
         self.job = Job(self._fail)
+        self.found_relaxed = False
+        """Whether what was found was relaxed, whatever potential is named since."""
         self._what_if: WhatIf | None = None
         self._lock = threading.Lock()
 
@@ -141,13 +143,14 @@ class Editing(HasTraits):
         if atom is None:
             return
 
-        def work(report: Reporter, cancel: threading.Event) -> Counterfactuals:
+        def work(report: Reporter, cancel: threading.Event) -> tuple[Counterfactuals, bool]:
             laboratory = self._laboratory()
             now = laboratory.now_of(atom)
             if now is None:
                 raise InputError(f"atom {atom} was removed: select another one, or undo.")
             chosen = self._calculator() if self.relaxes else None
-            return find_counterfactuals(laboratory.live, now, by, chosen, watch=Watch(report, cancel))
+            found = find_counterfactuals(laboratory.live, now, by, chosen, watch=Watch(report, cancel))
+            return found, chosen is not None
 
         self._start("search", work, wait=wait)
 
@@ -198,9 +201,10 @@ class Editing(HasTraits):
 
         self.job.start(alone, self._show, wait=wait)
 
-    def _show(self, result: Counterfactuals | Verified | None) -> None:
-        if isinstance(result, Counterfactuals):
-            self.found = result
+    def _show(self, result: tuple[Counterfactuals, bool] | Verified | None) -> None:
+        if isinstance(result, tuple):
+            found, self.found_relaxed = result
+            self.found = found
         elif isinstance(result, Verified):
             self.verified = result
         else:
