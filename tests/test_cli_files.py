@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import typer
 
 from symgnn_explain.cli import VERBS, app, main
+from symgnn_explain.cli.training import _file_hashes
 from symgnn_explain.errors import InputError
 from symgnn_explain.export.predictions import Prediction
 from symgnn_explain.structure.glass import Glass
@@ -52,6 +54,18 @@ def test_a_format_is_used(nameless: Path, tiny_weights: Path, tmp_path: Path) ->
     assert not out.exists()
     assert main([*command, "--format", "extxyz"]) == 0
     assert main(["evaluate", str(nameless), "--weights", str(tiny_weights), "--format", "extxyz"]) == 0
+
+
+def test_files_of_one_name_in_two_folders_have_a_hash_each(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "glass.extxyz" for folder in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(file.parent.name)
+    given = [*map(str, files), "sample"]
+    assert _file_hashes([*given, given[0]]) == {
+        str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
+    assert list(_file_hashes(given[:1])) == ["glass.extxyz"]
 
 
 def test_an_unknown_format_is_refused(nameless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from symgnn_explain.cli.output import table_text
+from symgnn_explain.cli.predicting import _Summary
 from symgnn_explain.explain import explain_atom, prepare
 from symgnn_explain.export import Findings, report_html, write_table
 from symgnn_explain.export.predictions import Prediction, write_predictions
@@ -44,6 +45,19 @@ def test_predictions_come_back_from_a_table_in_any_unit(tmp_path: Path, glass: G
     np.testing.assert_allclose(table["diffusivity_m²/s"], values, rtol=1e-8)
     np.testing.assert_allclose(table["interval_68_m²/s"], 0.1 * values, rtol=1e-8)
     np.testing.assert_allclose(table[["x_angstrom", "y_angstrom", "z_angstrom"]], glass.positions, atol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0.0, -1e7])
+def test_the_spread_over_atoms_is_that_of_all_frames_wherever_zero_is(
+    glass: Glass, offset: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [np.random.default_rng(seed).normal(offset + seed, 0.1, len(glass)) for seed in range(3)]
+    summary = _Summary("md", len(frames))
+    for number, values in enumerate(frames):
+        summary.add(number, Prediction(glass, values, target=Target("energy", unit="eV", tolerance=0.001)))
+    summary.print()
+    every = np.concatenate(frames)
+    assert f"predicted energy {every.mean():.4f} ± {every.std():.4f} eV over atoms" in capsys.readouterr().out
 
 
 def test_tables_show_digits_of_any_number() -> None:
@@ -80,3 +94,6 @@ def test_a_report_and_its_figures_show_small_contributions(
         np.diff(contribution_figure(replace(one, diagnostics={})).layout.yaxis2.range)[0] for one in (plain, small)
     ]
     assert ranges[1] == pytest.approx(SMALL * ranges[0], rel=1e-6)
+    for one in contribution_figure(small).data:
+        if one.type == "bar":
+            assert small.quantity.spec in one.hovertemplate

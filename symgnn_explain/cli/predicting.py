@@ -171,15 +171,21 @@ class _Summary:
 
     def __init__(self, label: str, n_frames: int) -> None:
         self._label, self._n_frames, self._n_atoms = label, n_frames, 0
+        self._mean = self._squares = 0.0
         self._sums: dict[str, float] = defaultdict(float)
         self._outside: list[tuple[int, str]] = []
         self._target: Any = None
 
     def add(self, number: int, each: Prediction) -> None:
         """Take in a frame."""
-        self._target, self._n_atoms = each.target, self._n_atoms + len(each.values)
-        self._sums["mean"] += float(each.values.sum())
-        self._sums["square"] += float((each.values**2).sum())
+        import numpy as np
+
+        values, before = each.values.astype(np.float64), self._n_atoms
+        self._target, self._n_atoms = each.target, before + len(values)
+        # About means, not about 0: energies of -10⁵ eV would leave no digit of their spread.
+        beyond = float(values.mean()) - self._mean
+        self._mean += beyond * len(values) / self._n_atoms
+        self._squares += float(values.var()) * len(values) + beyond**2 * before * len(values) / self._n_atoms
         for level, width in each.intervals.items():
             self._sums[str(level)] += float(width.sum())
         if each.warning:
@@ -188,8 +194,8 @@ class _Summary:
     def print(self) -> None:
         """Say it."""
         means = {name: total / self._n_atoms for name, total in self._sums.items()}
-        mean, square, target = means.pop("mean"), means.pop("square"), self._target
-        std = math.sqrt(max(square - mean**2, 0.0))
+        mean, target = self._mean, self._target
+        std = math.sqrt(self._squares / self._n_atoms)
         stated = " and ".join(f"± {target.text(width)} ({level} %)" for level, width in means.items())
         uncertain = f"; known values lie within {stated} on average" if stated else ""
         value = target.with_unit(f"{target.number(mean)} ± {target.number(std)}")

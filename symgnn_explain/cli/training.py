@@ -28,6 +28,7 @@ from symgnn_explain.cli.options import (
     SeedsOption,
     TrainingFiles,
     grouped,
+    labelled,
     whole_numbers,
 )
 from symgnn_explain.cli.output import require_writable, table_text
@@ -321,4 +322,8 @@ def provenance(context: typer.Context, hashes: Mapping[str, str]) -> dict[str, A
 
 
 def _file_hashes(files: list[str]) -> dict[str, str]:
-    return {Path(file).name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file != SAMPLE}
+    return {
+        label: hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        for label, file in labelled(list(dict.fromkeys(files))).items()
+        if file != SAMPLE
+    }

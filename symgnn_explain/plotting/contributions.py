@@ -29,6 +29,7 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
     names = [f"{inner:g}-{outer:g}" for inner, outer in zip(table["inner"], table["outer"], strict=True)]
     figure = make_subplots(rows=1, cols=2 if explanation.signed else 1, horizontal_spacing=0.12)
     bars = [("raises", "scores of atoms there, summed", VERMILION)]
+    spec = quantity.spec if explanation.signed else ".3f"
     if explanation.signed:
         bars = [("raises", "what atoms there raise", VERMILION), ("lowers", "what atoms there lower", BLUE)]
     for column, said, colour in bars:
@@ -42,7 +43,7 @@ def contribution_figure(explanation: AtomExplanation, *, width: float = 1.0) -> 
                 y=height,
                 name=name,
                 marker={"color": shade},
-                hovertemplate="%{x} Å: %{y:+.3f}<extra></extra>",
+                hovertemplate=f"%{{x}} Å: %{{y:+{spec}}}<extra></extra>",
                 showlegend=shade == colour or column == "raises",
                 row=1,
                 col=1,

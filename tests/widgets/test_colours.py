@@ -33,13 +33,15 @@ def test_rounding_of_equal_values_is_no_difference_of_colours() -> None:
     assert np.ptp(colouring.rgb().astype(int), axis=0).max() <= 1
 
 
-@pytest.mark.parametrize(("low", "high"), [(1.1, 2.2), (-0.1345, -0.1335), (0.0, 7e5)])
+@pytest.mark.parametrize(("low", "high"), [(1.1, 2.2), (-0.1345, -0.1335), (0.0, 7e5), (-2e-14, 3e-14)])
 def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     bar = colour_bar(Colouring("x (eV)", np.array([low, high]), ("#000000", "#ffffff"), (low, high)), marked=high)
     ticks = [float(part.split("</span>")[0].split(">")[1]) for part in bar.split("<span")[1:]]
     assert 2 <= len(ticks) <= 7
-    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
-    assert np.allclose(np.diff(ticks), ticks[1] - ticks[0])
+    room = 1e-9 * (high - low)
+    assert all(low - room <= tick <= high + room for tick in ticks)
+    assert np.allclose(np.diff(ticks), ticks[1] - ticks[0], atol=1e-6 * (high - low))
+    assert ticks[1] > ticks[0]
     assert "x (eV)" in bar
     assert '<i style="left:100.00%">' in bar
 

@@ -189,8 +189,8 @@ def _round_ticks(low: float, high: float) -> list[float]:
     rough = (high - low) / 6
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(float(power * factor) for factor in (1, 2, 5, 10) if power * factor >= rough)
-    first = np.ceil(low / step - 1e-9) * step
-    return [round(float(tick), 12) + 0.0 for tick in np.arange(first, high + 1e-9 * step, step)]
+    first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
+    return [number * step for number in range(first, last + 1)]
 
 
 def channels_of(colour: str) -> FloatArray:
