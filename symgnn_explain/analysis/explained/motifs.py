@@ -197,10 +197,11 @@ def _tests(
     groups, names = (features.columns.get_level_values(level) for level in (0, 1))
     for place, (group, name) in enumerate(zip(groups, names, strict=True)):
         count = important[:, place].sum()
+        bounds: Any = np.nan, np.nan
         if group != "property":
             bounds = share_interval(count, n_chosen)
-        else:
-            bounds = interval(resampled[:, place]) if n_chosen > 1 else (np.nan, np.nan)
+        elif n_chosen > 1:
+            bounds = interval(resampled[:, place])
         found.append((group, name, float(count / n_chosen), bounds, float(expected[place]), means[:, place]))
     joined = _joined_pairs(order, candidates.ids, np.flatnonzero(candidates.chosen)[None])
     for kind, counts in _joined_pairs(order, candidates.ids, drawn.rows).items():
