@@ -7,6 +7,7 @@ import pytest
 
 from symgnn_explain.models.target import BARRIER
 from symgnn_explain.structure.glass import Glass
+from symgnn_widgets.panels.glass_values import _title
 from symgnn_widgets.state.colourings import array_colouring, array_names
 from symgnn_widgets.state.colours import CATEGORY_COLOURS, Colouring, channels_of, colour_bar, species_colouring
 
@@ -67,3 +68,10 @@ def test_text_columns_have_a_colour_a_word(glass: Glass) -> None:
     assert len(many.categories) == len(CATEGORY_COLOURS)
     others = int((many.values == len(CATEGORY_COLOURS) - 1).sum())
     assert many.categories[-1] == f"{others} others"
+
+
+def test_axes_and_colour_bars_name_the_unit_of_a_column_of_several(glass: Glass) -> None:
+    pushed = glass.with_arrays(forces=glass.positions)
+    assert _title("forces[0]", BARRIER) == "forces[0] (eV/Å)"
+    assert array_colouring(pushed, "forces[0]").label == "Forces[0] (eV/Å)"
+    assert _title("force[0]", BARRIER) == "force[0]"

@@ -79,5 +79,5 @@ def _title(name: str, target: Target) -> str:
     of_target |= dict.fromkeys((target.array, "prediction"), f"predicted {target.word}")
     if name in of_target:
         return target.axis(of_target[name])
-    named = name.replace("_", " ")
-    return f"{named} ({_UNITS[name]})" if name in _UNITS else named
+    named, quantity = name.replace("_", " "), name.split("[", maxsplit=1)[0]  # of one with several columns
+    return f"{named} ({_UNITS[quantity]})" if quantity in _UNITS else named
