@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from symgnn_explain.errors import InputError
 from symgnn_explain.runs.parallel import Report
 from symgnn_explain.saddles.artn import SearchFailure, Summit, climb, search
 from symgnn_explain.saddles.atom_barrier import DUPLICATE, KEPT_DISPLACEMENT, SADDLE, AtomBarrier, Saddle
@@ -31,9 +32,24 @@ LONGEST_STEP = 0.1  # Å; a longer one might leave the valley
 
 
 def at_minimum(glass: Glass, calculator: Calculator) -> Glass:
-    """Bring a glass to the nearest minimum, all atoms free; it stays as it is if no force exceeds 0.005 eV/Å."""
+    """Bring a glass to the nearest minimum, all atoms free; it stays as it is if no force exceeds 0.005 eV/Å.
+
+    Raises
+    ------
+    InputError
+        If the potential cannot be used for the glass, or no minimum was found.
+    """
     surface = calculator.surface(glass)
-    bottom = minimise(surface, at(surface, surface.start), tolerance=START_TOLERANCE)
+    try:
+        bottom = minimise(surface, at(surface, surface.start), tolerance=START_TOLERANCE)
+    except FloatingPointError as error:
+        raise InputError(f"{glass.name!r} cannot be relaxed: {error} Do atoms lie on top of each other?") from error
+    if not bottom.largest_force < START_TOLERANCE:
+        raise InputError(
+            f"{glass.name!r} has not reached a minimum of the potential: the largest force is "
+            f"{bottom.largest_force:.2g} eV/Å, and saddle points are searched for from {START_TOLERANCE:g}; relax it "
+            "first."
+        )
     if bottom.positions is surface.start:
         return glass
     moved = glass.positions.copy()

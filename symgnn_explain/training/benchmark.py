@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -246,7 +247,7 @@ def _row(result: CrossValidation) -> dict[str, Any]:
         "r": pearson["mean"],
         "std_folds": pearson["std_folds"],
         "std_seeds": pearson["std_seeds"],
-        "r_by_fold": result.per_fold.mean(axis=1).tolist(),
+        "r_by_fold": [None if math.isnan(r) else r for r in result.per_fold.mean(axis=1, skipna=False)],
         "n_parameters": result.n_parameters,
         "seconds_per_epoch": result.seconds_per_epoch,
         "epochs": result.settings.epochs,

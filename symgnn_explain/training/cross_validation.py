@@ -70,41 +70,47 @@ class CrossValidation(Brief):
 
     @property
     def curve(self) -> pd.DataFrame:
-        """Learning curve over the epochs that every run reached: mean and standard deviation of r over the runs."""
+        """Learning curve over the epochs that every run reached: mean and standard deviation of r over the runs.
+
+        Both are NaN where the r of a run is not known: that of predictions that are all equal.
+        """
         grouped = self.runs.groupby("epoch")[MONITOR]
         whole = grouped.size() == len(self.folds) * len(self.seeds)
-        return pd.DataFrame({"mean": grouped.mean(), "std": grouped.std()})[whole]
+        known = grouped.count() == grouped.size()
+        return pd.DataFrame({"mean": grouped.mean().where(known), "std": grouped.std().where(known)})[whole]
 
     @property
     def epoch(self) -> int:
         """The one epoch at which r is best on average over all runs: what a run without validation stops at."""
         curve = self.curve
-        return int(curve.index.to_numpy()[np.argmax(curve["mean"])])
+        return int(curve.index.to_numpy()[np.argmax(curve["mean"].fillna(-np.inf))])
 
     @property
     def per_fold(self) -> pd.DataFrame:
-        """Pearson r at :attr:`epoch`: a row a fold, a column a seed."""
+        """Pearson r at :attr:`epoch`: a row a fold, a column a seed; NaN where it is not known."""
         there = self.runs[self.runs["epoch"] == self.epoch]
-        return there.pivot_table(index="fold", columns="seed", values=MONITOR)
+        return there.pivot_table(index="fold", columns="seed", values=MONITOR, dropna=False)
 
     @property
     def pearson(self) -> dict[str, float]:
         """Mean r over folds and seeds, and how the folds' means and the seeds' means spread about it.
 
-        A standard deviation over a single fold or seed is NaN.
+        A standard deviation over a single fold or seed is NaN, and so is everything where an r is not known.
         """
         table = self.per_fold
         return {
             "mean": float(table.to_numpy().mean()),
-            "std_folds": float(table.mean(axis=1).std()),
-            "std_seeds": float(table.mean(axis=0).std()),
+            "std_folds": float(table.mean(axis=1, skipna=False).std(skipna=False)),
+            "std_seeds": float(table.mean(axis=0, skipna=False).std(skipna=False)),
         }
 
     def to_frame(self) -> pd.DataFrame:
         """One row a fold and one for their mean: r averaged over seeds, its standard deviation, and each seed's."""
         seeds = self.per_fold.rename(columns=lambda seed: f"seed {seed}")
-        seeds.loc["mean"] = seeds.mean(axis=0)
-        table = pd.DataFrame({"r": seeds.mean(axis=1), "std": seeds.std(axis=1)}).join(seeds)
+        seeds.loc["mean"] = seeds.mean(axis=0, skipna=False)
+        table = pd.DataFrame({"r": seeds.mean(axis=1, skipna=False), "std": seeds.std(axis=1, skipna=False)}).join(
+            seeds
+        )
         return table.rename(index=dict(enumerate(" + ".join(names) for names in self.folds)))
 
     def to_dict(self) -> dict[str, Any]:

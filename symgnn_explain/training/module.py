@@ -92,8 +92,8 @@ class GlassDataModule(lightning.LightningDataModule):
     Raises
     ------
     InputError
-        If a glass has no labels or a training glass no such array, all labels are equal, or a species is not one
-        that the network knows.
+        If a glass has no labels or a training glass no such array, all labels, or those of a validation glass, are
+        equal, or a species is not one that the network knows.
     """
 
     def __init__(
@@ -108,9 +108,16 @@ class GlassDataModule(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         for glass in validation:
-            if np.count_nonzero(~np.isnan(target.require_labels(glass))) < 2:
+            labels = target.require_labels(glass)
+            known = labels[~np.isnan(labels)]
+            if len(known) < 2:
                 raise InputError(
                     f"{glass.name!r} has one known {target.word}: to validate on a glass takes at least two."
+                )
+            if np.ptp(known) == 0:  # a correlation that is no number would end the training at once
+                raise InputError(
+                    f"all known {target.plural} of {glass.name!r} are {target.with_unit(f'{known[0]:.3g}')}: to "
+                    "validate on a glass takes different ones, leave it out of validation."
                 )
         self.seed = seed
         _require_resolved(training, target)

@@ -201,13 +201,21 @@ def _epoch_choice(*, iterates: bool, validates: bool) -> str:
 
 
 def validation_metrics(predictor: Predictor, glasses: Sequence[Glass]) -> dict[str, dict[str, float]]:
-    """Compare predictions with known values, glass by glass; one without any is left out."""
-    labels = {glass.name: predictor.target.labels(glass) for glass in glasses}
-    return {
-        glass.name: regression_metrics(predictor.predict(glass), known)
-        for glass in glasses
-        if (known := labels[glass.name]) is not None
-    }
+    """Compare predictions with known values, glass by glass; one without any is left out.
+
+    Glasses of the same name are told apart by a number: ``glass``, ``glass (2)``.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for glass in glasses:
+        known = predictor.target.labels(glass)
+        if known is None:
+            continue
+        name, number = glass.name, 1
+        while name in found:
+            number += 1
+            name = f"{glass.name} ({number})"
+        found[name] = regression_metrics(predictor.predict(glass), known)
+    return found
 
 
 class _LearningCurve(Callback):

@@ -256,6 +256,20 @@ def test_a_structure_that_is_not_at_a_minimum_is_brought_there(
     assert calculator.energies(relaxed).sum() == pytest.approx(calculator.energies(ideal).sum(), abs=1e-3)
 
 
+@pytest.mark.parametrize("slope", [1.0, np.nan])
+def test_a_structure_without_a_minimum_is_refused(slope: float) -> None:
+    glass = Glass(3 * np.eye(3), [29] * 3, 20 * np.eye(3), pbc=False, name="sliding")
+    downhill = Surface(glass.positions, lambda r: slope * r.sum(), lambda r: np.full_like(r, slope))
+    with pytest.raises(InputError, match="'sliding' has not reached a minimum of the potential"):
+        at_minimum(glass, AseCalculator(Engine(downhill, glass.positions), name="downhill"))
+
+
+def test_atoms_on_top_of_each_other_are_refused_in_a_sentence(calculator: EamCalculator) -> None:
+    glass = Glass(np.zeros((2, 3)), [29, 29], 20 * np.eye(3), pbc=False, name="twice")
+    with pytest.raises(InputError, match="'twice'"):
+        at_minimum(glass, calculator)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -232,7 +232,7 @@ def test_geometry_of_units(unit, predictor, glass) -> None:
     if unit in ("atom", "polyhedron"):
         np.testing.assert_allclose(found.distance, apart[units.table["atom"]], atol=1e-5)
         assert found.hop[(units.table["atom"] == 5).to_numpy()] == 0
-    if unit == "edge":
+    if unit in ("pair", "edge"):
         np.testing.assert_allclose(found.length, np.linalg.norm(prediction.displacement, axis=1))
         np.testing.assert_array_equal(found.hop == 0, prediction.target == 5)
     if unit == "bond":

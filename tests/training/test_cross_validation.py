@@ -112,6 +112,21 @@ class TestStatistics:
         }
         assert CrossValidation.load(single.save(tmp_path / "one.json")).seeds == (0,)
 
+    def test_a_fold_whose_r_is_not_known_is_not_left_out_of_the_mean(self, tmp_path: Path) -> None:
+        """That of predictions that are all equal: the r of the other folds is no r of all folds."""
+        result = table({(0, 0, 1): np.nan, (1, 0, 1): 0.7, (0, 0, 2): np.nan, (1, 0, 2): 0.8})
+        result = replace(result, seeds=(0,))
+        assert result.per_fold[0].tolist() == pytest.approx([np.nan, 0.7], nan_ok=True)
+        assert result.to_dict()["pearson"] == {"mean": None, "std_folds": None, "std_seeds": None}
+        assert result.to_frame().loc["mean"].isna().all()
+        assert CrossValidation.load(result.save(tmp_path / "unknown.json")).to_dict() == result.to_dict()
+
+    def test_an_epoch_at_which_a_run_has_no_r_is_not_the_best(self) -> None:
+        values = {(fold, 0, epoch): 0.1 * epoch + 0.2 * fold for fold in (0, 1) for epoch in (1, 2, 3)}
+        result = replace(table(values | {(0, 0, 3): np.nan}), seeds=(0,))
+        assert result.epoch == 2
+        assert result.pearson["mean"] == pytest.approx(0.3)
+
     def test_the_final_run_is_the_same_schedule_cut_at_the_chosen_epoch(self) -> None:
         config, settings, protocol = self.RESULT.final_run(seed=4)
         assert config == CONFIG

@@ -13,11 +13,14 @@ import torch
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.baselines.mlp import MLP, MLPConfig
 from symgnn_explain.models.baselines.schnet import SchNetConfig
+from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.symgnn import SymGNNConfig
 from symgnn_explain.models.target import Target
+from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import EpochShuffle, GlassDataModule, TrainingModule
+from symgnn_explain.training.train import validation_metrics
 
-from .conftest import CONFIG, SETTINGS, TRAINING, VALIDATION, run
+from .conftest import CONFIG, SETTINGS, TRAINING, VALIDATION, disordered, run
 
 
 class TestPrecision:
@@ -54,6 +57,22 @@ class TestAugmentation:
             torch.testing.assert_close(plain @ turn, turned, atol=1e-4, rtol=0)
             torch.testing.assert_close(turn @ turn.T, torch.eye(3), atol=1e-5, rtol=0)
         assert torch.pdist(torch.stack(turns).flatten(1)).min() > 0.1
+
+
+def test_a_validation_glass_of_equal_labels_is_refused() -> None:
+    """Its r is no number, which would end the training at the first validation."""
+    alike = replace(VALIDATION[0], name="alike", barriers=np.where(np.arange(len(VALIDATION[0])) < 5, 1.5, np.nan))
+    with pytest.raises(InputError, match=r"all known barriers of 'alike' are 1\.5 eV"):
+        GlassDataModule(TRAINING, [alike], CONFIG)
+
+
+def test_validation_glasses_of_one_name_are_told_apart() -> None:
+    predictor = Predictor(MLP(MLPConfig(dim=4)), device="cpu")
+    glasses = [replace(disordered(seed), name="final") for seed in (1, 2)]
+    found = validation_metrics(predictor, glasses)
+    assert list(found) == ["final", "final (2)"]
+    for metrics, glass in zip(found.values(), glasses, strict=True):
+        assert metrics == pytest.approx(regression_metrics(predictor.predict(glass), glass.barriers))
 
 
 def test_two_processes_share_the_glasses() -> None:

@@ -18,12 +18,12 @@ class UnitGeometry:
     Parameters
     ----------
     hop
-        Bonds from the explained atom to the receiving atom of an edge, a bond (the nearer end) or a polyhedron, and to
-        the sending atom of an atom's or a shell's messages, shape (n_units,).
+        Bonds from the explained atom to the receiving atom of a pair, an edge, a bond (the nearer end) or a polyhedron,
+        and to the sending atom of an atom's or a shell's messages, shape (n_units,).
     distance
         From the explained atom, shape (n_units,), Å; see :func:`unit_distances`.
     length
-        Of an edge or a bond; of other units, which have none, the distance; shape (n_units,), Å.
+        Of a pair, an edge or a bond; of other units, which have none, the distance; shape (n_units,), Å.
     flow
         How much of the messages reaches the explained atom along the unit's edges where every atom attends evenly to
         all its neighbours, summed over layers, shape (n_units,): what the graph alone says about importance. It falls
@@ -54,7 +54,7 @@ def unit_geometry(prediction: MaskedPrediction) -> UnitGeometry:
     np.minimum.at(smallest, units.of_edge, hop.cpu().numpy())
     distance = unit_distances(prediction)
     length = distance
-    if units.kind in ("edge", "bond"):
+    if units.kind in ("pair", "edge", "bond"):
         length = units.gather(np.linalg.norm(prediction.displacement, axis=1), mean=True)
     flow = units.gather(_even_flow(field), mean=False)
     return UnitGeometry(smallest, distance, length, flow)
