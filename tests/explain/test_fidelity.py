@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -102,6 +102,7 @@ def test_curves_of_an_additive_prediction_are_partial_sums(given_: np.ndarray) -
     assert checked.prediction_spread == 0.5
     table = checked.to_frame()
     np.testing.assert_allclose(table["necessity_in_spreads"], 2 * table["necessity"])
+    assert "necessity_in_spreads" not in replace(checked, prediction_spread=0.0).to_frame()  # a single atom
 
 
 @pytest.mark.parametrize("change", [0.7, -0.7])

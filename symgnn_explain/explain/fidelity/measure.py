@@ -116,7 +116,7 @@ class Fidelity(Brief):
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a count: count, kept, removed, sufficiency, necessity, and both in spreads where it is known."""
+        """One row a count: count, kept, removed, sufficiency, necessity, and both in spreads where there is one."""
         table = pd.DataFrame(
             {
                 "count": self.count,
@@ -126,7 +126,7 @@ class Fidelity(Brief):
                 "necessity": self.necessity,
             }
         )
-        if self.prediction_spread is not None:
+        if self.prediction_spread:  # that of a single atom is 0
             table["sufficiency_in_spreads"] = self.sufficiency / self.prediction_spread
             table["necessity_in_spreads"] = self.necessity / self.prediction_spread
         return table
