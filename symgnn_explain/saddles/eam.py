@@ -195,7 +195,8 @@ class EamSurface:
 
     def _compute_pairs(self, positions: FloatArray, per_atom: FloatArray) -> float:
         self._positions[: self._n_mobile] = positions
-        if self._listed_at is None or np.square(positions - self._listed_at).sum(axis=1).max() > (SKIN / 2) ** 2:
+        # What is not a number is not within the skin either: pairs would be left out, and there would be no forces.
+        if self._listed_at is None or not np.square(positions - self._listed_at).sum(axis=1).max() <= (SKIN / 2) ** 2:
             self._list(positions)
         sites = self._positions[self._site_atom]
         sites[self._n_mobile :] += self._site_shift

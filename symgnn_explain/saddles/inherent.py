@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symgnn_explain.errors import InputError, require_positive
+from symgnn_explain.errors import InputError, require_counts, require_positive
 from symgnn_explain.runs.watch import Watch
 from symgnn_explain.saddles.calculator import AseCalculator, Calculator, EnergySurface
 from symgnn_explain.saddles.minimisation import at, descend
@@ -37,7 +37,7 @@ class RelaxationSettings:
     Raises
     ------
     InputError
-        If a number is not positive.
+        If a number is not positive, or that of steps not whole.
     """
 
     tolerance: float = 1e-3
@@ -45,7 +45,9 @@ class RelaxationSettings:
     most_steps: int = 5000
 
     def __post_init__(self) -> None:
-        require_positive(tolerance=self.tolerance, most_steps=self.most_steps)
+        require_positive(tolerance=self.tolerance)
+        require_counts(most_steps=self.most_steps)
+        object.__setattr__(self, "most_steps", int(self.most_steps))
 
 
 def relax(

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_masses, covalent_radii
 
-from symgnn_explain.errors import InputError, require_positive
+from symgnn_explain.errors import InputError, require_counts, require_positive
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.runs.processes import running
 from symgnn_explain.runs.records import claim, plain_manifest
@@ -89,6 +89,9 @@ class QuenchSettings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name}={value} must be positive.")
+        require_counts(n_atoms=self.n_atoms, seed=self.seed)
+        for name in ("n_atoms", "seed"):
+            object.__setattr__(self, name, int(getattr(self, name)))
         if self.end_temperature >= self.melt_temperature:
             raise InputError(f"end_temperature={self.end_temperature} K must be below {self.melt_temperature} K.")
 

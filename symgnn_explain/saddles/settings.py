@@ -75,8 +75,10 @@ class SearchSettings:
                 continue
             if not (isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)):
                 raise InputError(f"{field.name}={value!r} must be a number.")
-            if "int" in str(field.type) and value != int(value):
-                raise InputError(f"{field.name}={value!r} must be a whole number.")
+            if "int" in str(field.type):
+                if value != int(value):
+                    raise InputError(f"{field.name}={value!r} must be a whole number.")
+                object.__setattr__(self, field.name, int(value))  # 10.0 is no number of searches for Python
             if field.name == "escape_curvature":
                 if value >= 0:
                     raise InputError(f"escape_curvature={value} eV/Å² must be negative: the basin ends where it is.")

@@ -16,7 +16,9 @@ from symgnn_explain.errors import InputError
 from symgnn_explain.saddles.artn import SearchFailure, Summit, search
 from symgnn_explain.saddles.calculator import AseCalculator, EnergySurface, within
 from symgnn_explain.saddles.eam import EamCalculator
+from symgnn_explain.saddles.inherent import RelaxationSettings
 from symgnn_explain.saddles.lanczos import Mode, softest_mode
+from symgnn_explain.saddles.melt_quench import QuenchSettings
 from symgnn_explain.saddles.minimisation import at, descend, minimise
 from symgnn_explain.saddles.saddles import at_minimum, minimum_beyond, search_saddles
 from symgnn_explain.saddles.settings import SearchSettings
@@ -266,7 +268,7 @@ def test_a_structure_without_a_minimum_is_refused(slope: float) -> None:
 
 def test_atoms_on_top_of_each_other_are_refused_in_a_sentence(calculator: EamCalculator) -> None:
     glass = Glass(np.zeros((2, 3)), [29, 29], 20 * np.eye(3), pbc=False, name="twice")
-    with pytest.raises(InputError, match="'twice'"):
+    with pytest.raises(InputError, match=r"'twice' cannot be relaxed: .* Do atoms lie on top of each other\?"):
         at_minimum(glass, calculator)
 
 
@@ -284,6 +286,19 @@ def test_atoms_on_top_of_each_other_are_refused_in_a_sentence(calculator: EamCal
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float], said: str) -> None:
     with pytest.raises(InputError, match=said):
         SearchSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_numbers_that_are_whole_count_whatever_their_type() -> None:
+    """range() and the random numbers take no floating-point number."""
+    counted = SearchSettings(searches=2.0, seed=1.0)  # type: ignore[arg-type]
+    assert [counted.searches, counted.seed] == [2, 1]
+    assert {type(counted.searches), type(counted.seed)} == {int}
+    assert type(RelaxationSettings(most_steps=5e3).most_steps) is int  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"most_steps=2\.5 must be positive and whole"):
+        RelaxationSettings(most_steps=2.5)  # type: ignore[arg-type]
+    assert QuenchSettings({"Cu": 64, "Zr": 36}, n_atoms=1e3).counts == {"Cu": 640, "Zr": 360}  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"n_atoms=100\.5 must be positive and whole"):
+        QuenchSettings({"Cu": 64, "Zr": 36}, n_atoms=100.5)  # type: ignore[arg-type]
 
 
 def test_mode_is_of_unit_length() -> None:
