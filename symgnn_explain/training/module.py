@@ -108,8 +108,8 @@ class GlassDataModule(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         for glass in validation:
-            labels = target.require_labels(glass)
-            known = labels[~np.isnan(labels)]
+            known = target.require_labels(glass)
+            known = known[~np.isnan(known)]
             if len(known) < 2:
                 raise InputError(
                     f"{glass.name!r} has one known {target.word}: to validate on a glass takes at least two."
