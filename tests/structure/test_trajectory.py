@@ -103,6 +103,18 @@ def test_units_said_once_hold_for_frames_read_alone(frames: list[Glass], tmp_pat
     np.testing.assert_allclose(read_glass(path, species=SPECIES, frame=5).positions, frames[5].positions * 10)
 
 
+@pytest.mark.parametrize("title", ["", " ", "Direct quench", "Cu Zr"])
+@pytest.mark.parametrize("again", [False, True])
+def test_the_title_of_an_xdatcar_file_is_any_line(tmp_path: Path, title: str, again: bool) -> None:
+    head = f"{title}\n1.0\n10 0 0\n0 10 0\n0 0 10\nCu Zr\n1 1\n"
+    frames = [f"Direct configuration= {number}\n0.1 0.1 0.{number}\n0.5 0.5 0.5\n" for number in (1, 2, 3)]
+    path = tmp_path / "XDATCAR"
+    path.write_text(head + (head if again else "").join(frames) + "\n")
+    found = Trajectory(path)
+    assert [glass.positions[0, 2] for glass in found] == pytest.approx([1.0, 2.0, 3.0])
+    assert found[0].formula == "Cu1Zr1"
+
+
 @pytest.mark.parametrize("name", ["md.lammpstrj", "md.extxyz", "XDATCAR"])
 def test_a_file_is_passed_through_once_and_only_as_far_as_needed(
     name: str, frames: list[Glass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

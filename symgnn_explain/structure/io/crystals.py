@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ase.io.cif import CIFBlock
 
 _TYPE = "_atom_site_type_symbol"
+_CONFIGURATION = re.compile(rb"\s*direct\s*(?:configuration.*)?$", re.IGNORECASE)
 _NO_GROUP = {".", "?", "0", "1"}  # disorder groups that do not mean one of several alternatives
 
 
@@ -63,9 +64,7 @@ def xdatcar_spans(stream: BinaryIO) -> Iterator[Span]:
     header, begin = b"", 0
     while line := stream.readline():
         begin += len(line)
-        if not line.strip() and not header:
-            continue
-        if not line.strip().lower().startswith(b"direct"):  # a cell that changes is written anew
+        if not header or not _CONFIGURATION.match(line):  # a title, of a first or changed cell
             lines = [line, *islice(stream, 6)]
             header = b"".join(lines)
             begin += sum(map(len, lines[1:]))
