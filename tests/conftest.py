@@ -33,10 +33,11 @@ if LOCAL_DATA.is_dir():
 FUZZ_VARIABLE = "SYMGNN_EXPLAIN_FUZZ"
 """Environment variable: property tests alone, each with so many times its examples, drawn anew (``make fuzz``).
 
-Without it examples are the same in every run, so that a test fails for what was changed, and not by chance.
+Without it examples are the same in every run and may take any time, so that a test fails for what was changed, and
+not by chance.
 """
 
-settings.register_profile("fixed", derandomize=True)
+settings.register_profile("fixed", derandomize=True, deadline=None)
 if FUZZ_VARIABLE not in os.environ:
     settings.load_profile("fixed")
 
