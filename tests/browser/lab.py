@@ -297,6 +297,14 @@ class ExplorerPage:
         self.page.locator(".symgnn-explorer").evaluate("(explorer) => explorer.scrollIntoView({block: 'start'})")
         self.page.evaluate(_RESTS)
 
+    def wait_still(self) -> None:
+        """Wait until all is drawn in the 3D view, and its camera has not moved for 0.4 s."""
+        self.page.wait_for_function(f"() => {STAGE}.tasks.count === 0", timeout=LONG)
+        seen = None
+        while (now := self.page.evaluate(f"() => [...{STAGE}.viewerControls.getOrientation().elements]")) != seen:
+            seen = now
+            self.page.wait_for_timeout(400)
+
     def visible_atoms(self, count: int = 1, which: int = 0) -> list[tuple[float, float, int]]:
         """Find places on the page where atoms are seen, in one of its views: x, y, and the index of the atom."""
         self.page.wait_for_function(f"({_VISIBLE_ATOMS})([1, {which}]).length")

@@ -139,7 +139,7 @@ def test_threshold_words_and_filter(explorer_page: ExplorerPage) -> None:
     words.press("Enter")
     page.wait_for_selector(".symgnn-chip.symgnn-looked-at")
     page.wait_for_function(f"() => {STAGE}.getComponentsByName('others').list.length === 1")
-    assert page.locator(".symgnn-chip").count() > 10
+    page.wait_for_function("() => document.querySelectorAll('.symgnn-chip').length > 10")
 
     page.locator(".symgnn-explorer button:has(.fa-filter)").click()
     page.locator(".symgnn-explorer select:visible:has(option:text-is('slice in z'))").select_option(label="slice in z")

@@ -69,7 +69,7 @@ class Laboratory:
         """
         selected = [int(word) for word in self.asked("*explorer.session.selection").split()]
         symbols = self.asked("*explorer.session.glass.symbols").split()
-        self.page.wait_for_timeout(400)
+        self.explorer.wait_still()
         x, y, atom = next(
             place
             for place in self.explorer.visible_atoms(60)
