@@ -90,9 +90,8 @@ def _summarise(explanations: ExplanationSet, out: Path) -> None:
     from symgnn_explain.runs.tables import csv_text
 
     table, quantity = ExplanationSet.open(out).to_frame(), explanations.quantity
-    asked = {
-        atom: place for place, atom in enumerate(explanations.atoms)
-    }  # first, in their order; then those of before
+    # Those asked for come first, in their order; then those of before.
+    asked = {atom: place for place, atom in enumerate(explanations.atoms)}
     table = table.sort_values("atom", key=lambda atoms: atoms.map(asked).fillna(len(asked)), kind="stable")
     unitless = ("atom", "out_of_distribution", "n_edges", "n_units", "seconds")
     values = [name for name in map(str, table) if name not in unitless]

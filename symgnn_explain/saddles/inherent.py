@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,13 +90,11 @@ def relax(
     point = start = at(surface, surface.start)
     largest = start.largest_force
     lowest = largest
-    try:
+    with finite_forces(glass):
         for lower in descend(surface, start, tolerance=settings.tolerance, most_steps=settings.most_steps):
             point = lower
             lowest = max(min(lowest, point.largest_force), settings.tolerance)
             watch.advance(float(np.log(lowest / largest) / np.log(settings.tolerance / largest)))
-    except FloatingPointError as error:
-        raise InputError(f"{glass.name!r} cannot be relaxed: {error} Do atoms lie on top of each other?") from error
     if not point.largest_force < settings.tolerance:
         raise InputError(
             f"{glass.name!r} has not reached a minimum after {settings.most_steps} steps: the largest force is "
@@ -106,6 +106,15 @@ def relax(
     else:
         positions, cell = glass.positions + (point.positions - start.positions), glass.cell
     return relaxed_to(glass, positions, f"{point.largest_force:.3g} eV/Å", cell)
+
+
+@contextmanager
+def finite_forces(glass: Glass) -> Iterator[None]:
+    """Raise InputError where forces on the atoms of a glass, or their places, are no numbers."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise InputError(f"{glass.name!r} cannot be relaxed: {error} Do atoms lie on top of each other?") from error
 
 
 def relaxed_to(glass: Glass, positions: FloatArray, largest_force: str, cell: FloatArray | None = None) -> Glass:

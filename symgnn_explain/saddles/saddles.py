@@ -14,6 +14,7 @@ from symgnn_explain.runs.parallel import Report
 from symgnn_explain.saddles.artn import SearchFailure, Summit, climb, search
 from symgnn_explain.saddles.atom_barrier import DUPLICATE, KEPT_DISPLACEMENT, SADDLE, AtomBarrier, Saddle
 from symgnn_explain.saddles.calculator import Calculator, EnergySurface, within
+from symgnn_explain.saddles.inherent import finite_forces
 from symgnn_explain.saddles.lanczos import Mode
 from symgnn_explain.saddles.minimisation import Point, at, descend, largest, minimise
 from symgnn_explain.saddles.settings import SearchSettings
@@ -40,10 +41,8 @@ def at_minimum(glass: Glass, calculator: Calculator) -> Glass:
         If the potential cannot be used for the glass, or no minimum was found.
     """
     surface = calculator.surface(glass)
-    try:
+    with finite_forces(glass):
         bottom = minimise(surface, at(surface, surface.start), tolerance=START_TOLERANCE)
-    except FloatingPointError as error:
-        raise InputError(f"{glass.name!r} cannot be relaxed: {error} Do atoms lie on top of each other?") from error
     if not bottom.largest_force < START_TOLERANCE:
         raise InputError(
             f"{glass.name!r} has not reached a minimum of the potential: the largest force is "

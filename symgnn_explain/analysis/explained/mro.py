@@ -291,11 +291,11 @@ def _weights(importance: FloatArray) -> FloatArray:
 
 def _interval_of_mean(values: FloatArray, weights: FloatArray, resampled: IntArray) -> tuple[float, float]:
     """Return 95 % of the weighted means over resamples (draws, N), those without weight left out; NaN of one value."""
-    total = weights[resampled].sum(axis=1)
-    weighty = total > 0
     if len(values) < 2:
         return np.nan, np.nan
-    return interval((weights * values)[resampled].sum(axis=1)[weighty] / total[weighty])
+    total = weights[resampled].sum(axis=1)
+    known = total > 0
+    return interval((weights * values)[resampled].sum(axis=1)[known] / total[known])
 
 
 def _named_interval(values: tuple[float, float, float] | None) -> dict[str, float | None] | None:
