@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from symgnn_explain.errors import InputError
@@ -70,6 +70,8 @@ def test_lines_may_be_split_anywhere(data: st.DataObject, form: str) -> None:
 def test_surplus_words_on_the_last_line_of_a_table_are_left_out(data: st.DataObject, form: str) -> None:
     surplus = st.sampled_from(["", " 0.0", " 1.0 2.0 3.0", " end"])
     lines = [" ".join(words) + data.draw(surplus) for words in tables(form)]
+    # With as many words as eam.fs announces it may as well be such a file, whose tables share lines.
+    assume(form == "eam.fs" or sum(len(line.split()) for line in lines) != sum(map(len, tables("eam.fs"))))
     assert same(parsed(file_of(lines)), PLAIN[form])
 
 
