@@ -12,7 +12,7 @@ COUNTS = (10, 50, 300, 1000)
 INTRODUCTION = """# How good are the explanations?
 
 Written by `python benchmarks/explainer_quality.py --doc docs/explainer_quality.md`. Means over atoms, or medians where
-it says so, with 95 % bootstrap intervals over atoms; changes of predictions in eV.
+it says so, with 95 % intervals over atoms; changes of predictions in eV.
 
 - *necessity k*: |change| when the k most important units are masked: the larger the better. *supporting k*: the same
   for the k largest contributions in the direction in which the prediction differs from that with everything masked; for

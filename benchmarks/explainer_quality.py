@@ -34,7 +34,7 @@ from _quality_table import COUNTS, document
 from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, prepare
 from symgnn_explain.explain.engine.protocol import MASK_SEMANTICS
-from symgnn_explain.explain.fidelity.intervals import bootstrap
+from symgnn_explain.explain.fidelity.intervals import mean_interval, median_interval
 from symgnn_explain.explain.fidelity.measure import Fidelity
 from symgnn_explain.models.checkpoint import weights_sha256
 from symgnn_explain.models.predictor import Predictor
@@ -172,7 +172,8 @@ def _first_sufficient(curve: Fidelity) -> int | None:
 
 
 def _interval(values: Sequence[Any], statistic: Any = "mean") -> dict[str, float] | None:
-    return asdict(bootstrap(values, statistic=statistic)) if len(values) else None
+    of = mean_interval if statistic == "mean" else median_interval
+    return asdict(of(values)) if len(values) else None
 
 
 def parse() -> Namespace:

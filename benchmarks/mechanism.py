@@ -4,7 +4,7 @@ Saddle points are searched for around random atoms of the embedded glass, on the
 Each atom's prediction is explained by Integrated Gradients over pairs, gathered by atom. For each atom the area under
 the curve (AUC) says how well the scores tell atoms that move (by 0.1 Å at a saddle point) from those that do not;
 beside it stand the AUC of scores dealt anew among atoms of equal distance, that of nearness, and that among atoms of
-equal distance only. Means over atoms, intervals of 95 % by the bootstrap. What is in ``--saddles`` is not searched for
+equal distance only. Means over atoms, with their 95 % intervals. What is in ``--saddles`` is not searched for
 again, whatever the weights. Run ``python benchmarks/mechanism.py --potential CuZr.eam.fs --saddles out/saddles``.
 """
 
@@ -19,7 +19,7 @@ from _common import argument_parser, machine, write_json
 from symgnn_explain import InputError, Predictor, datasets, prepare
 from symgnn_explain.analysis import Mechanism, mechanism
 from symgnn_explain.analysis.explained.mechanism import MOVES
-from symgnn_explain.explain.fidelity.intervals import bootstrap
+from symgnn_explain.explain.fidelity.intervals import mean_interval
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.saddles import BarrierSet, EamCalculator, SearchSettings, compute_barriers, find_potential
 from symgnn_explain.structure.glass import Glass
@@ -58,7 +58,7 @@ def figures_of(found: list[Mechanism]) -> dict[str, Any]:
     }
     figures: dict[str, Any] = {"n_atoms": len(found)}
     for name, sample in samples.items():
-        interval = bootstrap(sample)
+        interval = mean_interval(sample)
         figures |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
     overlaps = [each.overlap() for each in found]
     moving = [int(each.moves.sum()) for each in found]

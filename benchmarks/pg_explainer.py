@@ -19,7 +19,7 @@ from _common import argument_parser, machine, write_json
 
 from symgnn_explain import datasets
 from symgnn_explain.explain import METHODS, PGTrainingSettings, PreparedGlass, prepare, train_pg_explainer
-from symgnn_explain.explain.fidelity.intervals import bootstrap
+from symgnn_explain.explain.fidelity.intervals import mean_interval
 from symgnn_explain.explain.fidelity.measure import fidelity
 from symgnn_explain.models.predictor import Predictor
 from symgnn_explain.models.target import BARRIER
@@ -51,7 +51,7 @@ def measure(prepared: PreparedGlass, atoms: list[int], methods: dict[str, dict[s
         columns = np.array(rows).T
         row: dict[str, Any] = {}
         for name, values in zip(COLUMNS, columns, strict=False):
-            interval = bootstrap(values)
+            interval = mean_interval(values)
             row[name] = [interval.value, interval.low, interval.high]
         change = columns[-1]
         if np.isfinite(change).all():

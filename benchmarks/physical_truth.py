@@ -4,7 +4,7 @@ In an embedded-atom potential it is known exactly what each pair of atoms contri
 network of the shipped kind learns that energy, and is explained on a glass that it did not see. The scores of the pairs
 into an atom are compared, by Spearman's rank correlation, with the effect of the same intervention in the potential
 itself: the pair taken out (``zero``), or replaced by what stands at its distance on average (``reference``). Atoms are
-the sample; intervals are bootstrapped over them. What a method says about pairs that pass no message, where it masks
+the sample; intervals are those of means over them. What a method says about pairs that pass no message, where it masks
 messages, is 0.
 
 ``truth_of_network`` compares with the potential what the same intervention does to the *network*: as far as a faithful
@@ -34,6 +34,7 @@ from symgnn_explain.explain import METHODS
 from symgnn_explain.explain.engine.masked_prediction import MaskedPrediction
 from symgnn_explain.explain.engine.prepared import PreparedGlass
 from symgnn_explain.explain.engine.units import Units
+from symgnn_explain.explain.fidelity.intervals import mean_interval
 from symgnn_explain.models.target import with_tolerance
 from symgnn_explain.runs.threads import one_thread
 from symgnn_explain.runs.watch import Watch
@@ -45,7 +46,6 @@ TRAINING, HELD_OUT = ("train2", "train4", "train5"), "train0"
 FAST = ("integrated_gradients", "input_gradient", "saliency", "distance", "random")
 SLOW = ("gnnexplainer", "shapley_sampling")
 SEMANTICS = ("zero", "reference")
-RESAMPLES = 2000
 
 Scores = dict[tuple[int, float], float]
 """Of the pairs into an atom, by the sending atom and the distance (Å, rounded)."""
@@ -135,11 +135,10 @@ def algorithm_scores(prepared: PreparedGlass, name: str) -> Callable[[int], Scor
     return score
 
 
-def interval(values: list[float], seed: int = 0) -> dict[str, Any]:
-    """Mean over atoms, with a bootstrapped interval of 95 %."""
-    found, rng = np.array(values), np.random.default_rng(seed)
-    means = [found[rng.integers(len(found), size=len(found))].mean() for _ in range(RESAMPLES)]
-    return {"mean": float(found.mean()), "interval": np.quantile(means, [0.025, 0.975]).tolist(), "atoms": len(found)}
+def interval(values: list[float]) -> dict[str, Any]:
+    """Mean over atoms, with its interval of 95 %."""
+    found = mean_interval(values)
+    return {"mean": found.value, "interval": [found.low, found.high], "atoms": len(values)}
 
 
 def main() -> None:

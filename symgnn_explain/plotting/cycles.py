@@ -22,14 +22,14 @@ _LABELS = {
 def cycle_figure(comparison: CycleComparison) -> go.Figure:
     """Draw the mean number of optimal cycles an edge for important, middling and unimportant edges, and for the nulls.
 
-    Points are single edges; error bars are 95 % intervals: of the bootstrap over the edges, or, for the nulls, of the
+    Points are single edges; error bars are 95 % intervals of the mean: of these edges, or, for the nulls, of the
     mean of as many random edges.
     """
     figure = new_figure(f"Optimal cycles through the edges of atom {comparison.atom}", width=860, height=560)
     groups = comparison.to_frame()
     labels = [_LABELS[name].format(k=comparison.k) for name in groups["group"]]
     for interval, colour, name in (
-        ("bootstrap", BLUE, "edges by importance"),
+        ("mean", BLUE, "edges by importance"),
         ("null", GREY, f"null: mean of {comparison.k} random edges"),
     ):
         shown = groups[groups["interval"] == interval]

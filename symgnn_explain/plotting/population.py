@@ -94,7 +94,7 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
 def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
     """Draw the mean optimal cycles an edge by group, beside both nulls (figure of the paper).
 
-    Bars are means over explained atoms with 95 % bootstrap intervals, points single atoms, diamonds what Li et al.
+    Bars are means over explained atoms with 95 % intervals, points single atoms, diamonds what Li et al.
     (ICML 2024) report, where it was edges that were explained: pairs reach farther than cycles do.
     """
     of_edges = analysis.unit in OF_MESSAGES
@@ -111,7 +111,7 @@ def population_cycle_figure(analysis: PopulationAnalysis) -> go.Figure:
         width=0.62,
         marker={"color": [translucent(colour, 0.45) for colour in colours], "line": {"color": colours, "width": 1.5}},
         error_y=error_bars(value, [mean.low for mean in means], [mean.high for mean in means], width=7),
-        name="mean over atoms, bootstrap 95 %",
+        name="mean over atoms, 95 %",
         hovertemplate="%{y:.2f} cycles each<extra></extra>",
     )
     spread = 0.22 * np.random.default_rng(0).uniform(-1, 1, size=len(atoms))

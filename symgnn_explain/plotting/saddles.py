@@ -94,8 +94,10 @@ def computed_barrier_figure(table: pd.DataFrame, other: str, *, named: str) -> g
         hovertext=[f"atom {atom}" for atom in known["atom"]],
         showlegend=False,
     )
-    r, offset = known["barrier_eV"].corr(known[other]), (known["barrier_eV"] - known[other]).mean()
-    text = f"{len(known)} atoms<br>Pearson r = {r:.2f}<br>mean difference {offset:+.3f} eV"
+    offset = (known["barrier_eV"] - known[other]).mean()
+    varied = bool((np.ptp(both, axis=0) > 0).all())
+    score = f"Pearson r = {known['barrier_eV'].corr(known[other]):.2f}<br>" if varied else ""
+    text = f"{len(known)} atoms<br>{score}mean difference {offset:+.3f} eV"
     note_in_corner(figure, text, xref="x domain", yref="y domain")
     figure.update_xaxes(title_text=f"{named} (eV)", range=bounds, constrain="domain")
     figure.update_yaxes(title_text="computed barrier (eV)", range=bounds, scaleanchor="x", constrain="domain")

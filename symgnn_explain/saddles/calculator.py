@@ -89,35 +89,34 @@ class AseCalculator:
             raise InputError(f"{shown(calculator)} is no calculator: give EamCalculator(file), or a calculator of ASE.")
         self._calculator = calculator
         self._name = name
-        self._unknown = ""
-        try:
-            self._parameters = parameters_of(calculator)
-        except NotIdentifiedError as error:
-            self._parameters, self._unknown = {}, str(error)
 
     def __repr__(self) -> str:
         return f"AseCalculator({self._name or type(self._calculator).__name__})"
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Class, parameters and hashes of the files that they name; and the name that was given.
+        """Class, parameters as they are now and hashes of the files that they name; and the name that was given.
 
         Raises
         ------
         InputError
             If that does not tell the calculator from others, and no name was given.
         """
-        if self._unknown and not self._name:
-            raise InputError(
-                f"records cannot say which calculator they are of ({self._unknown}): name the potential, as in "
-                'AseCalculator(calculator, name="MACE-MP-0 medium"), and another one by another name.'
-            )
+        try:
+            parameters = parameters_of(self._calculator)
+        except NotIdentifiedError as error:
+            if not self._name:
+                raise InputError(
+                    f"records cannot say which calculator they are of ({error}): name the potential, as in "
+                    'AseCalculator(calculator, name="MACE-MP-0 medium"), and another one by another name.'
+                ) from error
+            parameters = {}
         kind = type(self._calculator)
         return {
             "kind": "ase",
             "class": f"{kind.__module__}.{kind.__qualname__}",
             "name": self._name,
-            "parameters": self._parameters,
+            "parameters": parameters,
         }
 
     def surface(self, glass: Glass, mobile: IntArray | None = None) -> EnergySurface:

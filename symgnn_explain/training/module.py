@@ -301,7 +301,7 @@ class TrainingModule(lightning.LightningModule):
         """Log the metrics, averaged over glasses, and add them to the history."""
         # Processes differ in the running statistics of their last glass; those of the first one are kept and count.
         means = self.trainer.strategy.broadcast(mean_metrics(self._validated))
-        self.log_dict(means, prog_bar=True)
+        self.log_dict(means | {MONITOR: _monitored(means)}, prog_bar=True)
         self._record(means)
 
     def on_train_epoch_end(self) -> None:
@@ -414,3 +414,9 @@ def mean_metrics(validated: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]
     """Metrics of predicted and known values, averaged over glasses, by their names in the history."""
     per_glass = [regression_metrics(predicted.cpu(), known.cpu()) for predicted, known in validated]
     return {f"validation_{key}": float(np.mean([metrics[key] for metrics in per_glass])) for key in per_glass[0]}
+
+
+def _monitored(means: Mapping[str, float]) -> float:
+    """r, and less than any r where all predictions are equal still: training goes on. NaN where it has diverged."""
+    undefined = math.isnan(means[MONITOR]) and math.isfinite(means["validation_rmse"])
+    return -2.0 if undefined else means[MONITOR]

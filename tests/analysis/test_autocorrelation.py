@@ -122,8 +122,8 @@ def test_exact_exponential_has_its_length_by_both_definitions(length, amplitude,
     r = np.arange(start, 14 * length, 0.05)
     curve = amplitude * np.exp(-r / length)
     curve[-3:] = -1e-9
-    fit = exponential_length(r, curve, np.tile(curve, (5, 1)))
-    integral = integral_length(r, curve, np.tile(curve, (5, 1)))
+    fit = exponential_length(r, curve, np.tile(curve, (5, 1)), 20)
+    integral = integral_length(r, curve, np.tile(curve, (5, 1)), 20)
     assert fit.value == pytest.approx(length, rel=0.01)
     assert fit.amplitude == pytest.approx(amplitude, rel=0.05)
     assert fit.misfit < 0.01 * amplitude
@@ -135,14 +135,14 @@ def test_exact_exponential_has_its_length_by_both_definitions(length, amplitude,
 def test_straight_decay_has_the_length_of_its_triangle():
     r = np.arange(2.0, 12.0, 0.5)
     curve = 0.6 * (1 - r / 8.0)
-    length = integral_length(r, curve, np.tile(curve, (3, 1)))
+    length = integral_length(r, curve, np.tile(curve, (3, 1)), 20)
     assert length.value == pytest.approx((8.0 - 2.0) / 2)
     assert length.r_zero == pytest.approx(8.0)
-    assert integral_length(r[:6], curve[:6], np.tile(curve[:6], (3, 1))).truncated
-    assert integral_length(r, -curve, np.tile(curve, (3, 1))) is None
-    assert exponential_length(r, curve - 0.4, np.tile(curve, (3, 1))) is None  # two points above zero
+    assert integral_length(r[:6], curve[:6], np.tile(curve[:6], (3, 1)), 20).truncated
+    assert integral_length(r, -curve, np.tile(curve, (3, 1)), 20) is None
+    assert exponential_length(r, curve - 0.4, np.tile(curve, (3, 1)), 20) is None  # two points above zero
     flat = np.full(len(r), 0.3)
-    assert exponential_length(r, flat, np.tile(flat, (3, 1))) is None
+    assert exponential_length(r, flat, np.tile(flat, (3, 1)), 20) is None
 
 
 def test_blocks_are_equal_pieces_of_the_cell(random_glass):
@@ -203,6 +203,8 @@ def test_wrong_fields_are_refused(random_glass):
         field_autocorrelation(glass, np.full(len(glass), 1.1))
     with pytest.raises(InputError, match="equal"):
         field_autocorrelation(glass, 1.1 * glass.numbers, within="species")
+    with pytest.raises(InputError, match="within='kind' is unknown: choose from all, species"):
+        field_autocorrelation(glass, glass.barriers, within="kind")
     with pytest.raises(InputError, match="half the cell"):
         field_autocorrelation(glass, glass.barriers, r_max=30.0)
     with pytest.raises(InputError, match="bin_width"):

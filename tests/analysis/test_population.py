@@ -118,14 +118,14 @@ def test_random_importances_are_not_significant(random_analysis):
 def test_p_values_of_random_importances_are_uniform():
     rng = np.random.default_rng(1)
     values, p_values = {("a", "b"): rng.normal(size=40)}, []
-    for repetition in range(200):
+    for _ in range(200):
         pool = NullPool()
         for _ in range(3):
             chosen = np.zeros(40, dtype=bool)
             chosen[rng.choice(40, 5, replace=False)] = True
             candidates = Candidates(np.arange(40), chosen, {}, chosen * 1.0, chosen)
             pool.add_means(values, candidates, [ATOM_NULLS["random"]], 99, rng)
-        p_values.append(pool.comparisons(repetition)[0]["p_value"])
+        p_values.append(pool.comparisons()[0]["p_value"])
     assert 0.01 <= np.mean(np.array(p_values) <= 0.05) <= 0.10
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.08)
 
@@ -261,7 +261,7 @@ def test_open_boundary_counts_cycles_in_each_receptive_field(many, analyse):
         analyse(many(atoms=(0,)), boundary="torn")
 
 
-def test_estimates_resample_atoms():
+def test_estimates_are_of_the_atoms_that_have_a_value():
     assert np.isnan(estimate([2.0]).low)
     assert estimate([2.0, np.nan]).value == 2
     assert estimate([1.0, 1.0, 1.0]).high == 1

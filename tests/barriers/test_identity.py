@@ -56,6 +56,13 @@ def test_it_does_not_change_with_use(make_crystal: Callable[..., Glass]) -> None
     assert calculator.identity == before == AseCalculator(EMT()).identity
 
 
+def test_it_changes_with_the_parameters_of_the_calculator() -> None:
+    wrapped = LennardJones()
+    calculator = AseCalculator(wrapped)
+    wrapped.set(sigma=2.3)
+    assert calculator.identity["parameters"]["sigma"] == 2.3
+
+
 def test_files_are_what_they_hold(tables: Callable[..., Path], tmp_path: Path) -> None:
     text = tables("Cu", "Zr", form="eam.alloy").read_text()
     for folder, content in (("a", text), ("b", text), ("c", text.replace("63.546", "63.5"))):

@@ -66,5 +66,7 @@ def test_computed_barriers_stand_beside_others() -> None:
     assert list(points.error_y.array) == [0.1, 0.0, 0.1, 0.1]
     r = np.corrcoef([1.0, 1.5, 2.0, 2.5], [1.1, 1.4, 2.1, 2.4])[0, 1]
     assert f"r = {r:.2f}" in figure.layout.annotations[0].text
+    equal = computed_barrier_figure(table.assign(published_eV=1.5), "published_eV", named="published barrier")
+    assert "Pearson" not in equal.layout.annotations[0].text
     with pytest.raises(InputError, match="2 atoms have both"):
         computed_barrier_figure(table[:2], "published_eV", named="published barrier")

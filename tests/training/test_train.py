@@ -22,6 +22,7 @@ from symgnn_explain.models.registry import build_network
 from symgnn_explain.runs import files
 from symgnn_explain.runs.files import WritingError
 from symgnn_explain.structure.glass import Glass
+from symgnn_explain.training import module
 from symgnn_explain.training.metrics import regression_metrics
 from symgnn_explain.training.module import EpochShuffle, TrainingModule
 from symgnn_explain.training.recipes import RECIPES, recipe
@@ -332,6 +333,21 @@ class TestRefusals:
         predictor = run(tmp_path, settings=replace(SETTINGS, epochs=40))
         assert predictor.card["epoch"] == 2
         assert np.isfinite(predictor.predict(VALIDATION[0])).all()
+
+    def test_a_network_that_predicts_one_number_at_first_goes_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        predict, epochs = module.predict_batch, []
+
+        def one_number(network: Any, *given: Any) -> torch.Tensor:
+            epochs.append(0)
+            found = predict(network, *given)
+            return torch.full_like(found, 1.5) if len(epochs) <= len(VALIDATION) else found
+
+        monkeypatch.setattr(module, "predict_batch", one_number)
+        first, second = run(tmp_path).card["history"]
+        assert np.isnan(first["validation_pearson"])
+        assert np.isfinite(second["validation_pearson"])
 
     @pytest.mark.parametrize(
         "change",

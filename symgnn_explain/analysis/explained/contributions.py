@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity.intervals import bootstrap
+from symgnn_explain.explain.fidelity.intervals import mean_interval
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.models.target import Target
 from symgnn_explain.runs.brief import Brief
@@ -37,7 +37,7 @@ class PopulationContributions(Brief):
         ``atoms`` there; ``contribution``, the sum of what they contribute, and ``size``, the sum of its absolute
         values, means over the explained atoms; ``share`` of all sizes; ``expected``, the size if atoms at equal
         distance contributed alike whatever their species, and ``ratio`` of the size to it. ``…_low`` and ``…_high``:
-        95 % intervals from resampling the explained atoms, NaN for a single one.
+        95 % intervals of the mean over explained atoms, NaN for a single one.
     peaks
         One row a published distance: ``distance`` (Å); ``contrast``, what an atom at that distance contributes in
         absolute value over what an atom on the flanks does: 1 where the distance is nothing special; its interval.
@@ -139,5 +139,5 @@ def _bounded(name: str, values: FloatArray) -> dict[str, float]:
     known = values[np.isfinite(values)]
     if not len(known):
         return dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
-    found = bootstrap(known)
+    found = mean_interval(known)
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -20,6 +20,7 @@ from symgnn_explain.analysis.nulls.null_models import (
 from symgnn_explain.analysis.topology.alpha import LARGEST_VOID
 from symgnn_explain.analysis.topology.of_glass import Progress, compute_topology, optimal_cycles
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.fidelity.intervals import mean_interval
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.explain.result.placement import SAME_PLACE, place_atoms
 from symgnn_explain.runs.brief import Brief
@@ -74,10 +75,9 @@ class CycleComparison(Brief):
     def to_frame(self) -> pd.DataFrame:
         """One row a group of edges: ``group``, ``mean`` cycles an edge, ``low``, ``high`` and kind of the ``interval``.
 
-        Groups: ``top``, ``middle`` and ``bottom`` edges by importance, with 95 % of a ``bootstrap`` over the edges
-        (NaN of a single one);
-        ``random`` edges of the receptive field, the null of the paper, and ``matched`` edges of the same hop and length
-        as the top ones, with 95 % of the means of as many drawn edges (``null``).
+        Groups: ``top``, ``middle`` and ``bottom`` edges by importance, with the 95 % interval of their ``mean`` (NaN of
+        a single one); ``random`` edges of the receptive field, the null of the paper, and ``matched`` edges of the same
+        hop and length as the top ones, with 95 % of the means of as many drawn edges (``null``).
         """
         return self.groups.copy()
 
@@ -126,7 +126,7 @@ def cycle_comparison(
     k
         Edges in the top, middle and bottom groups.
     draws, seed
-        Of the bootstrap and of the nulls.
+        Of the nulls.
     boundary
         ``periodic`` counts cycles in the whole structure; ``open`` in the explanation's own atoms, as the paper does.
     progress, cancel
@@ -159,9 +159,8 @@ def cycle_comparison(
     random = np.random.default_rng(seed)
     groups = []
     for name, of_edges in by_importance(values, k).items():
-        means = random.choice(of_edges, size=(draws, k)).mean(axis=1)
-        bounds = interval(means) if k > 1 else (np.nan, np.nan)
-        groups.append((name, float(of_edges.mean()), *bounds, "bootstrap"))
+        mean = mean_interval(of_edges)
+        groups.append((name, mean.value, mean.low, mean.high, "mean"))
     nulls = {"random": EDGE_NULLS["random"].draw(candidates, draws, random)}
     matched = _LIKE_TOP.draw(candidates, draws, random)
     p_matched = None

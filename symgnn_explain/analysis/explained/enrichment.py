@@ -12,7 +12,7 @@ import pandas as pd
 from symgnn_explain.analysis.explained.mro import SHELL_NULLS, ShellAnalysis
 from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, ROUNDING, NullModel
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity.intervals import quantiles
+from symgnn_explain.explain.fidelity.intervals import quantiles, resampled_quantiles
 from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray
 
@@ -145,7 +145,8 @@ def enrichment_curve(
             np.put_along_axis(taken, rows, values=1.0, axis=1)
             drawn[model] += taken @ kernel / rows.shape[1] / len(targets)
     everything[:, atoms_in_kernel < FEWEST_ATOMS] = np.nan
-    if len(targets) > 1:
+    sample = len(targets)
+    if sample > 1:
         chosen = random.integers(len(targets), size=(draws, len(targets)))
         resampled = important[chosen].sum(axis=1) / everything[chosen].sum(axis=1)
     else:
@@ -153,10 +154,9 @@ def enrichment_curve(
         kernel = _kernel(pool.attributes["distance"][pool.chosen], r, kernel_width)
         resampled = random.multinomial(len(kernel), np.full(len(kernel), 1 / len(kernel)), size=draws) @ kernel
         resampled = resampled / len(kernel) / everything
-        if len(kernel) == 1:  # drawn again and again it is the same: that would be an interval without width
-            resampled[:] = np.nan
+        sample = len(kernel)
     density = everything.mean(axis=0)
-    value, (low, high) = important.mean(axis=0) / density, quantiles(resampled)
+    value, (low, high) = important.mean(axis=0) / density, resampled_quantiles(resampled, sample)
     nulls = {model.name: _null_band(model, drawn[model] / density, value) for model in models}
     return EnrichmentCurve(
         r=r,

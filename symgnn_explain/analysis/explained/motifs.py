@@ -16,8 +16,6 @@ from symgnn_explain.analysis.nulls.null_models import (
     NullModel,
     against,
     by_name,
-    interval,
-    row_means,
     share_interval,
     tested,
     with_q_values,
@@ -25,6 +23,7 @@ from symgnn_explain.analysis.nulls.null_models import (
 from symgnn_explain.analysis.order.icosahedra import KINDS
 from symgnn_explain.analysis.order.local_order import LocalOrder
 from symgnn_explain.errors import InputError
+from symgnn_explain.explain.fidelity.intervals import mean_interval
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -86,7 +85,7 @@ class MotifAnalysis(Brief):
         Columns: ``group`` (``species``, ``index`` of Voronoi, ``icosahedron``, ``connection`` of single atoms,
         ``joined pairs`` of important atoms, ``property``), ``name`` and ``null``, see :data:`NULLS`; ``observed``, the
         share of the important atoms that have the motif, with a Clopper-Pearson 95 % interval; of properties the mean,
-        with a bootstrap interval (NaN where a single atom is important); of joined pairs their number, without one;
+        with a 95 % interval (NaN where a single atom is important); of joined pairs their number, without one;
         what the null model expects (``expected``), and where 95 % of its draws lie; ``enrichment``, observed over
         expected with the same interval (NaN for properties); ``effect``, observed minus expected in standard deviations
         of the null; the two-sided ``p_value``, and ``q_value``, corrected for the tests against the same null
@@ -128,7 +127,7 @@ def motif_analysis(
     n_indices
         How many of the most frequent Voronoi indices of the structure are compared, besides the full icosahedron.
     draws, seed
-        Of the null models and the bootstrap.
+        Of the null models.
 
     Raises
     ------
@@ -191,7 +190,6 @@ def _tests(
 ) -> list[dict[str, Any]]:
     drawn, values = null.draw(candidates, draws, random), features.to_numpy()
     important, n_chosen = values[candidates.chosen], candidates.n_chosen
-    resampled = row_means(important, random.integers(n_chosen, size=(draws, n_chosen)))
     means, expected = drawn.means(values), drawn.expected(values)
     found: list[tuple[str, str, float, Any, float, FloatArray]] = []
     groups, names = (features.columns.get_level_values(level) for level in (0, 1))
@@ -200,8 +198,9 @@ def _tests(
         bounds: Any = np.nan, np.nan
         if group != "property":
             bounds = share_interval(count, n_chosen)
-        elif n_chosen > 1:
-            bounds = interval(resampled[:, place])
+        else:
+            mean = mean_interval(important[:, place])
+            bounds = mean.low, mean.high
         found.append((group, name, float(count / n_chosen), bounds, float(expected[place]), means[:, place]))
     joined = _joined_pairs(order, candidates.ids, np.flatnonzero(candidates.chosen)[None])
     for kind, counts in _joined_pairs(order, candidates.ids, drawn.rows).items():

@@ -15,6 +15,7 @@ from symgnn_explain.analysis.nulls.null_models import (
     DRAWS,
     NullDraws,
     interval,
+    resampled_interval,
     share_interval,
     two_sided_p,
 )
@@ -291,11 +292,9 @@ def _weights(importance: FloatArray) -> FloatArray:
 
 def _interval_of_mean(values: FloatArray, weights: FloatArray, resampled: IntArray) -> tuple[float, float]:
     """Return 95 % of the weighted means over resamples (draws, N), those without weight left out; NaN of one value."""
-    if len(values) < 2:
-        return np.nan, np.nan
     total = weights[resampled].sum(axis=1)
     known = total > 0
-    return interval((weights * values)[resampled].sum(axis=1)[known] / total[known])
+    return resampled_interval((weights * values)[resampled].sum(axis=1)[known] / total[known], len(values))
 
 
 def _named_interval(values: tuple[float, float, float] | None) -> dict[str, float | None] | None:

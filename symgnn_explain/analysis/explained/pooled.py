@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from symgnn_explain.analysis.nulls.candidates import Candidates
-from symgnn_explain.analysis.nulls.null_models import ROUNDING, NullModel, interval, tested, with_q_values
-from symgnn_explain.explain.fidelity.intervals import RESAMPLES, Interval, bootstrap
+from symgnn_explain.analysis.nulls.null_models import ROUNDING, NullModel, resampled_interval, tested, with_q_values
+from symgnn_explain.explain.fidelity.intervals import RESAMPLES, Interval, mean_interval
 from symgnn_explain.structure.glass import FloatArray
 
 UNKNOWN = Interval(np.nan, np.nan, np.nan)
@@ -65,14 +65,14 @@ class NullPool:
         observed, expected = np.reshape(self._pairs.get((family, name, null), []), (-1, 2)).T
         return observed, expected
 
-    def comparisons(self, seed: int = 0) -> list[dict[str, Any]]:
+    def comparisons(self) -> list[dict[str, Any]]:
         """Test every statistic against every null model that leaves it a choice: rows of :data:`COLUMNS`."""
         found = []
         for key, total in self._drawn.items():
             observed, expected = self.of(*key)
             if np.ptp(total) <= ROUNDING * len(observed):
                 continue
-            seen, difference = estimate(observed, seed=seed), estimate(observed - expected, seed=seed)
+            seen, difference = estimate(observed), estimate(observed - expected)
             test = tested(seen.value, total / len(observed), float(expected.mean()))
             found.append(
                 dict(zip(("family", "name", "compared_with"), key, strict=True))
@@ -85,11 +85,11 @@ class NullPool:
         return found
 
 
-def estimate(sample: ArrayLike, *, seed: int = 0) -> Interval:
-    """Mean over atoms, those without a value left out, and its 95 % interval from resampling them (nan for one)."""
+def estimate(sample: ArrayLike) -> Interval:
+    """Mean over atoms, those without a value left out, and its 95 % interval (nan for one)."""
     values = np.asarray(sample, dtype=np.float64)
     values = values[np.isfinite(values)]
-    return bootstrap(values, seed=seed) if len(values) else UNKNOWN
+    return mean_interval(values) if len(values) else UNKNOWN
 
 
 def ratio_estimate(above: FloatArray, below: FloatArray, *, seed: int = 0) -> Interval:
@@ -101,7 +101,8 @@ def ratio_estimate(above: FloatArray, below: FloatArray, *, seed: int = 0) -> In
         return Interval(value, np.nan, np.nan)
     drawn = np.random.default_rng(seed).integers(len(below), size=(RESAMPLES, len(below)))
     resampled = below[drawn].sum(axis=1)
-    return Interval(value, *interval(above[drawn].sum(axis=1)[resampled > 0] / resampled[resampled > 0]))
+    known = resampled > 0
+    return Interval(value, *resampled_interval(above[drawn].sum(axis=1)[known] / resampled[known], len(below)))
 
 
 def corrected(comparisons: Iterable[dict[str, Any]]) -> pd.DataFrame:
@@ -134,13 +135,14 @@ def effects_between(
         both = np.concatenate([here, there])
         if min(len(here), len(there)) < 2 or np.ptp(both) <= ROUNDING:
             continue
-        observed, expected = estimate(here, seed=seed), estimate(there, seed=seed)
+        observed, expected = estimate(here), estimate(there)
         larger = np.sign(here[:, None] - there)
         random = np.random.default_rng(seed)
         of_here = random.multinomial(len(here), np.full(len(here), 1 / len(here)), size=RESAMPLES) / len(here)
         of_there = random.multinomial(len(there), np.full(len(there), 1 / len(there)), size=RESAMPLES) / len(there)
-        difference = interval(of_here @ here - of_there @ there)
-        effect = interval(np.einsum("bi,ij,bj->b", of_here, larger, of_there, optimize=True))
+        size = min(len(here), len(there))
+        difference = resampled_interval(of_here @ here - of_there @ there, size)
+        effect = resampled_interval(np.einsum("bi,ij,bj->b", of_here, larger, of_there, optimize=True), size)
         found.append(
             {"family": family, "name": column, "compared_with": compared_with, "n": len(both)}
             | _bounded("observed", observed)

@@ -117,10 +117,9 @@ class PopulationAnalysis(Brief):
         Columns: ``family`` and ``name``, ``compared_with``, and ``n`` explained atoms that have the statistic;
         ``observed``, the mean over these atoms (over those with low predictions, where they are compared with those
         with high ones); ``expected``, what the null model expects of that mean, and where 95 % of its draws lie (or the
-        mean over the atoms with high predictions); ``difference``, observed minus expected, with an interval from
-        resampling the atoms; ``effect``, in the measure that ``effect_is`` names; two-sided ``p_value``, and
-        ``q_value``, corrected for all tests against the same (Benjamini and Hochberg, 1995). ``_low`` and ``_high``
-        bound 95 %.
+        mean over the atoms with high predictions); ``difference``, observed minus expected; ``effect``, in the measure
+        that ``effect_is`` names; two-sided ``p_value``, and ``q_value``, corrected for all tests against the same
+        (Benjamini and Hochberg, 1995). ``_low`` and ``_high`` bound 95 %.
         """
         return self.statistics.copy()
 
@@ -136,7 +135,7 @@ class PopulationAnalysis(Brief):
 
     def mean(self, column: str) -> Interval:
         """Mean of one column of the atoms' table, with its interval."""
-        return estimate(self.atoms[column], seed=self.seed)
+        return estimate(self.atoms[column])
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -314,7 +313,7 @@ def population_analysis(
     names = [str(name) for name in atoms if name not in _IDENTITY]
     compared = {name: name.partition(": ")[0] if ": " in name else "own" for name in names}
     groups = effects_between(low, high, compared, compared_with=f"{first.quantity.high} atoms", seed=seed)
-    statistics = corrected([*pool.comparisons(seed), *groups])
+    statistics = corrected([*pool.comparisons(), *groups])
     watch.advance(1.0)
     return PopulationAnalysis(
         glass_name=glass.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from symgnn_explain.analysis.fields.blocks import spatial_blocks
 from symgnn_explain.analysis.fields.correlation_length import CorrelationLength, exponential_length, integral_length
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity.intervals import quantiles
+from symgnn_explain.explain.fidelity.intervals import quantiles, resampled_quantiles
 from symgnn_explain.runs.brief import Brief
 from symgnn_explain.runs.watch import CancelSignal, Watch
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -34,6 +34,8 @@ SIGNIFICANCE = 0.01
 
 FEWEST_PAIRS = 100
 """Bins with fewer pairs are left out."""
+
+Within = Literal["all", "species"]
 
 BLOCK = 12.0
 """Edge (Å) of the blocks that the bootstrap resamples: neighbouring atoms are not independent."""
@@ -88,7 +90,7 @@ def field_autocorrelation(
     values: ArrayLike,
     field: str = "value",
     *,
-    within: Literal["all", "species"] = "all",
+    within: Within = "all",
     r_max: float | None = None,
     bin_width: float = 0.5,
     draws: int = DRAWS,
@@ -126,10 +128,13 @@ def field_autocorrelation(
     Raises
     ------
     InputError
-        If there is not one finite value an atom, all are equal, or ``r_max`` exceeds half the cell.
+        If there is not one finite value an atom, all are equal, ``r_max`` exceeds half the cell, or ``within`` is
+        unknown.
     Cancelled
         If it was asked to stop.
     """
+    if within not in get_args(Within):
+        raise InputError(f"{within=} is unknown: choose from {', '.join(get_args(Within))}.")
     half = glass.heights()[glass.pbc].min(initial=np.inf) / 2
     r_max = min(LARGEST_DISTANCE, half) if r_max is None else r_max
     if r_max > half:
@@ -147,14 +152,16 @@ def field_autocorrelation(
     product = np.stack([standard * (graph @ standard + graph.T @ standard) / 2 for graph in graphs], axis=1)
     touched = np.stack([(graph.sum(axis=1) + graph.sum(axis=0)) / 2 for graph in graphs], axis=1)
     correlation = product.sum(axis=0) / n_pairs
-    resampled = _resampled(product, touched, standard, spatial_blocks(glass, BLOCK), draws=draws, random=random)
+    blocks = spatial_blocks(glass, BLOCK)
+    resampled = _resampled(product, touched, standard, blocks, draws=draws, random=random)
+    n_blocks = int(blocks.max()) + 1
     permuted = _permuted(graphs, standard, groups, draws, random=random, watch=watch) / n_pairs
     near = distance < NEAR if (distance < NEAR).any() else np.arange(len(distance)) == 0
     share = n_pairs[near] / n_pairs[near].sum()
     near_correlation = float(correlation[near] @ share)
     p_value = float((1 + (permuted[:, near] @ share >= near_correlation - 1e-12).sum()) / (1 + draws))
     correlated = p_value < SIGNIFICANCE
-    (low, high), (null_low, null_high) = quantiles(resampled), quantiles(permuted)
+    (low, high), (null_low, null_high) = resampled_quantiles(resampled, n_blocks), quantiles(permuted)
     watch.advance(1.0)
     return Autocorrelation(
         field=field,
@@ -167,8 +174,8 @@ def field_autocorrelation(
         null_high=null_high,
         near_correlation=near_correlation,
         p_value=p_value,
-        integral_length=integral_length(distance, correlation, resampled) if correlated else None,
-        exponential_length=exponential_length(distance, correlation, resampled) if correlated else None,
+        integral_length=integral_length(distance, correlation, resampled, n_blocks) if correlated else None,
+        exponential_length=exponential_length(distance, correlation, resampled, n_blocks) if correlated else None,
     )
 
 
@@ -218,8 +225,6 @@ def _resampled(
     """C(r) of blocks drawn with replacement, each draw with its own mean and variance, shape (draws, B)."""
     sums = _sums(np.column_stack([np.ones(len(standard)), standard, standard**2, product, touched]), blocks)
     n_blocks = len(sums)
-    if n_blocks == 1:  # drawn again and again it is the same: that would be an interval without width
-        return np.full((draws, product.shape[1]), np.nan)
     drawn = random.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=draws) @ sums
     n_bins = product.shape[1]
     mean, square = drawn[:, 1] / drawn[:, 0], drawn[:, 2] / drawn[:, 0]

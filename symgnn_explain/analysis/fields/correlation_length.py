@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symgnn_explain.analysis.nulls.null_models import interval
+from symgnn_explain.analysis.nulls.null_models import resampled_interval
 from symgnn_explain.structure.glass import FloatArray
 
 FEWEST_POINTS = 3
@@ -45,7 +45,9 @@ class CorrelationLength:
     truncated: bool
 
 
-def integral_length(r: FloatArray, correlation: FloatArray, resampled: FloatArray) -> CorrelationLength | None:
+def integral_length(
+    r: FloatArray, correlation: FloatArray, resampled: FloatArray, n_blocks: int
+) -> CorrelationLength | None:
     r"""Integral of C(r) from the first point to its first zero, over its value at the first point.
 
     :math:`\xi = \int_{r_1}^{r_0} C(r)\,dr / C(r_1)`. Dividing by :math:`C(r_1)` rather than by :math:`C(0) = 1` takes
@@ -57,6 +59,8 @@ def integral_length(r: FloatArray, correlation: FloatArray, resampled: FloatArra
         Shape (B,), Å and 1.
     resampled
         Bootstrap of ``correlation``, shape (draws, B).
+    n_blocks
+        How many blocks are resampled.
 
     Returns
     -------
@@ -69,10 +73,14 @@ def integral_length(r: FloatArray, correlation: FloatArray, resampled: FloatArra
     draws = [draw for curve in resampled if (draw := _integral(r, curve)) is not None]
     zero, truncated = _first_zero(r, correlation)
     amplitude = float(correlation[0])
-    return CorrelationLength(value, *interval(np.array(draws)), amplitude, None, float(r[0]), zero, truncated)
+    return CorrelationLength(
+        value, *resampled_interval(np.array(draws), n_blocks), amplitude, None, float(r[0]), zero, truncated
+    )
 
 
-def exponential_length(r: FloatArray, correlation: FloatArray, resampled: FloatArray) -> CorrelationLength | None:
+def exponential_length(
+    r: FloatArray, correlation: FloatArray, resampled: FloatArray, n_blocks: int
+) -> CorrelationLength | None:
     r"""Decay length of :math:`A \exp(-r / \xi)`, fitted by least squares to the points up to the first zero.
 
     Parameters
@@ -81,6 +89,8 @@ def exponential_length(r: FloatArray, correlation: FloatArray, resampled: FloatA
         Shape (B,), Å and 1.
     resampled
         Bootstrap of ``correlation``, shape (draws, B).
+    n_blocks
+        How many blocks are resampled.
 
     Returns
     -------
@@ -104,7 +114,9 @@ def exponential_length(r: FloatArray, correlation: FloatArray, resampled: FloatA
     amplitude = float(overlap[0, best[0]] / norm[best[0]])
     misfit = float(np.sqrt(np.mean((correlation[used] - amplitude * decays[best[0]]) ** 2)))
     lengths = np.where(np.isfinite(overlap[1:]).all(axis=1), _GRID[best[1:]], np.nan)
-    return CorrelationLength(length, *interval(lengths), amplitude, misfit, float(r[0]), zero, truncated)
+    return CorrelationLength(
+        length, *resampled_interval(lengths, n_blocks), amplitude, misfit, float(r[0]), zero, truncated
+    )
 
 
 def _integral(r: FloatArray, correlation: FloatArray) -> float | None:

@@ -45,6 +45,8 @@ def field_bonds(explanation: AtomExplanation, glass: Glass, k: int = 50) -> tupl
     is_top[explanation.top_edges(k)["edge"]] = True
     important = np.bincount(row, is_top[edges], minlength=len(bonds)) > 0
     if not important.any():
+        if not len(edges):
+            raise InputError(f"no other atom is within reach of atom {explanation.atom}: there is no bond.")
         raise InputError(f"the {k} most important edges are self-loops, and join no two atoms: choose a larger k.")
     placement = place_atoms(explanation)
     near, far = np.sort(placement.hop[placement.rows_of(bonds[:, :2])], axis=1).T

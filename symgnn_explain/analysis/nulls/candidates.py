@@ -76,11 +76,14 @@ def atom_candidates(
     Raises
     ------
     InputError
-        If the explanation belongs to another glass, or its ``k`` edges touch no atom but the explained one.
+        If the explanation belongs to another glass, no other atom is within reach, or its ``k`` edges touch
+        none but the explained one.
     """
     explanation.require_glass(glass)
     table = explanation.important_atoms(k)
     if table.empty:
+        if (explanation.source == explanation.target).all():
+            raise InputError(f"no other atom is within reach of atom {explanation.atom}: there is nothing to analyse.")
         raise InputError(f"the {k} most important edges touch no atom but the explained one: choose a larger k.")
     placement = place_atoms(explanation)
     others = placement.atoms != explanation.atom

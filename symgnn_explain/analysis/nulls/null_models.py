@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from symgnn_explain.analysis.nulls.candidates import Candidates
 from symgnn_explain.errors import InputError
-from symgnn_explain.explain.fidelity.intervals import CONFIDENCE, quantiles
+from symgnn_explain.explain.fidelity.intervals import CONFIDENCE, quantiles, resampled_quantiles
 from symgnn_explain.structure.glass import FloatArray, IntArray
 
 DRAWS = 2000
@@ -192,8 +192,14 @@ def row_means(values: NDArray[Any], rows: IntArray) -> FloatArray:
 
 
 def interval(values: FloatArray) -> tuple[float, float]:
-    """Bounds between which 95 % of the values lie."""
+    """Bounds between which 95 % of the draws of a null model lie."""
     low, high = quantiles(values)
+    return float(low), float(high)
+
+
+def resampled_interval(draws: FloatArray, size: int) -> tuple[float, float]:
+    """95 % interval of a number from its draws; see :func:`~symgnn_explain.explain.fidelity.resampled_quantiles`."""
+    low, high = resampled_quantiles(draws, size)
     return float(low), float(high)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.nulls.null_models import interval
+from symgnn_explain.analysis.nulls.null_models import resampled_interval
 from symgnn_explain.errors import InputError
 from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
@@ -99,8 +99,8 @@ def chemical_order(glass: Glass, shells: Sequence[float] | None = None, *, seed:
             drawn = resampled[centre][:, place]
             shares = _ratio(drawn[:, neighbour], drawn.sum(axis=1))
             low, high = np.nan, np.nan
-            if len(around) > 1 and np.isfinite(shares).all():
-                low, high = interval(1 - shares / concentration[neighbour])
+            if np.isfinite(shares).all():
+                low, high = resampled_interval(1 - shares / concentration[neighbour], len(around))
             pairs.append(
                 {
                     "inner": inner,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.engine.prepared import PreparedGlass, prepare
-from symgnn_explain.explain.fidelity.intervals import bootstrap
+from symgnn_explain.explain.fidelity.intervals import mean_interval
 from symgnn_explain.explain.sanity.checks import (
     Request,
     planted_test,
@@ -113,7 +113,7 @@ def sanity_battery(
             found.append(check(request, atom))
             watch.advance((number + (place + 1) / len(atoms)) / len(requests))
         for name in found[0]:
-            mean = bootstrap([one[name] for one in found], seed=seed)
+            mean = mean_interval([one[name] for one in found])
             goal, at_least = _AT_MOST.get(name, _AT_LEAST.get(name, LEAST_AUC)), name not in _AT_MOST
             rows.append(
                 {"method": request.method.name, "check": name, **asdict(mean), "goal": goal, "at_least": at_least}
