@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symgnn_explain.analysis import motif_analysis, partial_distributions, radial_distribution, shell_analysis
+from symgnn_explain.analysis import partial_distributions, radial_distribution, shell_analysis
 from symgnn_explain.analysis.explained.mro import _interval_of_mean
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
@@ -256,9 +256,8 @@ def test_an_atom_that_hears_itself_alone_is_said(glass, explain_by_hand):
     loop = explanation.is_self_loop & (explanation.target == 3)
     arrays = ("source", "target", "displacement", "hop", "score")
     alone = replace(explanation, **{name: getattr(explanation, name)[loop] for name in arrays})
-    for analysis in (shell_analysis, motif_analysis):
-        with pytest.raises(InputError, match="no other atom is within reach of atom 3"):
-            analysis(alone, glass, k=1)
+    with pytest.raises(InputError, match="no other atom is within reach of atom 3"):
+        shell_analysis(alone, glass, k=1)
 
 
 def test_all_partials_are_those_asked_for_one_by_one(random_glass):
