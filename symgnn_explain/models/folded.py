@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from symgnn_explain.models.egat import ROUNDING, EGATLayer, leaky, leaky_slope
-from symgnn_explain.models.saturation import saturate
+from symgnn_explain.models.saturation import saturate, saturation_slope
 from symgnn_explain.models.symgnn import SymGNN
 
 
@@ -249,7 +249,7 @@ class FoldedDecoder:
     rounding
         Of PReLU, as for :func:`~symgnn_explain.models.egat.leaky`.
     label_range
-        Of each member, near which predictions stay, shape (M, 2); None where they are not bounded.
+        Its lower and its upper end, shape (2, M, 1), near which predictions stay; None where they are not bounded.
     """
 
     hidden: tuple[tuple[Linear, Tensor], ...]
@@ -271,7 +271,7 @@ class FoldedDecoder:
             for decoder, member in zip(decoders, members, strict=True)
         ]
         bounded, smooth = members[0].config.bounded, members[0].config.smooth
-        label_range = torch.stack([member.label_range for member in members]) if bounded else None
+        label_range = torch.stack([member.label_range for member in members], dim=1)[..., None] if bounded else None
         return cls(tuple(hidden), Linear.stack(scaled), ROUNDING if smooth else 0.0, label_range)
 
     def each(self, node: Tensor) -> Tensor:
@@ -291,12 +291,10 @@ class FoldedDecoder:
         predictions, members = self._bounded(free), len(node)
 
         def pullback(towards: Tensor) -> Tensor:
-            towards_each = torch.ones_like(free)
+            towards_each = (towards / members).expand_as(free)
             if self.label_range is not None:
-                with torch.enable_grad():
-                    given = free.detach().requires_grad_()
-                    (towards_each,) = torch.autograd.grad(self._bounded(given).sum(), given)
-            gradient = self.out.pullback((towards / members * towards_each)[..., None])
+                towards_each = towards_each * saturation_slope(free, *self.label_range)
+            gradient = self.out.pullback(towards_each[..., None])
             for (linear, _), factor in zip(reversed(self.hidden), reversed(factors), strict=True):
                 gradient = linear.pullback(gradient * factor)
             return gradient
@@ -304,7 +302,7 @@ class FoldedDecoder:
         return predictions.detach().mean(0), pullback
 
     def _bounded(self, predictions: Tensor) -> Tensor:
-        return predictions if self.label_range is None else saturate(predictions, *self.label_range.T[..., None])
+        return predictions if self.label_range is None else saturate(predictions, *self.label_range)
 
 
 def _bias(linear: nn.Linear) -> Tensor:

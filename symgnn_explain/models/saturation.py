@@ -36,6 +36,12 @@ def saturate(values: Tensor, low: Tensor, high: Tensor, *, width: Tensor | None 
     return kept.index_put(beyond, bent, accumulate=True)
 
 
+def saturation_slope(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return the derivative of :func:`saturate` by the values, its width half of the range."""
+    beyond = torch.relu(values - high) + torch.relu(low - values)
+    return (1 + (2 * beyond / (high - low)) ** 3) ** (-4 / 3)
+
+
 def _bent(beyond: Tensor, width: Tensor) -> Tensor:
     beyond = torch.relu(beyond)
     return beyond / (1 + (beyond / width) ** 3) ** (1 / 3)

@@ -14,7 +14,7 @@ from torch import Tensor
 from symgnn_explain.errors import InputError
 from symgnn_explain.models.environment import far_pairs
 from symgnn_explain.models.predictor import Predictor
-from symgnn_explain.models.saturation import saturate
+from symgnn_explain.models.saturation import saturate, saturation_slope
 from symgnn_explain.models.symgnn import SymGNN, SymGNNConfig
 from symgnn_explain.structure.glass import Glass
 from symgnn_explain.structure.graph import build_graph
@@ -44,6 +44,16 @@ def trained(config: SymGNNConfig, *, labels: tuple[float, ...] = (1.0, 2.0)) -> 
     model.fit_inputs(graphs)
     model.fit_labels(torch.tensor(labels))
     return model.eval()
+
+
+@given(
+    st.lists(st.floats(-30, 30), min_size=1, max_size=20), st.floats(-5, 5), st.sampled_from([0.1, 3.0, float("inf")])
+)
+def test_the_slope_of_saturation_is_its_derivative(values, low, extent) -> None:
+    at = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    bounds = [torch.tensor(number, dtype=torch.float64) for number in (low if extent < 9 else -extent, low + extent)]
+    (derivative,) = torch.autograd.grad(saturate(at, *bounds).sum(), at)
+    torch.testing.assert_close(saturation_slope(at.detach(), *bounds), derivative)
 
 
 @given(
