@@ -20,6 +20,7 @@ from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.errors import Cancelled, InputError
 from symgnn_explain.explain.result.explanation import AtomExplanation
 from symgnn_explain.export import figures
+from symgnn_explain.export.headings import with_unit_column
 from symgnn_explain.export.predictions import Prediction, write_predictions
 from symgnn_explain.runs.files import write_atomically
 from symgnn_explain.structure.glass import Glass
@@ -125,6 +126,12 @@ def test_tables_come_back(tmp_path):
     table = pd.DataFrame({"atom": [3, 1], "score": [0.25, -1.5], "species": ["Cu", "Zr"]})
     pd.testing.assert_frame_equal(pd.read_csv(export.write_table(table, tmp_path / "t.csv")), table)
     assert json.loads(export.write_table(table, tmp_path / "t.json").read_text()) == table.to_dict(orient="records")
+
+
+def test_a_statistic_has_its_unit_with_and_without_its_family():
+    names = ["mean_length", "property: volume", "motif: property: volume", "motif: property: s2", "mean_hop"]
+    table = with_unit_column(pd.DataFrame({"name": names}))
+    assert table["unit"].tolist() == ["angstrom", "angstrom3", "angstrom3", "kB", ""]
 
 
 def test_interrupted_writing_leaves_the_old_file(tmp_path):

@@ -94,6 +94,15 @@ def test_the_page_says_what_the_explanation_says_and_fetches_nothing(findings: F
     assert f"{len(explanation)} directed edges, " in said
 
 
+def test_no_atom_is_above_all_atoms(glass: Glass, tiny_predictor: Predictor) -> None:
+    """The highest of 216 is above 99.5 % of them."""
+    prepared = prepare(tiny_predictor, glass)
+    highest = int(prepared.predictions.argmax())
+    explanation = prepared.explain(highest, "input_gradient")
+    said = " ".join(Page(report_html(Findings(glass, prepared.predictions, explanation, 30))).said)
+    assert "above 99 % of the atoms" in said
+
+
 def test_warnings_are_shown_and_their_absence_is_not_praised(findings: Findings) -> None:
     explanation = findings.explanation
     unfaithful = replace(explanation, masked_prediction=explanation.prediction + 0.2)

@@ -192,9 +192,8 @@ def _parted(
         raise InputError(f"the prediction of atom {prediction.atom} depends on no atom of any unit: name others.")
     most = MOST_GROUPS - 1 if (of_pair < 0).any() or len(kept) > MOST_GROUPS else MOST_GROUPS
     if len(kept) > most:
-        caveats.append(
-            f"{len(kept) - most} more, the farthest, are among {OTHERS}: all coalitions of 12 are predicted."
-        )
+        also = ", ".join(name for name, _ in kept[most:])
+        caveats.append(f"All coalitions of {MOST_GROUPS} units are predicted: {also} are among {OTHERS}.")
         of_pair, kept = np.where(of_pair < most, of_pair, -1), kept[:most]
     if (of_pair < 0).any():
         of_pair = np.where(of_pair < 0, len(kept), of_pair)

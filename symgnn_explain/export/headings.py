@@ -18,9 +18,8 @@ _UNITS = MappingProxyType(
         "motif: property: s2_averaged": "kB",
     }
 )
-_OF_STATISTICS = {"mean_distance": "angstrom"} | {
-    name.removeprefix("motif: "): unit for name, unit in _UNITS.items() if name.startswith("motif: ")
-}
+_OF_STATISTICS = {**_UNITS, **{name.removeprefix("motif: "): unit for name, unit in _UNITS.items()}}
+"""Statistics of motifs against null models are without the name of their family, those of groups of atoms with it."""
 
 
 def with_units(table: pd.DataFrame, quantity: Target, values: Iterable[str] = ()) -> pd.DataFrame:

@@ -133,13 +133,13 @@ def _verdict(explanation: AtomExplanation) -> list[Markup]:
 def _numbers(findings: Findings) -> dict[str, str]:
     explanation, glass, shells = findings.explanation, findings.glass, findings.shells
     quantity = explanation.quantity
-    rank = 100.0 * float(np.mean(findings.predictions < explanation.prediction))
+    predictions = findings.predictions
+    rank = 100 * np.count_nonzero(predictions < predictions[explanation.atom]) // len(predictions)  # none is above all
     low, high = (quantity.number(end, coarse=True) for end in explanation.prediction_range)
     spread = "" if findings.uncertainty is None else f" ± {quantity.number(findings.uncertainty)}"
     value = quantity.with_unit(f"{quantity.number(explanation.prediction)}{spread}")
     numbers = {
-        f"Predicted {quantity.word}": f"{value}, above {rank:.0f} % of the atoms (all: {low} to "
-        f"{quantity.with_unit(high)})"
+        f"Predicted {quantity.word}": f"{value}, above {rank} % of the atoms (all: {low} to {quantity.with_unit(high)})"
     }
     if (known := quantity.label(glass, explanation.atom)) is not None:
         numbers[f"Known {quantity.word}"] = quantity.text(known)

@@ -71,6 +71,9 @@ def _add_way(figure: go.Figure, explanation: AtomExplanation, table: pd.DataFram
     )
     missing = -explanation.diagnostics.get("completeness_error", 0.0)
     start = explanation.prediction - float(table["score"].sum()) - missing
+    spec = explanation.quantity.spec
+    # The height of a step is where it ends: of a shell, and of what is missing, it is said how much it adds as well.
+    step, level = f"%{{x}}: %{{delta:+{spec}}}, to %{{final:{spec}}}", f"%{{x}}: %{{final:{spec}}}"
     figure.add_waterfall(
         x=["all masked", *names, "missing", "prediction"],
         y=[start, *table["score"], missing, explanation.prediction],
@@ -80,7 +83,7 @@ def _add_way(figure: go.Figure, explanation: AtomExplanation, table: pd.DataFram
         decreasing={"marker": {"color": BLUE}},
         totals={"marker": {"color": GREY}},
         connector={"line": {"width": 1, "color": GREY}},
-        hovertemplate=f"%{{x}}: %{{y:{explanation.quantity.spec}}}<extra></extra>",
+        hovertemplate=[f"{said}<extra></extra>" for said in (level, *[step] * (len(names) + 1), level)],
         showlegend=False,
         row=1,
         col=2,

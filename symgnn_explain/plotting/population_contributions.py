@@ -13,7 +13,7 @@ from symgnn_explain.plotting.style import BLACK, new_figure, species_colour
 def population_contribution_figure(found: PopulationContributions) -> go.Figure:
     """Draw the sum of absolute contributions by shell and species, with what is expected of atoms at equal distance.
 
-    Bars are means over the explained atoms with 95 % intervals from resampling them. An empty bar is what there would
+    Bars are means over the explained atoms with 95 % intervals. An empty bar is what there would
     be if atoms at equal distance contributed alike, whatever their species.
     """
     figure = new_figure(f"Contributions to {found.n_explained} predictions by shell and species", width=920, height=560)

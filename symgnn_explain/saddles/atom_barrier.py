@@ -35,7 +35,8 @@ class Saddle(Brief):
     atoms
         Those that are displaced by at least 0.02 Å, shape (n,).
     displacements
-        Theirs from the start, shape (n, 3), Å.
+        Theirs from the start, shape (n, 3), Å. How the others move is left out, so the energy of a structure that is
+        made of these alone is some 0.1 eV higher than the saddle point's.
     """
 
     barrier: float

@@ -121,6 +121,17 @@ def test_relaxed_verified_and_explored(explorer: GlassExplorer, vacancy: Glass, 
     assert explorer.session.structure.glass is relaxed
 
 
+def test_found_edits_name_the_atom_that_is_selected(explorer: GlassExplorer) -> None:
+    panel, editing = explorer.what_if, explorer.session.editing
+    editing.calculator = None
+    panel.line.value = "remove 0"
+    explorer.select(ATOM)
+    panel.by.value = -0.002
+    panel.find.click()
+    assert editing.found.atom == ATOM - 1
+    assert f"atom {ATOM} (now {ATOM - 1})" in panel.counterfactuals.value
+
+
 def test_a_counterfactual_is_found_and_taken(explorer: GlassExplorer) -> None:
     panel, editing = explorer.what_if, explorer.session.editing
     editing.calculator = None

@@ -201,6 +201,16 @@ def test_atoms_that_are_named_are_a_unit_and_all_others_one_more(prepared) -> No
     assert found.matrix[0, 1] == pytest.approx(expected, abs=1e-5)
 
 
+def test_units_that_are_too_many_are_named(prepared) -> None:
+    atoms = np.argsort(np.linalg.norm(prepared.glass.displacements_from(7), axis=1))[:MOST_GROUPS]
+    farthest_first = {f"unit of {atom}": [atom] for atom in atoms[::-1].tolist()}
+    found = prepared.interactions(7, farthest_first, semantics="zero")
+    assert found.names == (*list(farthest_first)[:-1], "all others")
+    [said] = found.caveats
+    assert f"unit of {atoms[0]} are among all others" in said  # the nearest of them
+    assert "farthest" not in said
+
+
 def test_units_that_cannot_be_are_refused(prepared) -> None:
     for units, said in (
         ("rings", "choose from neighbours, shells"),

@@ -252,6 +252,10 @@ def test_contributions_resolved_by_distance_sum_to_all(prepared) -> None:
     assert {axis.type for axis in figure.select_xaxes()} == {"category"}  # a page would take 10-11 for a month
     waterfall = figure.data[-1]
     assert sum(waterfall.y[:-1]) == pytest.approx(found.prediction)
+    # Its y under the pointer is where a step ends, which is not what a shell adds, or what is missing.
+    ends = [place in {0, len(waterfall.x) - 1} for place in range(len(waterfall.x))]
+    assert ["%{delta:+" not in said for said in waterfall.hovertemplate] == ends
+    assert all("%{final:" in said and "%{y" not in said for said in waterfall.hovertemplate)
 
 
 @pytest.mark.parametrize("semantics", ["zero", "reference"])

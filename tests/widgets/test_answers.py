@@ -62,6 +62,17 @@ def test_the_threshold_is_a_number_a_share_or_a_value(explorer: GlassExplorer) -
     assert f"{scores[:12].sum() / scores.sum():.1%}" in threshold.count.value
 
 
+def test_what_was_explained_has_the_name_that_it_has_everywhere(explorer: GlassExplorer) -> None:
+    explorer.session.unit = "edge"
+    found = explained(explorer)
+    assert f", {len(found):,} directed edges in " in explorer.summary.text.value
+    predictions = explorer.session.predictions
+    highest = explained(explorer, int(predictions.argmax()))
+    below = 100 * (predictions < predictions[highest.atom]).sum() // len(predictions)
+    assert below < 100
+    assert f", above {below} % of the atoms" in explorer.summary.text.value
+
+
 def test_a_threshold_is_not_negative(explorer: GlassExplorer) -> None:
     explorer.session.threshold_by = "value"
     explorer.controls.threshold.least.value = -1.0

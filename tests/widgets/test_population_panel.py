@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from symgnn_explain.explain import ExplanationSet, explain_many
 from symgnn_widgets import GlassExplorer
@@ -79,6 +80,20 @@ def test_a_cancelled_population_continues(explorer: GlassExplorer, tmp_path: Pat
     assert session.population.atoms == tuple(range(8))
     kept = [path for path, when in before.items() if path.stat().st_mtime_ns == when]
     assert len(kept) >= len(done)
+
+
+def test_a_change_without_a_sign_is_called_one_and_an_unknown_one_is_a_dash(
+    explorer: GlassExplorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, whole = explorer.population, ExplanationSet.to_frame
+    unknown = {"sufficiency_50": [0.125, np.nan]}
+    monkeypatch.setattr(ExplanationSet, "to_frame", lambda found: whole(found).assign(**unknown))
+    panel.folder.value = str(tmp_path)
+    explorer.session.select_many([3, 5])
+    panel.start.click()
+    assert "|change of the predicted barrier| with the 50 most important units alone" in panel.table.value
+    assert "<td>0.125</td>" in panel.table.value
+    assert "nan" not in panel.table.value
 
 
 def test_folders_are_named_for_what_is_set(explorer: GlassExplorer) -> None:

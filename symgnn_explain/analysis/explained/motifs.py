@@ -115,8 +115,9 @@ def motif_analysis(
     compared with decides what is learned: edges near the explained atom, and edges at one species, matter more to
     any network whatever the motif, and the explained atom's own surroundings colour its whole neighbourhood. Null
     models therefore draw from the same receptive field, with the same distances, and with the same distances and
-    species. Random importances give uniform p-values under each of them up to the discreteness of counts. Intervals
-    treat important atoms as independent; they come in pairs that share an edge, so they are somewhat too narrow.
+    species. Random importances of atoms give uniform p-values under each of them up to the discreteness of counts.
+    Intervals treat important atoms as independent; they come in pairs that share an edge, so they are somewhat too
+    narrow.
 
     Parameters
     ----------

@@ -73,7 +73,8 @@ class ShellAnalysis(Brief):
 
     null_model = (
         "As many atoms as are important, drawn at random without replacement from the receptive field: from all its "
-        "atoms (null), or with the same number at each hop as the important ones (hop-matched null)."
+        "atoms (null), or with the same number at each hop as the important ones (hop-matched null). Atoms with many "
+        "edges there are important more often even where scores of edges are random: p-values are not about that."
     )
 
     @property
@@ -172,8 +173,10 @@ def shell_analysis(
 
     Null models: important atoms drawn at random from the receptive field; with the same number at each hop, since
     edges near the explained atom matter more to any network whatever the distance; with the same coordination numbers;
-    and the nearest atoms (:data:`~.nulls.ATOM_NULLS`). The Clopper-Pearson interval treats important atoms as
-    independent draws; they come in pairs that share an edge, so it is somewhat too narrow.
+    and the nearest atoms (:data:`~.nulls.ATOM_NULLS`). They say how important atoms differ from other atoms of the
+    receptive field. Atoms with many edges there are at the end of an important one more often, whatever the network,
+    and lie at distances of their own: random scores of edges give small p-values as well. The Clopper-Pearson interval
+    treats important atoms as independent draws; they come in pairs that share an edge, so it is somewhat too narrow.
 
     Parameters
     ----------

@@ -70,8 +70,8 @@ def sanity_battery(
     -------
     DataFrame
         One row a method and check: ``method``, ``check``, the mean ``value`` over atoms with its 95 % interval ``low``
-        to ``high`` by resampling atoms, the ``goal``, whether it should be ``at_least`` that (else at most), whether
-        that is ``met``, and ``n_atoms``, of how many values it is the mean.
+        to ``high``, the ``goal``, whether it should be ``at_least`` that (else at most), whether that is ``met``, and
+        ``n_atoms``, of how many values it is the mean.
 
     Raises
     ------

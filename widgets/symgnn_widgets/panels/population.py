@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -104,11 +105,12 @@ class Population:
         for place, row in enumerate(population.to_frame().to_dict("records"), start=1):
             change = row["masked_change"]
             moved = "–" if pd.isna(change) else target.number(change, sign=True)
-            kept = target.number(row["sufficiency_50"]) if "sufficiency_50" in row else "–"
-            rows.append((place, atom_link(row["atom"], symbols), target.number(row["prediction"]), moved, kept))
+            kept = row.get("sufficiency_50", np.nan)  # unknown of an atom with fewer units than others have
+            left = "–" if pd.isna(kept) else target.number(kept)
+            rows.append((place, atom_link(row["atom"], symbols), target.number(row["prediction"]), moved, left))
         changed = f"change of the predicted {target.word}"
         masked = element("span", "mask", title=target.axis(f"{changed} under the mask"))
-        top = element("span", "top 50", title=target.axis(f"{changed} with the 50 most important units alone"))
+        top = element("span", "top 50", title=target.axis(f"|{changed}| with the 50 most important units alone"))
         predicted = element("span", target.unit or target.word, title=f"predicted {target.word}")
         self.table.value = html_table(("#", "Atom", predicted, masked), top, rows)
         k, structure = self._many.explaining.threshold.k, self._many.explaining.structure

@@ -106,12 +106,12 @@ class Summary:
                 (f"Predicted {target.word}", NOT_YET if explanation is None else target.text(explanation.prediction))
             ]
         predictions = structure.predictions
-        rank = 100.0 * float(np.mean(predictions < predictions[atom]))
+        rank = 100 * np.count_nonzero(predictions < predictions[atom]) // len(predictions)  # no atom is above all
         spread = structure.uncertainty_of(atom)
         shown = "" if spread is None else f" ± {target.number(spread, coarse=True)}"
         uncertain = element("span", shown, title=_SPREAD_MEANS) if shown else ""
         value = element("b", target.number(predictions[atom]), uncertain, target.with_unit(""))
-        rows: Rows = [(f"Predicted {target.word}", joined([value, f", above {rank:.0f} % of the atoms"]))]
+        rows: Rows = [(f"Predicted {target.word}", joined([value, f", above {rank} % of the atoms"]))]
         calibration = structure.predictor.calibration
         if spread is not None and calibration is not None and calibration.half_widths:
             widths = calibration.intervals(np.array([spread])).items()
@@ -158,7 +158,9 @@ def important_rows(explanation: AtomExplanation, cells: VoronoiCells, k: int) ->
 def rows_of(explanation: AtomExplanation) -> Rows:
     """Name the explanation's own numbers."""
     label, quantity = METHODS[explanation.method].label, explanation.quantity
-    rows: Rows = [("Explained by", f"{label}, {len(explanation):,} pairs of atoms in {explanation.wall_time:.1f} s")]
+    rows: Rows = [
+        ("Explained by", f"{label}, {len(explanation):,} {explanation.edges_are} in {explanation.wall_time:.1f} s")
+    ]
     meaning = mask_meaning(explanation.mask_semantics, explanation.unit)
     rows.append(("Masked", f"{MASKED_AS_ONE[explanation.unit]}; a mask means: {meaning}"))
     if explanation.masked_prediction is not None and explanation.masked_change is not None:

@@ -199,11 +199,9 @@ class WhatIfPanel:
         unit = editing.structure.target.unit
         wanted = f"{found.by:+g} {unit}".strip()
         how = "relaxed" if editing.found_relaxed else "not relaxed"
-        said = (
-            f"{len(rows)} edits change atom {found.atom} by {wanted}"
-            if found.reached
-            else f"nothing found does {wanted}"
-        )
+        asked = found.atom if editing.step is None else int(editing.step.origin[found.atom])
+        atom = f"atom {asked}" if asked == found.atom else f"atom {asked} (now {found.atom})"
+        said = f"{len(rows)} edits change {atom} by {wanted}" if found.reached else f"nothing found does {wanted}"
         outside = element("span", "Domain", title="score of the atom; above 1 lies outside of what training covered")
         table = html_table(("#", "Edits", "Change"), outside, rows)
         self.counterfactuals.value = joined([note(f"{said} ({how}; {found.tried} tried)"), table])
