@@ -16,6 +16,7 @@ LABELS = {
     "random": ("random atoms", GREY),
     "hop_matched": ("same hops", PURPLE),
     "coordination_matched": ("same coordination numbers", GREEN),
+    "edges_of_hops": ("ends of edges of the same hops", VERMILION),
     "distance_ordered": ("nearest atoms", ORANGE),
 }
 """Name in the legend and colour of each null model."""

@@ -49,7 +49,7 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
     """Draw where the important atoms of all explained atoms sit, against where all atoms sit (figure of the paper).
 
     Above: density of the distances of important atoms from their explained atom with its 95 % bootstrap band, of all
-    atoms of the receptive fields, and the 95 % band of random atoms of the same hops; triangles are its peaks, dashed
+    atoms of the receptive fields, and the 95 % band of the ends of random edges of the same hops; triangles are its peaks, dashed
     lines the published ones. Below: g(r) of the glass, and the shells between its minima.
 
     Parameters
@@ -61,8 +61,8 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
     figure = make_subplots(rows=2, cols=1, row_heights=[0.68, 0.32], shared_xaxes=True, vertical_spacing=0.05)
     panel: dict[str, Any] = {"row": 1, "col": 1}
     density = curve.density
-    hops = curve.nulls["hop_matched"]
-    of_hops: dict[str, Any] = {"colour": PURPLE, "name": "random atoms of the same hops, 95 %"}
+    hops = curve.nulls["edges_of_hops"]
+    of_hops: dict[str, Any] = {"colour": PURPLE, "name": "ends of random edges of the same hops, 95 %"}
     add_band(figure, curve.r, density * hops.low, density * hops.high, **of_hops, **panel)
     add_band(figure, curve.r, density * curve.low, density * curve.high, colour=BLUE, opacity=0.3, **panel)
     names = ("important atoms, bootstrap 95 %", "all atoms of the receptive fields")

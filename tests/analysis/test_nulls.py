@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,7 +31,18 @@ def candidates(chosen, rng, n_hops=4, n_coordinations=6):
         "hop": np.minimum((distance / 12 * n_hops).astype(int) + rng.integers(0, 2, len(chosen)), n_hops - 1),
         "coordination": rng.integers(10, 10 + n_coordinations, len(chosen)),
     }
-    return Candidates(np.arange(len(chosen)), chosen, attributes, chosen * rng.random(len(chosen)), reserved=chosen)
+    edges, ends = edges_between(chosen, rng)
+    weight = chosen * rng.random(len(chosen))
+    return Candidates(np.arange(len(chosen)), chosen, attributes, weight, reserved=chosen, edges=edges, ends=ends)
+
+
+def edges_between(chosen, rng, n_edges=600):
+    """Edges between atoms, some of which have many; those between important atoms are the important ones."""
+    ends = (len(chosen) * rng.random((n_edges, 2)) ** 2).astype(int) - 1
+    important = chosen[ends].all(axis=1) & (ends >= 0).all(axis=1)
+    important[0] = True
+    hop = {"hop": rng.integers(0, 3, n_edges)}
+    return Candidates(np.arange(n_edges), important, hop, important * 1.0, reserved=important), ends
 
 
 def p_value(pool, values, model, draws, rng):
@@ -111,9 +124,15 @@ def test_expectation_is_the_mean_of_many_draws(null):
     rng = np.random.default_rng(5)
     pool = candidates(random_choice(120, 25, rng), rng)
     drawn = ATOM_NULLS[null].draw(pool, 4000, rng)
-    assert drawn.expectation.sum() == pytest.approx(drawn.rows.shape[1])
-    frequency = np.bincount(drawn.rows.ravel(), minlength=120) / 4000
+    assert drawn.expectation.sum() == pytest.approx((drawn.rows >= 0).sum(axis=1).mean())
+    frequency = np.bincount(drawn.rows[drawn.rows >= 0], minlength=120) / 4000
     np.testing.assert_allclose(frequency, drawn.expectation, atol=0.06)
+    np.testing.assert_array_equal(drawn.taken().sum(axis=1), (drawn.rows >= 0).sum(axis=1))
+    values = rng.normal(size=(120, 2))
+    first = drawn.rows[0][drawn.rows[0] >= 0]
+    np.testing.assert_allclose(drawn.means(values)[0], values[first].mean(axis=0))
+    np.testing.assert_allclose(drawn.means(values[:, 1]), drawn.means(values)[:, 1])
+    np.testing.assert_allclose(drawn.expected(values), drawn.means(values).mean(axis=0), atol=0.02)
 
 
 @pytest.mark.parametrize("null", ["random", "hop_matched", "coordination_matched", "distance_matched"])
@@ -243,3 +262,39 @@ def test_draws_have_the_classes_of_the_chosen_ones():
     assert expectation.sum() == pytest.approx(chosen.sum())
     frequency = np.bincount(rows.ravel(), minlength=60) / 3000
     np.testing.assert_allclose(frequency, expectation, atol=0.04)
+
+
+def shares_of_small_p_values(glass, explain_by_hand, nulls, repetitions=120):
+    """How many p-values of shells are at most 0.05 where scores of edges are random, and their mean, by null model."""
+    rng = np.random.default_rng(8)
+    explained, rdf, found = explain_by_hand(glass, 3), radial_distribution(glass), {null: [] for null in nulls}
+    for seed in range(repetitions):
+        scored = replace(explained, score=rng.normal(size=len(explained)))
+        shells = shell_analysis(scored, glass, 20, rdf=rdf, draws=199, seed=seed).nulls
+        for null in nulls:
+            found[null] += shells.loc[shells["null"] == null, "p_value"].tolist()
+    return {null: (np.mean(np.array(values) <= 0.05), np.mean(values)) for null, values in found.items()}
+
+
+def test_random_scores_of_edges_have_uniform_p_values_against_ends_of_edges(random_glass, explain_by_hand):
+    found = shares_of_small_p_values(random_glass(7), explain_by_hand, ("random", "random_edges", "edges_of_hops"))
+    for null in ("random_edges", "edges_of_hops"):
+        small, mean = found[null]
+        assert small < 0.09
+        assert mean > 0.45
+    assert found["random"][0] > 0.15  # atoms with many edges are important more often
+
+
+def test_ends_of_edges_are_those_of_as_many_edges(random_glass, explain_by_hand):
+    glass = random_glass(6)
+    explanation = explain_by_hand(glass, 3)
+    pool = atom_candidates(explanation, glass, 8)
+    assert pool.edges.n_chosen == 8
+    important = pool.ends[pool.edges.chosen]
+    np.testing.assert_array_equal(np.unique(important[important >= 0]), np.flatnonzero(pool.chosen))
+    for pools in (pool, pool.only(pool.attributes["hop"] > 0)):
+        drawn = ATOM_NULLS["random_edges"].draw(pools, 300, np.random.default_rng(0))
+        count = drawn.taken().sum(axis=1)
+        assert 1 <= count.min() < count.max() <= 16
+    with pytest.raises(InputError, match="by their edges"):
+        ATOM_NULLS["random_edges"].draw(pool.edges, 3, np.random.default_rng(0))

@@ -59,7 +59,7 @@ def test_distances_show_density_null_and_published_peaks(analyses):
     np.testing.assert_allclose(named(figure, "all atoms").y, several.curve.density)
     np.testing.assert_allclose(named(figure, "g(r)").y, several.radial_distribution.g)
     assert set(named(figure, "published peaks").x) == set(PUBLISHED_PEAKS)
-    assert "random atoms of the same hops" in named(figure, "random atoms").name
+    assert "of the same hops" in named(figure, "ends of random edges").name
     assert "Å" in figure.layout.xaxis2.title.text
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.explained.mro import SHELL_NULLS, ShellAnalysis
+from symgnn_explain.analysis.explained.mro import ShellAnalysis
 from symgnn_explain.analysis.nulls.null_models import ATOM_NULLS, ROUNDING, NullModel
 from symgnn_explain.errors import InputError
 from symgnn_explain.explain.fidelity.intervals import quantiles, resampled_quantiles
@@ -26,6 +26,9 @@ FEWEST_ATOMS = 2.0
 """Where the kernel holds fewer atoms of the receptive fields than this, there is no ratio to state."""
 
 CURVE_DRAWS = 500
+
+CURVE_NULLS = ("random", "hop_matched", "coordination_matched", "edges_of_hops", "distance_ordered")
+"""Null models of the curve."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,7 +132,7 @@ def enrichment_curve(
         raise InputError(f"{kernel_width=} and {r_max=} do not fit: expected lengths in Å, 0 < kernel_width < r_max.")
     random = np.random.default_rng(seed)
     r = STEP * np.arange(1, round(r_max / STEP) + 1, dtype=np.float64)
-    models = [ATOM_NULLS[name] for name in SHELL_NULLS]
+    models = [ATOM_NULLS[name] for name in CURVE_NULLS]
     models = [model for model in models if all(model.fits(target.candidates) for target in targets)]
     everything, important = np.zeros((2, len(targets), len(r)))
     drawn = {model: np.zeros((draws, len(r))) for model in models}
@@ -140,10 +143,8 @@ def enrichment_curve(
         everything[row], important[row] = kernel.mean(axis=0), kernel[pool.chosen].mean(axis=0)
         atoms_in_kernel += kernel.sum(axis=0) * 2 * np.sqrt(np.pi) * kernel_width
         for model in models:
-            rows = model.draw(pool, draws, random).rows
-            taken = np.zeros((draws, len(pool)))
-            np.put_along_axis(taken, rows, values=1.0, axis=1)
-            drawn[model] += taken @ kernel / rows.shape[1] / len(targets)
+            taken = model.draw(pool, draws, random).taken()
+            drawn[model] += taken @ kernel / taken.sum(axis=1, keepdims=True) / len(targets)
     everything[:, atoms_in_kernel < FEWEST_ATOMS] = np.nan
     sample = len(targets)
     if sample > 1:

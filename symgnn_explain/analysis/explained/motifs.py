@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from symgnn_explain.analysis.nulls.candidates import Candidates, atom_candidates
+from symgnn_explain.analysis.nulls.candidates import BoolArray, Candidates, atom_candidates
 from symgnn_explain.analysis.nulls.null_models import (
+    ATOM_NULLS,
     DRAWS,
     LENGTH_TOLERANCE,
     ROUNDING,
@@ -41,6 +42,7 @@ NULLS = by_name(
         "as many atoms of each class of distance and each species",
         by=(("distance", LENGTH_TOLERANCE), "number"),
     ),
+    ATOM_NULLS["random_edges"],
 )
 """What important atoms are compared with, drawn without replacement; the explained atom is never drawn."""
 
@@ -203,8 +205,8 @@ def _tests(
             mean = mean_interval(important[:, place])
             bounds = mean.low, mean.high
         found.append((group, name, float(count / n_chosen), bounds, float(expected[place]), means[:, place]))
-    joined = _joined_pairs(order, candidates.ids, np.flatnonzero(candidates.chosen)[None])
-    for kind, counts in _joined_pairs(order, candidates.ids, drawn.rows).items():
+    joined = _joined_pairs(order, candidates.ids, candidates.chosen[None])
+    for kind, counts in _joined_pairs(order, candidates.ids, drawn.taken() > 0).items():
         unbounded = (np.nan, np.nan)
         found.append(("joined pairs", kind, float(joined[kind][0]), unbounded, float(counts.mean()), counts))
     rows = []
@@ -218,14 +220,12 @@ def _tests(
     return rows
 
 
-def _joined_pairs(order: LocalOrder, atoms: IntArray, rows: IntArray) -> dict[str, FloatArray]:
-    """Count the connections of icosahedra, by kind, whose centres are both among ``atoms[rows]``, shapes (draws,)."""
+def _joined_pairs(order: LocalOrder, atoms: IntArray, drawn: BoolArray) -> dict[str, FloatArray]:
+    """Count the connections of icosahedra, by kind, whose centres are both drawn (draws, M), shapes (draws,)."""
     place = np.full(len(order), -1)
     place[atoms] = np.arange(len(atoms))
     first, second = place[order.connections.first], place[order.connections.second]
     inside = (first >= 0) & (second >= 0)
     kind = order.connections.kind[inside]
-    drawn = np.zeros((len(rows), len(atoms)), dtype=bool)
-    np.put_along_axis(drawn, rows, values=True, axis=1)
     both = drawn[:, first[inside]] & drawn[:, second[inside]]
     return {name: both[:, kind == name].sum(axis=1).astype(np.float64) for name in np.unique(kind)}

@@ -24,7 +24,7 @@ from symgnn_explain.runs.brief import Brief
 from symgnn_explain.structure.glass import FloatArray, Glass, IntArray
 from symgnn_explain.structure.radial import RadialDistribution, radial_distribution
 
-SHELL_NULLS = ("random", "hop_matched", "coordination_matched", "distance_ordered")
+SHELL_NULLS = ("random", "hop_matched", "coordination_matched", "random_edges", "edges_of_hops", "distance_ordered")
 """Null models of the shells; atoms matched in distance would fill them by construction."""
 
 
@@ -74,7 +74,8 @@ class ShellAnalysis(Brief):
     null_model = (
         "As many atoms as are important, drawn at random without replacement from the receptive field: from all its "
         "atoms (null), or with the same number at each hop as the important ones (hop-matched null). Atoms with many "
-        "edges there are important more often even where scores of edges are random: p-values are not about that."
+        "edges there are important more often even where scores of edges are random: p-values against the ends of as "
+        "many random edges (random_edges, edges_of_hops) are about more than that."
     )
 
     @property
@@ -173,10 +174,12 @@ def shell_analysis(
 
     Null models: important atoms drawn at random from the receptive field; with the same number at each hop, since
     edges near the explained atom matter more to any network whatever the distance; with the same coordination numbers;
-    and the nearest atoms (:data:`~.nulls.ATOM_NULLS`). They say how important atoms differ from other atoms of the
+    and the nearest atoms (:data:`~.nulls.ATOM_NULLS`). These say how important atoms differ from other atoms of the
     receptive field. Atoms with many edges there are at the end of an important one more often, whatever the network,
-    and lie at distances of their own: random scores of edges give small p-values as well. The Clopper-Pearson interval
-    treats important atoms as independent draws; they come in pairs that share an edge, so it is somewhat too narrow.
+    and lie at distances of their own: random scores of edges give small p-values as well. Evidence that the network
+    minds distance are p-values against the ends of random edges, and of as many edges of each hop. The Clopper-Pearson
+    interval treats important atoms as independent draws; they come in pairs that share an edge, so it is somewhat too
+    narrow.
 
     Parameters
     ----------

@@ -53,12 +53,14 @@ class NullPool:
         random: np.random.Generator,
     ) -> None:
         """Add means of values by family and name, over one atom's candidates, shape (M,), against each null model."""
+        columns = np.stack(list(values.values()), axis=1)
+        observed = columns[candidates.chosen].mean(axis=0)
         for null in nulls:
             if null.fits(candidates):
                 drawn = null.draw(candidates, draws, random)
-                for (family, name), column in values.items():
-                    here, there = float(column[candidates.chosen].mean()), float(drawn.expected(column))
-                    self.add(family, name, null.name, observed=here, expected=there, drawn=drawn.means(column))
+                expected, means = drawn.expected(columns), drawn.means(columns).T
+                for key, here, there, of_draws in zip(values, observed, expected, means, strict=True):
+                    self.add(*key, null.name, observed=float(here), expected=float(there), drawn=of_draws)
 
     def of(self, family: str, name: str, null: str) -> tuple[FloatArray, FloatArray]:
         """Observed and expected values of each atom; empty where there are none."""

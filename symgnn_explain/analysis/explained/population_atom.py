@@ -32,7 +32,7 @@ FINE_LENGTH = 0.1
 """Width (Å) of the finer classes of length: cycles depend on length even within 0.3 Å."""
 
 _MOTIF_NULLS = (
-    *(ATOM_NULLS[name] for name in ("random", "hop_matched", "distance_matched")),
+    *(ATOM_NULLS[name] for name in ("random", "hop_matched", "distance_matched", "random_edges")),
     NullModel(
         "distance_and_species_matched",
         f"as many atoms of each species and each {LENGTH_TOLERANCE:g} Å of distance from the explained atom",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,9 @@ class Candidates(Brief):
     reserved
         Candidates that are never taken as the counterpart of an important one, shape (M,): the important ones, and
         edges along the same bond.
+    edges, ends
+        Of atoms: the edges by which they are important, the first ``k`` by rank, and the candidates at the two ends of
+        each, shape (E, 2), -1 where that is none. None of edges and bonds.
     """
 
     ids: IntArray
@@ -44,6 +47,8 @@ class Candidates(Brief):
     attributes: Mapping[str, NDArray[Any]]
     weight: FloatArray
     reserved: BoolArray
+    edges: Candidates | None = None
+    ends: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -56,7 +61,19 @@ class Candidates(Brief):
     def only(self, kept: BoolArray) -> Candidates:
         """Leave out all but some candidates; ``kept`` has shape (M,)."""
         attributes = {name: values[kept] for name, values in self.attributes.items()}
-        return Candidates(self.ids[kept], self.chosen[kept], attributes, self.weight[kept], self.reserved[kept])
+        ends = None
+        if self.ends is not None:
+            row = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
+            ends = row[self.ends]
+        return replace(
+            self,
+            ids=self.ids[kept],
+            chosen=self.chosen[kept],
+            attributes=attributes,
+            weight=self.weight[kept],
+            reserved=self.reserved[kept],
+            ends=ends,
+        )
 
 
 def atom_candidates(
@@ -101,7 +118,12 @@ def atom_candidates(
     if rdf.minima.size:
         first_minimum = float(rdf.minima[0])
         attributes["coordination"] = np.diff(Bins.of(glass, first_minimum).pairs(atoms)[0])
-    return Candidates(atoms, chosen, attributes, weight[atoms], reserved=chosen)
+    ranked = explanation.rank()
+    row = np.full(len(glass), -1)
+    row[atoms] = np.arange(len(atoms))
+    ends = row[np.column_stack([explanation.source, explanation.target])[ranked]]
+    edges = _edges(explanation, ranked, k)
+    return Candidates(atoms, chosen, attributes, weight[atoms], reserved=chosen, edges=edges, ends=ends)
 
 
 def edge_candidates(explanation: AtomExplanation, k: int = 10) -> Candidates:
@@ -118,6 +140,10 @@ def edge_candidates(explanation: AtomExplanation, k: int = 10) -> Candidates:
     ranked = ranked[~explanation.is_self_loop[ranked]]
     if not 1 <= k <= len(ranked):
         raise InputError(f"{k=} does not fit: the receptive field has {len(ranked)} edges that are no self-loops.")
+    return _edges(explanation, ranked, k)
+
+
+def _edges(explanation: AtomExplanation, ranked: IntArray, k: int) -> Candidates:
     chosen = np.arange(len(ranked)) < k
     attributes = {"hop": explanation.hop[ranked], "distance": explanation.distance[ranked]}
     weight = np.where(chosen, np.abs(explanation.score[ranked]), 0.0)

@@ -31,18 +31,35 @@ ROUNDING = 1e-9
 
 
 class NullDraws(NamedTuple):
-    """Candidates that a null model drew, shape (draws, k), and how often each is drawn on average, shape (M,)."""
+    """Candidates that a null model drew, and how often each is drawn on average, shape (M,).
+
+    Rows have shape (draws, k): where draws differ in how many they take, -1 fills those of the smaller ones.
+    """
 
     rows: IntArray
     expectation: FloatArray
 
+    @property
+    def differ(self) -> bool:
+        """Whether draws differ in how many they take."""
+        return bool((self.rows < 0).any())
+
     def means(self, values: NDArray[Any]) -> FloatArray:
         """Mean of values, shape (M,) or (M, P), over the candidates of each draw, shape (draws,) or (draws, P)."""
-        return row_means(values, self.rows)
+        if not self.differ:
+            return row_means(values, self.rows)
+        taken = self.taken()
+        return ((taken @ values.astype(np.float64)).T / taken.sum(axis=1)).T
 
     def expected(self, values: NDArray[Any]) -> Any:
-        """Return the expectation of :meth:`means`."""
-        return self.expectation @ values / self.rows.shape[1]
+        """Return the expectation of :meth:`means`; estimated by their mean where draws differ in how many they take."""
+        return self.means(values).mean(axis=0) if self.differ else self.expectation @ values / self.rows.shape[1]
+
+    def taken(self) -> FloatArray:
+        """Return 1 where a draw has a candidate, else 0; shape (draws, M)."""
+        taken = np.zeros((len(self.rows), len(self.expectation) + 1))
+        np.put_along_axis(taken, self.rows, values=1.0, axis=1)  # -1 is the last column
+        return taken[:, :-1]
 
 
 @dataclass(frozen=True)
@@ -143,8 +160,41 @@ class Nearest(NullModel):
         return NullDraws(np.broadcast_to(nearest, (draws, len(nearest))), expectation)
 
 
+class Ends(NullModel):
+    """The atoms at the ends of as many edges as are important, with the same number in each class of edges.
+
+    Atoms become important by their edges, so those with many of them do so more often, whatever the network. What this
+    model draws has that in common with the important atoms: random scores of edges are one draw among the others. Draws
+    that touch no candidate are drawn anew.
+    """
+
+    def fits(self, candidates: Candidates) -> bool:
+        """Whether it is known by which edges atoms are important."""
+        return candidates.edges is not None and super().fits(candidates.edges)
+
+    def draw(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NullDraws:
+        """Draw ``draws`` times as many edges as are important, and take the candidates at their ends."""
+        taken = self._taken(candidates, draws, random)
+        while (nothing := ~taken.any(axis=1)).any():
+            taken[nothing] = self._taken(candidates, int(nothing.sum()), random)
+        draw, row = np.nonzero(taken)
+        count = taken.sum(axis=1)
+        rows = np.full((draws, count.max()), -1)
+        rows[draw, np.arange(len(draw)) - np.repeat(np.cumsum(count) - count, count)] = row
+        return NullDraws(rows, taken.mean(axis=0))
+
+    def _taken(self, candidates: Candidates, draws: int, random: np.random.Generator) -> NDArray[np.bool_]:
+        if candidates.edges is None or candidates.ends is None:
+            raise InputError(f"the null model {self.name!r} is of atoms that are important by their edges.")
+        edges = super().draw(candidates.edges, draws, random).rows
+        taken = np.zeros((draws, len(candidates) + 1), dtype=bool)
+        np.put_along_axis(taken, candidates.ends[edges].reshape(draws, -1), values=True, axis=1)
+        return taken[:, :-1]
+
+
 _FIELD = "the receptive field without the explained atom"
 _EDGES = "the receptive field's edges without self-loops"
+_ALL_EDGES = "the receptive field's edges"
 _LENGTH = ("distance", LENGTH_TOLERANCE)
 
 
@@ -166,6 +216,8 @@ ATOM_NULLS = by_name(
         f"as many atoms of each {LENGTH_TOLERANCE:g} Å of distance from the explained atom drawn from {_FIELD}",
         by=(_LENGTH,),
     ),
+    Ends("random_edges", f"the atoms at the ends of as many edges drawn from {_ALL_EDGES}"),
+    Ends("edges_of_hops", f"the atoms at the ends of as many edges of each hop drawn from {_ALL_EDGES}", by=("hop",)),
     Nearest("distance_ordered", "the atoms nearest to the explained one, as many as are important"),
 )
 """Null models of important atoms, by name."""
