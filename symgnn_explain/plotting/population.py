@@ -49,8 +49,8 @@ def population_distance_figure(analysis: PopulationAnalysis, *, r_max: float = 1
     """Draw where the important atoms of all explained atoms sit, against where all atoms sit (figure of the paper).
 
     Above: density of the distances of important atoms from their explained atom with its 95 % bootstrap band, of all
-    atoms of the receptive fields, and the 95 % band of the ends of random edges of the same hops; triangles are its peaks, dashed
-    lines the published ones. Below: g(r) of the glass, and the shells between its minima.
+    atoms of the receptive fields, and the 95 % band of the ends of random edges of the same hops; triangles are its
+    peaks, dashed lines the published ones. Below: g(r) of the glass, and the shells between its minima.
 
     Parameters
     ----------
