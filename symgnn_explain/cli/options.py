@@ -148,7 +148,8 @@ class Format:
                 raise InputError(
                     f'--species {self.species!r} cannot be understood at {entry!r}: expected a map like "1=Cu,2=Zr".'
                 )
-            species[int(kind)] = symbol
+            if species.setdefault(int(kind), symbol) != symbol:
+                raise InputError(f"--species {self.species!r} names two species for type {kind}: keep one.")
         return species
 
 
