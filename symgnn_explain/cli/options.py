@@ -141,7 +141,7 @@ class Format:
         """Turn ``"1=Cu,2=Zr"`` into ``{1: "Cu", 2: "Zr"}``."""
         if self.species is None:
             return None
-        species = {}
+        species: dict[int, str] = {}
         for entry in self.species.split(","):
             kind, equals, symbol = (part.strip() for part in entry.partition("="))
             if not (equals and kind.isdecimal() and len(kind) <= LONGEST_NUMBER and symbol):
