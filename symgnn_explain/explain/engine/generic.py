@@ -203,8 +203,7 @@ class GenericEngine:
             except RuntimeError as error:
                 raise InputError(
                     f"PyTorch cannot differentiate {self.network.name}'s predictions ({str(error).splitlines()[0]}): "
-                    "its layers must change nothing in place that gradients need, and compute the same whenever they are "
-                    "called."
+                    "its layers must change nothing in place that gradients need, and compute the same at every call."
                 ) from error
 
     def _same(self, one: Tensor, other: Tensor) -> bool:
