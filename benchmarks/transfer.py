@@ -1,4 +1,4 @@
-"""How well the shipped predictor foretells barriers computed from first principles, also for alloys it never saw.
+"""How well the shipped predictor foretells barriers that saddle searches find, also for alloys it never saw.
 
 The labels are those that ship with the embedded glasses: random atoms of each, ten saddle searches an atom. They are
 noisy: an atom has some five saddles, whose mean is uncertain. So beside Pearson's r stands the r that a perfect

@@ -1,4 +1,4 @@
-"""Compare barriers computed from first principles with the published ones, on random atoms of the training glasses.
+"""Compare barriers that saddle searches find with the published ones, on random atoms of the training glasses.
 
 Run (about a minute of one core an atom; a run that was stopped continues from its records)::
 

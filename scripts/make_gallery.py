@@ -12,6 +12,8 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+# What stands between two such marks is shown on the page as it stands.
+# begin
 from symgnn_explain import Predictor, datasets
 from symgnn_explain import plotting as plot
 from symgnn_explain.analysis import (
@@ -31,6 +33,8 @@ from symgnn_explain.analysis import (
 from symgnn_explain.explain import explain_positions, prepare
 from symgnn_explain.explain.fidelity.measure import importance_order
 from symgnn_explain.explain.fidelity.nulls import fidelity_against_nulls
+
+# end
 from symgnn_explain.export import write_figures
 
 DOCS = Path("docs")
@@ -47,7 +51,6 @@ made by `scripts/make_gallery.py`. All is about atom 1501 of the embedded glass,
 ```python
 """
 
-# The lines between these two marks are shown on the page as they stand.
 # begin
 glass = datasets.sample()
 predictor = Predictor.load()
@@ -164,7 +167,7 @@ def main() -> None:
         if size > LARGEST:
             raise SystemExit(f"{path} is too large for the repository: {size} bytes, at most {LARGEST}.")
     source = inspect.getsource(inspect.getmodule(main))  # type: ignore[arg-type]
-    prepared_by = source.split("# begin\n")[1].split("# end\n")[0]
+    prepared_by = "\n".join(part.split("# end\n")[0] for part in source.split("# begin\n")[1:])
     sections = [f"{INTRODUCTION}{prepared_by}```"]
     for title, draw in FIGURES:
         picture = (PICTURES / paths[title].name).as_posix()

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -434,3 +435,69 @@ def test_options_that_cannot_be_used_are_one_sentence(
     assert said in sentences[-1]
     assert not any(word.startswith("Traceback") for word in sentences)
     assert [entry.name for entry in tmp_path.iterdir()] == ["g.extxyz"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["predict", "{}", "--out", "{}.csv", "--weights", ""], "a predictor is a .safetensors file"),
+        (["predict", "{}", "--out", "{}.csv", "--species", "1=Cu,1=Zr"], "names two species for type 1"),
+        (["predict", "{}", "--out", "{}.csv", "--format", "nonsense"], "there is no format 'nonsense'"),
+        (["predict", "{}", "--out", "{}", "--overwrite"], "is a file to predict"),
+        (["benchmark", "{}", "--json", "{}"], "name one in .json"),
+        (["train", "{}", "--validate", "{}", "--epochs", "0"], "epochs=0 must be positive."),
+    ],
+)
+def test_sentences_say_what_was_given_and_what_to_do(
+    command: list[str],
+    said: str,
+    tmp_path: Path,
+    random_glass: Callable[..., Glass],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_glass(random_glass(3), tmp_path / "g.extxyz")
+    before = path.read_bytes()
+    assert main([word.replace("{}", str(path)) for word in command]) == 2
+    sentences = capsys.readouterr().err.splitlines()
+    assert len(sentences) == 1
+    assert said in sentences[0]
+    assert len(sentences[0]) < 400
+    assert [entry.name for entry in tmp_path.iterdir()] == ["g.extxyz"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("binary.dump", b"\xf6\xff\xff\xff\x08DUMPATOM"), ("a.dump", "ITEM: X".encode("utf-16")), ("a.xyz", b"\n\n")],
+)
+def test_a_file_without_frames_is_not_asked_for_another_frame(
+    refused: Refused, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert "there is no frame in the" in refused(tmp_path / name)
+
+
+def test_more_atoms_than_a_dump_declares_are_no_truncation(refused: Refused, small: Glass, tmp_path: Path) -> None:
+    path = tmp_path / "g.dump"
+    path.write_text(dump_text(small).replace(f"\n{len(small)}\n", f"\n{len(small) - 2}\n"))
+    assert "is damaged: a frame declares 25 atoms, 27 were found" in refused(path, "--species", "1=Cu,2=Zr")
+
+
+def test_a_package_that_a_format_needs_is_named(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "netCDF4", None)
+    (tmp_path / "md.nc").write_bytes(b"CDF\x02" + bytes(100))
+    said = refused(tmp_path / "md.nc")
+    assert "netCDF4" in said
+    assert "truncated" not in said
+
+
+@pytest.mark.parametrize("name", ["md.lammpstrj", "md.extxyz"])
+def test_a_last_frame_that_is_not_whole_yet_names_the_one_before(
+    refused: Refused, small: Glass, tmp_path: Path, name: str
+) -> None:
+    whole = dump_text(small) if name.endswith("trj") else in_format(small, "g.extxyz").decode()
+    (tmp_path / name).write_text(2 * whole + whole[: len(whole) // 2])
+    assert "earlier frames may be whole, the last of them is 1." in refused(tmp_path / name, "--species", "1=Cu,2=Zr")
+    assert len(read_glass(tmp_path / name, species=SPECIES, frame=1)) == len(small)

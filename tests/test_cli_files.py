@@ -68,11 +68,6 @@ def test_files_of_one_name_in_two_folders_have_a_hash_each(tmp_path: Path) -> No
     assert list(_file_hashes(given[:1])) == ["glass.extxyz"]
 
 
-def test_an_unknown_format_is_refused(nameless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", str(nameless), "--out", str(tmp_path / "a.csv"), "--format", "nonsense"]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
-
-
 def test_ids_of_a_file_stand_beside_what_is_predicted(tmp_path: Path, tiny_weights: Path, glass: Glass) -> None:
     """Files that have ids may stand beside files that have none."""
     ids = 7 + 2 * np.arange(len(glass))

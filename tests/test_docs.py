@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import subprocess
 import sys
@@ -38,6 +39,18 @@ def test_the_gallery_shows_every_picture_and_none_is_large() -> None:
     assert all(path.stat().st_size < 200_000 for path in shown)
     script = (ROOT / "scripts" / "make_gallery.py").read_text(encoding="utf-8")
     assert page.count("\n## ") == script.count(") -> go.Figure:") == len(shown)
+
+
+def test_the_code_of_the_gallery_imports_what_it_uses() -> None:
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / "gallery.md").read_text(encoding="utf-8"), re.DOTALL))
+    tree = ast.walk(ast.parse(code))
+    bound, used = set(dir(builtins)), set()
+    for node in tree:
+        if isinstance(node, ast.alias):
+            bound.add(node.asname or node.name)
+        elif isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+    assert used <= bound
 
 
 def test_no_number_of_the_benchmarks_is_typed() -> None:

@@ -251,7 +251,7 @@ def test_films_on_the_command_line(
     capsys.readouterr()
     for command, said in (
         ([*predict, "--frames", "::2", "--overwrite", "--film", str(tmp_path / "x.avi")], "unknown suffix"),
-        ([*predict[:-1], str(tmp_path / "b.gif"), "--overwrite"], "1 pictures are no film"),
+        ([*predict[:-1], str(tmp_path / "b.gif"), "--overwrite"], "--film shows several frames"),
         ([*explain, "--film", str(tmp_path / "new.gif")], "--out"),
         ([*explain[:-1], str(tmp_path / "new"), "--film", str(tmp_path / "atom.webp")], "--film"),
         (["predict", str(md), *predict[1:], "--frames", "::2", "--overwrite"], "given more than once"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -128,6 +129,17 @@ def test_workers_end_with_the_iterator() -> None:
         process = next(outcomes).result
     assert process is not None
     wait_for_the_end_of({process})
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back there")
+def test_ctrl_c_never_reaches_a_worker_not_even_while_it_starts() -> None:
+    def held(_shared: Any, _item: int, _report: Report) -> bool:
+        import signal
+
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    assert [outcome.result for outcome in run_each(held, None, [0, 1], workers=2)] == [True, True]
+    assert not held(None, 0, lambda _: None)
 
 
 def test_what_is_shared_is_sent_once_a_worker(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ VERBS: tuple[tuple[Callable[..., None], str, str], ...] = (
     ),
     (
         barriers,
-        "Compute atoms' barriers from first principles: searches for saddle points, resumable.",
+        "Compute atoms' barriers from an interatomic potential: searches for saddle points, resumable.",
         "barriers sample --atoms 12,57 --searches 10 --potential CuZr_MendelevKramerOtt_2009.eam.fs --out out/barriers",
     ),
     (explore, "Open the explorer in JupyterLab.", "explore glass.extxyz"),

@@ -41,7 +41,7 @@ def barriers(
     seed: SeedOption = 0,
     reading: Reading,
 ) -> None:
-    """Compute atoms' energy barriers from first principles: saddle points by activation and relaxation.
+    """Compute atoms' energy barriers from an interatomic potential: saddle points by activation and relaxation.
 
     An atom's barrier is the mean over the distinct saddle points, connected to the structure as it is, that random
     pushes of the atom and its neighbours lead to. Writes barriers.csv, barriers.json (every saddle with its
@@ -51,13 +51,15 @@ def barriers(
     """
     require_writable(many.out)
     glass = reading.glass(file)
+    from symgnn_explain.models.target import BARRIER
     from symgnn_explain.saddles import BarrierError, EamCalculator, SearchSettings, compute_barriers, find_potential
     from symgnn_explain.structure.selection import select_atoms
 
     changed = parsed_settings(typing.get_type_hints(SearchSettings), settings or [])
     chosen = SearchSettings(**{"searches": searches, "seed": seed, **changed})
     calculator = EamCalculator(find_potential(potential))
-    wanted = select_atoms(glass, many.atoms, seed=seed).tolist()
+    predicted = glass.arrays.get(BARRIER.predicted_array)  # what predict has written
+    wanted = select_atoms(glass, many.atoms, predictions=predicted, seed=seed).tolist()
     try:
         with many.working(f"Saddles around {len(wanted)} atoms", many.out / RECORDS) as shared:
             computed = compute_barriers(glass, calculator, wanted, settings=chosen, **shared)

@@ -141,14 +141,15 @@ class Format:
         """Turn ``"1=Cu,2=Zr"`` into ``{1: "Cu", 2: "Zr"}``."""
         if self.species is None:
             return None
-        species = {}
+        species: dict[int, str] = {}
         for entry in self.species.split(","):
             kind, equals, symbol = (part.strip() for part in entry.partition("="))
             if not (equals and kind.isdecimal() and len(kind) <= LONGEST_NUMBER and symbol):
                 raise InputError(
                     f'--species {self.species!r} cannot be understood at {entry!r}: expected a map like "1=Cu,2=Zr".'
                 )
-            species[int(kind)] = symbol
+            if species.setdefault(int(kind), symbol) != symbol:
+                raise InputError(f"--species {self.species!r} names two species for type {kind}: keep one.")
         return species
 
 

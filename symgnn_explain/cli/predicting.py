@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,10 +79,7 @@ def predict(
     from symgnn_explain.runs.parts import Parts
 
     require_known_suffix(out)
-    if out.is_dir():
-        raise InputError(f"{out} is a folder: --out takes the file to write.")
-    require_free([out], overwrite=overwrite, option="--out")
-    require_writable(out.parent)
+    _require_place(out, files, overwrite=overwrite)
     if potential is not None and not relax:
         raise InputError("--potential is what --relax relaxes with: give both, or neither.")
     sources: dict[str, FramesOfFile] = {
@@ -139,6 +136,16 @@ def predict(
         write_film_of(trajectory_figures(shown, predictor.target), film, overwrite=overwrite)
 
 
+def _require_place(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
+    """Raise InputError, before any work is done, where the result could not be written, or in place of what is read."""
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: --out takes the file to write.")
+    if out.exists() and any(Path(file).exists() and out.samefile(file) for file in files):
+        raise InputError(f"--out {one_line_name(out)} is a file to predict, which may hold more: choose another name.")
+    require_free([out], overwrite=overwrite, option="--out")
+    require_writable(out.parent)
+
+
 def _require_film(film: Path | None, sources: Mapping[str, FramesOfFile], *, overwrite: bool) -> None:
     """Raise InputError, before any work is done, where the frames make no film, or it could not be written."""
     if film is not None:
@@ -147,7 +154,11 @@ def _require_film(film: Path | None, sources: Mapping[str, FramesOfFile], *, ove
         if len(sources) > 1:
             raise InputError(f"--film shows the frames of one trajectory, and {len(sources)} files were given.")
         require_film_option(film, overwrite=overwrite)
-        require_film(sum(map(len, sources.values())))
+        if (n_frames := sum(map(len, sources.values()))) == 1:
+            raise InputError(
+                "--film shows several frames, and one is predicted: choose more with --frames, or leave it out."
+            )
+        require_film(n_frames)
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,8 @@ def benchmark(
     chosen_budget, chosen_seeds = Budget.parse(budget), whole_numbers(seeds, "--seeds")
     require_writable(out)
     if json_file is not None:
+        if json_file.suffix != ".json" or json_file.is_dir():
+            raise InputError(f"--json {one_line_name(json_file)} is no file to write the table to: name one in .json.")
         require_writable(json_file.parent)
     from symgnn_explain.training.benchmark import benchmark_table, run_benchmark
     from symgnn_explain.training.recipes import BENCHMARKED, recipe

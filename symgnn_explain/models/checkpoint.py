@@ -49,7 +49,7 @@ def load_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
     InputError
         If a file is missing or damaged, or the tensors do not fit the card.
     """
-    for needed in (path, card_path(path)):
+    for needed in (path, card_path(path)) if path.name else [path]:
         if not needed.is_file():
             raise InputError(f"{needed} is missing: a predictor is a .safetensors file with its .json card beside it.")
     card = _read_card(card_path(path))

@@ -109,7 +109,9 @@ class Predictor:
         self.device = resolve_device(device)
         self.model: Any = require_node_model(model)
         for module in modules_of(model):
-            module.to(self.device).eval()
+            module.to(self.device)
+            if isinstance(model, nn.Module):  # what an adapter holds is the user's, and may be in training
+                module.eval()
         self.card = dict(card or {})
         target = target or getattr(model, "target", None)
         if target is not None:
@@ -202,8 +204,14 @@ class Predictor:
             If the glass holds a species that the network does not know.
         """
         require_species(glass, self.species)
-        graph: Data = self.model.graph(glass).to(self.device)
-        return graph
+        graph = self.model.graph(glass)
+        n_atoms = graph.num_nodes if isinstance(graph, Data) else type(graph).__name__
+        if n_atoms != len(glass):
+            raise InputError(
+                f"{type(self.model).__name__}.graph gives {n_atoms} for {len(glass)} atoms: expected the "
+                "torch_geometric.data.Data of all of them, in the order of the glass."
+            )
+        return graph.to(self.device)
 
     @torch.no_grad()
     def predict_graph(self, graph: Data) -> Tensor:

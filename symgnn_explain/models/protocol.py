@@ -186,10 +186,10 @@ def one_number_an_atom(model: NodeModel, graph: Data) -> Tensor:
             "Give both in one that your layers know, such as network.float() and torch.float32 in graph()."
         ) from error
     if not isinstance(output, Tensor) or output.numel() != graph.num_nodes or not output.is_floating_point():
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(
-            f"{name_of(model)} gives outputs of shape {shape} for {graph.num_nodes} atoms: expected one number an atom."
-        )
+        kind = type(output).__name__
+        if isinstance(output, Tensor):
+            kind = f"{str(output.dtype).removeprefix('torch.')} of shape {tuple(output.shape)}"
+        raise InputError(f"{name_of(model)} gives {kind} for {graph.num_nodes} atoms: expected one float an atom.")
     return output.view(-1).to(torch.promote_types(output.dtype, torch.float32))
 
 

@@ -18,6 +18,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -146,10 +147,11 @@ def _in_processes(
     executor, finished = None, False
     try:
         try:
-            executor = ProcessPoolExecutor(
-                min(workers, len(first)), initializer=_start_worker, initargs=initial, env=_WORKER_ENVIRONMENT
-            )
-            pending = {executor.submit(_in_worker, item): item for item in first}
+            with _interrupts_held():  # which workers inherit
+                executor = ProcessPoolExecutor(
+                    min(workers, len(first)), initializer=_start_worker, initargs=initial, env=_WORKER_ENVIRONMENT
+                )
+                pending = {executor.submit(_in_worker, item): item for item in first}
         except (OSError, ImportError) as error:  # no semaphores (/dev/shm), no more processes
             warnings.warn(
                 f"Worker processes cannot be started on this machine ({error}): one process does all the work.",
@@ -183,6 +185,19 @@ def _outcome_of(result: Callable[[], Outcome[Item, Result]], item: Item) -> Outc
         ) from error
     except Exception as error:  # a result that could not be sent
         return Outcome(item, error=error)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment, and for good in processes that are started meanwhile: their caller ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _in_this_worker: tuple[Task[Any, Any], Any] | None = None

@@ -1,4 +1,4 @@
-"""Energy barriers from first principles: potentials, saddle searches, and glasses made by melting and quenching."""
+"""Energy barriers from a potential: its files, saddle searches, and glasses made by melting and quenching."""
 
 from symgnn_explain.saddles.atom_barrier import AtomBarrier, Saddle
 from symgnn_explain.saddles.calculator import AseCalculator, Calculator, EnergySurface

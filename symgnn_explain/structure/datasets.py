@@ -43,14 +43,14 @@ SAMPLES = ("cu64zr36", "cu80zr20", "cu50zr50")
 """Compositions of the embedded glasses, by which they are named."""
 
 COMPUTED_ARRAY, ERROR_ARRAY, COUNT_ARRAY = "computed_barrier", "computed_barrier_error", "computed_saddles"
-"""Per-atom arrays: barrier from first principles and its standard error, eV, NaN where they are not known; number of
+"""Per-atom arrays: barrier from saddle searches and its standard error, eV, NaN where they are not known; number of
 saddles, 0 likewise."""
 
 
 def sample(composition: str = "cu64zr36") -> Glass:
     """Load an embedded glass, made by this project: Cu64Zr36 of 3 000 atoms, Cu80Zr20 or Cu50Zr50 of 1 000.
 
-    Barriers were computed from first principles for some of its atoms: they are the per-atom arrays
+    Barriers were computed from an interatomic potential for some of its atoms: they are the per-atom arrays
     ``computed_barrier``, ``computed_barrier_error`` (eV, NaN for the other atoms) and ``computed_saddles``; see
     :func:`sample_barriers`.
 

@@ -260,7 +260,7 @@ class _Question:
         if chosen is None:
             raise InputError(
                 f"the atoms {short(self.text)} are chosen by {self.label}, and {glass.name!r} has none: "
-                "predict them first."
+                "predict them first (`symgnn-explain predict … --out F.extxyz` writes them beside the structure)."
             )
         values = np.asarray(chosen, dtype=np.float64)
         if values.shape != (len(glass),):

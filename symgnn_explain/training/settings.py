@@ -82,10 +82,9 @@ class TrainingSettings:
             if getattr(self, name) not in get_args(choices):
                 known = " or ".join(repr(choice) for choice in get_args(choices))
                 raise InputError(f"{name}={getattr(self, name)!r} is unknown: choose {known}.")
-        if self.epochs < 1 or self.validate_every < 1 or self.patience < 1 or not self.learning_rate > 0:
-            raise InputError(
-                f"{self} cannot be used: epochs, validate_every, patience and learning_rate must be positive."
-            )
+        for name in ("epochs", "validate_every", "patience", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}={getattr(self, name)} must be positive.")
         require_not_negative(
             seed=self.seed,
             auxiliary_weight=self.auxiliary_weight,

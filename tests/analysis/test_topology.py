@@ -300,6 +300,12 @@ def test_a_single_edge_a_group_says_nothing_of_how_others_would_scatter(random_g
     assert said == {"mean": of_one.loc["top", "mean"], "low": None, "high": None, "interval": "mean"}
 
 
+def test_an_atom_with_hardly_a_neighbour_has_no_groups_of_edges(explain_by_hand):
+    glass = Glass([[1.0, 1, 1], [3.5, 1, 1]], np.array([29, 40]), 20 * np.eye(3))
+    with pytest.raises(InputError, match="atom 0 has 2 edges to other atoms within reach: too few for top, middle"):
+        cycle_comparison(explain_by_hand(glass, 0), glass, k=1)
+
+
 def test_random_edges_do_not_differ_from_the_nulls(random_glass, explain_by_hand):
     glass = random_glass(8)
     p_values = []

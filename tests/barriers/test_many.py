@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,19 @@ def test_the_table_holds_all_that_is_recorded_whichever_run_ends_last(
     assert seen[0] == (0, 3, 5)
     for name in ("barriers.csv", "barriers.json", "barriers.extxyz"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_atoms_are_chosen_by_what_predict_wrote_into_the_file(
+    command: list[str], glass: Glass, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    which = [*command, "--atoms", "lowest:2", "--out", str(tmp_path / "out")]
+    assert main(which) == 2
+    assert "--out F.extxyz` writes them beside the structure" in capsys.readouterr().err
+    predicted = np.where(np.isin(np.arange(len(glass)), [3, 5]), 0.5, 1.5)
+    Path(command[1]).unlink()
+    write_glass(replace(glass, arrays={"predicted_barrier": predicted}), Path(command[1]))
+    assert main(which) == 0
+    assert pd.read_csv(tmp_path / "out" / "barriers.csv")["atom"].tolist() == [3, 5]
 
 
 def test_other_settings_are_refused_before_anything_is_computed(

@@ -16,7 +16,7 @@ from loky.process_executor import ProcessPoolExecutor
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
-from torch_geometric.nn import SAGEConv
+from torch_geometric.nn import GATConv, SAGEConv
 
 from symgnn_explain.analysis.topology import of_glass as topology
 from symgnn_explain.cli import main
@@ -347,3 +347,40 @@ def test_weights_and_graph_of_different_precisions_are_one_sentence(glasses: tup
         predictor.predict(glasses[0])
     assert "\n" not in str(caught.value)
     assert "network.float()" in str(caught.value)
+
+
+class OfSomeAtoms(OwnAdapter):
+    """Forgets atoms."""
+
+    def graph(self, glass: Glass) -> Data:
+        return super().graph(glass).subgraph(torch.arange(7))
+
+
+class Forgetful(OwnAdapter):
+    """Returns nothing."""
+
+    def graph(self, glass: Glass) -> Data:
+        super().graph(glass)
+        return None  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "said"), [(OfSomeAtoms, "OfSomeAtoms.graph gives 7 for"), (Forgetful, "graph gives NoneType for")]
+)
+def test_a_graph_that_is_not_that_of_the_glass_is_refused(
+    adapter: type[OwnAdapter], said: str, glasses: tuple[Glass, Glass]
+) -> None:
+    predictor = Predictor(adapter(SAGEConv(1, 1)))
+    with pytest.raises(InputError, match=said):
+        predictor.predict(glasses[0])
+    with pytest.raises(InputError, match=said):
+        prepare(predictor, glasses[0])
+
+
+def test_a_network_of_ones_own_stays_in_training(glasses: tuple[Glass, Glass]) -> None:
+    network = GATConv(1, 1, dropout=0.9).train()
+    predictor = Predictor(OwnAdapter(network))
+    first = predictor.predict(glasses[0])
+    prepare(predictor, glasses[0]).explain(ATOM, "saliency")
+    assert network.training
+    np.testing.assert_array_equal(predictor.predict(glasses[0]), first)

@@ -268,6 +268,13 @@ def test_what_cannot_be_followed_is_refused() -> None:
         def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
             return super().forward(x, edge_index)
 
+    class InPlace(Network):
+        def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+            hidden = self.first(x, edge_index).exp()
+            found = self.out(self.second(hidden, edge_index))
+            hidden += 1
+            return found
+
     graph = chain()
     twice = Data(x=graph.x, edge_index=torch.cat([graph.edge_index, graph.edge_index], dim=1))
     with pytest.raises(InputError, match="one message for several edges"):
@@ -278,6 +285,8 @@ def test_what_cannot_be_followed_is_refused() -> None:
         engine_of(Random("SAGE", loops=False), graph)
     with pytest.raises(InputError, match="no gradient comes through"):
         generic_forward(engine_of(NoGradient("SAGE", loops=False), graph), 7, "zero")
+    with pytest.raises(InputError, match=r"cannot differentiate InPlace's predictions .*change nothing in place"):
+        generic_forward(engine_of(InPlace("SAGE", loops=False), graph), 7, "zero")
     with pytest.raises(InputError, match="no message passing layer"):
         engine_of(nn.Linear(2, 1), graph)
     poisoned = Network("SAGE", loops=False)

@@ -78,7 +78,7 @@ def test_a_model_of_another_architecture_is_explained_with_a_warning(graph) -> N
 def test_networks_without_one_number_a_node_or_without_messages_are_refused(graph) -> None:
     bare = graph.__class__(x=graph.x, edge_index=graph.edge_index)
     for model, said in (
-        (GraphConvNet(2), "expected one number an atom"),
+        (GraphConvNet(2), "expected one float an atom"),
         (Pointwise(), "no message passing layer of PyG"),
     ):
         with pytest.raises(InputError, match=said), pytest.warns(SlowEngineWarning):

@@ -160,7 +160,7 @@ class _Stream:
 
     def __init__(self, stream: Any, read: Callable[[int], bytes]) -> None:
         self._stream, self.read = stream, read
-        self.seek = stream.seek
+        self.seek, self.tell = stream.seek, stream.tell
 
     def readline(self) -> bytes:
         line: bytes = next(self, b"")
@@ -215,3 +215,14 @@ def test_a_span_is_a_file_of_its_own(tmp_path: Path) -> None:
     with opened(path) as stream:
         assert Span(2, 3, b"ab").read(stream) == b"ab234"
         assert Span(8).read(stream) == b"89"
+
+
+def test_frames_that_are_written_meanwhile_do_not_harm_those_that_are_known(
+    frames: list[Glass], tmp_path: Path
+) -> None:
+    path = tmp_path / "md.lammpstrj"
+    path.write_text(as_dump(frames[:3]))
+    trajectory = Trajectory(path, species=SPECIES)
+    assert len(trajectory) == 3
+    path.write_text(as_dump(frames))
+    assert_same(trajectory[-1], frames[2])

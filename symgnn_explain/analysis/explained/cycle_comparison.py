@@ -148,6 +148,11 @@ def cycle_comparison(
     True
     """
     n_edges = int((~explanation.is_self_loop).sum())
+    if n_edges < 3:
+        raise InputError(
+            f"atom {explanation.atom} has {n_edges} edges to other atoms within reach: too few for top, middle and "
+            "bottom ones, choose another atom or a larger structure."
+        )
     if k < 1 or n_edges < 3 * k:
         raise InputError(
             f"{k=} does not fit: top, middle and bottom edges are taken from the {n_edges} edges that are no "

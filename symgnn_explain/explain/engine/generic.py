@@ -87,7 +87,7 @@ class GenericEngine:
         if not self._same(plain, self.predictions):
             raise InputError(
                 f"{self.network.name} gives other numbers when it is called again on the same graph, so there is "
-                "no one prediction to explain: put it in evaluation mode, and draw nothing at random there."
+                "no one prediction to explain: in evaluation mode it must draw nothing at random, and change no input."
             )
 
     @cached_property
@@ -198,7 +198,13 @@ class GenericEngine:
                     f"no gradient comes through {self.network.name}'s predictions to its messages: its predict() must "
                     "call the message passing layers, without torch.no_grad() and detach()."
                 )
-            return value.detach(), torch.autograd.grad(value, mask)[0]
+            try:
+                return value.detach(), torch.autograd.grad(value, mask)[0]
+            except RuntimeError as error:
+                raise InputError(
+                    f"PyTorch cannot differentiate {self.network.name}'s predictions ({str(error).splitlines()[0]}): "
+                    "its layers must change nothing in place that gradients need, and compute the same at every call."
+                ) from error
 
     def _same(self, one: Tensor, other: Tensor) -> bool:
         rounding = 8 * torch.finfo(other.dtype).eps * other.abs()

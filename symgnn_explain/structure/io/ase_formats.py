@@ -53,10 +53,15 @@ def images_of(path: Path, species: Mapping[int, str] | None, format: str) -> Ite
 
 
 def holds_frames(format: str) -> bool:  # noqa: A002
-    """Whether files of a format of ASE may hold several structures."""
+    """Whether files of a format of ASE may hold several structures; raises InputError where there is no such format."""
     from ase.io.formats import ioformats
 
-    return format in ioformats and not ioformats[format].single
+    if format not in ioformats:
+        raise InputError(
+            f"there is no format {format!r}: write extxyz, lammps-dump-text, lammps-data, vasp, cif, pickle or another "
+            "of ASE's names."
+        )
+    return not ioformats[format].single
 
 
 def read_image(path: Path, frame: int, species: Mapping[int, str] | None) -> Glass:
@@ -99,6 +104,8 @@ def glass_from(build: Callable[[], Atoms], species: Mapping[int, str] | None, wh
         atoms = build()
     except InputError:
         raise
+    except ImportError as error:
+        raise InputError(f"the {what} takes a package to be read that is missing ({error}): install it.") from error
     except Exception as error:  # ASE's readers raise whatever their parsing stumbles on
         if isinstance(error, KeyError) and re.fullmatch(r"[A-Z][a-z]{0,2}", str(error.args[0])):
             atomic_number(error.args[0])  # a symbol that ASE looked up in vain

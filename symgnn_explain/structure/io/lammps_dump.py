@@ -95,7 +95,7 @@ def dump_spans(stream: BinaryIO) -> Iterator[Span]:
         if item == "UNITS":  # said once, it holds for all frames to come
             units = line + b"\n" + below + b"\n"
     if items:
-        yield Span(begin, before=before)
+        yield Span(begin, stream.tell() - begin, before)  # not what is written behind it from now on
 
 
 def parse_lammps_dump(text: bytes, species: Mapping[int, str] | None) -> Glass:
@@ -109,7 +109,8 @@ def parse_lammps_dump(text: bytes, species: Mapping[int, str] | None) -> Glass:
         raise InputError("the LAMMPS dump is truncated: a frame has no 'ITEM: ATOMS' section.")
     if chosen.n_rows != chosen.n_atoms:
         raise InputError(
-            f"the LAMMPS dump is truncated: a frame declares {chosen.n_atoms} atoms, {chosen.n_rows} were found."
+            f"the LAMMPS dump is {'truncated' if chosen.n_rows < chosen.n_atoms else 'damaged'}: a frame declares "
+            f"{chosen.n_atoms} atoms, {chosen.n_rows} were found."
         )
     cell, origin, pbc, about = _box(*chosen.box)
     if not rows.endswith(b"\n"):

@@ -129,4 +129,9 @@ def skip_rows(stream: BinaryIO, count: int) -> tuple[int, int]:
 
 def no_such_frame(frame: int, what: str, count: int) -> NoSuchFrameError:
     """Return the error of a frame that a file does not have."""
+    if not count:
+        return NoSuchFrameError(
+            f"there is no frame in the {what}: it is blank, damaged, or not the expected text (binary, UTF-16), "
+            "so convert it, or name its format."
+        )
     return NoSuchFrameError(f"frame {frame} does not exist: the {what} has {count} frame(s), the first is 0.")

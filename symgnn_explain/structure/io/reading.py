@@ -106,6 +106,8 @@ class Trajectory(Sequence[Glass]):
         format: str | None = None,  # noqa: A002
     ) -> None:
         self.path = Path(path)
+        if self.path.is_dir():
+            raise InputError(f"{one_line_name(self.path)} is a folder, which is not a file: name a file in it.")
         if not self.path.is_file():
             raise InputError(f"{one_line_name(self.path)} is not a file: check the path.")
         if self.path.stat().st_size == 0:
@@ -187,9 +189,20 @@ class Trajectory(Sequence[Glass]):
         """
         with self._source.reader() as build:
             for frame in frames:
-                with self._named(f", frame {frame}" if frame else ""):
+                with self._named(f", frame {frame}" if frame else ""), self._earlier_named(frame):
                     glass = build(frame)
                 yield replace(glass, name=self.path.stem, provenance={**glass.provenance, "file": self.path.name})
+
+    @contextmanager
+    def _earlier_named(self, frame: int) -> Iterator[None]:
+        """Say what to do where the last frame of several is cut off: the program that writes it may not have ended."""
+        try:
+            yield
+        except InputError as error:
+            if not frame or "truncated" not in str(error) or self._source.has(frame + 1):
+                raise
+            said = str(error).removesuffix(".")
+            raise InputError(f"{said}; earlier frames may be whole, the last of them is {frame - 1}.") from error
 
     @contextmanager
     def _named(self, which: str = "") -> Iterator[None]:

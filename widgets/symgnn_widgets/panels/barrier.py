@@ -1,4 +1,4 @@
-"""The selected atom's barrier from first principles, beside what the network predicts."""
+"""The selected atom's barrier from an interatomic potential, beside what the network predicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The selected atom's barrier from first principles: computed away from the main thread, kept, and drawn in 3D."""
+"""The selected atom's barrier from a potential: computed away from the main thread, kept, and drawn in 3D."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ TAB_HELP = {
     "g(r)": "Radial distribution, total and partial, with the shells between its minima",
     "S(q)": "Structure factor, total and partial, with the first sharp diffraction peak",
     "Correlation": "Over what distance predictions are alike: their spatial autocorrelation and its length",
-    "Barrier": "Compute the selected atom's barrier from first principles",
+    "Barrier": "Compute the selected atom's barrier from an interatomic potential",
     "Mechanism": "Whether the atoms that matter are the atoms that move at saddle points",
     "Atoms": "The most important atoms and their surroundings",
     "History": "Earlier explanations",
