@@ -24,6 +24,7 @@ WITH_NUMBERS = (
 )
 
 NUMBER = re.compile(r"<!-- number: (\w+) -->.*?<!-- /number -->")
+ALONG_AXES = "Displacements are standard deviations along each axis."
 NOT_MEASURED = "*Not measured on this version yet: `make bench`.*"
 
 
@@ -210,7 +211,7 @@ def domain(figures: Figures) -> str:
     shown = table(["structure, against atoms of glasses held out", "AUROC", "worst fold"], rows)
     return (
         f"{shown}\n\nOf the atoms of held-out glasses {figures['held_out_flagged']:.1%} lie beyond the edge; the "
-        f"score takes {figures['cost_ratio']:.1%} of the time of a prediction."
+        f"score takes {figures['cost_ratio']:.1%} of the time of a prediction. {ALONG_AXES}"
     )
 
 
@@ -220,7 +221,8 @@ def robustness(figures: Figures) -> str:
         [name, *(f"{part['mean_moves']:+.3f} eV, {part['pearson']:.4f}" for part in (row, row["relaxed"]))]
         for name, row in figures["disturbed"].items()
     ]
-    return table(["sample glass", "mean moves, r with the undisturbed", "after relaxation"], rows)
+    shown = table(["sample glass", "mean moves, r with the undisturbed", "after relaxation"], rows)
+    return f"{shown}\n\n{ALONG_AXES}"
 
 
 def what_if(figures: Figures) -> str:

@@ -289,6 +289,8 @@ def test_what_cannot_be_followed_is_refused() -> None:
         generic_forward(engine_of(InPlace("SAGE", loops=False), graph), 7, "zero")
     with pytest.raises(InputError, match="no message passing layer"):
         engine_of(nn.Linear(2, 1), graph)
+    with pytest.raises(InputError, match="the graph of Network has no edge_index"):
+        engine_of(Network("SAGE", loops=False), Data(x=graph.x))
     poisoned = Network("SAGE", loops=False)
     set_masks(poisoned, torch.rand(200).double(), graph.edge_index)
     with pytest.raises(InputError, match="carries the masks of a PyG explainer"):

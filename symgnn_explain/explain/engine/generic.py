@@ -71,6 +71,8 @@ class GenericEngine:
 
     def __init__(self, model: NodeModel, graph: Data, reference: Data | None = None) -> None:
         self.network = MaskedNetwork(model)
+        if graph.edge_index is None:
+            raise InputError(f"the graph of {self.network.name} has no edge_index, whose messages would be masked.")
         plainly = evaluated_copy(model)
         self.graph, self._reference_graph = graph, reference
         self._regions: dict[tuple[int, MaskSemantics], Region] = {}
