@@ -418,6 +418,7 @@ def test_a_record_that_may_not_be_read_is_one_sentence(
         (["benchmark", "{}", "--models", "mlp", "--budget", "1min", "--out", "{}.out"], "at least two groups"),
         (["cross-validate", "{}", "--seeds", "9" * 5000], "cannot be understood"),
         (["train", "{}", "--validate", "{}", "--seed", "-1"], "--seed"),
+        (["train", "{}", "--validate", "{}", "--target", ""], "target's name is ''"),
         (["explain", "{}", "--atom", "0", "--out", "{}.out", "--method", "random", "--seed", "-1"], "--seed"),
         (
             ["explain", "{}", "--atom", "0", "--out", "{}.out", "--method", "random", "--set", "seed=-1"],

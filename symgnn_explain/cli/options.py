@@ -361,7 +361,11 @@ class Learned:
         """Return it."""
         from symgnn_explain.models.target import BARRIER, Target
 
-        return BARRIER if self == Learned() else Target.of_array(self.target or BARRIER.array, self.unit)
+        return (
+            BARRIER
+            if self == Learned()
+            else Target.of_array(BARRIER.array if self.target is None else self.target, self.unit)
+        )
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:

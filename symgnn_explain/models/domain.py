@@ -131,8 +131,10 @@ class Domain(Brief):
         outside = score > 1
         if outside.mean() <= FEW_OUTSIDE:
             return ""
+        share = 1.0 if outside.all() else min(outside.mean(), 0.99)
+        atoms = "atom" if len(glass) == 1 else "atoms"
         return (
-            f"{int(outside.sum())} of {len(glass)} atoms ({outside.mean():.0%}) lie outside of what training covered "
+            f"{int(outside.sum())} of {len(glass)} {atoms} ({share:.0%}) lie outside of what training covered "
             f"(domain score above 1, largest {score.max():.3g}); what is predicted there was never learned. Likeliest "
             f"cause: {self.cause(glass, score, net_force())}."
         )

@@ -57,6 +57,14 @@ def test_the_embedded_glass_is_inside_and_needs_no_word(shipped: Predictor, samp
     assert shipped.domain.sentence(sample, score) == ""
 
 
+def test_all_atoms_are_said_to_be_outside_where_all_are(shipped: Predictor, sample: Glass) -> None:
+    assert shipped.domain is not None
+    score = np.full(len(sample), 2.0)
+    assert "3000 of 3000 atoms (100%)" in shipped.domain.sentence(sample, score)
+    score[:2] = 0.5
+    assert "2998 of 3000 atoms (99%)" in shipped.domain.sentence(sample, score)
+
+
 @pytest.mark.parametrize(
     ("change", "cause", "told_apart"),
     [
